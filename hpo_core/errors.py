@@ -1,0 +1,41 @@
+"""Exception types. Every message names the argument, what came and what is allowed."""
+
+
+class HpoError(Exception):
+    """Base of every exception that hpo_core raises on purpose."""
+
+
+class ArgumentError(HpoError, ValueError):
+    """A public function got an argument outside what it allows."""
+
+
+class SpaceError(ArgumentError):
+    """A search space that cannot exist, or a configuration that is not in it."""
+
+
+class InfeasibleSpaceError(SpaceError):
+    """The constraints rejected every one of a long run of draws."""
+
+
+class SpaceExhausted(HpoError):  # noqa: N818 - a state of the search, like StopIteration
+    """Every configuration of a finite space has been used."""
+
+
+class StudyError(ArgumentError):
+    """A study that cannot be created, resumed or asked as requested."""
+
+
+class TrialError(ArgumentError):
+    """A result for a trial that is unknown, finished or foreign, or of the wrong shape."""
+
+
+class BackendError(HpoError, RuntimeError):
+    """No usable compiled or JIT backend; the message says what to install."""
+
+
+class TrialStopped(HpoError):  # noqa: N818 - raised by objectives to end a trial early
+    """Raise inside an objective: the trial ends as ``stopped`` with its last reported value."""
+
+
+class TrialFailed(HpoError):  # noqa: N818 - raised by objectives, carries the reason
+    """Raise inside an objective: the trial ends as ``failed`` with this reason."""
