@@ -1,0 +1,3 @@
+"""Hyperparameter optimisation on native kernels."""
+
+__version__ = "0.1.0"
