@@ -6,12 +6,20 @@ the event lives in memory; a storage decodes it to values as the user knows them
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
+
+# Tiers of trials whose configuration came from the user, at least in part.
+ENQUEUED: Final = "enqueued"
+ADDED: Final = "added"
+REPEATED: Final = "repeated"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +29,8 @@ class Asked:
     first: int
     x: NDArray[np.float64]  # (d, n)
     cursor: int  # log position the suggestion had seen
-    tier: str  # which sampler answered: "random", "sobol", "tpe", "enqueued", "added", ...
+    tier: str  # which sampler answered: "random", "sobol", "tpe", or one of the constants above
+    time: float = math.nan  # seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +49,7 @@ class Failed:
     rows: NDArray[np.int64]
     reason: str
     cost: NDArray[np.float64]
+    traceback: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,4 +70,19 @@ class Reported:
     y: NDArray[np.float64]  # (k,) minimised
 
 
-Event: TypeAlias = Asked | Told | Failed | Stopped | Reported
+@dataclass(frozen=True, slots=True, eq=False)
+class Noted:
+    """Running trials were given notes, JSON values merged over earlier ones of the same name."""
+
+    rows: NDArray[np.int64]
+    notes: tuple[Mapping[str, Any], ...]  # one per row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enqueued:
+    """A configuration waits to be asked before any suggestion; the next ``Asked`` of tier ENQUEUED takes it."""
+
+    fixed: NDArray[np.float64]  # (d,), NaN where the sampler may choose
+
+
+Event: TypeAlias = Asked | Told | Failed | Stopped | Reported | Noted | Enqueued

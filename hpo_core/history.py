@@ -1,0 +1,364 @@
+"""Columns of everything observed so far, built by applying events.
+
+Glossary
+--------
+row         trial number; row i of every column belongs to trial i
+n, d        number of trials, number of parameters
+m, c        number of objectives, number of constraints
+buffer      a column with spare capacity; rows past n hold the column's fill value
+position    number of events applied, the cursor of a suggestion computed now
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hpo_core.errors import StudyError
+from hpo_core.events import ENQUEUED, Asked, Enqueued, Failed, Noted, Reported, Stopped, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from hpo_core.events import Event
+    from hpo_core.layout import Layout
+
+    Index = slice | NDArray[np.int64]
+
+_FIRST_CAPACITY = 64
+
+
+class State(IntEnum):
+    """Where a trial is in its life; the last three are final."""
+
+    RUNNING = 0
+    COMPLETE = 1
+    STOPPED = 2
+    FAILED = 3
+
+
+class Failure(NamedTuple):
+    """Why a trial failed."""
+
+    reason: str
+    traceback: str | None
+
+
+class Reports(NamedTuple):
+    """Every report of every trial in the order of arrival; values are minimised."""
+
+    row: NDArray[np.int64]
+    step: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+
+class _Table:
+    """Columns of one length that grow by doubling. ``read`` holds read-only views of ``write``."""
+
+    __slots__ = ("capacity", "fill", "n", "read", "write")
+
+    def __init__(self, **columns: tuple[tuple[int, ...], type, float]) -> None:
+        self.fill = {name: value for name, (_, _, value) in columns.items()}
+        self.n = 0
+        self._own(
+            {name: np.empty((*lead, 0), kind) for name, (lead, kind, _) in columns.items()}, _FIRST_CAPACITY
+        )
+
+    def _own(self, columns: Mapping[str, NDArray[Any]], capacity: int) -> None:
+        self.capacity = capacity
+        self.write: dict[str, NDArray[Any]] = {}
+        self.read: dict[str, NDArray[Any]] = {}
+        for name, old in columns.items():
+            new = np.full((*old.shape[:-1], capacity), self.fill[name], old.dtype)
+            new[..., : self.n] = old[..., : self.n]
+            self.write[name] = new
+            self.read[name] = view = new.view()
+            view.flags.writeable = False
+
+    def append(self, k: int) -> slice:
+        """Add ``k`` rows of fill values and return where they are."""
+        start, self.n = self.n, self.n + k
+        if self.n > self.capacity:
+            end, self.n = self.n, start
+            self._own(self.write, max(end, 2 * self.capacity))
+            self.n = end
+        return slice(start, self.n)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.fill, self.n, {name: column[..., : self.n] for name, column in self.read.items()}
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.fill, self.n, columns = state
+        self._own(columns, max(self.n, _FIRST_CAPACITY))
+
+
+class History:
+    """Columns of everything observed so far; ``apply`` is the only way they change.
+
+    Views are read-only and never copied. A view taken earlier keeps its length, and stays behind
+    when its column moves to a larger buffer.
+
+    Parameters
+    ----------
+    layout : Layout
+        The space that ``x`` belongs to.
+    n_objectives, n_constraints : int
+        m and c.
+
+    Attributes
+    ----------
+    position : int
+        Number of events applied.
+    best : int
+        Complete row with the least ``y[0]``, the first told among equals; -1 if there is none.
+    failures : dict of int to Failure
+        By row, failed trials only.
+    notes : dict of int to dict
+        By row, trials with notes only.
+    queue : deque of (d,) arrays
+        Enqueued configurations not asked yet, NaN where the sampler may choose.
+    fixed : dict of int to (d,) array
+        What was enqueued, by the row that took it.
+    """
+
+    __slots__ = (
+        "_best_y",
+        "_counts",
+        "_finishes",
+        "_oldest",
+        "_reports",
+        "_tiers",
+        "_trials",
+        "best",
+        "failures",
+        "fixed",
+        "layout",
+        "notes",
+        "position",
+        "queue",
+    )
+
+    def __init__(self, layout: Layout, n_objectives: int = 1, n_constraints: int = 0) -> None:
+        self.layout = layout
+        self.position = 0
+        self.best = -1
+        self.failures: dict[int, Failure] = {}
+        self.notes: dict[int, dict[str, Any]] = {}
+        self.queue: deque[NDArray[np.float64]] = deque()
+        self.fixed: dict[int, NDArray[np.float64]] = {}
+        self._best_y = np.inf
+        self._counts = [0, 0, 0, 0]
+        self._oldest = 0  # no row before this one is running
+        self._tiers: list[str] = []
+        self._trials = _Table(
+            x=((layout.size,), np.float64, np.nan),
+            y=((n_objectives,), np.float64, np.nan),
+            violation=((n_constraints,), np.float64, np.nan),
+            state=((), np.uint8, State.RUNNING),
+            cost=((), np.float64, np.nan),
+            cursor=((), np.int64, 0),
+            fidelity=((), np.float64, -np.inf),
+            started=((), np.float64, np.nan),
+            tier=((), np.uint8, 0),
+            last_report=((), np.int64, -1),
+        )
+        self._finishes = _Table(row=((), np.int64, 0), position=((), np.int64, 0))
+        self._reports = _Table(row=((), np.int64, 0), step=((), np.int64, 0), value=((), np.float64, 0.0))
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        for name, value in zip(self.__slots__, state, strict=True):
+            setattr(self, name, value)
+
+    def __len__(self) -> int:
+        return self._trials.n
+
+    def __repr__(self) -> str:
+        states = ", ".join(
+            f"{count} {state.name.lower()}" for state, count in zip(State, self._counts, strict=True)
+        )
+        return f"History({len(self)} trials: {states})"
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """(d, n) internal coordinates, inactive NaN."""
+        return self._trials.read["x"][:, : self._trials.n]
+
+    @property
+    def x_buffer(self) -> NDArray[np.float64]:
+        """(d, capacity), C-contiguous; the first n of each row are ``x``."""
+        return self._trials.read["x"]
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """(m, n) objectives, minimised; NaN where a trial has no value."""
+        return self._trials.read["y"][:, : self._trials.n]
+
+    @property
+    def violation(self) -> NDArray[np.float64]:
+        """(c, n) constraint values, feasible where <= 0."""
+        return self._trials.read["violation"][:, : self._trials.n]
+
+    @property
+    def state(self) -> NDArray[np.uint8]:
+        """(n,) ``State`` of each trial."""
+        return self._trials.read["state"][: self._trials.n]
+
+    @property
+    def cost(self) -> NDArray[np.float64]:
+        """(n,) seconds from ask to the end; NaN while running."""
+        return self._trials.read["cost"][: self._trials.n]
+
+    @property
+    def cursor(self) -> NDArray[np.int64]:
+        """(n,) log position that the suggestion had seen."""
+        return self._trials.read["cursor"][: self._trials.n]
+
+    @property
+    def fidelity(self) -> NDArray[np.float64]:
+        """(n,) inf if complete, the last reported step if stopped, else -inf."""
+        return self._trials.read["fidelity"][: self._trials.n]
+
+    @property
+    def started(self) -> NDArray[np.float64]:
+        """(n,) time of the ask, seconds since the epoch; NaN if not recorded."""
+        return self._trials.read["started"][: self._trials.n]
+
+    @property
+    def tier(self) -> NDArray[np.uint8]:
+        """(n,) index into ``tiers``: which sampler, or which user action, chose the trial."""
+        return self._trials.read["tier"][: self._trials.n]
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Names that ``tier`` points to."""
+        return tuple(self._tiers)
+
+    @property
+    def last_report(self) -> NDArray[np.int64]:
+        """(n,) index of each trial's last entry in ``reports``; -1 if it has none."""
+        return self._trials.read["last_report"][: self._trials.n]
+
+    @property
+    def reports(self) -> Reports:
+        """All reports, in the order of arrival."""
+        return Reports(*(column[: self._reports.n] for column in self._reports.read.values()))
+
+    @property
+    def finish_order(self) -> NDArray[np.int64]:
+        """(k,) rows in the order in which they completed, stopped or failed."""
+        return self._finishes.read["row"][: self._finishes.n]
+
+    @property
+    def finish_position(self) -> NDArray[np.int64]:
+        """(k,) log position of the event that ended each row of ``finish_order``."""
+        return self._finishes.read["position"][: self._finishes.n]
+
+    @property
+    def running(self) -> NDArray[np.int64]:
+        """(r,) rows that run, ascending."""
+        if not self._counts[State.RUNNING]:
+            return np.empty(0, np.int64)
+        # Every trial before the oldest that runs is behind us for good: the scan starts there.
+        rows = np.flatnonzero(self.state[self._oldest :] == State.RUNNING) + self._oldest
+        self._oldest = int(rows[0])
+        return rows
+
+    def count(self, state: State) -> int:
+        """Return the number of trials in one state."""
+        return self._counts[state]
+
+    def apply(self, event: Event) -> None:
+        """Apply one event. The caller has validated it: rows exist and run."""
+        _HANDLERS[type(event)](self, event)
+        self.position += 1
+
+    def _asked(self, event: Asked) -> None:
+        if event.first != self._trials.n:
+            raise StudyError(f"trials asked must start at number {self._trials.n}, got {event.first}")
+        k = event.x.shape[1]
+        rows = self._trials.append(k)
+        write = self._trials.write
+        write["x"][:, rows] = event.x
+        write["cursor"][rows] = event.cursor
+        write["started"][rows] = event.time
+        write["tier"][rows] = self._tier_code(event.tier)
+        self._counts[State.RUNNING] += k
+        if event.tier == ENQUEUED:
+            self.fixed.update({row: self.queue.popleft() for row in range(event.first, event.first + k)})
+
+    def _tier_code(self, tier: str) -> int:
+        if tier not in self._tiers:
+            self._tiers.append(tier)
+        return self._tiers.index(tier)
+
+    def _told(self, event: Told) -> None:
+        at = self._finish(event.rows, State.COMPLETE, event.cost)
+        self._trials.write["y"][:, at] = event.y
+        self._trials.write["fidelity"][at] = np.inf
+        j = int(event.y[0].argmin()) if len(event.rows) > 1 else 0
+        least = event.y.item(j)
+        if least < self._best_y:
+            self.best, self._best_y = event.rows.item(j), least
+
+    def _stopped(self, event: Stopped) -> None:
+        at = self._finish(event.rows, State.STOPPED, event.cost)
+        write = self._trials.write
+        write["y"][:, at] = event.y
+        last = write["last_report"][at]
+        write["fidelity"][at] = np.where(last >= 0, self._reports.write["step"][last], 0)
+
+    def _failed(self, event: Failed) -> None:
+        self._finish(event.rows, State.FAILED, event.cost)
+        self.failures.update(dict.fromkeys(event.rows.tolist(), Failure(event.reason, event.traceback)))
+
+    def _finish(self, rows: NDArray[np.int64], state: State, cost: NDArray[np.float64]) -> Index:
+        at = _index(rows)
+        self._trials.write["state"][at] = state
+        self._trials.write["cost"][at] = cost
+        k = len(rows)
+        self._counts[State.RUNNING] -= k
+        self._counts[state] += k
+        end = self._finishes.append(k)
+        self._finishes.write["row"][end] = rows
+        self._finishes.write["position"][end] = self.position
+        return at
+
+    def _reported(self, event: Reported) -> None:
+        end = self._reports.append(len(event.rows))
+        write = self._reports.write
+        write["row"][end], write["step"][end], write["value"][end] = event.rows, event.step, event.y
+        self._trials.write["last_report"][_index(event.rows)] = np.arange(end.start, end.stop)
+
+    def _noted(self, event: Noted) -> None:
+        for row, notes in zip(event.rows.tolist(), event.notes, strict=True):
+            self.notes.setdefault(row, {}).update(notes)
+
+    def _enqueued(self, event: Enqueued) -> None:
+        self.queue.append(event.fixed)
+
+
+_HANDLERS: dict[type, Callable[[History, Any], None]] = {
+    Asked: History._asked,  # noqa: SLF001 - the table is a part of the class
+    Told: History._told,  # noqa: SLF001
+    Failed: History._failed,  # noqa: SLF001
+    Stopped: History._stopped,  # noqa: SLF001
+    Reported: History._reported,  # noqa: SLF001
+    Noted: History._noted,  # noqa: SLF001
+    Enqueued: History._enqueued,  # noqa: SLF001
+}
+
+
+def _index(rows: NDArray[np.int64]) -> Index:
+    """Return ``rows`` as a slice where they are consecutive: a block copy instead of a scatter."""
+    first, k = rows.item(0), len(rows)
+    if k == 1 or (rows.item(-1) - first == k - 1 and bool((np.diff(rows) == 1).all())):
+        return slice(first, first + k)
+    return rows
