@@ -1,0 +1,122 @@
+"""Which room of the package may import which, read from the syntax trees of the installed modules.
+
+Imports inside functions and under ``TYPE_CHECKING`` count: a dependency is one wherever it is written.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hpo_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(hpo_core.__file__).parent
+
+FRONT_ENDS = {"study", "trial", "space"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "layout": set(),
+    "events": set(),
+    "native": {"layout"},
+    "space": {"layout"},
+    "surrogates": {"native", "layout"},
+    "acquisition": {"surrogates", "native", "layout"},
+    "history": {"layout", "events"},
+    "storage": {"events"},
+    "schedulers": {"history"},
+    "samplers": {"layout", "space", "history", "acquisition", "surrogates", "native"},
+    "executors": set(),
+    "trial": {"space", "history"},
+    "loop": {"executors", "trial"},
+    "replay": {"events", "space", "history", "samplers"},
+    "study": {
+        "space", "events", "history", "storage", "schedulers", "samplers", "executors", "trial", "loop",
+        "replay",
+    },
+    "nn": FRONT_ENDS,
+    "plots": FRONT_ENDS,
+    "integrations.ray": FRONT_ENDS,
+    "integrations.sklearn": FRONT_ENDS,
+    "integrations.optuna": {"space", "history", "samplers"},
+    "cli": {"study", "storage", "plots", "native"},
+    "__init__": {"native", "space", "samplers", "study", "trial"},
+}  # fmt: skip
+# The version is the one name of the package itself that a room may take.
+PACKAGE_NAMES = {"__version__"}
+
+
+def room_of(parts: tuple[str, ...]) -> str:
+    """Name of the room that a dotted path below the package lies in."""
+    return ".".join(parts[:2]) if parts[0] == "integrations" and len(parts) > 1 else parts[0]
+
+
+def imported_paths(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Line and dotted path of everything below hpo_core that a module names in an import."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            dotted = [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            dotted = [(*base, alias.name) for alias in node.names]
+        else:
+            continue
+        yield from ((node.lineno, path[1:]) for path in dotted if path[0] == "hpo_core")
+
+
+def violations(source: str, parts: tuple[str, ...]) -> list[str]:
+    """Imports of the module ``hpo_core.<parts>`` that the table does not allow."""
+    room = room_of(parts)
+    allowed = MAY_IMPORT[room] | {room, "errors"}
+    found = []
+    for line, path in imported_paths(ast.parse(source), ("hpo_core", *parts[:-1])):
+        target = room_of(path) if path else "__init__"
+        if target not in allowed and path not in {(name,) for name in PACKAGE_NAMES}:
+            found.append(f"{'.'.join(parts)}:{line} imports {target}")
+    return found
+
+
+MODULES = sorted(path for suffix in ("py", "pyi") for path in PACKAGE.rglob(f"*.{suffix}"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_its_room_may(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    assert room_of(parts) in MAY_IMPORT, f"{parts[0]} is no room of the house: add it to the table"
+    assert violations(path.read_text(), parts) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "source"),
+    [
+        (("history",), "from hpo_core.study import Study"),
+        (("history",), "def f():\n    import hpo_core.study"),
+        (("history",), "if TYPE_CHECKING:\n    from hpo_core import study"),
+        (("history",), "from . import study"),
+        (("native", "tpe"), "from ..space import Space"),
+        (("integrations", "optuna"), "from ..study import Study"),
+        (("trial",), "import hpo_core"),
+        (("trial",), "from hpo_core import Space"),
+    ],
+)
+def test_a_forbidden_import_is_seen_in_every_spelling(parts, source):
+    assert len(violations(source, parts)) == 1
+
+
+@pytest.mark.parametrize(
+    ("parts", "source"),
+    [
+        (("samplers", "tpe"), "from .base import Sampler\nfrom hpo_core.native import parzen"),
+        (("integrations", "ray"), "from ..study import Study"),
+        (("study",), "from hpo_core import __version__\nfrom hpo_core.errors import StudyError"),
+        (("layout",), "import numpy as np"),
+    ],
+)
+def test_an_allowed_import_passes(parts, source):
+    assert violations(source, parts) == []
