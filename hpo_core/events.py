@@ -80,7 +80,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enqueued:
-    """A configuration waits to be asked before any suggestion; the next ``Asked`` of tier ENQUEUED takes it."""
+    """A configuration waits to be asked; the next ``Asked`` of tier ENQUEUED takes it."""
 
     fixed: NDArray[np.float64]  # (d,), NaN where the sampler may choose
 

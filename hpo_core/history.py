@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hpo_core.events import Event
     from hpo_core.layout import Layout
 
-    Index = slice | NDArray[np.int64]
+    Index = int | slice | NDArray[np.int64]
 
 _FIRST_CAPACITY = 64
 
@@ -40,6 +40,9 @@ class State(IntEnum):
     COMPLETE = 1
     STOPPED = 2
     FAILED = 3
+
+
+_RUNNING, _COMPLETE, _STOPPED, _FAILED = map(int, State)  # writing an enum costs twice a plain int
 
 
 class Failure(NamedTuple):
@@ -80,14 +83,14 @@ class _Table:
             self.read[name] = view = new.view()
             view.flags.writeable = False
 
-    def append(self, k: int) -> slice:
-        """Add ``k`` rows of fill values and return where they are."""
-        start, self.n = self.n, self.n + k
-        if self.n > self.capacity:
-            end, self.n = self.n, start
+    def append(self, k: int) -> int | slice:
+        """Add ``k`` rows of fill values and return where they are, an int if it is one."""
+        start = self.n
+        end = start + k
+        if end > self.capacity:
             self._own(self.write, max(end, 2 * self.capacity))
-            self.n = end
-        return slice(start, self.n)
+        self.n = end
+        return start if k == 1 else slice(start, end)
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self.fill, self.n, {name: column[..., : self.n] for name, column in self.read.items()}
@@ -281,18 +284,19 @@ class History:
         self.position += 1
 
     def _asked(self, event: Asked) -> None:
-        if event.first != self._trials.n:
-            raise StudyError(f"trials asked must start at number {self._trials.n}, got {event.first}")
+        first = self._trials.n
+        if event.first != first:
+            raise StudyError(f"trials asked must start at number {first}, got {event.first}")
         k = event.x.shape[1]
-        rows = self._trials.append(k)
+        at = self._trials.append(k)
         write = self._trials.write
-        write["x"][:, rows] = event.x
-        write["cursor"][rows] = event.cursor
-        write["started"][rows] = event.time
-        write["tier"][rows] = self._tier_code(event.tier)
-        self._counts[State.RUNNING] += k
+        write["x"][:, first : first + k] = event.x
+        write["cursor"][at] = event.cursor
+        write["started"][at] = event.time
+        write["tier"][at] = self._tier_code(event.tier)
+        self._counts[_RUNNING] += k
         if event.tier == ENQUEUED:
-            self.fixed.update({row: self.queue.popleft() for row in range(event.first, event.first + k)})
+            self.fixed.update({row: self.queue.popleft() for row in range(first, first + k)})
 
     def _tier_code(self, tier: str) -> int:
         if tier not in self._tiers:
@@ -300,42 +304,51 @@ class History:
         return self._tiers.index(tier)
 
     def _told(self, event: Told) -> None:
-        at = self._finish(event.rows, State.COMPLETE, event.cost)
-        self._trials.write["y"][:, at] = event.y
+        rows, y = event.rows, event.y
+        at = self._finish(rows, _COMPLETE, event.cost)
+        self._set_y(at, y)
         self._trials.write["fidelity"][at] = np.inf
-        j = int(event.y[0].argmin()) if len(event.rows) > 1 else 0
-        least = event.y.item(j)
+        j = int(y[0].argmin()) if len(rows) > 1 else 0
+        least = y.item(j)
         if least < self._best_y:
-            self.best, self._best_y = event.rows.item(j), least
+            self.best, self._best_y = rows.item(j), least
 
     def _stopped(self, event: Stopped) -> None:
-        at = self._finish(event.rows, State.STOPPED, event.cost)
-        write = self._trials.write
-        write["y"][:, at] = event.y
-        last = write["last_report"][at]
-        write["fidelity"][at] = np.where(last >= 0, self._reports.write["step"][last], 0)
+        at = self._finish(event.rows, _STOPPED, event.cost)
+        self._set_y(at, event.y)
+        last = self._trials.write["last_report"][at]
+        self._trials.write["fidelity"][at] = np.where(last >= 0, self._reports.write["step"][last], 0)
 
     def _failed(self, event: Failed) -> None:
-        self._finish(event.rows, State.FAILED, event.cost)
+        self._finish(event.rows, _FAILED, event.cost)
         self.failures.update(dict.fromkeys(event.rows.tolist(), Failure(event.reason, event.traceback)))
 
-    def _finish(self, rows: NDArray[np.int64], state: State, cost: NDArray[np.float64]) -> Index:
-        at = _index(rows)
-        self._trials.write["state"][at] = state
-        self._trials.write["cost"][at] = cost
+    def _finish(self, rows: NDArray[np.int64], state: int, cost: NDArray[np.float64]) -> Index:
+        # One trial at a time is the common case: writing scalars takes a third of writing slices.
         k = len(rows)
-        self._counts[State.RUNNING] -= k
+        at = rows.item() if k == 1 else _index(rows)
+        self._trials.write["state"][at] = state
+        self._trials.write["cost"][at] = cost.item() if k == 1 else cost
+        self._counts[_RUNNING] -= k
         self._counts[state] += k
         end = self._finishes.append(k)
-        self._finishes.write["row"][end] = rows
+        self._finishes.write["row"][end] = at if k == 1 else rows
         self._finishes.write["position"][end] = self.position
         return at
 
+    def _set_y(self, at: Index, y: NDArray[np.float64]) -> None:
+        if y.size == 1:
+            self._trials.write["y"][0, at] = y.item()
+        else:
+            self._trials.write["y"][:, at] = y[:, 0] if isinstance(at, int) else y
+
     def _reported(self, event: Reported) -> None:
-        end = self._reports.append(len(event.rows))
+        first, k = self._reports.n, len(event.rows)
+        self._reports.append(k)
+        at = slice(first, first + k)
         write = self._reports.write
-        write["row"][end], write["step"][end], write["value"][end] = event.rows, event.step, event.y
-        self._trials.write["last_report"][_index(event.rows)] = np.arange(end.start, end.stop)
+        write["row"][at], write["step"][at], write["value"][at] = event.rows, event.step, event.y
+        self._trials.write["last_report"][event.rows] = np.arange(first, first + k)
 
     def _noted(self, event: Noted) -> None:
         for row, notes in zip(event.rows.tolist(), event.notes, strict=True):
@@ -346,19 +359,19 @@ class History:
 
 
 _HANDLERS: dict[type, Callable[[History, Any], None]] = {
-    Asked: History._asked,  # noqa: SLF001 - the table is a part of the class
-    Told: History._told,  # noqa: SLF001
-    Failed: History._failed,  # noqa: SLF001
-    Stopped: History._stopped,  # noqa: SLF001
-    Reported: History._reported,  # noqa: SLF001
-    Noted: History._noted,  # noqa: SLF001
-    Enqueued: History._enqueued,  # noqa: SLF001
+    Asked: History._asked,
+    Told: History._told,
+    Failed: History._failed,
+    Stopped: History._stopped,
+    Reported: History._reported,
+    Noted: History._noted,
+    Enqueued: History._enqueued,
 }
 
 
 def _index(rows: NDArray[np.int64]) -> Index:
     """Return ``rows`` as a slice where they are consecutive: a block copy instead of a scatter."""
     first, k = rows.item(0), len(rows)
-    if k == 1 or (rows.item(-1) - first == k - 1 and bool((np.diff(rows) == 1).all())):
+    if rows.item(-1) - first == k - 1 and bool((np.diff(rows) == 1).all()):
         return slice(first, first + k)
     return rows
