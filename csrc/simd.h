@@ -37,6 +37,11 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Vectors are passed between inlined functions only, so how they would be passed does not matter. */
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define HPO_LEVELS 3

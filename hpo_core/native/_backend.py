@@ -1,0 +1,182 @@
+"""Which implementation serves: compiled extensions, or the same functions in numba.
+
+``HPO_CORE_BACKEND=native|numba`` chooses; unset, native serves wherever every extension is there.
+``HPO_CORE_REQUIRE_NATIVE=1`` makes a missing extension an error when hpo_core is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as distribution_version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hpo_core.errors import ArgumentError, BackendError
+from hpo_core.native.threads import get_num_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+BACKENDS = ("native", "numba")
+TOPICS = ("normal",)
+SIMD_LEVELS = ("baseline", "x86-64-v3", "x86-64-v4")
+OPTIONAL = ("scipy", "numba", "torch", "threadpoolctl")
+
+_modules: dict[str, ModuleType] = {}
+_chosen: list[str] = []  # the backend in use, once it has been needed
+
+
+def backend() -> str:
+    """Name of the backend in use, "native" or "numba"; chosen at the first call."""
+    if not _chosen:
+        _chosen.append(_choose(os.environ.get("HPO_CORE_BACKEND", "")))
+    return _chosen[0]
+
+
+def module(topic: str) -> ModuleType:
+    """The module that implements a topic: ``native._<topic>`` or its numba twin."""
+    try:
+        return _modules[topic]
+    except KeyError:
+        return _modules.setdefault(topic, _load(backend(), topic))
+
+
+def _load(name: str, topic: str) -> ModuleType:
+    path = f"_{topic}" if name == "native" else f"numba_backend.{topic}"
+    return import_module(f"hpo_core.native.{path}")
+
+
+def _choose(wanted: str) -> str:
+    if wanted not in ("", *BACKENDS):
+        raise BackendError(f"HPO_CORE_BACKEND is {wanted!r}; allowed: native, numba")
+    missing = missing_extensions() if wanted != "numba" else {}
+    if missing and wanted == "native":
+        raise BackendError(f"HPO_CORE_BACKEND=native, but {_describe(missing)}")
+    if wanted != "numba" and not missing:
+        return "native"
+    if find_spec("numba") is None:
+        because = _describe(missing) if missing else "HPO_CORE_BACKEND=numba"
+        raise BackendError(
+            f"{because}, and numba is not installed. Install a C compiler and reinstall hpo-core, "
+            "or `pip install hpo-core[numba]`"
+        )
+    return "numba"
+
+
+def missing_extensions() -> dict[str, str]:
+    """The compiled modules that cannot be imported, with the reason."""
+    missing = {}
+    for topic in TOPICS:
+        try:
+            _load("native", topic)
+        except ImportError as error:
+            missing[f"_{topic}"] = str(error)
+    return missing
+
+
+def _describe(missing: dict[str, str]) -> str:
+    reasons = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
+    return f"the compiled extensions cannot be imported: {reasons}"
+
+
+def require_native() -> None:
+    """Raise BackendError unless every extension is there, if HPO_CORE_REQUIRE_NATIVE asks for it."""
+    if os.environ.get("HPO_CORE_REQUIRE_NATIVE", "0") in ("", "0"):
+        return
+    if missing := missing_extensions():
+        raise BackendError(f"HPO_CORE_REQUIRE_NATIVE is set, but {_describe(missing)}")
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Use a backend inside a ``with`` block. For tests: handles made outside do not fit inside."""
+    if name not in BACKENDS:
+        raise ArgumentError(f"name is {name!r}; allowed: native, numba")
+    before = _chosen.copy()
+    _switch([_choose(name)])
+    try:
+        yield
+    finally:
+        _switch(before)
+
+
+def _switch(chosen: list[str]) -> None:
+    _chosen[:] = chosen
+    _modules.clear()
+
+
+def simd_levels() -> tuple[str, ...]:
+    """The SIMD levels of this CPU, slowest first; empty without the compiled extensions."""
+    if "_normal" in missing_extensions():
+        return ()
+    best: int = _load("native", "normal")._simd_best()
+    return SIMD_LEVELS[: best + 1]
+
+
+def simd() -> str | None:
+    """The SIMD level in use; None on numba, which compiles for the CPU at hand."""
+    return SIMD_LEVELS[module("normal")._simd_level()] if backend() == "native" else None
+
+
+@contextmanager
+def simd_level(name: str) -> Iterator[None]:
+    """Hold every compiled module to a SIMD level inside a ``with`` block. For tests."""
+    if name not in (allowed := simd_levels()):
+        raise ArgumentError(f"name is {name!r}; this machine has: {', '.join(allowed) or 'none'}")
+    modules = [_load("native", topic) for topic in TOPICS]
+    before = [compiled._simd_level() for compiled in modules]
+    for compiled in modules:
+        compiled._set_simd_level(SIMD_LEVELS.index(name))
+    try:
+        yield
+    finally:
+        for compiled, level in zip(modules, before, strict=True):
+            compiled._set_simd_level(level)
+
+
+def info() -> dict[str, Any]:
+    """What serves here: backend, SIMD level, threads, BLAS and versions; imports nothing for it."""
+    from hpo_core import __version__
+
+    packages = {name: _version(name) for name in OPTIONAL}
+    return {
+        "hpo_core": __version__,
+        "backend": backend(),
+        "simd": simd(),
+        "simd_levels": list(simd_levels()),
+        "missing_extensions": missing_extensions(),
+        "threads": get_num_threads(),
+        "blas": blas(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        **packages,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return distribution_version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def blas() -> str:
+    """The BLAS that numpy was built with, as "name version"."""
+    config = np.show_config(mode="dicts")
+    found = config.get("Build Dependencies", {}).get("blas", {})
+    return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip()
+
+
+def build_id() -> str:
+    """Version, backend, SIMD level and BLAS in one string: equal ids give bit-equal suggestions."""
+    from hpo_core import __version__
+
+    return "/".join((__version__, backend(), simd() or "jit", blas().replace(" ", "-")))
