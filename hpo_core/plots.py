@@ -1,0 +1,230 @@
+"""Pictures of a study as Matplotlib axes (needs the ``plots`` extra).
+
+Every function draws into the axes it is given, or into a new figure of its own, and returns the axes,
+so that titles, limits and saving stay with the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.errors import ArgumentError
+from hpo_core.space import Categorical
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from hpo_core.study import Study
+
+    Vector = NDArray[np.float64]
+
+# Okabe and Ito's colours, told apart with any colour vision; line styles tell the curves apart in
+# grey, and where more than five meet.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+_STYLES = ("-", "--", "-.", ":")
+_BELOW, _ABOVE = _COLOURS[:2]
+_INK, _PALE = "#404040", "#E0E0E0"
+
+_GRID = 513  # points along a curve: more than a panel has pixels in the README
+_MAX_BARS = 20  # an ordered parameter with more levels is drawn as a curve
+_WIDE = 20.0  # largest / smallest objective from which a logarithmic axis reads better
+
+
+def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None) -> Axes:
+    """Draw the best value so far against the number of finished trials.
+
+    Parameters
+    ----------
+    studies : Study or mapping of str to Study
+        One study, or several under the labels of the legend. All must share a direction.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Dots are single trials, lines the best so far. Failed trials count on the horizontal axis
+        and leave no dot. The vertical axis is logarithmic where the values are positive and span
+        more than a factor of 20.
+
+    Raises
+    ------
+    ArgumentError
+        ``studies`` is empty, its directions differ, or no trial has completed.
+    """
+    curves = studies if isinstance(studies, Mapping) else {"best so far": studies}
+    directions = {study.direction for study in curves.values()}
+    if len(directions) != 1:
+        found = " and ".join(sorted(directions)) or "no study"
+        raise ArgumentError(f"studies must be one or more of the same direction; got {found}")
+    values = {label: _finished_values(study) for label, study in curves.items()}
+    seen = np.concatenate(list(values.values()))
+    seen = seen[np.isfinite(seen)]
+    if not seen.size:
+        raise ArgumentError("studies must hold a completed trial; got none")
+    ax = _new_figure().subplots() if ax is None else ax
+    best = np.fmin if directions == {"minimize"} else np.fmax
+    for k, (label, y) in enumerate(values.items()):
+        trials = np.arange(1, len(y) + 1)
+        colour, style = _COLOURS[k % len(_COLOURS)], _STYLES[k % len(_STYLES)]
+        ax.plot(trials, y, "o", color=colour, markersize=4, alpha=0.3, markeredgewidth=0)
+        ax.plot(
+            trials,
+            best.accumulate(y),
+            style,
+            color=colour,
+            linewidth=2.2,
+            drawstyle="steps-post",
+            label=label,
+        )
+    if seen.min() > 0 and seen.max() > _WIDE * seen.min():
+        _scale_log(ax)
+    ax.set(xlim=(0, max(map(len, values.values())) + 1), xlabel="finished trials", ylabel="objective")
+    _style(ax)
+    _head(ax, "best value so far")
+    return ax
+
+
+def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
+    """Draw what a TPE study believes about one parameter: l(x), g(x) and their ratio.
+
+    Parameters
+    ----------
+    study : Study
+        Its sampler must be a ``TPESampler``.
+    name : str
+        A parameter of the study's space.
+    axes : pair of matplotlib.axes.Axes, optional
+        Where to draw the densities and their ratio; a new figure without it.
+
+    Returns
+    -------
+    densities, ratio : matplotlib.axes.Axes
+        Densities over the search range, its length (on the parameter's own scale) taken as 1;
+        probabilities for discrete parameters. Ticks at the foot mark the trials. TPE proposes where
+        the ratio is high.
+
+    Raises
+    ------
+    ArgumentError
+        The sampler has no such densities, or the space no such parameter.
+    """
+    marginals = getattr(study.sampler, "marginals", None)
+    if marginals is None:
+        raise ArgumentError(f"study must have the sampler 'tpe' to plot its densities; got {study.sampler!r}")
+    names = study.space.names
+    if name not in names:
+        raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}")
+    x = _grid(study, name)
+    log_l, log_g = marginals(study.history, name, x)
+    upper, lower = _new_figure().subplots(2, sharex=True, height_ratios=(2, 1)) if axes is None else axes
+    if isinstance(study.space.parameters[name], Categorical) or len(x) <= _MAX_BARS:
+        _draw_bars(upper, lower, list(study.space.column(name, x)), log_l, log_g)
+    else:
+        log = getattr(study.space.parameters[name], "log", False)
+        _draw_curves(upper, lower, study.space.column(name, x), log_l, log_g, log=log)
+        row = study.history.x[names.index(name)]
+        _mark_trials(upper, study.space.column(name, row[np.isfinite(row)]))
+    lower.set(xlabel=name, ylabel="l / g")
+    _scale_log(lower)
+    for ax in (upper, lower):
+        _style(ax)
+    _head(upper, f"what TPE believes about {name}")
+    upper.tick_params(labelbottom=False, which="both")
+    return upper, lower
+
+
+def _finished_values(study: Study) -> Vector:
+    """Values in the order the trials finished, as the user gave them; NaN unless complete."""
+    history = study.history
+    rows = history.finish_order
+    y = np.where(np.isposinf(history.fidelity[rows]), history.y[0, rows], np.nan)
+    return -y if study.direction == "maximize" else y
+
+
+def _grid(study: Study, name: str) -> Vector:
+    """Internal coordinates to evaluate a parameter at: all its levels, or evenly spaced."""
+    layout = study.space.layout
+    row = layout.names.index(name)
+    if isinstance(study.space.parameters[name], Categorical):
+        return np.arange(layout.levels[row], dtype=np.float64)
+    centers = layout.centers[layout.table_start[row] : layout.table_start[row + 1]]
+    return centers if centers.size else np.linspace(0.0, 1.0, _GRID)
+
+
+def _draw_curves(upper: Axes, lower: Axes, shown: Vector, log_l: Vector, log_g: Vector, *, log: bool) -> None:
+    ratio = np.exp(log_l - log_g)
+    for log_density, colour, style, label in (
+        (log_l, _BELOW, "-", "l(x), good trials"),
+        (log_g, _ABOVE, "--", "g(x), the rest"),
+    ):
+        density = np.exp(log_density)
+        upper.plot(shown, density, style, color=colour, linewidth=2.2, label=label)
+        upper.fill_between(shown, density, color=colour, alpha=0.12, linewidth=0)
+    upper.set(ylim=(0, None), ylabel="density")
+    lower.axhline(1, color=_INK, linewidth=0.8)
+    lower.fill_between(shown, ratio, 1, where=list(ratio >= 1), color=_BELOW, alpha=0.25, linewidth=0)
+    lower.fill_between(shown, ratio, 1, where=list(ratio <= 1), color=_ABOVE, alpha=0.25, linewidth=0)
+    lower.plot(shown, ratio, color=_INK, linewidth=1.6)
+    for ax in (upper, lower):
+        if log:
+            ax.set_xscale("log")
+        ax.set_xlim(shown[0], shown[-1])
+
+
+def _draw_bars(upper: Axes, lower: Axes, shown: list[object], log_l: Vector, log_g: Vector) -> None:
+    at = np.arange(len(shown))
+    ratio = np.exp(log_l - log_g)
+    upper.bar(at - 0.2, np.exp(log_l), 0.38, color=_BELOW, label="l(x), good trials")
+    upper.bar(
+        at + 0.2, np.exp(log_g), 0.38, color=_ABOVE, hatch="//", edgecolor="white", label="g(x), the rest"
+    )
+    upper.set(ylim=(0, None), ylabel="probability")
+    lower.axhline(1, color=_INK, linewidth=0.8)
+    lower.bar(at, ratio - 1, 0.6, bottom=1, color=np.where(ratio >= 1, _BELOW, _ABOVE).tolist(), alpha=0.6)
+    for ax in (upper, lower):
+        ax.set_xticks(at, [str(value) for value in shown])
+        ax.tick_params(axis="x", length=0)
+
+
+def _mark_trials(ax: Axes, shown: Vector) -> None:
+    """Put a tick at the foot for each trial."""
+    foot = ax.get_xaxis_transform()
+    ax.plot(shown, np.full(len(shown), 0.02), "|", color=_INK, markersize=7, alpha=0.6, transform=foot)
+
+
+def _new_figure() -> Figure:
+    try:
+        from matplotlib import pyplot as plt
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("plots need Matplotlib: pip install 'hpo-core[plots]'") from error
+    return plt.figure(layout="constrained")
+
+
+def _scale_log(ax: Axes) -> None:
+    """Make the vertical axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _style(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(color=_PALE, linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def _head(ax: Axes, title: str) -> None:
+    """Put the title and below it the legend above the axes, where they hide no data."""
+    ax.set_title(title, loc="left", pad=24, fontweight="bold")
+    ax.legend(
+        frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=len(_COLOURS), borderaxespad=0
+    )
