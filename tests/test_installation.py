@@ -1,0 +1,127 @@
+"""What is installed: the wheel and not the checkout, light to import, complete, and usable without a compiler."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import hpo_core
+
+ROOT = Path(__file__).resolve().parents[1]
+EXTENSIONS = {"_normal", "_domain", "_parzen", "_tpe"}
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    """Standard output of a command that must succeed, with some environment variables set."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        env={**os.environ, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_tests_import_the_installed_package():
+    assert ROOT / "hpo_core" != Path(hpo_core.__file__).parent
+    assert sys.flags.safe_path
+    assert str(ROOT) not in sys.path
+
+
+def test_the_version_is_that_of_the_metadata():
+    assert importlib.metadata.version("hpo-core") == hpo_core.__version__
+
+
+def test_importing_loads_no_heavy_package():
+    heavy = ["scipy", "numba", "torch", "pandas", "matplotlib", "sklearn", "cloudpickle", "tqdm"]
+    code = f"import hpo_core, sys; print([name for name in {heavy} if name in sys.modules])"
+    assert run(sys.executable, "-c", code).strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked source distribution of the checkout."""
+    folder = tmp_path_factory.mktemp("sdist")
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, ROOT)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def wheel_without_compiler(source: Path, folder: Path) -> Path:
+    """The wheel that comes out where no C compiler works."""
+    environment = {"CC": "false", "HPO_CORE_REQUIRE_NATIVE": "0"}
+    command = (
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-build-isolation",
+        "--no-deps",
+        "-w",
+        folder,
+        source,
+    )
+    run(*command, **environment)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.build
+def test_the_sdist_holds_the_kernels_and_the_tests_and_nothing_generated(sdist):
+    held = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
+    kernels = {path.relative_to(ROOT).as_posix() for path in (ROOT / "csrc").iterdir()}
+    assert kernels <= held
+    assert {f"hpo_core/native/{name}.{kind}" for name in EXTENSIONS for kind in ("pyx", "pyi")} <= held
+    assert {
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "tests/test_installation.py",
+        "constraints-dev.txt",
+    } <= held
+    assert not {
+        name
+        for name in held
+        if name.endswith((".so", ".pyc")) or name.startswith("hpo_core/native/_") and name.endswith(".c")
+    }
+
+
+@pytest.mark.build
+def test_without_a_compiler_the_wheel_installs_and_numba_serves(sdist, tmp_path):
+    wheel = wheel_without_compiler(sdist, tmp_path)
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "site")
+    assert {"hpo_core/py.typed", "hpo_core/cli.py", "hpo_core/native/numba_backend/__init__.py"} <= names
+    assert {f"hpo_core/native/{name}.pyi" for name in EXTENSIONS} <= names
+    assert not [name for name in names if name.startswith("tests") or name.endswith((".so", ".c", ".pyx"))]
+    info = run(
+        sys.executable, "-m", "hpo_core.cli", "info",
+        PYTHONPATH=str(tmp_path / "site"), HPO_CORE_REQUIRE_NATIVE="0",
+    )  # fmt: skip
+    assert "numba" in info
+
+
+@pytest.mark.build
+def test_a_required_native_build_fails_without_a_compiler(sdist):
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-temp", "t", "--build-lib", "l"]
+    environment = {**os.environ, "CC": "false", "HPO_CORE_REQUIRE_NATIVE": "1"}
+    done = subprocess.run(command, cwd=sdist, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+
+
+def test_the_installed_package_is_complete():
+    package = Path(hpo_core.__file__).parent
+    assert (package / "py.typed").exists()
+    held = {path.relative_to(package) for path in package.rglob("*.py")}
+    assert held == {path.relative_to(ROOT / "hpo_core") for path in (ROOT / "hpo_core").rglob("*.py")}
+    assert not list(package.rglob("*.pyx"))
