@@ -1,0 +1,123 @@
+"""What the loop needs from a place where objectives run, and how one evaluation ends."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from hpo_core.errors import TrialError, TrialFailed, TrialStopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")  # the handle that an objective is given
+
+
+@dataclass(frozen=True)
+class Job(Generic[T]):
+    """What is done with every trial. Everything in it reaches every worker once.
+
+    Attributes
+    ----------
+    objective : callable
+        The user's function of one handle.
+    convert : callable of (result, handle)
+        Reads what the objective returned; a ``TrialError`` if that is not what it ought to be.
+    catch : tuple of exception types
+        Failures that the caller does not want to see raised.
+    """
+
+    objective: Callable[[T], object]
+    convert: Callable[[object, T], object]
+    catch: tuple[type[Exception], ...] = ()
+
+    def evaluate(self, trial: T) -> Outcome:
+        """Call the objective; whatever ``Exception`` it raises becomes an ``Outcome``."""
+        try:
+            result = self.objective(trial)
+        except TrialStopped:
+            return Outcome("stopped")
+        except TrialFailed as failure:
+            return Outcome("failed", reason=str(failure) or "TrialFailed")
+        except Exception as error:
+            return self._failed(error, f"{type(error).__name__}: {error}", _traceback(error))
+        try:
+            return Outcome("complete", self.convert(result, trial))
+        except TrialError as error:
+            return self._failed(error, str(error), None)
+
+    def _failed(self, error: Exception, reason: str, traceback: str | None) -> Outcome:
+        raised = None if isinstance(error, self.catch) else error
+        return Outcome("failed", reason=reason, traceback=traceback, error=raised)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How one evaluation ended. It can be pickled: processes send it home.
+
+    Attributes
+    ----------
+    state : {"complete", "stopped", "failed"}
+    value
+        The converted result, None unless complete.
+    reason : str
+        Why it failed, in a line.
+    traceback : str or None
+        Of the exception that made it fail.
+    error : BaseException or None
+        What the caller is to see raised once the failure is recorded.
+    reports : sequence of (step, value), notes : dict or None
+        What the objective reported and noted where the study could not be reached.
+    """
+
+    state: Literal["complete", "stopped", "failed"]
+    value: Any = None
+    reason: str = ""
+    traceback: str | None = None
+    error: BaseException | None = None
+    reports: list[tuple[int, float]] | tuple[()] = ()
+    notes: dict[str, Any] | None = None
+
+
+class Executor(ABC, Generic[T]):
+    """Runs one job on the trials submitted to it.
+
+    The protocol is ``submit`` while there is a free worker, ``wait``, ``collect``. Waiting and
+    collecting are apart so that an interrupted wait loses nothing that has already ended.
+
+    Attributes
+    ----------
+    capacity : int
+        How many trials run at the same time.
+    """
+
+    capacity: int
+
+    @property
+    @abstractmethod
+    def running(self) -> list[T]:
+        """Trials submitted and not yet collected."""
+
+    @abstractmethod
+    def submit(self, trial: T) -> None:
+        """Start a trial; fewer than ``capacity`` are running."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Block until a running trial has ended. Signals interrupt it."""
+
+    @abstractmethod
+    def collect(self) -> list[tuple[T, Outcome]]:
+        """Hand over the trials that have ended; they are no longer running."""
+
+    @abstractmethod
+    def close(self, *, cancel: bool = False) -> None:
+        """Release the workers; with ``cancel``, end those that are at work."""
+
+
+def _traceback(error: Exception) -> str:
+    # The outermost entry is `evaluate`, which is nobody's concern.
+    tail = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    return "".join(format_exception(type(error), error, tail)).rstrip()

@@ -1,0 +1,232 @@
+"""The loop: ask, evaluate, tell. Asynchronous: a free worker gets a new suggestion at once.
+
+Ctrl-C reaches the objective, a callback or the wait for a worker, never the inside of ask and tell:
+what has finished is kept, what was running becomes a failed trial with the reason "interrupted".
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from hpo_core.errors import SpaceExhausted, TrialError
+from hpo_core.executors import Executor, Job, Outcome, ProcessExecutor, SerialExecutor
+from hpo_core.loop.interrupts import Interrupts
+from hpo_core.loop.options import Options, read_callbacks, read_catch, read_n_jobs
+from hpo_core.loop.progress import Progress
+from hpo_core.loop.remote import RemoteTrial
+from hpo_core.trial.values import as_column, as_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hpo_core.loop.protocol import StudyLike
+    from hpo_core.trial import Trial, TrialBatch
+
+logger = logging.getLogger("hpo_core")
+
+INTERRUPTED = "interrupted"
+
+
+def run(  # noqa: PLR0913 - the signature of Study.optimize
+    study: StudyLike,
+    objective: Callable[[Any], object],
+    *,
+    n_trials: int | None = None,
+    until: int | None = None,
+    timeout: float | None = None,
+    n_jobs: int = 1,
+    callbacks: Iterable[Callable[[Any, Trial], object]] = (),
+    catch: type[Exception] | tuple[type[Exception], ...] = (),
+    progress: bool = False,
+    batch_size: int | None = None,
+    vectorized: bool = False,
+) -> None:
+    """Do what ``Study.optimize`` promises; see there."""
+    options = Options(
+        objective=objective,
+        n_trials=n_trials,
+        until=until,
+        timeout=timeout,
+        n_jobs=read_n_jobs(n_jobs),
+        callbacks=read_callbacks(callbacks),
+        catch=read_catch(catch),
+        progress=progress,
+        batch_size=batch_size,
+        vectorized=vectorized,
+    )
+    options.check_that_it_ends(study)
+    executor = _executor(options)
+    study._stop_requested = False
+    bar = Progress(study, options.expected(study.n_finished)) if progress else None
+    with Interrupts() as interrupts:
+        _Loop(study, options, executor, interrupts, bar).run()
+
+
+class _Loop:
+    """One call of ``optimize``."""
+
+    def __init__(
+        self,
+        study: StudyLike,
+        options: Options,
+        executor: Executor[Any],
+        interrupts: Interrupts,
+        bar: Progress | None,
+    ) -> None:
+        self.study = study
+        self.options = options
+        self.executor = executor
+        self.interrupts = interrupts
+        self.bar = bar
+        self.deadline = None if options.timeout is None else time.monotonic() + options.timeout
+        self.n_started = 0  # by this call
+        self.n_finished = 0  # by this call
+        self.exhausted = False
+        self.error: BaseException | None = None  # the first one; raised when nothing runs any more
+
+    def run(self) -> None:
+        """Run to a limit. After an error nothing starts, and what is running is awaited."""
+        cancel = True
+        try:
+            while self._start_trials():
+                self._finish_trials()
+            cancel = False
+        finally:
+            if cancel:
+                self._abandon_trials()
+            self.executor.close(cancel=cancel)
+            if self.bar is not None:
+                self.bar.close()
+        if self.error is not None:
+            raise self.error
+
+    def _start_trials(self) -> bool:
+        """Start what limits and free workers allow; whether anything is running."""
+        while len(self.executor.running) < self.executor.capacity:
+            n = self._allowance()
+            trial = self._ask(n) if n > 0 else None
+            if trial is None:
+                break
+            self.executor.submit(trial)
+        return bool(self.executor.running)
+
+    def _allowance(self) -> int:
+        """How many trials the next suggestion may hold."""
+        if self.error is not None or self.exhausted or self.study._stop_requested:
+            return 0
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            return 0
+        n = self.options.batch_size or 1
+        if self.options.n_trials is not None:
+            n = min(n, self.options.n_trials - self.n_started)
+        if self.options.until is not None:
+            n_running = self.n_started - self.n_finished
+            n = min(n, self.options.until - self.study.n_finished - n_running)
+        return n
+
+    def _ask(self, n: int) -> Trial | TrialBatch | None:
+        try:
+            if self.options.batch_size is None:
+                trial = self.study.ask()
+                self.n_started += 1
+                return trial
+            batch = self.study.ask(n)
+            self.n_started += len(batch)
+            return batch
+        except SpaceExhausted:
+            self.exhausted = True
+        except Exception as error:
+            self._keep(error)
+        return None
+
+    def _finish_trials(self) -> None:
+        self.interrupts.let_through()
+        try:
+            self.executor.wait()
+        finally:
+            self.interrupts.hold_back()
+        for trial, outcome in self.executor.collect():
+            self._finish(trial, outcome)
+
+    def _finish(self, trial: Any, outcome: Outcome) -> None:
+        n = 1 if self.options.batch_size is None else len(trial)
+        self.n_finished += n
+        try:
+            self._tell(trial, outcome)
+            if self.options.callbacks:
+                self._call_back([trial] if self.options.batch_size is None else trial)
+        except Exception as error:
+            self._keep(error)
+        if self.bar is not None:
+            self.bar.update(n)
+
+    def _tell(self, trial: Any, outcome: Outcome) -> None:
+        for step, value in outcome.reports:
+            trial.report(step, value)
+        if outcome.notes:
+            trial.note(**outcome.notes)
+        if outcome.state == "complete":
+            self.study.tell(trial, outcome.value)
+        elif outcome.state == "stopped":
+            self.study._finish_stopped(trial)
+        else:
+            self.study.fail(trial, reason=outcome.reason, traceback=outcome.traceback)
+            if outcome.error is None:
+                logger.warning("%r failed: %s", trial, outcome.reason)
+            else:
+                self._keep(outcome.error, outcome.traceback)
+
+    def _call_back(self, trials: Iterable[Trial]) -> None:
+        self.interrupts.let_through()
+        try:
+            for trial in trials:
+                for callback in self.options.callbacks:
+                    callback(self.study, trial)
+        finally:
+            self.interrupts.hold_back()
+
+    def _keep(self, error: BaseException, traceback: str | None = None) -> None:
+        if error.__traceback__ is None and traceback is not None:  # it came from another process
+            error.add_note(f"In the worker process:\n{traceback}")
+        if self.error is None:
+            self.error = error
+        else:
+            logger.error("after the first error, another one: %r", error)
+
+    def _abandon_trials(self) -> None:
+        """Keep what has ended, fail what has not."""
+        for trial, outcome in self.executor.collect():
+            self._finish(trial, outcome)
+        for trial in self.executor.running:
+            self.study.fail(trial, reason=INTERRUPTED)
+
+
+def _executor(options: Options) -> Executor[Any]:
+    convert = _read_column if options.vectorized else _read_number
+    job = Job(options.objective, convert, options.catch)
+    if options.n_jobs == 1:
+        return SerialExecutor(job)
+    return ProcessExecutor(job, n_jobs=options.n_jobs, handle=RemoteTrial, arguments=_arguments)
+
+
+def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
+    return trial.number, trial.params, trial.seed
+
+
+def _read_number(result: object, _: object) -> float:
+    try:
+        return as_number(result)
+    except TrialError as error:
+        raise TrialError(f"the objective must return a number: {error}") from None
+
+
+def _read_column(result: object, batch: TrialBatch) -> NDArray[np.float64]:
+    try:
+        return as_column(result, len(batch))
+    except TrialError as error:
+        raise TrialError(f"the objective must return a number for each trial: {error}") from None

@@ -1,0 +1,109 @@
+"""The arguments of ``optimize``, checked."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+from hpo_core.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpo_core.loop.protocol import StudyLike
+    from hpo_core.trial import Trial
+
+    Callback: TypeAlias = Callable[[Any, Trial], object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What ``optimize`` was asked to do. Wrong arguments are an ``ArgumentError``."""
+
+    objective: Callable[[Any], object]
+    n_trials: int | None
+    until: int | None
+    timeout: float | None
+    n_jobs: int
+    callbacks: tuple[Callback, ...]
+    catch: tuple[type[Exception], ...]
+    progress: bool
+    batch_size: int | None
+    vectorized: bool
+
+    def __post_init__(self) -> None:
+        if not callable(self.objective):
+            raise ArgumentError(f"objective must be callable, got {self.objective!r}")
+        _check_count("n_trials", self.n_trials, least=0)
+        _check_count("until", self.until, least=0)
+        _check_count("batch_size", self.batch_size, least=1)
+        _check_flag("progress", self.progress)
+        _check_flag("vectorized", self.vectorized)
+        timeout = self.timeout
+        if timeout is not None and not (_is_real(timeout) and timeout >= 0):
+            raise ArgumentError(f"timeout must be a number of seconds of at least 0 or None, got {timeout!r}")
+        if self.vectorized != (self.batch_size is not None):
+            raise ArgumentError(
+                f"vectorized=True needs batch_size, and batch_size needs vectorized=True; got "
+                f"vectorized={self.vectorized} and batch_size={self.batch_size}"
+            )
+        if self.vectorized and self.n_jobs != 1:
+            raise ArgumentError(f"n_jobs must be 1 for a vectorized objective, got {self.n_jobs}")
+
+    def check_that_it_ends(self, study: StudyLike) -> None:
+        """Raise if nothing but Ctrl-C would end the loop."""
+        if self.n_trials is not None or self.until is not None or self.timeout is not None:
+            return
+        if study.allow_duplicates or math.isinf(study.space.size):
+            raise ArgumentError("give n_trials, until or timeout: the space has no end")
+
+    def expected(self, n_finished: int) -> int | None:
+        """How many trials this call will finish unless a timeout comes first; None if unknown."""
+        counts = [] if self.n_trials is None else [self.n_trials]
+        if self.until is not None:
+            counts.append(max(0, self.until - n_finished))
+        return min(counts, default=None)
+
+
+def read_n_jobs(n_jobs: object) -> int:
+    """Return the number of processes; -1 stands for the number of CPUs."""
+    if not _is_int(n_jobs) or (n_jobs < 1 and n_jobs != -1):
+        raise ArgumentError(f"n_jobs must be an int of at least 1, or -1 for every CPU, got {n_jobs!r}")
+    return (os.cpu_count() or 1) if n_jobs == -1 else int(n_jobs)
+
+
+def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return the callbacks as a tuple."""
+    functions = tuple(callbacks) if hasattr(callbacks, "__iter__") else (None,)
+    if not all(map(callable, functions)):
+        raise ArgumentError(f"callbacks must be a sequence of functions of (study, trial), got {callbacks!r}")
+    return functions
+
+
+def read_catch(catch: Any) -> tuple[type[Exception], ...]:
+    """Return the exception types as a tuple."""
+    kinds = tuple(catch) if isinstance(catch, tuple | list) else (catch,)
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise ArgumentError(f"catch must be an Exception type or a tuple of them, got {catch!r}")
+    return kinds
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name} must be True or False, got {value!r}")
+
+
+def _check_count(name: str, value: object, *, least: int) -> None:
+    if value is not None and not (_is_int(value) and value >= least):
+        raise ArgumentError(f"{name} must be an int of at least {least} or None, got {value!r}")
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_real(value: object) -> TypeGuard[float]:
+    return isinstance(value, Real) and not isinstance(value, bool)

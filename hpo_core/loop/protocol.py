@@ -1,0 +1,56 @@
+"""The study as the loop sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, overload
+
+if TYPE_CHECKING:
+    from hpo_core.trial import Trial, TrialBatch
+
+
+class SpaceLike(Protocol):
+    """What the loop reads of a space."""
+
+    @property
+    def size(self) -> float:
+        """Number of configurations, inf for a continuous space."""
+
+
+class StudyLike(Protocol):
+    """What the loop needs of a study."""
+
+    _stop_requested: bool  # set by study.stop()
+
+    @property
+    def space(self) -> SpaceLike:
+        """What is searched."""
+
+    @property
+    def allow_duplicates(self) -> bool:
+        """Whether a finite space is never exhausted."""
+
+    @property
+    def suggest_seconds(self) -> float:
+        """Time spent inside ``ask`` so far."""
+
+    @property
+    def n_finished(self) -> int:
+        """Trials that are complete, stopped or failed."""
+
+    @property
+    def best_value(self) -> float:
+        """Value of the best trial; an ``HpoError`` while none is complete."""
+
+    @overload
+    def ask(self) -> Trial: ...
+    @overload
+    def ask(self, n: int) -> TrialBatch: ...
+
+    def tell(self, trials: Any, values: Any) -> None:
+        """Complete trials."""
+
+    def fail(self, trials: Any, *, reason: str, traceback: str | None = None) -> None:
+        """Fail trials."""
+
+    def _finish_stopped(self, trials: Any) -> None:
+        """End running trials as stopped, each with its last report; one without fails."""

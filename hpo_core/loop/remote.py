@@ -1,0 +1,64 @@
+"""A trial away from its study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hpo_core.errors import TrialError
+from hpo_core.trial.values import as_json, as_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RemoteTrial:
+    """What an objective gets in a worker process in place of a ``Trial``.
+
+    Reports and notes are checked at once, kept, and travel home with the result.
+
+    Attributes
+    ----------
+    number : int
+        The trial's number in the study.
+    params : dict
+        Active parameters and constants.
+    seed : int
+        32-bit seed for the trial's own randomness.
+    reports : list of (step, value)
+    notes : dict
+    """
+
+    __slots__ = ("notes", "number", "params", "reports", "seed")
+
+    def __init__(self, number: int, params: Mapping[str, Any], seed: int) -> None:
+        self.number = number
+        self.params = dict(params)
+        self.seed = seed
+        self.reports: list[tuple[int, float]] = []
+        self.notes: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.params:
+            active = ", ".join(map(repr, self.params))
+            raise TrialError(
+                f"parameter {name!r} is inactive in trial {self.number} or not in the space; active are {active}"
+            )
+        return self.params[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.params
+
+    def __repr__(self) -> str:
+        return f"Trial({self.number}, running, params={self.params})"
+
+    def report(self, step: int, value: float) -> None:
+        """Record an intermediate value; see ``Trial.report``."""
+        self.reports.append((step, as_number(value)))
+
+    def should_stop(self) -> bool:
+        """Whether the trial ought to end early. False without a scheduler."""
+        return False
+
+    def note(self, **notes: object) -> None:
+        """Attach JSON values; see ``Trial.note``."""
+        self.notes.update({name: as_json(name, value) for name, value in notes.items()})
