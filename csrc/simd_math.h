@@ -115,3 +115,5 @@ HPO_INLINE vd HPO_NAME(vlog)(vd x)
     vd zero_or_less = vselect(x < 0.0, vset(__builtin_nan("")), vset(-__builtin_inf()));
     return vselect(x < 0x1p-1022, zero_or_less, y);
 }
+
+#include "simd_philox.h"
