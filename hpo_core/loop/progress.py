@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from hpo_core.errors import ArgumentError, HpoError
 
+if TYPE_CHECKING:
+    from hpo_core.loop.protocol import StudyLike
+
 # Seconds between looks at the study: the eye needs no more, and a look is not free.
 REFRESH_SECONDS = 0.1
 

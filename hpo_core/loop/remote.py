@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import TrialError
-from hpo_core.trial.values import as_json, as_number
+from hpo_core.trial.values import as_json, as_number, is_int
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +39,9 @@ class RemoteTrial:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.params:
-            active = ", ".join(map(repr, self.params))
             raise TrialError(
-                f"parameter {name!r} is inactive in trial {self.number} or not in the space; active are {active}"
+                f"parameter {name!r} is not active in trial {self.number}; "
+                f"active are {', '.join(map(repr, self.params))}"
             )
         return self.params[name]
 
@@ -53,7 +53,9 @@ class RemoteTrial:
 
     def report(self, step: int, value: float) -> None:
         """Record an intermediate value; see ``Trial.report``."""
-        self.reports.append((step, as_number(value)))
+        if not (is_int(step) and step >= 0):
+            raise TrialError(f"step must be an int of at least 0, got {step!r}")
+        self.reports.append((int(step), as_number(value)))
 
     def should_stop(self) -> bool:
         """Whether the trial ought to end early. False without a scheduler."""
