@@ -1,0 +1,84 @@
+"""The demo, shortened: what it prints, writes and promises."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hpo_core as hpo
+
+torch = pytest.importorskip("torch")
+pd = pytest.importorskip("pandas")
+imread = pytest.importorskip("matplotlib.image").imread
+for needed in ("sklearn", "tqdm"):
+    pytest.importorskip(needed)
+
+PATH = Path(__file__).parents[1] / "examples" / "tune_digits.py"
+
+
+@pytest.fixture(scope="module")
+def demo():
+    spec = importlib.util.spec_from_file_location("tune_digits", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.EPOCHS = 1
+    module.RETRAININGS = 2
+    return module
+
+
+def test_splits_are_disjoint_and_cover_the_data(demo):
+    parts = [demo.splits()[name] for name in ("train", "validation", "test")]
+    images = np.concatenate([part.images.cpu().numpy().reshape(-1, 64) for part in parts])
+    assert len(images) == 1797
+    assert len(np.unique(images, axis=0)) == 1797
+    assert len(demo.splits()["train+validation"].digits) == len(parts[0].digits) + len(parts[1].digits)
+    for part in parts:
+        assert torch.bincount(part.digits).min() > 0.09 * len(part.digits)
+
+
+def test_every_configuration_of_the_space_trains(demo):
+    batch = hpo.Study(demo.search_space(), sampler="random", seed=0).ask(30)
+    assert {trial["optimizer"] for trial in batch} == {"sgd", "adam", "adamw"}
+    assert {trial["depth"] for trial in batch} == {1, 2, 3, 4}
+    for trial in batch:
+        assert sum(name.startswith("width_") for name in trial.params) == trial["depth"]
+        network = demo.build_network(trial.params)
+        convolutions = [layer for layer in network if isinstance(layer, torch.nn.Conv2d)]
+        widths = [trial[f"width_{k}"] for k in range(1, trial["depth"] + 1)]
+        assert [layer.out_channels for layer in convolutions] == widths
+        demo.build_optimizer(network, trial.params)
+
+
+def test_training_repeats_itself(demo):
+    params = demo.search_space().default()
+    runs = [
+        demo.evaluate(demo.train(params, demo.splits()["train"], seed=seed), demo.splits()["validation"])
+        for seed in (1, 1, 2)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+    assert math.isfinite(runs[0][0])
+
+
+def test_demo_reports(demo, tmp_path, capsys):
+    demo.main(["--trials", "12", "--out", str(tmp_path)])
+    output = capsys.readouterr().out
+    for label in (
+        "best configuration",
+        "validation accuracy",
+        "test accuracy",
+        "trials/s",
+        "time in the sampler",
+    ):
+        assert label in output
+    trials = pd.read_csv(tmp_path / "trials.csv")
+    assert trials.groupby("sampler").size().to_dict() == {"random": 12, "tpe": 12}
+    assert (trials["params_width_4"].notna() == (trials["params_depth"] >= 4)).all()
+    best = trials[trials["sampler"] == "tpe"]["value"].min()
+    assert f"{best:.4f}" in output
+    image = imread(tmp_path / "report.png")
+    assert image.shape[:2] == (704, 1760)
+    assert image[..., :3].std() > 0.1  # something is drawn
