@@ -31,6 +31,7 @@ class Asked:
     cursor: int  # log position the suggestion had seen
     tier: str  # which sampler answered: "random", "sobol", "tpe", or one of the constants above
     time: float = math.nan  # seconds since the epoch
+    wanted: int = 0  # number asked for, where a finite space ran out and fewer came; else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -45,19 +45,13 @@ class State(IntEnum):
 _RUNNING, _COMPLETE, _STOPPED, _FAILED = map(int, State)  # writing an enum costs twice a plain int
 
 
-class Failure(NamedTuple):
-    """Why a trial failed."""
-
-    reason: str
-    traceback: str | None
-
-
 class Reports(NamedTuple):
     """Every report of every trial in the order of arrival; values are minimised."""
 
     row: NDArray[np.int64]
     step: NDArray[np.int64]
     value: NDArray[np.float64]
+    position: NDArray[np.int64]
 
 
 class _Table:
@@ -119,14 +113,18 @@ class History:
         Number of events applied.
     best : int
         Complete row with the least ``y[0]``, the first told among equals; -1 if there is none.
-    failures : dict of int to Failure
-        By row, failed trials only.
+    reasons : dict of int to str
+        Why trials failed, by row.
+    tracebacks : dict of int to str
+        By row, trials whose objective raised.
     notes : dict of int to dict
         By row, trials with notes only.
     queue : deque of (d,) arrays
         Enqueued configurations not asked yet, NaN where the sampler may choose.
     fixed : dict of int to (d,) array
         What was enqueued, by the row that took it.
+    wanted : dict of int to int
+        Number of trials asked for, by first row, where fewer came.
     """
 
     __slots__ = (
@@ -138,22 +136,26 @@ class History:
         "_tiers",
         "_trials",
         "best",
-        "failures",
         "fixed",
         "layout",
         "notes",
         "position",
         "queue",
+        "reasons",
+        "tracebacks",
+        "wanted",
     )
 
     def __init__(self, layout: Layout, n_objectives: int = 1, n_constraints: int = 0) -> None:
         self.layout = layout
         self.position = 0
         self.best = -1
-        self.failures: dict[int, Failure] = {}
+        self.reasons: dict[int, str] = {}
+        self.tracebacks: dict[int, str] = {}
         self.notes: dict[int, dict[str, Any]] = {}
         self.queue: deque[NDArray[np.float64]] = deque()
         self.fixed: dict[int, NDArray[np.float64]] = {}
+        self.wanted: dict[int, int] = {}
         self._best_y = np.inf
         self._counts = [0, 0, 0, 0]
         self._oldest = 0  # no row before this one is running
@@ -171,7 +173,12 @@ class History:
             last_report=((), np.int64, -1),
         )
         self._finishes = _Table(row=((), np.int64, 0), position=((), np.int64, 0))
-        self._reports = _Table(row=((), np.int64, 0), step=((), np.int64, 0), value=((), np.float64, 0.0))
+        self._reports = _Table(
+            row=((), np.int64, 0),
+            step=((), np.int64, 0),
+            value=((), np.float64, 0),
+            position=((), np.int64, 0),
+        )
 
     def __getstate__(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -297,6 +304,8 @@ class History:
         self._counts[_RUNNING] += k
         if event.tier == ENQUEUED:
             self.fixed.update({row: self.queue.popleft() for row in range(first, first + k)})
+        if event.wanted:
+            self.wanted[first] = event.wanted
 
     def _tier_code(self, tier: str) -> int:
         if tier not in self._tiers:
@@ -321,7 +330,9 @@ class History:
 
     def _failed(self, event: Failed) -> None:
         self._finish(event.rows, _FAILED, event.cost)
-        self.failures.update(dict.fromkeys(event.rows.tolist(), Failure(event.reason, event.traceback)))
+        self.reasons.update(dict.fromkeys(event.rows.tolist(), event.reason))
+        if event.traceback is not None:
+            self.tracebacks.update(dict.fromkeys(event.rows.tolist(), event.traceback))
 
     def _finish(self, rows: NDArray[np.int64], state: int, cost: NDArray[np.float64]) -> Index:
         # One trial at a time is the common case: writing scalars takes a third of writing slices.
@@ -348,6 +359,7 @@ class History:
         at = slice(first, first + k)
         write = self._reports.write
         write["row"][at], write["step"][at], write["value"][at] = event.rows, event.step, event.y
+        write["position"][at] = self.position
         self._trials.write["last_report"][event.rows] = np.arange(first, first + k)
 
     def _noted(self, event: Noted) -> None:

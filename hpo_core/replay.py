@@ -1,0 +1,203 @@
+"""Suggestions as functions of the log: how an enqueued configuration is completed, and whether a
+recorded study's suggestions come out again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hpo_core.errors import SpaceExhausted
+from hpo_core.events import ADDED, ENQUEUED, REPEATED, Asked, Enqueued, Failed, Reported, Stopped, Told
+from hpo_core.history import History, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from hpo_core.events import Event
+    from hpo_core.samplers.base import Sampler
+    from hpo_core.space import Space
+
+# Proposals drawn to complete an enqueued configuration; the first that the constraints permit is
+# taken. A sampler already avoids what is forbidden, so only the fixed values can spoil one.
+_PROPOSALS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay found. It is true if every suggestion came out again, bit for bit.
+
+    Attributes
+    ----------
+    checked : int
+        Trials whose configuration was derived again; those that the user chose are not.
+    number : int or None
+        First trial that differs, None if none does.
+    parameter : str or None
+        Its first parameter that differs; None if no configuration came out.
+    recorded, derived : object
+        The two values of that parameter; None stands for inactive.
+    """
+
+    checked: int
+    number: int | None = None
+    parameter: str | None = None
+    recorded: Any = None
+    derived: Any = None
+
+    def __bool__(self) -> bool:
+        return self.number is None
+
+    def __str__(self) -> str:
+        if self.number is None:
+            return f"{self.checked} suggestions came out again"
+        if self.parameter is None:
+            return f"trial {self.number}: no configuration came out"
+        return f"trial {self.number}: {self.parameter} was {self.recorded!r}, came out as {self.derived!r}"
+
+
+def replay(space: Space, history: History, sampler: Sampler) -> Replay:
+    """Derive every suggestion of a history again.
+
+    Parameters
+    ----------
+    space : Space
+    history : History
+        It is read only.
+    sampler : Sampler
+        Started with the study's seed, its cache empty.
+    """
+    again = History(history.layout, len(history.y))
+    checked = 0
+    for position, event in log(history):
+        again.position = position
+        if isinstance(event, Asked) and event.tier not in (ADDED, REPEATED):
+            derived = _derive(space, sampler, again, event, history)
+            difference = _first_difference(space, event, derived)
+            if difference is not None:
+                number, *found = difference
+                return Replay(checked + number - event.first, number, *found)
+            checked += event.x.shape[1]
+        again.apply(event)
+    return Replay(checked)
+
+
+def complete(
+    space: Space, sampler: Sampler, history: History, fixed: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], bool]:
+    """Fill what an enqueued configuration leaves open with the sampler's choice for the next trial.
+
+    Returns
+    -------
+    x : (d, 1) array
+    permitted : bool
+        False if the constraints reject every proposal; ``x`` then has the defaults.
+    """
+    x = fill_with_defaults(space, fixed)
+    if not is_complete(x, fixed):
+        proposals = space.impose(sampler.ask(history, len(history), _PROPOSALS).x, fixed)
+        good = np.flatnonzero(~space.forbidden_mask(proposals) & space.feasible_mask(proposals))
+        if len(good) == 0:
+            return x, False
+        x = proposals[:, good[:1]]
+    return x, True
+
+
+def fill_with_defaults(space: Space, fixed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``fixed`` (d,) with defaults for what it leaves open, as (d, 1)."""
+    return space.impose(np.full((len(fixed), 1), np.nan), fixed)
+
+
+def is_complete(x: NDArray[np.float64], fixed: NDArray[np.float64]) -> bool:
+    """Whether every parameter active in ``x`` (d, 1) was fixed."""
+    return not bool((~np.isnan(x[:, 0]) & np.isnan(fixed)).any())
+
+
+def log(history: History) -> Iterator[tuple[int, Event]]:
+    """Read the events back from the columns, each with its position, in their order.
+
+    Notes are left out. What was enqueued appears right before it was asked, at the same position.
+    """
+    starts = _starts(history.cursor)
+    ends = _starts(history.finish_position)
+    reported = _starts(history.reports.position)
+    sources: tuple[tuple[NDArray[np.int64], NDArray[np.int64], Callable[..., Event]], ...] = (
+        (starts, history.cursor, _asked),
+        (ends, history.finish_position, _finished),
+        (reported, history.reports.position, _reported),
+    )
+    slices = [
+        (position.item(start), read, start, stop)
+        for bounds, position, read in sources
+        for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+    ]
+    for position, read, start, stop in sorted(slices, key=lambda entry: entry[0]):
+        event = read(history, start, stop)
+        if isinstance(event, Asked) and event.tier == ENQUEUED:
+            yield position, Enqueued(history.fixed[event.first])
+        yield position, event
+
+
+def _starts(position: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bounds of the runs of equal positions: one event each."""
+    changes = np.flatnonzero(np.diff(position)) + 1
+    return np.concatenate([[0], changes, [len(position)]]) if len(position) else np.zeros(1, np.int64)
+
+
+def _asked(history: History, start: int, stop: int) -> Asked:
+    return Asked(
+        first=start,
+        x=history.x[:, start:stop],
+        cursor=history.cursor.item(start),
+        tier=history.tiers[history.tier[start]],
+        time=history.started.item(start),
+        wanted=history.wanted.get(start, 0),
+    )
+
+
+def _finished(history: History, start: int, stop: int) -> Event:
+    rows = history.finish_order[start:stop]
+    y, cost = history.y[:, rows], history.cost[rows]
+    match history.state[rows[0]]:
+        case State.COMPLETE:
+            return Told(rows, y, cost)
+        case State.STOPPED:
+            return Stopped(rows, y, cost)
+        case _:
+            row = int(rows[0])
+            return Failed(rows, history.reasons[row], cost, history.tracebacks.get(row))
+
+
+def _reported(history: History, start: int, stop: int) -> Reported:
+    reports = history.reports
+    return Reported(reports.row[start:stop], reports.step.item(start), reports.value[start:stop])
+
+
+def _derive(
+    space: Space, sampler: Sampler, again: History, event: Asked, history: History
+) -> NDArray[np.float64]:
+    try:
+        if event.tier == ENQUEUED:
+            return complete(space, sampler, again, history.fixed[event.first])[0]
+        return sampler.ask(again, event.first, event.wanted or event.x.shape[1]).x
+    except SpaceExhausted:
+        return np.empty((len(event.x), 0))
+
+
+def _first_difference(
+    space: Space, event: Asked, derived: NDArray[np.float64]
+) -> tuple[int, str | None, Any, Any] | None:
+    """Return number, parameter and the two values where recorded and derived columns part."""
+    k = min(event.x.shape[1], derived.shape[1])
+    recorded, derived = event.x[:, :k], derived[:, :k]
+    equal = (recorded == derived) | (np.isnan(recorded) & np.isnan(derived))
+    if not equal.all():
+        j, i = (int(axis[0]) for axis in np.nonzero(~equal.T))
+        name = space.names[i]
+        values = [space.decode_params(np.ascontiguousarray(x[:, j])).get(name) for x in (recorded, derived)]
+        return event.first + j, name, *values
+    return None if k == event.x.shape[1] else (event.first + k, None, None, None)

@@ -1,0 +1,143 @@
+"""What happens in a study, as events: values flip to the minimised side here, clocks are read here.
+
+Rows are int64 arrays of running trials, checked by ``running_rows`` or ``require_running``. Nothing is
+applied before everything is checked, so a refused call leaves the study as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.errors import TrialError
+from hpo_core.events import Asked, Failed, Noted, Reported, Stopped, Told
+from hpo_core.history import State
+from hpo_core.trial import Trial, TrialBatch
+from hpo_core.trial.values import as_json, is_int
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hpo_core.history import History
+    from hpo_core.study.study import Study
+
+    Rows = NDArray[np.int64]
+
+logger = logging.getLogger("hpo_core")
+
+_STEP_LIMIT = 2**63  # steps are kept as int64
+
+
+class Recorder:
+    """Applies what happens to a history."""
+
+    __slots__ = ("history", "sign")
+
+    def __init__(self, history: History, sign: float) -> None:
+        self.history = history
+        self.sign = sign
+
+    def asked(self, x: NDArray[np.float64], tier: str, *, wanted: int = 0) -> None:
+        """Start one trial per column of ``x``; the suggestion has seen the whole log."""
+        history = self.history
+        history.apply(Asked(len(history), x, history.position, tier, time.time(), wanted))
+
+    def told_one(self, row: int, value: float) -> None:
+        """Complete one trial: the work of ``told`` without arrays where a float will do."""
+        rows = np.array([row])
+        require_running(self.history, rows)
+        if math.isfinite(value):
+            cost = max(0.0, time.time() - self.history.started.item(row))
+            self.history.apply(Told(rows, np.array([[self.sign * value]]), np.array([cost])))
+        else:
+            self.failed(rows, f"the value told is {value}")
+
+    def told(self, rows: Rows, values: NDArray[np.float64]) -> None:
+        """Complete trials; those whose value is not finite fail."""
+        finite = np.isfinite(values)
+        if not finite.all():
+            for text in ("nan", "inf", "-inf"):
+                bad = np.isnan(values) if text == "nan" else values == float(text)
+                self.failed(rows[bad], f"the value told is {text}")
+            rows, values = rows[finite], values[finite]
+        if len(rows):
+            self.history.apply(Told(rows, self.sign * values[np.newaxis], self._cost(rows)))
+
+    def failed(self, rows: Rows, reason: str, traceback: str | None = None) -> None:
+        """End trials as failed."""
+        if len(rows):
+            self.history.apply(Failed(rows, reason, self._cost(rows), traceback))
+            logger.info("%d failed, trial %d first: %s", len(rows), rows[0], reason)
+
+    def stopped(self, rows: Rows) -> None:
+        """End trials as stopped with their last reports; those without a finite one fail."""
+        last = self.history.last_report[rows]
+        y = np.append(self.history.reports.value, np.nan)[last]  # -1, no report, reads the NaN
+        known = np.isfinite(y)
+        self.failed(rows[~known], "stopped without a finite report")
+        rows, y = rows[known], y[known]
+        if len(rows):
+            self.history.apply(Stopped(rows, y[np.newaxis], self._cost(rows)))
+
+    def reported(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
+        """Record intermediate values."""
+        if not (is_int(step) and 0 <= step < _STEP_LIMIT):
+            raise TrialError(f"step must be an int of at least 0, got {step!r}")
+        require_running(self.history, rows)
+        if len(rows):
+            self.history.apply(Reported(rows, int(step), self.sign * values))
+
+    def noted(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
+        """Attach notes, one mapping per row."""
+        plain = tuple({name: as_json(name, value) for name, value in each.items()} for each in notes)
+        require_running(self.history, rows)
+        if len(rows):
+            self.history.apply(Noted(rows, plain))
+
+    def _cost(self, rows: Rows) -> NDArray[np.float64]:
+        return np.maximum(time.time() - self.history.started[rows], 0.0)
+
+
+def trial_number(study: Study, trial: object) -> int:
+    """Return the number of a trial of this study, running or not."""
+    if isinstance(trial, Trial):
+        if trial._study is not study:
+            raise TrialError(f"trial {trial.number} belongs to another study")
+        return trial.number
+    if not is_int(trial):
+        raise TrialError(f"trials are given as Trial, TrialBatch or trial numbers, got {trial!r}")
+    if not 0 <= trial < len(study.history):
+        raise TrialError(f"trial {trial} is unknown, the study holds {len(study.history)}")
+    return int(trial)
+
+
+def running_rows(study: Study, trials: object) -> Rows:
+    """Return the numbers of trials, all of which run and none of which is given twice."""
+    if isinstance(trials, TrialBatch):
+        if trials._study is not study:
+            raise TrialError(f"{trials!r} belongs to another study")
+        rows = trials.number
+    elif isinstance(trials, list | tuple) or (isinstance(trials, np.ndarray) and trials.ndim == 1):
+        rows = np.array([trial_number(study, trial) for trial in trials], np.int64)
+    else:
+        rows = np.array([trial_number(study, trials)])
+    require_running(study.history, rows)
+    if len(rows) > 1 and not (np.diff(rows) > 0).all():
+        unique, counts = np.unique(rows, return_counts=True)
+        if len(unique) < len(rows):
+            raise TrialError(f"trial {unique[counts > 1][0]} is given more than once")
+    return rows
+
+
+def require_running(history: History, rows: Rows) -> None:
+    """Raise unless every trial runs."""
+    states = history.state[rows]
+    if np.count_nonzero(states):  # RUNNING is 0
+        j = np.flatnonzero(states)[0]
+        raise TrialError(f"trial {rows[j]} has already finished ({State(states[j]).name.lower()})")

@@ -1,0 +1,94 @@
+"""What a study has found: its reading half."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hpo_core.errors import StudyError
+from hpo_core.trial import Trial, TrialBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from hpo_core.history import History
+    from hpo_core.samplers.base import Sampler
+    from hpo_core.space import Space
+
+
+class Results:
+    """Reads a study; ``Study`` adds what changes it."""
+
+    space: Space
+    sampler: Sampler
+    direction: str
+    name: str
+    seed: int
+    history: History
+    _sign: float
+    _report: Callable[[NDArray[np.int64], int, NDArray[np.float64]], None]
+    _note: Callable[[NDArray[np.int64], Sequence[Mapping[str, object]]], None]
+
+    def recommend(self) -> dict[str, Any]:
+        """Return the configuration to use.
+
+        Best by the sampler's model of the objective, where it has one that sees through noise; else
+        that of the best trial.
+
+        Raises
+        ------
+        StudyError
+            No trial has completed.
+        """
+        best = self.best_trial
+        by_model = getattr(self.sampler, "recommend", None)
+        return best.params if by_model is None else self.space.decode_params(by_model(self.history))
+
+    @property
+    def trials(self) -> TrialBatch:
+        """Every trial, running ones included: ``study.trials[-1]``, ``study.trials.where("failed")``."""
+        return TrialBatch(self, np.arange(len(self.history)))
+
+    @property
+    def n_finished(self) -> int:
+        """Number of trials that are complete, stopped or failed."""
+        return len(self.history.finish_order)
+
+    @property
+    def best_trial(self) -> Trial:
+        """Complete trial with the best value, the first told among equals; ``StudyError`` without one."""
+        if self.history.best < 0:
+            raise StudyError(f"no trial has completed yet: {self.history!r}")
+        return Trial(self, self.history.best)
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """Parameters of ``best_trial``."""
+        return self.best_trial.params
+
+    @property
+    def best_value(self) -> float:
+        """Value of ``best_trial``."""
+        return self._sign * self.history.y.item(0, self.best_trial.number)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per trial; inactive parameters are missing values (needs pandas)."""
+        return self.trials.to_pandas()
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        best = f", best {self.best_value:.6g}" if self.history.best >= 0 else ""
+        return f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})"
+
+    def _repr_html_(self) -> str:
+        shown = {"study": repr(self)}
+        if self.history.best >= 0:
+            shown |= {"best trial": str(self.history.best), "best value": f"{self.best_value:.6g}"}
+            shown |= {name: repr(value) for name, value in self.best_params.items()}
+        cells = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in shown.items())
+        return f"<table>{''.join(cells)}</table>"

@@ -1,0 +1,403 @@
+"""Study: ask, tell, optimize. Every change of a study is an event applied to its history."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+
+from hpo_core.errors import InfeasibleSpaceError, SpaceError, SpaceExhausted, StudyError, TrialError
+from hpo_core.events import ADDED, ENQUEUED, REPEATED, Enqueued
+from hpo_core.history import History
+from hpo_core.replay import Replay, complete, fill_with_defaults, is_complete, replay
+from hpo_core.samplers import resolve
+from hpo_core.space import Space
+from hpo_core.study.recorder import Recorder, running_rows, trial_number
+from hpo_core.study.results import Results
+from hpo_core.trial import Trial, TrialBatch
+from hpo_core.trial.values import as_column, as_number, is_int
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from hpo_core.samplers.base import Sampler
+
+    Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
+
+logger = logging.getLogger("hpo_core")
+
+SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
+
+
+class Study(Results):
+    """A search for the parameters that give the least, or the greatest, value.
+
+    ``ask`` proposes trials and ``tell`` takes their results, in any order and any number at a time;
+    ``optimize`` does both around an objective. ``ask``, ``tell`` and everything else may be called
+    from several threads. A study can be pickled: the copy continues with the same suggestions.
+
+    Parameters
+    ----------
+    space : Space or mapping
+        What to search; a mapping is passed to ``Space``.
+    sampler : str or Sampler
+        "tpe", "sobol", "random", or a sampler with its options, of which the study takes a copy.
+    direction : {"minimize", "maximize"}
+    seed : int, optional
+        In [0, 2**63). The same seed gives the same suggestions. None draws one, see ``seed``.
+    allow_duplicates : bool
+        Whether a configuration of a finite space may be proposed twice.
+    name : str
+        Shown where the study is.
+
+    Attributes
+    ----------
+    space, sampler, direction, seed, allow_duplicates, name
+        As given; the seed as drawn.
+    history : History
+        Columns of everything observed so far, minimised, in internal coordinates.
+    suggest_seconds : float
+        Time spent computing suggestions.
+
+    Raises
+    ------
+    StudyError
+        An argument is outside what is allowed.
+    SpaceError
+        The mapping does not describe a space.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"x": hpo.Float(-10, 10)}, sampler="random", seed=1)
+    >>> for _ in range(20):
+    ...     trial = study.ask()
+    ...     study.tell(trial, (trial["x"] - 2) ** 2)
+    >>> len(study.trials), study.best_value < 25
+    (20, True)
+    """
+
+    def __init__(
+        self,
+        space: Space | Mapping[str, Any],
+        *,
+        sampler: str | Sampler = "tpe",
+        direction: Literal["minimize", "maximize"] = "minimize",
+        seed: int | None = None,
+        allow_duplicates: bool = False,
+        name: str = "",
+    ) -> None:
+        if not isinstance(space, Space | Mapping):
+            raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
+        if direction not in ("minimize", "maximize"):
+            raise StudyError(f"direction must be 'minimize' or 'maximize', got {direction!r}")
+        if seed is not None and not (is_int(seed) and 0 <= seed < SEED_LIMIT):
+            raise StudyError(f"seed must be an int in [0, 2**63) or None, got {seed!r}")
+        if not isinstance(allow_duplicates, bool):
+            raise StudyError(f"allow_duplicates must be True or False, got {allow_duplicates!r}")
+        if not isinstance(name, str):
+            raise StudyError(f"name must be a string, got {name!r}")
+        self.space = space if isinstance(space, Space) else Space(space)
+        self.sampler = copy.deepcopy(resolve(sampler))
+        self.direction = direction
+        self.seed = secrets.randbits(32) if seed is None else int(seed)
+        self.allow_duplicates = allow_duplicates
+        self.name = name
+        self.history = History(self.space.layout)
+        self.suggest_seconds = 0.0
+        self._sign = 1.0 if direction == "minimize" else -1.0
+        self._recorder = Recorder(self.history, self._sign)
+        self._stop_requested = False
+        self._lock = threading.RLock()
+        self._start(self.sampler)
+
+    def _start(self, sampler: Sampler) -> None:
+        sampler.start(self.space, seed=self.seed, allow_duplicates=self.allow_duplicates)
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {key: value for key, value in vars(self).items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.RLock()
+        self._start(self.sampler)
+
+    @overload
+    def ask(self, n: None = None, *, repeat: Trial | int | None = None) -> Trial: ...
+    @overload
+    def ask(self, n: int, *, repeat: Trial | int | None = None) -> TrialBatch: ...
+    def ask(self, n: int | None = None, *, repeat: Trial | int | None = None) -> Trial | TrialBatch:
+        """Start one trial, or ``n`` at once.
+
+        What was enqueued comes first, the sampler proposes the rest.
+
+        Parameters
+        ----------
+        n : int, optional
+            At least 1. A finite space that runs out gives fewer.
+        repeat : Trial or int, optional
+            Run the configuration of this trial again, under new numbers: for noisy objectives.
+
+        Returns
+        -------
+        Trial or TrialBatch
+            A ``TrialBatch`` if ``n`` is given, even if it is 1.
+
+        Raises
+        ------
+        SpaceExhausted
+            Every configuration of a finite space has been used.
+        InfeasibleSpaceError
+            The constraints rejected 65,536 draws in a row.
+        """
+        if n is not None and not (is_int(n) and n >= 1):
+            raise StudyError(f"n must be an int of at least 1, got {n!r}")
+        with self._lock:
+            started = time.perf_counter()
+            queued = self._ask_queued(n or 1) if repeat is None and self.history.queue else []
+            first, rest = len(self.history), (n or 1) - len(queued)
+            if repeat is not None:
+                x = self.history.x[:, [trial_number(self, repeat)]]
+                self._recorder.asked(x.repeat(rest, axis=1), REPEATED)
+            elif rest:
+                self._ask_sampler(rest, required=not queued)
+            self.suggest_seconds += time.perf_counter() - started
+            if n is None:
+                return Trial(self, queued[0] if queued else first)
+            return TrialBatch(self, np.append(queued, np.arange(first, len(self.history))).astype(np.int64))
+
+    def _ask_sampler(self, n: int, *, required: bool) -> None:
+        try:
+            suggestion = self.sampler.ask(self.history, len(self.history), n)
+        except (SpaceExhausted, InfeasibleSpaceError):
+            if required:
+                raise
+            return
+        k = suggestion.x.shape[1]
+        self._recorder.asked(suggestion.x, suggestion.tier, wanted=0 if k == n else n)
+
+    def _ask_queued(self, n: int) -> list[int]:
+        """Start up to ``n`` of the enqueued trials and return their numbers."""
+        taken: list[int] = []
+        while self.history.queue and len(taken) < n:
+            row = len(self.history)
+            x, permitted = complete(self.space, self.sampler, self.history, self.history.queue[0])
+            self._recorder.asked(x, ENQUEUED)
+            if permitted:
+                taken.append(row)
+            else:
+                self._recorder.failed(
+                    np.array([row]), "the constraints permit no completion of what was enqueued"
+                )
+        return taken
+
+    def tell(self, trials: Trials, values: ArrayLike) -> None:
+        """Complete running trials.
+
+        Parameters
+        ----------
+        trials : Trial, TrialBatch, trial number, or a sequence of trials or numbers
+            They run, and may be told in any order.
+        values : number or array-like of shape (k,)
+            In the study's direction. A trial whose value is NaN or inf fails, with that reason.
+
+        Raises
+        ------
+        TrialError
+            A trial is unknown, finished, repeated or of another study, the number of values is wrong,
+            or one is not a number. The study is then unchanged.
+        """
+        with self._lock:
+            best = self.history.best
+            if isinstance(trials, Trial) or is_int(trials):
+                self._recorder.told_one(trial_number(self, trials), as_number(values))
+            else:
+                rows = running_rows(self, trials)
+                self._recorder.told(rows, as_column(values, len(rows)))
+            if self.history.best != best and logger.isEnabledFor(logging.INFO):
+                logger.info("trial %d is the best so far: %.6g", self.history.best, self.best_value)
+
+    def fail(self, trials: Trials, *, reason: str = "failed", traceback: str | None = None) -> None:
+        """End running trials as failed. They are learnt from, and never proposed again.
+
+        Parameters
+        ----------
+        trials : as for ``tell``
+        reason : str
+            Kept with each of them.
+        traceback : str, optional
+            Likewise.
+
+        Raises
+        ------
+        TrialError
+            As for ``tell``; the study is then unchanged.
+        """
+        if not isinstance(reason, str):
+            raise TrialError(f"reason must be a string, got {reason!r}")
+        if not isinstance(traceback, str | None):
+            raise TrialError(f"traceback must be a string or None, got {traceback!r}")
+        with self._lock:
+            self._recorder.failed(running_rows(self, trials), reason, traceback)
+
+    def _finish_stopped(self, trials: Trials) -> None:
+        """End running trials early, each with its last report."""
+        with self._lock:
+            self._recorder.stopped(running_rows(self, trials))
+
+    def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
+        with self._lock:
+            self._recorder.reported(rows, step, values)
+
+    def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
+        with self._lock:
+            self._recorder.noted(rows, notes)
+
+    def enqueue(self, params: Mapping[str, Any]) -> None:
+        """Put a configuration before anything the sampler proposes.
+
+        Parameters
+        ----------
+        params : mapping
+            Values by name. The sampler chooses those left out when the trial is asked; a value whose
+            parameter then turns out inactive has no effect. It may repeat an earlier configuration.
+
+        Raises
+        ------
+        SpaceError
+            A name or value is not in the space, or the constraints do not permit the configuration.
+        """
+        fixed = self.space.partial(params)
+        x = fill_with_defaults(self.space, fixed)
+        if is_complete(x, fixed) and not (self.space.feasible_mask(x) & ~self.space.forbidden_mask(x)).all():
+            raise SpaceError(f"params: the constraints do not permit {dict(params)!r}")
+        with self._lock:
+            self.history.apply(Enqueued(fixed))
+
+    def add(self, params: Mapping[str, Any], value: float) -> Trial:
+        """Record a result from elsewhere as a new, finished trial.
+
+        Parameters
+        ----------
+        params : mapping
+            Every active parameter.
+        value : float
+            In the study's direction; NaN and inf make it a failed trial.
+
+        Raises
+        ------
+        SpaceError
+            ``params`` is not a configuration of the space.
+        TrialError
+            ``value`` is not a number.
+        """
+        x = self.space.encode_params(params)[:, np.newaxis]
+        number = as_number(value)
+        with self._lock:
+            row = len(self.history)
+            self._recorder.asked(x, ADDED)
+            self._recorder.told_one(row, number)
+            return Trial(self, row)
+
+    def stop(self) -> None:
+        """Let ``optimize`` end once its running trials have finished; for callbacks."""
+        self._stop_requested = True
+
+    def optimize(
+        self,
+        objective: Callable[[Any], Any],
+        *,
+        n_trials: int | None = None,
+        until: int | None = None,
+        timeout: float | None = None,
+        n_jobs: int = 1,
+        callbacks: Iterable[Callable[[Study, Trial], object]] = (),
+        catch: type[Exception] | tuple[type[Exception], ...] = (),
+        progress: bool = False,
+        batch_size: int | None = None,
+        vectorized: bool = False,
+    ) -> None:
+        """Ask, evaluate and tell until a limit is reached.
+
+        Parameters
+        ----------
+        objective : callable
+            ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
+        n_trials, until : int, optional
+            How many trials this call finishes; how many the study holds in the end, so that a script
+            started again stops at the same place.
+        timeout : float, optional
+            Seconds after which no trial starts.
+        n_jobs : int
+            Processes to run trials in; -1 is one per CPU.
+        callbacks : iterable of callables
+            Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
+        catch : exception type or tuple of them
+            Exceptions of the objective after which the study goes on. Any other is raised once its
+            trial has been recorded as failed.
+        progress : bool
+            Show a progress bar (needs tqdm).
+        batch_size : int, optional
+        vectorized : bool
+            ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
+            for each.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is outside what is allowed, or nothing would end the call.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=30)
+        >>> study.best_value < 0.1
+        True
+        """
+        from hpo_core.loop import run
+
+        run(
+            self,
+            objective,
+            n_trials=n_trials,
+            until=until,
+            timeout=timeout,
+            n_jobs=n_jobs,
+            callbacks=callbacks,
+            catch=catch,
+            progress=progress,
+            batch_size=batch_size,
+            vectorized=vectorized,
+        )
+
+    def replay(self) -> Replay:
+        """Derive every suggestion again from the history, and compare.
+
+        Returns
+        -------
+        Replay
+            True if all came out again, bit for bit, as they do on the same build; else it says which
+            trial differs first.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.tell(study.ask(100), [0.5] * 100)
+        >>> print(study.replay())
+        100 suggestions came out again
+        """
+        with self._lock:
+            sampler = copy.deepcopy(self.sampler)
+            self._start(sampler)
+            return replay(self.space, self.history, sampler)

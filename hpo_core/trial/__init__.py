@@ -1,0 +1,5 @@
+"""What a user holds: ``Trial`` and ``TrialBatch``."""
+
+from hpo_core.trial.handles import Trial, TrialBatch
+
+__all__ = ["Trial", "TrialBatch"]

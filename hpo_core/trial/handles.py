@@ -1,0 +1,324 @@
+"""What a user holds: handles to one trial or many. Everything they show is read from the history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, overload
+
+import numpy as np
+
+from hpo_core.errors import SpaceError, TrialError
+from hpo_core.history import State
+from hpo_core.trial.values import as_column, as_number, spread, trial_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from hpo_core.history import History
+    from hpo_core.space import Space
+
+
+class Owner(Protocol):
+    """What a handle needs of its study."""
+
+    space: Space
+    history: History
+    seed: int
+    _sign: float  # 1 when minimising, -1 when maximising
+
+    def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None: ...
+    def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...
+
+
+class Trial:
+    """One trial of a study.
+
+    ``trial["lr"]`` is the value of a parameter that is active in the trial; ``"lr" in trial`` says
+    whether it is. Two handles to the same trial of the same study are equal.
+
+    Attributes
+    ----------
+    number : int
+        Trials are numbered from 0 in the order of asking.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"depth": hpo.Int(1, 4), "lr": 0.1}, sampler="random", seed=0)
+    >>> trial = study.ask()
+    >>> trial.number, trial.state.name, trial["lr"]
+    (0, 'RUNNING', 0.1)
+    >>> study.tell(trial, 0.25)
+    >>> trial.value
+    0.25
+    """
+
+    __slots__ = ("_params", "_study", "number")
+
+    def __init__(self, study: Owner, number: int) -> None:
+        self._study = study
+        self.number = number
+        self._params: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        params = self._decoded()
+        if name not in params:
+            known = name in self._study.space.names
+            why = f"is inactive in trial {self.number}" if known else "is not in the space"
+            raise TrialError(f"parameter {name!r} {why}; active are {', '.join(map(repr, params))}")
+        return params[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._decoded()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trial):
+            return NotImplemented
+        return self._study is other._study and self.number == other.number
+
+    def __hash__(self) -> int:
+        return hash((id(self._study), self.number))
+
+    def __repr__(self) -> str:
+        value = "" if self.value is None else f", value={self.value:.6g}"
+        return f"Trial({self.number}, {self.state.name.lower()}{value}, params={self._decoded()})"
+
+    def _decoded(self) -> dict[str, Any]:
+        if self._params is None:
+            study = self._study
+            self._params = study.space.decode_params(study.history.x[:, self.number])
+        return self._params
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Active parameters and constants, as a new dictionary."""
+        return dict(self._decoded())
+
+    @property
+    def state(self) -> State:
+        """``RUNNING``, ``COMPLETE``, ``STOPPED`` or ``FAILED``."""
+        return State(self._study.history.state.item(self.number))
+
+    @property
+    def value(self) -> float | None:
+        """What was told; the last report if the trial was stopped early; else None."""
+        y = self._study.history.y.item(0, self.number)
+        return None if y != y else self._study._sign * y
+
+    @property
+    def reason(self) -> str | None:
+        """Why the trial failed; None if it did not."""
+        return self._study.history.reasons.get(self.number)
+
+    @property
+    def traceback(self) -> str | None:
+        """Where the objective raised; None if it did not."""
+        return self._study.history.tracebacks.get(self.number)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What ``note`` recorded, as a new dictionary."""
+        return dict(self._study.history.notes.get(self.number, {}))
+
+    @property
+    def seed(self) -> int:
+        """32-bit seed for the trial's own randomness, a function of the study's seed and the number."""
+        return trial_seed(self._study.seed, self.number)
+
+    def note(self, **notes: object) -> None:
+        """Attach JSON values to a running trial; numpy values are converted.
+
+        Raises
+        ------
+        TrialError
+            The trial has finished, or a value is not JSON.
+        """
+        self._study._note(np.array([self.number]), [notes])
+
+    def report(self, step: int, value: float) -> None:
+        """Record an intermediate value of a running trial, an epoch's validation loss say.
+
+        Parameters
+        ----------
+        step : int
+            At least 0.
+        value : float
+            In the study's direction. NaN and inf are recorded like any other.
+
+        Raises
+        ------
+        TrialError
+            The trial has finished, ``step`` is negative or ``value`` is not a number.
+        """
+        self._study._report(np.array([self.number]), step, np.array([as_number(value)]))
+
+    def should_stop(self) -> bool:
+        """Whether the trial ought to end early, by raising ``TrialStopped``. False without a scheduler."""
+        return False
+
+
+class TrialBatch:
+    """Many trials of a study, in columns: every attribute of ``Trial`` as an array of length k.
+
+    ``batch["lr"]`` is a column of values; where the parameter is inactive it holds the default, and
+    ``batch.active("lr")`` is False. ``batch[3]`` is a ``Trial``; a slice, a boolean mask or an array of
+    indices gives a ``TrialBatch``. Iteration yields trials.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> import numpy as np
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+    >>> batch = study.ask(100)
+    >>> loss = batch["x"] ** 2
+    >>> ok = loss < 0.5
+    >>> study.tell(batch[ok], loss[ok])
+    >>> study.fail(batch[~ok], reason="diverged")
+    >>> len(study.trials.where("failed")) == (~ok).sum()
+    True
+    """
+
+    __slots__ = ("_rows", "_study")
+
+    def __init__(self, study: Owner, rows: NDArray[np.int64]) -> None:
+        self._study = study
+        self._rows = rows
+        rows.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (Trial(self._study, row) for row in self._rows.tolist())
+
+    def __repr__(self) -> str:
+        rows = self._rows
+        if len(rows) == 0:
+            return "TrialBatch(0 trials)"
+        return f"TrialBatch({len(rows)} trials, numbers {rows.min()} to {rows.max()})"
+
+    @overload
+    def __getitem__(self, key: str) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: int) -> Trial: ...
+    @overload
+    def __getitem__(self, key: slice | NDArray[Any] | Sequence[int] | Sequence[bool]) -> TrialBatch: ...
+    def __getitem__(self, key: Any) -> NDArray[Any] | Trial | TrialBatch:
+        if isinstance(key, str):
+            return self._study.space.column(key, self._x())
+        if isinstance(key, slice):
+            return TrialBatch(self._study, self._rows[key])
+        index = np.asarray(key)
+        if index.size == 0 and index.dtype != np.bool_:
+            index = index.astype(np.int64)
+        if index.ndim == 0 and index.dtype.kind in "iu":
+            return Trial(self._study, int(self._rows[index]))
+        if index.ndim != 1 or index.dtype.kind not in "biu":
+            raise TrialError(
+                "a batch is indexed by a parameter's name, an int, a slice, a boolean mask or an array of "
+                f"indices; got {type(key).__name__} of shape {index.shape} and dtype {index.dtype}"
+            )
+        if index.dtype == np.bool_ and len(index) != len(self):
+            raise TrialError(f"the mask has length {len(index)}, the batch {len(self)}")
+        return TrialBatch(self._study, self._rows[index])
+
+    def _x(self) -> NDArray[np.float64]:
+        rows, x = self._rows, self._study.history.x
+        if len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
+            return x[:, rows[0] : rows[-1] + 1]
+        return x[:, rows]
+
+    def where(self, state: State | str) -> TrialBatch:
+        """Keep the trials of one state: "running", "complete", "stopped" or "failed"."""
+        names = [member.name.lower() for member in State]
+        if isinstance(state, str) and state.lower() in names:
+            state = State[state.upper()]
+        if not isinstance(state, State):
+            raise TrialError(f"state must be one of {', '.join(names)}; got {state!r}")
+        return TrialBatch(self._study, self._rows[self.state == state])
+
+    def active(self, name: str) -> NDArray[np.bool_]:
+        """Return the mask of the trials in which a parameter is active."""
+        space = self._study.space
+        if name in space.names:
+            return ~np.isnan(self._study.history.x[space.names.index(name), self._rows])
+        if name not in space.parameters:
+            raise SpaceError(f"name must be one of {', '.join(space.parameters)}; got {name!r}")
+        return np.ones(len(self), np.bool_)
+
+    @property
+    def number(self) -> NDArray[np.int64]:
+        """(k,) trial numbers."""
+        return self._rows
+
+    @property
+    def params(self) -> dict[str, NDArray[Any]]:
+        """Every column by name, constants included; inactive entries hold the default."""
+        return self._study.space.decode(self._x())
+
+    @property
+    def state(self) -> NDArray[np.uint8]:
+        """(k,) values of ``State``."""
+        return self._study.history.state[self._rows]
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """(k,) values; NaN where a trial has none."""
+        values: NDArray[np.float64] = self._study._sign * self._study.history.y[0, self._rows]
+        return values
+
+    @property
+    def reason(self) -> list[str | None]:
+        """Why each trial failed; None where it did not."""
+        return [trial.reason for trial in self]
+
+    @property
+    def traceback(self) -> list[str | None]:
+        """Where the objective raised; None where it did not."""
+        return [trial.traceback for trial in self]
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """The notes of each trial."""
+        return [trial.notes for trial in self]
+
+    @property
+    def seed(self) -> NDArray[np.int64]:
+        """(k,) 32-bit seeds, one per trial."""
+        return trial_seed(self._study.seed, self._rows)
+
+    def note(self, **notes: object) -> None:
+        """Attach JSON values to running trials: one for all, or a list or array of length k."""
+        columns = {name: spread(name, value, len(self)) for name, value in notes.items()}
+        self._study._note(self._rows, [{name: c[i] for name, c in columns.items()} for i in range(len(self))])
+
+    def report(self, step: int, value: ArrayLike) -> None:
+        """Record an intermediate value of every trial, all of which run; see ``Trial.report``."""
+        self._study._report(self._rows, step, as_column(value, len(self)))
+
+    def should_stop(self) -> NDArray[np.bool_]:
+        """(k,) mask of the trials that ought to end early. All False without a scheduler."""
+        return np.zeros(len(self), np.bool_)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per trial; inactive parameters are missing values (needs pandas)."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install 'hpo-core[pandas]'") from error
+        history, rows = self._study.history, self._rows
+        columns = {
+            "number": rows,
+            "state": [State(state).name.lower() for state in self.state.tolist()],
+            "value": self.value,
+            "seconds": history.cost[rows],
+            "started": pd.to_datetime(history.started[rows], unit="s", utc=True),
+            "tier": [history.tiers[tier] for tier in history.tier[rows].tolist()],
+        }
+        for name, column in self.params.items():
+            columns[f"params_{name}"] = pd.Series(column).where(self.active(name))
+        frame = pd.DataFrame(columns)
+        notes = pd.DataFrame(self.notes, index=frame.index).add_prefix("notes_")
+        return frame.join(notes).set_index("number")
