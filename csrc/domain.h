@@ -18,6 +18,7 @@
 
 #define HPO_PRIOR_TAG ((uint64_t)1 << 56)
 #define HPO_MAX_STACK 32
+#define HPO_GOLDEN 0x9E3779B97F4A7C15u /* 2^64 / golden ratio */
 
 enum hpo_kind { HPO_CONTINUOUS, HPO_DISCRETE, HPO_CATEGORICAL, HPO_STEPPED };
 
@@ -45,6 +46,15 @@ typedef struct {
     const int64_t *forbid_start;    /* (n_forbid + 1) */
 } hpo_domain;
 
+/* A bijection of 64 bits in which each input bit flips about half of the output (the finaliser of
+ * SplitMix64: Steele, Lea and Flood 2014). */
+static inline uint64_t hpo_mix64(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
 /* Prior transform of one parameter, in place: u -> coordinate. */
 void domain_prior(const hpo_domain *dom, int64_t dim, double *u, int64_t m);
 
@@ -52,7 +62,7 @@ void domain_prior(const hpo_domain *dom, int64_t dim, double *u, int64_t m);
  * go to the nearest end; NaN stays. */
 void domain_snap(const hpo_domain *dom, int64_t dim, double *x, int64_t m);
 
-/* Level of each coordinate of one parameter (not CONTINUOUS, no NaN among them). */
+/* Level of each coordinate of one parameter, -1 where it is NaN. Not for CONTINUOUS. */
 void domain_levels(const hpo_domain *dom, int64_t dim, const double *x, int64_t m, int64_t *out);
 
 /* out[j] = 1 where the condition of `group` holds. Reads parameters of earlier groups only. */
@@ -77,11 +87,11 @@ void domain_keys(const hpo_domain *dom, const double *x, ptrdiff_t stride, int64
 
 /* A set of keys with open addressing: `slots` has 2^k entries, at least twice the number of keys, 0 is
  * an empty one. Both return how many keys were new. */
-int64_t keyset_insert(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m);
+int64_t domain_keyset_insert(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m);
 
 /* out[j] = 1 where keys[j] is neither in the set nor among keys[:j]. The set is left as it was;
  * `scratch` (m) holds slots to give back. */
-int64_t keyset_fresh(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m, int64_t *scratch,
-                     uint8_t *out);
+int64_t domain_keyset_fresh(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m,
+                            int64_t *scratch, uint8_t *out);
 
 #endif
