@@ -1,0 +1,1 @@
+"""Regret of samplers on the development suite."""

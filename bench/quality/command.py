@@ -1,0 +1,115 @@
+"""``python -m bench quality``: run an optimiser on the suite and compare it with others."""
+
+from __future__ import annotations
+
+import ast
+import os
+from typing import TYPE_CHECKING, Any
+
+from bench import environments, machine, records
+from bench.quality import problems, runner, statistics, tables, tabular
+from bench.quality.optimiser import ENTRIES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SEEDS, TRIALS = 20, 100
+PEERS = tuple(name for name, entry in ENTRIES.items() if entry.peer)
+SCRATCH = tabular.CACHE / "runs.jsonl"  # what was run while developing; not checked in
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common_arguments(parser)
+    parser.add_argument("--optimiser", choices=sorted(ENTRIES), default="tpe")
+    parser.add_argument("--against", nargs="*", choices=sorted(ENTRIES), default=list(PEERS), metavar="NAME")
+    parser.add_argument("--fresh", action="store_true", help="run again what is on file")
+    parser.add_argument("--record", action="store_true", help="keep the runs in bench/results")
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="an option of the sampler; VALUE is a Python literal, or else a string",
+    )
+    parser.add_argument(
+        "--problems", nargs="+", choices=problems.NAMES, default=list(problems.NAMES), metavar="NAME"
+    )
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+
+
+def literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    for pair in pairs:
+        if "=" not in pair:
+            msg = f"--set takes KEY=VALUE, got {pair!r}"
+            raise SystemExit(msg)
+    return {key: literal(value) for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def results_file(optimiser: str) -> Path:
+    """Where the checked-in runs of an optimiser are: one file for each peer's version, one for ours."""
+    entry = ENTRIES[optimiser]
+    peer = entry.peer
+    if peer is None:
+        ours = "hpo_core" in entry.distributions
+        return records.RESULTS / f"quality-{'hpo_core' if ours else optimiser}.jsonl"
+    pin = (environments.REQUIREMENTS / f"{peer}.txt").read_text().split()[0]
+    return records.RESULTS / f"quality-{peer}-{pin.split('==')[1]}.jsonl"
+
+
+def measure(
+    optimiser: str,
+    settings: dict[str, Any],
+    arguments: argparse.Namespace,
+    *,
+    path: Path,
+    fresh: bool = False,
+) -> statistics.Runs:
+    """Run what is missing on ``path`` and return the runs of this optimiser with these settings.
+
+    Peers' runs count whatever the date; ours only if the same code made them.
+    """
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    wanted = runner.jobs(optimiser, settings, arguments.problems, seeds, arguments.trials)
+    entry = ENTRIES[optimiser]
+    versions = machine.versions(*entry.distributions) if entry.peer is None else None
+    left = wanted if fresh else runner.missing(wanted, path, versions)
+    runner.run(left, path, n_workers=arguments.workers)
+    if not wanted:
+        return statistics.Runs(optimiser, {}, 0)
+    held = records.latest(records.read(path), *runner.KEYS)
+    collected = statistics.collect(held[key] for key in records.latest(wanted, *runner.KEYS))
+    return collected[statistics.label(wanted[0])]
+
+
+def baseline(name: str, arguments: argparse.Namespace) -> statistics.Runs:
+    """The default runs of an optimiser for comparison: from the results of a peer, else made now."""
+    return measure(name, {}, arguments, path=results_file(name) if ENTRIES[name].peer else SCRATCH)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = parse_settings(arguments.settings)
+    keep = arguments.record or ENTRIES[arguments.optimiser].peer
+    path = results_file(arguments.optimiser) if keep else SCRATCH
+    ours = measure(arguments.optimiser, settings, arguments, path=path, fresh=arguments.fresh)
+    if keep:
+        records.compact(path, *runner.KEYS)
+    for name in arguments.against:
+        if name != arguments.optimiser or settings:
+            print("\n" + tables.comparison(ours, baseline(name, arguments)) + "\n")
+    return 1 if ours.failed else 0

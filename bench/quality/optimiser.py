@@ -1,0 +1,50 @@
+"""What every optimiser under test looks like to the runner, and which modules hold them."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from bench.quality.spec import Config, Problem
+
+
+class Optimiser(Protocol):
+    """One optimisation of one problem with one seed."""
+
+    def ask(self) -> tuple[Any, Config]:
+        """A handle, and a configuration of the active parameters."""
+
+    def tell(self, handle: Any, value: float) -> None:
+        """The observed value, minimised."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An optimiser's module, its fixed settings, and the peer environment that runs it."""
+
+    module: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    peer: str | None = None
+    distributions: tuple[str, ...] = ("hpo_core", "numpy")
+
+    def create(self, problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
+        module = importlib.import_module(self.module)
+        optimiser: Optimiser = module.create(problem, seed, {**self.settings, **settings})
+        return optimiser
+
+
+_OPTUNA = {"module": "bench.quality.peers.optuna_tpe", "peer": "optuna", "distributions": ("optuna", "numpy")}
+_OURS = "bench.quality.peers.hpo_core_study"
+
+# Optuna 5.0: the defaults are what its documentation recommends (multivariate for one objective).
+# ``group`` is its own answer to conditional spaces, off by default and marked experimental.
+ENTRIES = {
+    "tpe": Entry(_OURS, {"sampler": "tpe"}),
+    "random": Entry(_OURS, {"sampler": "random"}),
+    "sobol": Entry(_OURS, {"sampler": "sobol"}),
+    "plain-random": Entry("bench.quality.peers.plain_random", distributions=("numpy",)),
+    "optuna-tpe": Entry(**_OPTUNA),
+    "optuna-tpe-group": Entry(**_OPTUNA, settings={"multivariate": True, "group": True}),
+}

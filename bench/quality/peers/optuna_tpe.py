@@ -1,0 +1,54 @@
+"""Optuna's TPESampler through define-by-run suggestions, as its users write them.
+
+An ordinal parameter is suggested as the integer index of its choice, which keeps the order; as a
+category Optuna would lose it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+if TYPE_CHECKING:
+    from bench.quality.optimiser import Optimiser
+    from bench.quality.spec import Config, Parameter, Problem
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
+    name, low, high = parameter.name, parameter.low, parameter.high
+    match parameter.kind:
+        case "float":
+            return trial.suggest_float(name, low, high, log=parameter.log)
+        case "int":
+            return trial.suggest_int(name, int(low), int(high), log=parameter.log)
+        case "ordinal":
+            return parameter.choices[trial.suggest_int(name, 0, len(parameter.choices) - 1)]
+        case "categorical":
+            return trial.suggest_categorical(name, parameter.choices)
+
+
+class OptunaTPE:
+    def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
+        self._parameters = problem.parameters
+        sampler = optuna.samplers.TPESampler(seed=seed, **settings)
+        self._study = optuna.create_study(sampler=sampler)
+
+    def ask(self) -> tuple[optuna.Trial, Config]:
+        trial = self._study.ask()
+        config: Config = {}
+        for parameter in self._parameters:
+            if parameter.when is None or parameter.when.holds(config):
+                config[parameter.name] = suggest(trial, parameter)
+        return trial, config
+
+    def tell(self, handle: optuna.Trial, value: float) -> None:
+        self._study.tell(handle, value)
+
+
+def create(problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
+    return OptunaTPE(problem, seed, settings)

@@ -1,0 +1,23 @@
+"""The development suite of the samplers, by name."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bench.quality import conditional, synthetic, tabular
+
+if TYPE_CHECKING:
+    from bench.quality.spec import Problem
+
+_ANALYTIC = {p.name: p for p in [*synthetic.problems(), *conditional.problems()]}
+_TABLES = {f"{library}-{data_set}": (library, data_set) for library, data_set in tabular.names()}
+
+NAMES = (*_TABLES, *_ANALYTIC)
+CONDITIONAL = tuple(name for name, p in _ANALYTIC.items() if p.conditional)
+
+
+@cache
+def get(name: str) -> Problem:
+    """The problem ``name``; a table is read when first asked for."""
+    return tabular.problem(*_TABLES[name]) if name in _TABLES else _ANALYTIC[name]

@@ -1,0 +1,187 @@
+"""From records to comparisons: regret curves, ranks with intervals, paired tests.
+
+Glossary
+--------
+cell        one (problem, seed); optimisers are compared within cells
+regret      (true value of the incumbent - best) / (median of random draws - best)
+checkpoint  number of trials after which regret is read: 25, 50, 100
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.quality import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.records import Record
+
+CHECKPOINTS = (25, 50, 100)
+RESAMPLES = 10_000
+LEVEL = 0.05  # of tests, after Holm's correction, and 1 - coverage of intervals
+
+Cell = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Regret of one optimiser: (trials,) per cell, and how many of its runs failed."""
+
+    label: str
+    regret: Mapping[Cell, NDArray[np.float64]]
+    failed: int
+
+
+def label(record: Record) -> str:
+    settings = " ".join(f"{k}={v}" for k, v in sorted(record["settings"].items()))
+    return f"{record['optimiser']} {settings}".strip()
+
+
+def expand(curve: Sequence[tuple[int, float]], trials: int) -> NDArray[np.float64]:
+    """Value of the incumbent after each trial; NaN before the first."""
+    values = np.full(trials, np.nan)
+    for number, value in curve:
+        values[number - 1 :] = value
+    return values
+
+
+def collect(records: Iterable[Record]) -> dict[str, Runs]:
+    """Runs by label, the last record of a cell counting.
+
+    A failed run keeps the incumbent it had; with none, it has the worst regret of its problem.
+    """
+    latest = {(label(r), r["problem"], r["seed"], r["trials"]): r for r in records}
+    curves: dict[str, dict[Cell, NDArray[np.float64]]] = {}
+    failures: dict[str, int] = {}
+    for (name, problem, seed, trials), record in latest.items():
+        regret = problems.get(problem).regret(expand(record["curve"], trials))
+        curves.setdefault(name, {})[problem, seed] = regret
+        failures[name] = failures.get(name, 0) + (record["error"] is not None)
+    _fill_with_worst(curves)
+    return {name: Runs(name, cells, failures[name]) for name, cells in curves.items()}
+
+
+def _fill_with_worst(curves: dict[str, dict[Cell, NDArray[np.float64]]]) -> None:
+    worst: dict[str, float] = {}
+    for cells in curves.values():
+        for (problem, _), regret in cells.items():
+            worst[problem] = np.fmax(worst.get(problem, 1.0), np.nanmax(regret, initial=1.0))
+    for cells in curves.values():
+        for (problem, _), regret in cells.items():
+            regret[np.isnan(regret)] = worst[problem]
+
+
+def at(runs: Runs, cells: Sequence[Cell], checkpoint: int) -> NDArray[np.float64]:
+    return np.array([runs.regret[cell][checkpoint - 1] for cell in cells])
+
+
+def checkpoints(*runs: Runs) -> tuple[int, ...]:
+    """The checkpoints that every run reached."""
+    trials = min(len(regret) for r in runs for regret in r.regret.values())
+    return tuple(c for c in CHECKPOINTS if c <= trials) or (trials,)
+
+
+def shared_cells(*runs: Runs) -> list[Cell]:
+    return sorted(set.intersection(*(set(r.regret) for r in runs)))
+
+
+@dataclass(frozen=True)
+class Interval:
+    estimate: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.estimate:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def rank_difference(ours: Runs, theirs: Runs, cells: Sequence[Cell], checkpoint: int) -> Interval:
+    """Mean rank of ours minus theirs, from -1 (always ahead) to 1, ties 0.
+
+    The interval is a bootstrap over seeds within each problem: the suite is fixed, the seeds are
+    the sample.
+    """
+    sign = np.sign(at(ours, cells, checkpoint) - at(theirs, cells, checkpoint))
+    names = np.array([problem for problem, _ in cells])
+    rng = np.random.default_rng(0)
+    totals = np.zeros(RESAMPLES)
+    for name in np.unique(names):
+        sample = sign[names == name]
+        totals += rng.choice(sample, (RESAMPLES, len(sample))).sum(axis=1)
+    low, high = np.quantile(totals / len(cells), [LEVEL / 2, 1 - LEVEL / 2])
+    return Interval(float(sign.mean()), float(low), float(high))
+
+
+def mean_ranks(runs: Sequence[Runs], checkpoint: int) -> dict[str, float]:
+    """Mean rank among all of ``runs`` over the cells they share; 1 is best."""
+    from scipy.stats import rankdata
+
+    cells = shared_cells(*runs)
+    ranks = rankdata(np.array([at(r, cells, checkpoint) for r in runs]), axis=0)
+    return {r.label: float(mean) for r, mean in zip(runs, ranks.mean(axis=1), strict=True)}
+
+
+@dataclass(frozen=True)
+class FamilyTest:
+    """Paired Wilcoxon signed-rank test over a family's cells at one checkpoint."""
+
+    family: str
+    win: int
+    tie: int
+    loss: int
+    p: float  # two-sided, corrected
+    ahead: bool  # sign of the rank sum
+
+    @property
+    def verdict(self) -> str:
+        return "no difference" if self.p >= LEVEL else "better" if self.ahead else "WORSE"
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's step-down correction."""
+    order = np.argsort(p)
+    corrected = np.empty(len(p))
+    factors = np.arange(len(p), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(np.asarray(p)[order] * factors), 1.0)
+    return corrected.tolist()
+
+
+def family_tests(ours: Runs, theirs: Runs, checkpoint: int) -> list[FamilyTest]:
+    families: dict[str, list[Cell]] = {}
+    for cell in shared_cells(ours, theirs):
+        families.setdefault(problems.get(cell[0]).family, []).append(cell)
+    differences = {
+        family: at(ours, cells, checkpoint) - at(theirs, cells, checkpoint)
+        for family, cells in families.items()
+    }
+    corrected = holm([_wilcoxon(d) for d in differences.values()])
+    return [
+        FamilyTest(
+            family, int((d < 0).sum()), int((d == 0).sum()), int((d > 0).sum()), p, _signed_ranks(d) < 0
+        )
+        for (family, d), p in zip(differences.items(), corrected, strict=True)
+    ]
+
+
+def _wilcoxon(difference: NDArray[np.float64]) -> float:
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(difference).pvalue) if np.any(difference) else 1.0
+
+
+def _signed_ranks(difference: NDArray[np.float64]) -> float:
+    from scipy.stats import rankdata
+
+    d = difference[difference != 0]
+    return float(np.sum(np.sign(d) * rankdata(np.abs(d))))
+
+
+def mean_regret(runs: Runs, cells: Sequence[Cell], checkpoint: int) -> float:
+    return float(np.mean(at(runs, cells, checkpoint)))

@@ -1,0 +1,73 @@
+"""Comparisons as plain-text tables that are Markdown too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.quality import statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.quality.statistics import Runs
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = (
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "| " + " | ".join((first, *rest)) + " |"
+
+    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
+    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
+
+
+def comparison(ours: Runs, theirs: Runs) -> str:
+    """Regret of each problem, tests of each family and the overall rank: ours beside theirs."""
+    cells = statistics.shared_cells(ours, theirs)
+    if not cells:
+        return f"{ours.label} and {theirs.label} share no run"
+    failed = "".join(f"; {r.failed} failed runs of {r.label}" for r in (ours, theirs) if r.failed)
+    title = (
+        f"{ours.label} beside {theirs.label}: {len(cells)} paired runs{failed}. Mean normalised regret"
+        " (0 best known, 1 median of random draws), ours / theirs."
+    )
+    ranks = "Mean rank, ours - theirs (95 % bootstrap): " + _ranks(ours, theirs, cells)
+    return "\n\n".join([title, _problems(ours, theirs, cells), _families(ours, theirs), ranks])
+
+
+def _problems(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:
+    checkpoints = statistics.checkpoints(ours, theirs)
+    rows = []
+    for name in dict.fromkeys(problem for problem, _ in cells):
+        own = [cell for cell in cells if cell[0] == name]
+        figures = [
+            f"{statistics.mean_regret(ours, own, c):.4f} / {statistics.mean_regret(theirs, own, c):.4f}"
+            for c in checkpoints
+        ]
+        sign = statistics.at(ours, own, checkpoints[-1]) - statistics.at(theirs, own, checkpoints[-1])
+        rows.append([name, *figures, f"{(sign < 0).sum()}/{(sign == 0).sum()}/{(sign > 0).sum()}"])
+    return markdown(
+        ["problem", *(f"after {c}" for c in checkpoints), f"win/tie/loss at {checkpoints[-1]}"], rows
+    )
+
+
+def _families(ours: Runs, theirs: Runs) -> str:
+    checkpoints = statistics.checkpoints(ours, theirs)
+    by_checkpoint = [statistics.family_tests(ours, theirs, c) for c in checkpoints]
+    rows = [
+        [tests[-1].family, *(f"{t.win}/{t.tie}/{t.loss} p={t.p:.2g} {t.verdict}" for t in tests)]
+        for tests in zip(*by_checkpoint, strict=True)
+    ]
+    return markdown(["family (Wilcoxon, Holm)", *(f"after {c}" for c in checkpoints)], rows)
+
+
+def _ranks(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:
+    return ", ".join(
+        f"{c}: {statistics.rank_difference(ours, theirs, cells, c)}"
+        for c in statistics.checkpoints(ours, theirs)
+    )

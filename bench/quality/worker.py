@@ -1,0 +1,82 @@
+"""Runs jobs in its own interpreter: one JSON job a line on stdin, one JSON record a line on stdout.
+
+Started by the runner as ``PYTHON -m bench.quality.worker``, with the peer's Python where the peer
+has one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import machine
+from bench.quality import problems
+from bench.quality.optimiser import ENTRIES
+
+if TYPE_CHECKING:
+    from bench.quality.optimiser import Optimiser
+    from bench.quality.spec import Problem
+
+Curve = list[tuple[int, float]]
+
+
+def optimise(optimiser: Optimiser, problem: Problem, luck: list[float], curve: Curve) -> float:
+    """Seconds spent in ask and tell. ``curve`` gains (trial, true value) wherever the incumbent changes.
+
+    The incumbent is the best by *observed* value; what counts is its true value.
+    """
+    incumbent, seconds = float("inf"), 0.0
+    for number, u in enumerate(luck, start=1):
+        start = time.perf_counter()
+        handle, config = optimiser.ask()
+        seconds += time.perf_counter() - start
+        value = problem.observed(config, u)
+        if value < incumbent:
+            incumbent = value
+            curve.append((number, problem.true_value(config)))
+        start = time.perf_counter()
+        optimiser.tell(handle, value)
+        seconds += time.perf_counter() - start
+    return seconds
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """One run; an exception is part of the record, with the curve up to it."""
+    problem, entry = problems.get(job["problem"]), ENTRIES[job["optimiser"]]
+    luck = np.random.default_rng(job["seed"]).random(job["trials"]).clip(1e-12, 1 - 1e-12).tolist()
+    curve: Curve = []
+    error, suggest_seconds = None, None
+    start = time.perf_counter()
+    try:
+        optimiser = entry.create(problem, job["seed"], job["settings"])
+        suggest_seconds = optimise(optimiser, problem, luck, curve)
+    except Exception as exception:
+        error = f"{type(exception).__name__}: {exception}"
+    return {
+        **job,
+        "curve": curve,
+        "seconds": round(time.perf_counter() - start, 4),
+        "suggest_seconds": suggest_seconds and round(suggest_seconds, 4),
+        "error": error,
+        "versions": machine.versions(*entry.distributions),
+        "machine": machine.describe(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")),
+        "date": machine.today(),
+    }
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what an optimiser prints is no answer
+    for line in sys.stdin:
+        answers.write(json.dumps(run(json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
