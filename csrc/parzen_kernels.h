@@ -1,0 +1,190 @@
+/* The loops over (candidate, kernel) of a Parzen mixture; included once per target by parzen.c.
+ *
+ * Lanes are candidates: a kernel's row is loaded once, broadcast, for up to VECTORS * LANES candidates.
+ * Two multiply-adds per numeric column, a compare and an add per category, one exp per pair. */
+
+#include "parzen_tmp.h"
+
+/* Adds numeric columns a0..a1-1 and category columns b0..b1-1 of one kernel to the exponents of V vectors. */
+HPO_INLINE void HPO_NAME(add_columns)(const parzen_mixture *p, const double *row, const double *x, int64_t m,
+                                      int64_t a0, int64_t a1, int64_t b0, int64_t b1, int V, vd *exponent)
+{
+    for (int64_t c = a0; c < a1; c++) {
+        const vd scale = vset(row[2 * c]), shift = vset(row[2 * c + 1]);
+        for (int v = 0; v < V; v++) {
+            const vd t = vload(x + c * m + v * LANES) * scale + shift;
+            exponent[v] -= t * t;
+        }
+    }
+    const double *codes = row + 2 * p->n_num;
+    for (int64_t c = b0; c < b1; c++) {
+        const vd code = vset(codes[c]), match = vset(p->match[2 * c]);
+        for (int v = 0; v < V; v++) {
+            const vi hit = vload(x + (p->n_num + c) * m + v * LANES) == code;
+            exponent[v] += (vd)(hit & (vi)match);
+        }
+    }
+}
+
+/* Running log-sum-exp: folds n rows of V exponents into (maximum, sum). */
+HPO_INLINE void HPO_NAME(fold)(vd rows[][VECTORS], int64_t n, int V, vd *maximum, vd *sum)
+{
+    for (int v = 0; v < V; v++) {
+        vd top = maximum[v];
+        for (int64_t k = 0; k < n; k++) {
+            top = vmax(top, rows[k][v]);
+        }
+        vd total = sum[v] * HPO_NAME(vexp)(maximum[v] - top);
+        for (int64_t k = 0; k < n; k++) {
+            total += HPO_NAME(vexp)(rows[k][v] - top);
+        }
+        maximum[v] = top;
+        sum[v] = total;
+    }
+}
+
+/* V * LANES candidates against kernels k0..k1-1. */
+HPO_INLINE void HPO_NAME(density_block)(const parzen_mixture *p, const double *x, int64_t m, int64_t k0, int64_t k1,
+                                        int V, double *joint, double *context)
+{
+    const int64_t length = 2 * p->n_num + p->n_cat;
+    vd joint_rows[CHUNK][VECTORS], context_rows[CHUNK][VECTORS];
+    vd joint_max[VECTORS], joint_sum[VECTORS], context_max[VECTORS], context_sum[VECTORS];
+    for (int v = 0; v < V; v++) {
+        /* A finite floor: -inf - -inf would be NaN in the first fold. */
+        joint_max[v] = context_max[v] = vset(-1e300);
+        joint_sum[v] = context_sum[v] = vset(0.0);
+    }
+    for (int64_t start = k0; start < k1; start += CHUNK) {
+        const int64_t n = k1 - start < CHUNK ? k1 - start : CHUNK;
+        for (int64_t k = 0; k < n; k++) {
+            const double *row = p->row + (start + k) * length;
+            const double *constant = p->constant + 2 * (start + k);
+            vd exponent[VECTORS];
+            for (int v = 0; v < V; v++) {
+                exponent[v] = vset(constant[0]);
+            }
+            if (context) {
+                HPO_NAME(add_columns)(p, row, x, m, 0, p->ctx_num, 0, p->ctx_cat, V, exponent);
+                for (int v = 0; v < V; v++) {
+                    context_rows[k][v] = exponent[v];
+                }
+            }
+            for (int v = 0; v < V; v++) {
+                exponent[v] += constant[1];
+            }
+            HPO_NAME(add_columns)(p, row, x, m, p->ctx_num, p->n_num, p->ctx_cat, p->n_cat, V, exponent);
+            for (int v = 0; v < V; v++) {
+                joint_rows[k][v] = exponent[v];
+            }
+        }
+        HPO_NAME(fold)(joint_rows, n, V, joint_max, joint_sum);
+        if (context) {
+            HPO_NAME(fold)(context_rows, n, V, context_max, context_sum);
+        }
+    }
+    for (int v = 0; v < V; v++) {
+        vstore(joint + v * LANES, joint_max[v] + HPO_NAME(vlog)(joint_sum[v]));
+        if (context) {
+            vstore(context + v * LANES, context_max[v] + HPO_NAME(vlog)(context_sum[v]));
+        }
+    }
+}
+
+/* m is a multiple of HPO_MAX_LANES. */
+static void HPO_NAME(density)(const parzen_mixture *p, const double *x, int64_t m, int64_t k0, int64_t k1,
+                              double *joint, double *context)
+{
+    int64_t j = 0;
+    for (; j + VECTORS * LANES <= m; j += VECTORS * LANES) {
+        HPO_NAME(density_block)(p, x + j, m, k0, k1, VECTORS, joint + j, context ? context + j : NULL);
+    }
+    for (; j + 3 * LANES <= m; j += 3 * LANES) {
+        HPO_NAME(density_block)(p, x + j, m, k0, k1, 3, joint + j, context ? context + j : NULL);
+    }
+    for (; j + LANES <= m; j += LANES) {
+        HPO_NAME(density_block)(p, x + j, m, k0, k1, 1, joint + j, context ? context + j : NULL);
+    }
+}
+
+static void HPO_NAME(context_rows)(const parzen_mixture *p, const double *x, int64_t m, double *terms)
+{
+    for (int64_t k = 0; k < p->size; k++) {
+        const double *row = p->row + k * (2 * p->n_num + p->n_cat);
+        for (int64_t j = 0; j < m; j += LANES) {
+            vd exponent = vset(p->constant[2 * k]);
+            HPO_NAME(add_columns)(p, row, x + j, m, 0, p->ctx_num, 0, p->ctx_cat, 1, &exponent);
+            vstore(terms + k * m + j, exponent);
+        }
+    }
+}
+
+/* log Z of continuous kernels: the integral over [0, 1] of exp(-((x - mu)/sigma)^2 / 2). */
+static void HPO_NAME(log_norms)(const double *mu, const double *sigma, int64_t n, double *out)
+{
+    const double root_two_pi = 2.50662827463100050242;
+    for (int64_t i = 0; i < n; i += LANES) {
+        const int64_t count = n - i < LANES ? n - i : LANES;
+        const vd s = vload_n(sigma + i, count), a = vload_n(mu + i, count);
+        const vd mass = HPO_NAME(vmass)((0.0 - a) / s, (1.0 - a) / s);
+        vstore_n(out + i, HPO_NAME(vlog)(root_two_pi * s * mass), count);
+    }
+}
+
+/* Z of a discrete kernel, and with it the inverse CDF: sums of blocks of LANES levels, in order. */
+HPO_INLINE vd HPO_NAME(level_block)(double scale, double shift, const double *centers, const double *widths,
+                                    int64_t count)
+{
+    const vd t = vload_n(centers, count) * scale + shift;
+    return vload_n(widths, count) * HPO_NAME(vexp)(-t * t);
+}
+
+static double HPO_NAME(level_norm)(double scale, double shift, const double *centers, const double *widths, int64_t n)
+{
+    double total = 0.0;
+    for (int64_t i = 0; i < n; i += LANES) {
+        total += vsum(HPO_NAME(level_block)(scale, shift, centers + i, widths + i, n - i < LANES ? n - i : LANES));
+    }
+    return total;
+}
+
+static double HPO_NAME(draw_level)(double scale, double shift, double u, const double *centers, const double *widths,
+                                   int64_t n)
+{
+    double left = u * HPO_NAME(level_norm)(scale, shift, centers, widths, n);
+    for (int64_t i = 0; i < n; i += LANES) {
+        const int64_t count = n - i < LANES ? n - i : LANES;
+        const vd block = HPO_NAME(level_block)(scale, shift, centers + i, widths + i, count);
+        const double sum = vsum(block);
+        if (left > sum && i + LANES < n) {
+            left -= sum;
+            continue;
+        }
+        for (int64_t j = 0; j < count - 1; j++) {
+            left -= block[j];
+            if (left <= 0.0) {
+                return centers[i + j];
+            }
+        }
+        return centers[i + count - 1];
+    }
+    return centers[n - 1];
+}
+
+/* Truncated normals on [0, 1] by inverse CDF; sigma 0 stands for the uniform distribution. */
+static void HPO_NAME(draw_continuous)(const double *mu, const double *sigma, const double *u, int64_t n, double *out)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        const int64_t count = n - i < LANES ? n - i : LANES;
+        const vd q = vload_n(u + i, count), s = vload_n(sigma + i, count), a = vload_n(mu + i, count);
+        const vi uniform = s <= 0.0;
+        const vd width = vselect(uniform, vset(1.0), s);
+        const vd x = a + width * HPO_NAME(vtruncated)(q, (0.0 - a) / width, (1.0 - a) / width);
+        vstore_n(out + i, vselect(uniform, q, vmin(vmax(x, vset(0.0)), vset(1.0))), count);
+    }
+}
+
+static void HPO_NAME(parzen_uniforms)(uint64_t seed, uint64_t stream, uint64_t start, int64_t n, double *out)
+{
+    HPO_NAME(vphilox_u01)(seed, stream, start, n, out);
+}

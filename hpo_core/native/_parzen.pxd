@@ -1,0 +1,31 @@
+from libc.stdint cimport int32_t, int64_t
+
+from hpo_core.native._domain cimport Domain, hpo_domain
+
+
+cdef extern from "parzen.h" nogil:
+    ctypedef struct parzen_mixture:
+        int64_t capacity, size
+        int64_t n_num, n_cat, ctx_num, ctx_cat
+        const int64_t *dims
+        double *center
+        double *sigma
+        double *log_norm
+        double *log_weight
+        double *row
+        double *constant
+        int32_t *order
+        int64_t ordered
+        int32_t *scratch
+        int32_t *stale
+        double *match
+        double *prior_shift
+
+
+cdef class Mixture:
+    cdef parzen_mixture c
+    cdef readonly Domain domain
+    cdef readonly object dims
+    cdef dict arrays
+    cdef double *_doubles(self, str name, tuple shape)
+    cdef int32_t *_indices(self, str name, tuple shape)

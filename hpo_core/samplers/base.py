@@ -1,0 +1,51 @@
+"""What every sampler is: a pure function of (finish order, running set, seed) with a cache."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hpo_core.history import History
+    from hpo_core.space import Space
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suggestion:
+    """Configurations to try next, ``x`` (d, k) with k <= n asked for, and the tier that chose them."""
+
+    x: NDArray[np.float64]
+    tier: str
+
+
+class Sampler(ABC):
+    """Proposes configurations from a history.
+
+    A sampler object holds its options and, once started, a cache that can be rebuilt from the
+    history at any time. Pickling keeps the options only.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
+        """Bind to a space and a seed with an empty cache."""
+
+    @abstractmethod
+    def ask(self, history: History, first: int, n: int) -> Suggestion:
+        """Propose ``n`` configurations for trials ``first .. first + n - 1``.
+
+        ``history`` holds every earlier trial. Fewer than ``n`` columns come back only when a finite
+        space runs out.
+
+        Raises
+        ------
+        SpaceExhausted
+            Nothing is left to propose.
+        InfeasibleSpaceError
+            The constraints rejected 65,536 draws in a row.
+        """

@@ -1,0 +1,159 @@
+"""Parzen mixtures over a search space: the chain of conditional densities behind TPE.
+
+Glossary
+--------
+group       parameters that share an activity condition; group 0 is always active
+context     parameters of the groups that are certainly active whenever a group is
+below       l, the mixture of the best trials; above: g, of the others; failed: f, of the failed ones
+pool        candidates drawn from l, with their densities
+
+References
+----------
+.. [1] J. Bergstra et al. (2011), Algorithms for hyper-parameter optimization. NeurIPS 24.
+.. [2] S. Watanabe (2023), Tree-structured Parzen estimator. arXiv:2304.11127.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.layout import Kind
+from hpo_core.native import parallel
+from hpo_core.native import tpe as native
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.layout import Layout
+    from hpo_core.native.domain import Domain
+
+    Spec = tuple[NDArray[np.int64], int, int, int]
+
+# Running trials and earlier picks that join g. More would cost every candidate more than they tell:
+# past this many the batch is large enough to be explored by its own spread.
+MAX_JOINED = 1024
+MAX_FAILED = 256
+# Candidates worth a thread: about 50 us against the smallest mixtures.
+MIN_PER_THREAD = 256
+
+
+@dataclass(frozen=True)
+class ParzenSettings:
+    """Constants of the estimator, in the order of ``tpe_settings`` in csrc/tpe.h."""
+
+    gamma: float = 0.1
+    max_below: int = 25
+    max_above: int = 2048
+    newest: int = 512
+    prior_weight: float = 1.0
+    min_bandwidth: float = 0.03
+    sharpest_bandwidth: float = 0.005
+    weigh_below: bool = True
+
+
+def mixture_columns(layout: Layout, group: int) -> Spec:
+    """Columns of a group's mixtures: (parameters, numeric ones, numeric context, categorical context)."""
+    in_context = np.isin(layout.group, np.flatnonzero(layout.context[group]))
+    in_group = layout.group == group
+    categorical = layout.kinds == Kind.CATEGORICAL
+    parts = [
+        np.flatnonzero(chosen & (categorical == kind))
+        for kind in (False, True)
+        for chosen in (in_context, in_group)
+    ]
+    sizes = [len(part) for part in parts]
+    return np.concatenate(parts).astype(np.int64), sizes[0] + sizes[1], sizes[0], sizes[2]
+
+
+class ParzenModel:
+    """l, g and f of every group, kept up to date as trials finish.
+
+    What it holds is a function of the finished trials in their order of finishing and of the running
+    ones: observed one by one or all at once, it proposes the same.
+
+    Parameters
+    ----------
+    domain : Domain
+        The compiled space.
+    layout : Layout
+        The same space's layout.
+    settings : ParzenSettings
+    seed : int
+        64-bit key of every random number.
+    """
+
+    def __init__(self, domain: Domain, layout: Layout, settings: ParzenSettings, seed: int) -> None:
+        self._columns = [mixture_columns(layout, group) for group in range(layout.n_groups)]
+        self._layout = layout
+        self._model = native.new_model(domain, self._columns, astuple(settings), seed, 2 * MAX_JOINED, MAX_FAILED)
+        self._pools: dict[int, native.Pool] = {}
+
+    def observe(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        fidelity: NDArray[np.float64],
+        state: NDArray[np.uint8],
+        finished: NDArray[np.int64],
+    ) -> None:
+        """Take in finished trials, in their order of finishing.
+
+        ``x`` is (d, capacity), the other columns are indexed by trial; ``finished`` holds trials.
+        """
+        self._model.observe(x, y, fidelity, state, finished)
+
+    def refresh(self, x: NDArray[np.float64], running: NDArray[np.int64]) -> None:
+        """Bring bandwidths and weights up to date; the newest running trials join g."""
+        self._model.refresh(x, running[-MAX_JOINED:])
+
+    def join(self, x: NDArray[np.float64]) -> None:
+        """Let the newest of the configurations ``x`` (d, k) join g, as running trials do."""
+        self._model.join(np.ascontiguousarray(x[:, -MAX_JOINED:]))
+
+    def draw(self, stream: int, attempt: int, m: int) -> NDArray[np.float64]:
+        """Draw ``m`` candidates from l, keyed by (stream, attempt): a view (d, m), inactive NaN."""
+        pool = self._pool(m)
+        self._model.draw(pool, stream, attempt, m)
+        return pool.x[:, :m]
+
+    def put(self, x: NDArray[np.float64]) -> None:
+        """Make ``x`` (d, m) the candidates, instead of drawn ones."""
+        self._pool(x.shape[1]).x[:, : x.shape[1]] = x
+
+    def choose(
+        self, m: int, n: int, *, stream: int, subset: int, keys: NDArray[np.uint64] | None = None
+    ) -> NDArray[np.float64]:
+        """The best by log l - log g of ``n`` random subsets of the ``m`` candidates drawn or put last.
+
+        Each joins g before the next is chosen. With ``keys`` (m,), candidates of equal key are one.
+        Returns (d, k), k < n only when every candidate was chosen.
+        """
+        pool, model = self._pool(m), self._model
+        if m < 2 * MIN_PER_THREAD:
+            model.score(pool, 0, m)
+        else:
+            parallel(lambda first, last: model.score_range(pool, first, last), m, MIN_PER_THREAD)
+        picks = np.empty(n, np.int64)
+        k = model.choose(pool, m, stream, subset, np.ones(m, np.uint8), keys, picks)
+        return pool.x[:, picks[:k]]
+
+    def marginals(
+        self, parameter: int, x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log densities of one parameter under l and g, at coordinates ``x`` (m,).
+
+        Relative to the uniform density; where the parameter is conditional, given that it is active.
+        """
+        group = int(self._layout.group[parameter])
+        column = int(np.flatnonzero(self._columns[group][0] == parameter)[0])
+        below, above = self._model.below[group], self._model.above[group]
+        return native.marginal(below, column, x), native.marginal(above, column, x)
+
+    def _pool(self, m: int) -> native.Pool:
+        if m not in self._pools:
+            self._pools.clear()  # one size is in use at a time
+            self._pools[m] = native.new_pool(self._model, m)
+        return self._pools[m]
