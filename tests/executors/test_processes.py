@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from types import ModuleType
+
+import objectives
+import pytest
+
+from hpo_core.errors import ArgumentError, HpoError
+from hpo_core.executors import Job, ProcessExecutor, pickling
+from hpo_core.executors.processes import MAX_DEATHS_IN_A_ROW, THREAD_VARIABLES
+from hpo_core.loop.remote import RemoteTrial
+
+# A process needs half a second to start on a busy machine, so each test has few of them.
+
+
+@contextlib.contextmanager
+def executor_of(objective, *, n_jobs=2, catch=()):
+    executor = ProcessExecutor(
+        Job(objective, objectives.unchanged, catch),
+        n_jobs=n_jobs,
+        handle=RemoteTrial,
+        arguments=lambda task: task,
+    )
+    try:
+        yield executor
+    finally:
+        executor.close(cancel=True)
+
+
+def task(number, x=3.0):
+    return (number, {"x": x}, 17)
+
+
+def next_outcomes(executor):
+    executor.wait()
+    return executor.collect()
+
+
+def run_all(executor, numbers):
+    """Outcomes by number, of tasks submitted as workers become free."""
+    waiting, outcomes = list(numbers), {}
+    while waiting or executor.running:
+        while waiting and len(executor.running) < executor.capacity:
+            executor.submit(task(waiting.pop(0)))
+        outcomes |= {ended[0]: outcome for ended, outcome in next_outcomes(executor)}
+    return outcomes
+
+
+def test_tasks_run_in_as_many_processes_as_there_are_workers():
+    with executor_of(objectives.process_id) as executor:
+        outcomes = run_all(executor, range(6))
+    processes = {outcome.notes["pid"] for outcome in outcomes.values()}
+    assert sorted(outcomes) == list(range(6))
+    assert 1 <= len(processes) <= 2
+    assert os.getpid() not in processes
+
+
+def test_reports_notes_and_seed_travel():
+    with executor_of(objectives.reporting, n_jobs=1) as executor:
+        outcome = run_all(executor, [4])[4]
+    assert outcome.reports == [(0, 3.0), (1, 4.0), (2, 5.0)]
+    assert outcome.notes == {"seed": 17, "number": 4}
+    assert outcome.value == 3.0
+
+
+def test_a_free_worker_is_found_while_another_is_busy():
+    with executor_of(objectives.slow_first) as executor:
+        executor.submit(task(0))
+        executor.submit(task(1))
+        ((ended, _),) = next_outcomes(executor)
+        assert ended[0] == 1
+        executor.submit(task(2))
+        ((ended, _),) = next_outcomes(executor)
+        assert ended[0] == 2
+        assert [running[0] for running in executor.running] == [0]
+
+
+def test_errors_come_home_with_their_traceback():
+    with executor_of(objectives.raising, n_jobs=1) as executor:
+        outcome = run_all(executor, [5])[5]
+    assert isinstance(outcome.error, KeyError)
+    assert outcome.reason == "KeyError: 5"
+    assert "in raising" in outcome.traceback
+
+
+def test_a_caught_error_stays_in_the_worker():
+    with executor_of(
+        objectives.raising_unportable, n_jobs=1, catch=(objectives.TwoArgumentError,)
+    ) as executor:
+        outcome = run_all(executor, [0])[0]
+    assert (outcome.state, outcome.error) == ("failed", None)
+    assert outcome.reason == "TwoArgumentError: 7: no way home"
+
+
+def test_an_error_that_cannot_travel_is_replaced():
+    with executor_of(objectives.raising_unportable, n_jobs=1) as executor:
+        outcomes = run_all(executor, [0, 1])
+    for outcome in outcomes.values():
+        assert type(outcome.error) is RuntimeError
+        assert str(outcome.error) == "TwoArgumentError: 7: no way home"
+
+
+def test_an_objective_that_exits_fails_its_trial():
+    with executor_of(objectives.leaving, n_jobs=1) as executor:
+        outcome = run_all(executor, [0])[0]
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, SystemExit)
+
+
+def test_only_the_trial_of_a_dead_process_fails():
+    with executor_of(objectives.dying_at_three) as executor:
+        outcomes = run_all(executor, range(8))
+    assert sorted(outcomes) == list(range(8))
+    assert {number for number, outcome in outcomes.items() if outcome.state == "failed"} == {3}
+    assert outcomes[3].reason == "the worker process died (killed by SIGKILL)"
+    assert outcomes[3].error is None
+
+
+def test_a_process_that_died_while_idle_is_replaced():
+    with executor_of(objectives.dying_afterwards, n_jobs=1) as executor:
+        assert run_all(executor, [0])[0].value == 0.0
+        time.sleep(0.5)
+        assert run_all(executor, [1])[1].value == 1.0
+
+
+def test_deaths_in_a_row_are_an_error():
+    with executor_of(objectives.dying, n_jobs=1) as executor:
+        outcomes = run_all(executor, range(MAX_DEATHS_IN_A_ROW))
+    reasons = {outcome.reason for outcome in outcomes.values()}
+    errors = [outcome.error for outcome in outcomes.values()]
+    assert reasons == {"the worker process died (exit code 11)"}
+    assert errors[:-1] == [None] * (MAX_DEATHS_IN_A_ROW - 1)
+    assert isinstance(errors[-1], HpoError)
+
+
+def test_an_objective_that_does_not_load_in_the_worker_says_so():
+    with executor_of(objectives.UNLOADABLE, n_jobs=1) as executor:
+        outcome = run_all(executor, [0])[0]
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, HpoError)
+    assert "could not load the objective: ValueError" in str(outcome.error)
+
+
+def test_cancelling_ends_working_processes():
+    with executor_of(objectives.sleeping) as executor:
+        executor.submit(task(8))
+        executor.submit(task(9))
+        time.sleep(1.0)
+        started = time.monotonic()
+        executor.close(cancel=True)
+        assert time.monotonic() - started < 5
+        assert len(executor.running) == 2
+
+
+@pytest.mark.parametrize("choice", [None, "3"])
+def test_workers_share_the_cores_unless_the_user_chose(monkeypatch, choice):
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if choice:
+        monkeypatch.setenv("OMP_NUM_THREADS", choice)
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    with executor_of(objectives.thread_limit, n_jobs=2) as executor:
+        outcome = run_all(executor, [0])[0]
+    assert outcome.value == float(choice or 6)
+    assert os.environ.get("OMP_NUM_THREADS") == choice
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_a_local_function_goes_through_cloudpickle():
+    pytest.importorskip("cloudpickle")
+    offset = 4.0
+    with executor_of(lambda trial: trial["x"] + offset, n_jobs=1) as executor:
+        assert run_all(executor, [0])[0].value == 7.0
+
+
+def test_without_cloudpickle_a_local_function_is_an_error_that_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(ArgumentError, match=r"hpo_core\[parallel\].*module"):
+        ProcessExecutor(
+            Job(lambda trial: 0.0, objectives.unchanged), n_jobs=2, handle=RemoteTrial, arguments=task
+        )
+
+
+def test_what_cannot_be_sent_at_all_is_an_error():
+    pytest.importorskip("cloudpickle")
+    handle = (item for item in ())
+    with pytest.raises(ArgumentError, match="cannot be sent"):
+        pickling.pack(lambda: handle, what="objective")
+
+
+def test_a_function_of_an_interactive_main_goes_by_value(monkeypatch):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    main = ModuleType("__main__")
+    exec("def objective(trial):\n    return 2.5", main.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    packed = pickling.pack(main.objective, what="objective")
+    monkeypatch.undo()
+    assert cloudpickle.loads(packed)(None) == 2.5
+
+
+def test_a_value_that_cannot_be_sent_fails_its_trial():
+    with executor_of(objectives.parabola, n_jobs=1) as executor:
+        executor.submit(task(0, x=(item for item in ())))
+        ((_, outcome),) = next_outcomes(executor)
+        assert isinstance(outcome.error, ArgumentError)
+        assert run_all(executor, [1])[1].value == 4.0

@@ -1,0 +1,128 @@
+"""Objectives that worker processes import: ``ProcessExecutor`` sends functions of modules by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+from hpo_core.errors import TrialFailed, TrialStopped
+
+
+class TwoArgumentError(Exception):
+    """Pickles, but cannot be unpickled: its arguments are not those of its constructor."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+
+
+def unloadable():
+    raise ValueError("this machine will not do")
+
+
+class Unloadable:
+    """Can be sent to another process, but not received there."""
+
+    def __call__(self, trial):
+        return 0.0
+
+    def __reduce__(self):
+        return unloadable, ()
+
+
+UNLOADABLE = Unloadable()
+
+
+def unchanged(result, trial):
+    return result
+
+
+def parabola(trial):
+    return (trial["x"] - 1.0) ** 2
+
+
+def slow(trial):
+    time.sleep(0.2)
+    return trial["x"]
+
+
+def slow_first(trial):
+    time.sleep(3.0 if trial.number == 0 else 0.0)
+    return trial["x"]
+
+
+def process_id(trial):
+    trial.note(pid=os.getpid())
+    return 0.0
+
+
+def thread_limit(trial):
+    return float(os.environ["OMP_NUM_THREADS"])
+
+
+def reporting(trial):
+    for step in range(3):
+        trial.report(step, trial["x"] + step)
+    trial.note(seed=trial.seed, number=trial.number)
+    if trial.should_stop():
+        return float("nan")
+    return trial["x"]
+
+
+def stopping(trial):
+    if trial.number % 2:
+        trial.report(5, 0.25)
+        raise TrialStopped
+    return 1.0
+
+
+def out_of_memory(trial):
+    raise TrialFailed("oom")
+
+
+def raising(trial):
+    raise KeyError(trial.number)
+
+
+def raising_at_two(trial):
+    if trial.number == 2:
+        raise ValueError("two is bad")
+    time.sleep(0.05)
+    return trial["x"]
+
+
+def raising_unportable(trial):
+    raise TwoArgumentError(7, "no way home")
+
+
+def leaving(trial):
+    sys.exit(3)
+
+
+def dying_at_three(trial):
+    if trial.number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return trial["x"]
+
+
+def dying_afterwards(trial):
+    threading.Timer(0.1, os._exit, (1,)).start()
+    return float(trial.number)
+
+
+def dying(trial):
+    os._exit(11)
+
+
+def returning_none(trial):
+    return None
+
+
+def sleeping(trial):
+    """Say that the trial runs, then sleep; trials 0 and 1 finish."""
+    if trial.number > 1:
+        print("sleeping", flush=True)
+        time.sleep(60)
+    return trial["x"]
