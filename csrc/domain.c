@@ -29,12 +29,6 @@ static inline int64_t cell_of(const double *edges, int64_t n, double x)
     return base - edges;
 }
 
-static inline double affine(const hpo_domain *dom, int64_t i, double x)
-{
-    double v = dom->offset[i] + dom->span[i] * x;
-    return dom->log[i] ? exp(v) : v;
-}
-
 /* Level of a coordinate as a double; NaN stays NaN. Not for CONTINUOUS. */
 static inline double level_of(const hpo_domain *dom, int64_t i, double x)
 {
@@ -46,7 +40,8 @@ static inline double level_of(const hpo_domain *dom, int64_t i, double x)
         k = floor(x + 0.5);
         break;
     case HPO_STEPPED: /* cells of a log grid are of one width in the value, not in x */
-        k = dom->log[i] ? floor((affine(dom, i, x) - dom->low[i]) / dom->step[i] + 0.5) : floor(x * n);
+        k = dom->log[i] ? (exp(dom->offset[i] + dom->span[i] * x) - dom->low[i]) / dom->step[i] + 0.5 : x * n;
+        k = floor(k);
         break;
     default:
         if (!dom->regular[i])
@@ -104,18 +99,18 @@ void domain_levels(const hpo_domain *dom, int64_t i, const double *x, int64_t m,
 static void load(const hpo_domain *dom, int64_t i, const double *x, int64_t n, double *restrict out)
 {
     const double *values = dom->values + dom->table_start[i];
-    double low = dom->low[i], high = dom->high[i], step = dom->step[i];
+    double low = dom->low[i], high = dom->high[i], span = dom->span[i], step = dom->step[i];
     switch (dom->kinds[i]) {
-    case HPO_CONTINUOUS:
+    case HPO_CONTINUOUS: /* low exp(span x) is closer than exp(offset + span x), and exact at 0 */
         for (int64_t j = 0; j < n; j++)
-            out[j] = clip(affine(dom, i, x[j]), low, high);
+            out[j] = clip(dom->log[i] ? low * exp(span * x[j]) : low + span * x[j], low, high);
         break;
     case HPO_CATEGORICAL:
         memcpy(out, x, (size_t)n * sizeof *out);
         break;
     case HPO_STEPPED:
         for (int64_t j = 0; j < n; j++)
-            out[j] = low + step * level_of(dom, i, x[j]);
+            out[j] = clip(low + step * level_of(dom, i, x[j]), low, high);
         break;
     default:
         for (int64_t j = 0; j < n; j++) {

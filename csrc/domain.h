@@ -33,7 +33,7 @@ typedef struct {
     const int64_t *levels;          /* (d) */
     const int64_t *table_start;     /* (d + 1) */
     const double *centers;          /* (t) */
-    const double *edges;            /* (t) upper edge of each cell */
+    const double *edges, *widths;   /* (t) upper edge and width of each cell */
     const double *values;           /* (t) */
     const double *offset, *span;    /* (d) */
     const double *low, *high, *step;/* (d) */

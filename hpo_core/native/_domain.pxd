@@ -13,6 +13,7 @@ cdef extern from "domain.h" nogil:
         const int64_t *table_start
         const double *centers
         const double *edges
+        const double *widths
         const double *values
         const double *offset
         const double *span

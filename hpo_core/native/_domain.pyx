@@ -31,6 +31,7 @@ cdef class Domain:
         self.c.table_start = pointer[int64_t](arrays.table_start, d + 1)
         self.c.centers = pointer[double](arrays.centers, t)
         self.c.edges = pointer[double](arrays.edges, t)
+        self.c.widths = pointer[double](arrays.widths, t)
         self.c.values = pointer[double](arrays.values, t)
         self.c.offset = pointer[double](arrays.offset, d)
         self.c.span = pointer[double](arrays.span, d)

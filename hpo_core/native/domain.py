@@ -35,6 +35,7 @@ class DomainArrays(NamedTuple):
     table_start: NDArray[np.int64]
     centers: NDArray[np.float64]
     edges: NDArray[np.float64]  # (t,) upper edge of each cell
+    widths: NDArray[np.float64]
     values: NDArray[np.float64]
     offset: NDArray[np.float64]
     span: NDArray[np.float64]
@@ -112,7 +113,9 @@ def _check_program(layout: Layout, program: list[list[int]]) -> None:
     for op, argument in program:
         if op in tables:
             if not 0 <= argument < tables[Op(op)]:
-                raise ArgumentError(f"layout.program: {Op(op).name} of {argument}, allowed: < {tables[Op(op)]}")
+                raise ArgumentError(
+                    f"layout.program: {Op(op).name} of {argument}, allowed: < {tables[Op(op)]}"
+                )
             depth += 1
         elif not Op.ADD <= op <= Op.NOT:
             raise ArgumentError(f"layout.program: operation {op} is unknown")

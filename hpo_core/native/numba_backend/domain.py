@@ -1,0 +1,298 @@
+"""The functions of _domain.pyx in numba; csrc/domain.c says why things are as they are.
+
+``dom`` is a ``hpo_core.native.domain.DomainArrays``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+from hpo_core.layout import MAX_STACK, Kind, Op
+from hpo_core.native.numba_backend.philox import philox_u01
+from hpo_core.native.numba_backend.sobol import GOLDEN, mix64, sobol_row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.native.domain import DomainArrays
+
+    Column = NDArray[Any]
+
+PRIOR_TAG = np.uint64(1 << 56)
+NO_LEVEL = np.uint64(2**64 - 1)
+
+CONTINUOUS, DISCRETE, CATEGORICAL, STEPPED = (int(kind) for kind in Kind)
+LOAD, CONST, ADD, SUB, MUL, DIV, NEG, LT, LE, GT, GE, EQ, NE, AND, OR, NOT = (int(op) for op in Op)
+
+
+def Domain(arrays: DomainArrays) -> DomainArrays:  # noqa: N802 - the name of the class it stands for
+    """Return what the functions below take for a compiled layout."""
+    return arrays
+
+
+@njit(cache=True, error_model="numpy")
+def _clip(v: float, low: float, high: float) -> float:
+    return low if v < low else high if v > high else v
+
+
+@njit(cache=True, error_model="numpy")
+def _cell_of(edges: Column, start: int, n: int, x: float) -> int:
+    base = start
+    while n > 1:
+        half = n // 2
+        if edges[base + half - 1] <= x:
+            base += half
+        n -= half
+    return base - start
+
+
+@njit(cache=True, error_model="numpy")
+def _level_of(dom: DomainArrays, i: int, x: float) -> float:
+    n = float(dom.levels[i])
+    if x != x:
+        return x
+    if dom.kinds[i] == CATEGORICAL:
+        k = np.floor(x + 0.5)
+    elif dom.kinds[i] == STEPPED and dom.log[i]:
+        k = np.floor((np.exp(dom.offset[i] + dom.span[i] * x) - dom.low[i]) / dom.step[i] + 0.5)
+    elif dom.kinds[i] == STEPPED or dom.regular[i]:
+        k = np.floor(x * n)
+    else:
+        return float(_cell_of(dom.edges, dom.table_start[i], dom.levels[i], x))
+    return _clip(k, 0.0, n - 1.0)
+
+
+@njit(cache=True, error_model="numpy")
+def _stepped_center(dom: DomainArrays, i: int, k: float) -> float:
+    if not dom.log[i]:
+        return (k + 0.5) / float(dom.levels[i])
+    v, half = dom.low[i] + dom.step[i] * k, 0.5 * dom.step[i]
+    return (0.5 * (np.log(v - half) + np.log(v + half)) - dom.offset[i]) / dom.span[i]
+
+
+@njit(cache=True, error_model="numpy")
+def _table(dom: DomainArrays, i: int, table: Column, x: float) -> float:
+    k = _level_of(dom, i, x)
+    return float(table[dom.table_start[i] + int(k)]) if k == k else k
+
+
+@njit(cache=True, error_model="numpy")
+def snap(dom: DomainArrays, i: int, x: Column) -> None:
+    """Move coordinates of one parameter to the centre of their cell, in place."""
+    kind = dom.kinds[i]
+    for j in range(x.size):
+        if kind == CONTINUOUS:
+            x[j] = _clip(x[j], 0.0, 1.0)
+        elif kind == CATEGORICAL:
+            x[j] = _level_of(dom, i, x[j])
+        elif kind == STEPPED:
+            x[j] = _stepped_center(dom, i, _level_of(dom, i, x[j]))
+        else:
+            x[j] = _table(dom, i, dom.centers, x[j])
+
+
+@njit(cache=True, error_model="numpy")
+def _load(dom: DomainArrays, i: int, x: float) -> float:
+    kind, low, high = dom.kinds[i], dom.low[i], dom.high[i]
+    if kind == CONTINUOUS:
+        scaled = dom.span[i] * x
+        return _clip(low * np.exp(scaled) if dom.log[i] else low + scaled, low, high)
+    if kind == CATEGORICAL:
+        return x
+    if kind == STEPPED:
+        return _clip(low + dom.step[i] * _level_of(dom, i, x), low, high)
+    return _table(dom, i, dom.values, x)
+
+
+@njit(cache=True, error_model="numpy")
+def _compare(op: int, a: float, b: float) -> float:
+    if a != a or b != b:
+        return np.nan
+    if op == LT:
+        holds = a < b
+    elif op == LE:
+        holds = a <= b
+    elif op == GT:
+        holds = a > b
+    elif op == GE:
+        holds = a >= b
+    elif op == EQ:
+        holds = a == b
+    else:
+        holds = a != b
+    return 1.0 if holds else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _binary(op: int, a: float, b: float) -> float:
+    if op == ADD:
+        return a + b
+    if op == SUB:
+        return a - b
+    if op == MUL:
+        return a * b
+    if op == DIV:
+        return a / b
+    if op == AND:
+        return 0.0 if a == 0.0 or b == 0.0 else a * b
+    if op == OR:
+        return 1.0 if a == 1.0 or b == 1.0 else a + b
+    return _compare(op, a, b)
+
+
+@njit(cache=True, error_model="numpy")
+def _true(dom: DomainArrays, start: int, stop: int, x: Column, stack: Column) -> bool:
+    """Whether program[start:stop] is true for one configuration x (d,)."""
+    top = -1
+    for p in range(start, stop):
+        op, argument = dom.program[2 * p], dom.program[2 * p + 1]
+        if op == LOAD:
+            top += 1
+            stack[top] = _load(dom, argument, x[argument])
+        elif op == CONST:
+            top += 1
+            stack[top] = dom.constants[argument]
+        elif op == NEG:
+            stack[top] = -stack[top]
+        elif op == NOT:
+            stack[top] = 1.0 - stack[top]
+        else:
+            top -= 1
+            stack[top] = _binary(op, stack[top], stack[top + 1])
+    return bool(stack[0] == 1.0)
+
+
+@njit(cache=True, error_model="numpy")
+def group_mask(dom: DomainArrays, group: int, x: Column, active_out: Column) -> None:
+    """Where the condition of a group holds."""
+    stack = np.empty(MAX_STACK)
+    start, stop = dom.condition_start[group], dom.condition_start[group + 1]
+    for j in range(x.shape[1]):
+        active_out[j] = group == 0 or _true(dom, start, stop, x[:, j], stack)
+
+
+@njit(cache=True, error_model="numpy")
+def deactivate(dom: DomainArrays, x: Column) -> None:
+    """Evaluate the groups in order and make the parameters of inactive ones NaN."""
+    stack = np.empty(MAX_STACK)
+    for g in range(1, dom.member_start.size - 1):
+        start, stop = dom.condition_start[g], dom.condition_start[g + 1]
+        for j in range(x.shape[1]):
+            if not _true(dom, start, stop, x[:, j], stack):
+                for k in range(dom.member_start[g], dom.member_start[g + 1]):
+                    x[dom.members[k], j] = np.nan
+
+
+@njit(cache=True, error_model="numpy")
+def settle(dom: DomainArrays, x: Column) -> None:
+    """Snap every parameter, then deactivate."""
+    for i in range(x.shape[0]):
+        snap(dom, i, x[i])
+    deactivate(dom, x)
+
+
+@njit(cache=True, error_model="numpy")
+def permitted(dom: DomainArrays, x: Column, permitted_out: Column) -> None:
+    """Where no forbidden expression is true."""
+    stack = np.empty(MAX_STACK)
+    permitted_out[:] = 1
+    for f in range(dom.forbid_start.size - 1):
+        start, stop = dom.forbid_start[f], dom.forbid_start[f + 1]
+        for j in range(x.shape[1]):
+            if _true(dom, start, stop, x[:, j], stack):
+                permitted_out[j] = 0
+
+
+@njit(cache=True, error_model="numpy")
+def prior(dom: DomainArrays, i: int, u: Column) -> None:
+    """Prior transform of one parameter, in place."""
+    if dom.kinds[i] != CATEGORICAL:
+        snap(dom, i, u)
+        return
+    n = float(dom.levels[i])
+    for j in range(u.size):
+        u[j] = _clip(np.floor(u[j] * n), 0.0, n - 1.0)
+
+
+@njit(cache=True, error_model="numpy")
+def _random_draws(dom: DomainArrays, seed: Any, stream: Any, start: Any, x: Column) -> None:
+    for i in range(x.shape[0]):
+        index = PRIOR_TAG | np.uint64(i) << np.uint64(32) | start
+        for j in range(x.shape[1]):
+            x[i, j] = philox_u01(seed, stream, index + np.uint64(j))
+        prior(dom, i, x[i])
+    deactivate(dom, x)
+
+
+def random_draws(dom: DomainArrays, seed: int, stream: int, start: int, x_out: Any) -> None:
+    """Prior draws start .. start + m - 1 of a stream, settled."""
+    _random_draws(dom, np.uint64(seed), np.uint64(stream), np.uint64(start), x_out)
+
+
+@njit(cache=True, error_model="numpy")
+def _sobol_draws(dom: DomainArrays, directions: Column, seed: Any, start: Any, x: Column) -> None:
+    for i in range(x.shape[0]):
+        sobol_row(directions, seed, i, start, x[i])
+        prior(dom, i, x[i])
+        if start == 0 and x.shape[1] > 0:
+            x[i, 0] = dom.defaults[i]
+    deactivate(dom, x)
+
+
+def sobol_draws(dom: DomainArrays, directions: Any, seed: int, start: int, x_out: Any) -> None:
+    """Scrambled Sobol points start .. start + m - 1 through the prior, settled."""
+    _sobol_draws(dom, directions, np.uint64(seed), np.uint64(start), x_out)
+
+
+@njit(cache=True, error_model="numpy")
+def keys(dom: DomainArrays, x: Column, keys_out: Column) -> None:
+    """64-bit hash of each configuration's levels."""
+    scratch = np.empty(1)
+    bits = scratch.view(np.uint64)
+    keys_out[:] = np.uint64(0)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            k = x[i, j] if dom.kinds[i] == CONTINUOUS else _level_of(dom, i, x[i, j])
+            scratch[0] = k + 0.0
+            code = bits[0] if k == k else NO_LEVEL
+            keys_out[j] = mix64((keys_out[j] ^ code) + GOLDEN)
+
+
+@njit(cache=True, error_model="numpy")
+def _slot_of(slots: Column, key: Any) -> Any:
+    mask = np.uint64(slots.size - 1)
+    slot = key & mask
+    while slots[slot] != np.uint64(0) and slots[slot] != key:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@njit(cache=True, error_model="numpy")
+def keyset_insert(slots: Column, keys: Column) -> int:
+    """Add keys to a table of 2^k slots, 0 empty; return how many were new."""
+    added = 0
+    for j in range(keys.size):
+        key = keys[j] if keys[j] != np.uint64(0) else GOLDEN
+        slot = _slot_of(slots, key)
+        added += slots[slot] == np.uint64(0)
+        slots[slot] = key
+    return added
+
+
+@njit(cache=True, error_model="numpy")
+def keyset_fresh(slots: Column, keys: Column, scratch: Column, fresh_out: Column) -> None:
+    """Where a key is neither in the table nor earlier in keys; the table is left as it was."""
+    n = 0
+    for j in range(keys.size):
+        key = keys[j] if keys[j] != np.uint64(0) else GOLDEN
+        slot = _slot_of(slots, key)
+        fresh_out[j] = slots[slot] == np.uint64(0)
+        if fresh_out[j]:
+            slots[slot] = key
+            scratch[n] = slot
+            n += 1
+    for k in range(n):
+        slots[scratch[k]] = np.uint64(0)
