@@ -9,8 +9,8 @@ from setuptools import Extension, setup
 SOURCES = {
     "_normal": ["normal.c"],
     "_domain": ["domain.c", "sobol.c"],
-    "_parzen": ["parzen.c"],
-    "_tpe": ["tpe.c", "parzen.c", "domain.c", "normal.c"],
+    "_parzen": ["parzen.c", "domain.c"],
+    "_tpe": ["tpe.c", "tpe_ask.c", "parzen.c", "domain.c"],
 }
 
 
