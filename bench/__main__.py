@@ -7,10 +7,12 @@ import sys
 
 from bench.quality import ablation
 from bench.quality import command as quality
+from bench.samplers import command as samplers
 
 COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
+    "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
 }
 
 

@@ -64,11 +64,10 @@ def _hpo_core() -> dict[str, str]:
 
     found = {"hpo_core": hpo_core.__version__, "code": _code_id(Path(hpo_core.__path__[0]))}
     try:
-        from hpo_core import native
-    except ImportError:
+        from hpo_core.native import _backend
+    except ImportError:  # a checkout without the native room has no backend to name
         return found
-    found["backend"] = str(getattr(native, "backend_name", lambda: "?")())
-    return found
+    return {**found, "backend": _backend.backend(), "simd": str(_backend.simd())}
 
 
 def _code_id(package: Path) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench import machine, records
-from bench.quality import command, statistics, tables
+from bench.quality import command, statistics
 from bench.quality.optimiser import ENTRIES
+from bench.tables import markdown
 
 if TYPE_CHECKING:
     import argparse
@@ -51,10 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
         failed += runs.failed
         row = summary(runs, base, peer)
         if print_header:
-            print(tables.markdown(list(row), [list(row.values())]))
+            print(markdown(list(row), [list(row.values())]))
             print_header = False
         else:
-            print(tables.markdown(list(row), [list(row.values())]).splitlines()[-1], flush=True)
+            print(markdown(list(row), [list(row.values())]).splitlines()[-1], flush=True)
         if arguments.record:
             records.append(FILE, _record(arguments, merged, runs, base, peer))
     return 1 if failed else 0

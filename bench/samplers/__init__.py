@@ -1,0 +1,1 @@
+"""Latency, throughput and memory of samplers, each side in its own process."""

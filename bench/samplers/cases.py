@@ -1,0 +1,55 @@
+"""Spaces and histories of the latency bench; the same numbers on every side.
+
+A history is drawn from the prior with a fixed seed. Its values have structure (a bowl in the unit
+cube and a little noise), so that the good trials cluster as they do in practice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.quality.spec import Config, Parameter, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def mixed(floats: int, logs: int, ints: int, categories: int) -> tuple[Parameter, ...]:
+    return (
+        *(Parameter(f"f{i}", "float", -1.0, 1.0) for i in range(floats)),
+        *(Parameter(f"l{i}", "float", 1e-5, 1e-1, log=True) for i in range(logs)),
+        *(Parameter(f"i{i}", "int", 1, 64) for i in range(ints)),
+        *(Parameter(f"c{i}", "categorical", choices=("a", "b", "c", "d")) for i in range(categories)),
+    )
+
+
+SPACES = {"mixed20": mixed(8, 4, 4, 4), "mixed10": mixed(4, 2, 2, 2), "mixed5": mixed(2, 1, 1, 1)}
+
+
+def value(config: Config) -> float:
+    """A bowl over the numeric parameters, and a category that is better."""
+    total = 0.0
+    for name, v in config.items():
+        if name[0] == "f":
+            total += (v - 0.3) ** 2
+        elif name[0] == "l":
+            total += (np.log10(v) / 2 + 1.5) ** 2
+        elif name[0] == "i":
+            total += (v / 64 - 0.4) ** 2
+        else:
+            total += 0.1 * (v != "b")
+    return float(total)
+
+
+def history(space: str, n: int) -> tuple[list[Config], list[float]]:
+    rng = np.random.default_rng(0)
+    configs = [draw(SPACES[space], rng) for _ in range(n)]
+    noise = 0.1 * rng.standard_normal(n)
+    return configs, [value(c) + e for c, e in zip(configs, noise.tolist(), strict=True)]
+
+
+def blocks(cycles: int, n_blocks: int) -> Sequence[int]:
+    """Cycles per block: a block starts from the same history, so that n stays near its name."""
+    return [cycles // n_blocks] * n_blocks

@@ -1,0 +1,125 @@
+"""hpo_core's samplers through the public ``ask`` and ``tell``."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hpo_core as hpo
+from bench import machine, timing
+from bench.quality.peers.hpo_core_study import declare
+from bench.samplers import cases
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+REPEATS = 7
+
+
+def _space(name: str) -> Any:
+    return hpo.Space({p.name: declare(p) for p in cases.SPACES[name]})
+
+
+def _study(space: str, n: int, sampler: str = "tpe") -> Any:
+    """A study that holds the bench's history of n trials."""
+    study = hpo.Study(_space(space), sampler=sampler, seed=0)
+    for config, value in zip(*cases.history(space, n), strict=True):
+        study.add(config, value)
+    return study
+
+
+def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") -> dict[str, Any]:
+    """Seconds of ask -> all parameters -> tell, from n trials on; a block's first cycle is apart."""
+    first, seconds = [], []
+    for length in cases.blocks(cycles, n_blocks):
+        study = _study(space, n, sampler)
+        for i in range(length + 1):
+            start = time.perf_counter()
+            trial = study.ask()
+            study.tell(trial, cases.value(trial.params))
+            (seconds if i else first).append(time.perf_counter() - start)
+    return {"seconds": timing.spread(seconds), "first": timing.spread(first), **_stamp()}
+
+
+def ask_batch(space: str, n: int, m: int) -> dict[str, Any]:
+    """Suggestions a second of ``ask(m)`` and seconds of telling them, the history at n to n + 7 m."""
+    study = _study(space, n)
+    study.tell(batch := study.ask(m), np.linspace(1.0, 2.0, len(batch)))
+    asks, tells = [], []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        batch = study.ask(m)
+        asks.append(time.perf_counter() - start)
+        values = np.linspace(1.0, 2.0, len(batch))
+        tells.append(timing.clock(lambda: study.tell(batch, values)))  # noqa: B023 - called at once
+    return {
+        "ask": timing.spread(asks),
+        "tell": timing.spread(tells),
+        "per_second": m / float(np.median(asks)),
+        **_stamp(),
+    }
+
+
+def memory(space: str, n: int) -> dict[str, Any]:
+    """Resident bytes at n trials over the bytes of the history's columns."""
+    _study(space, 100).ask()  # what is allocated once
+    before = _resident()
+    study = _study(space, n)
+    loaded = _resident()
+    study.tell(study.ask(), 1.0)
+    asked = _resident()
+    history = study.history
+    columns = sum(getattr(history, name).nbytes for name in ("x", "y", "state", "cost", "cursor"))
+    return {
+        "columns": columns,
+        "study_over_columns": (asked - before) / columns,
+        "sampler_over_columns": (asked - loaded) / columns,
+        **_stamp(),
+    }
+
+
+def _resident() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+
+def one_by_one(space: str, n: int, sampler: str) -> dict[str, Any]:
+    """Trials a second over n trials from an empty study, every parameter read."""
+    study = hpo.Study(_space(space), sampler=sampler, seed=0)
+
+    def run() -> None:
+        for _ in range(n):
+            trial = study.ask()
+            _ = trial.params
+            study.tell(trial, 0.5)
+
+    return {"per_second": n / timing.clock(run), **_stamp()}
+
+
+def batches(space: str, m: int, n_batches: int, sampler: str) -> dict[str, Any]:
+    """Trials a second in batches of m from an empty study, every column read."""
+    names = [p.name for p in cases.SPACES[space]]
+    study = hpo.Study(_space(space), sampler=sampler, seed=0)
+    values = np.linspace(0.0, 1.0, m)
+
+    def run() -> None:
+        for _ in range(n_batches):
+            batch = study.ask(m)
+            for name in names:
+                _ = batch[name]
+            study.tell(batch, values)
+
+    return {"per_second": m * n_batches / timing.clock(run), **_stamp()}
+
+
+def _stamp() -> dict[str, Any]:
+    from hpo_core import native
+
+    return {
+        "library": "hpo_core",
+        "versions": machine.versions("hpo_core", "numpy"),
+        "threads": native.get_num_threads(),
+    }

@@ -1,0 +1,1 @@
+"""Trials per second, end to end."""
