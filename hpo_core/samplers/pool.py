@@ -1,0 +1,156 @@
+"""Drawing until enough configurations are permitted, feasible and new; shared by the samplers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted
+from hpo_core.native.domain import Domain, KeySet, keys, permitted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hpo_core.history import History
+    from hpo_core.space import Space
+
+    Coordinates: TypeAlias = NDArray[np.float64]
+    Draw: TypeAlias = Callable[[int, int], Coordinates]
+
+# Draws rejected by the constraints, all in a row, after which the space counts as infeasible.
+MAX_REJECTED = 65_536
+POOL = 1024
+# A finite space up to this size is searched to its last configuration; of a larger one this many
+# pools without anything new say that it is used up.
+MAX_ENUMERATED = 50_000
+MAX_BARREN = 16 * POOL
+
+
+class Pool:
+    """A space under constraints, and the configurations of it that are used.
+
+    Parameters
+    ----------
+    space : Space
+    seed : int
+        The study's; orders what is left when a finite space is nearly used up.
+    allow_duplicates : bool
+        Whether a finite space may propose a configuration again.
+
+    Attributes
+    ----------
+    domain : Domain
+        The compiled layout of the space.
+    """
+
+    def __init__(self, space: Space, *, seed: int, allow_duplicates: bool) -> None:
+        self.domain = Domain(space.layout)
+        self._space = space
+        self._seed = seed
+        self._n_forbid = len(space.layout.forbid_start) - 1
+        self._constrained = self._n_forbid > 0 or space.has_feasible
+        self._size = space.size
+        self._distinct = not (allow_duplicates or math.isinf(self._size))
+        self._used = KeySet()
+        self._rows = 0  # of the history, in _used
+        self._every: tuple[Coordinates, NDArray[np.uint64]] | None = None
+
+    def sync(self, history: History) -> None:
+        """Take the rows that the history gained as used."""
+        n = len(history)
+        if self._distinct and n > self._rows:
+            self._used.insert(keys(self.domain, history.x_buffer[:, self._rows : n]))
+            self._rows = n
+
+    def feasible(self, x: Coordinates) -> NDArray[np.bool_]:
+        """Return where the constraints hold, (m,)."""
+        mask = permitted(self.domain, x)
+        if self._space.has_feasible:
+            mask &= self._space.feasible_mask(x)
+        return mask
+
+    def fresh(self, x: Coordinates) -> NDArray[np.bool_]:
+        """Return where a configuration is unused and none of the columns before it, (m,)."""
+        if not self._distinct:
+            return np.ones(x.shape[1], np.bool_)
+        return self._used.fresh(keys(self.domain, x))
+
+    def fill(self, draw: Draw, n: int) -> Coordinates:
+        """Return the first ``n`` feasible and fresh configurations of a sequence of draws, (d, k).
+
+        ``draw(start, m)`` gives draws number ``start .. start + m - 1``, settled; it is called with
+        start = 0, m = n first, then on and on. k < n only where a finite space runs out.
+
+        Raises
+        ------
+        SpaceExhausted
+            Nothing is left.
+        InfeasibleSpaceError
+            The constraints rejected ``MAX_REJECTED`` draws in a row.
+        """
+        x = draw(0, n)
+        if not (self._constrained or self._distinct):
+            return x
+        taken, rejected = self._accept(x[:, :0], x, n)
+        if taken.shape[1] == n:
+            return taken
+        return self._redraw(draw, taken, n, rejected)
+
+    def _accept(self, taken: Coordinates, x: Coordinates, n: int) -> tuple[Coordinates, int]:
+        """Add the first good columns of x to ``taken``, n in all; count the infeasible ones at its end."""
+        found, trailing = taken.shape[1], 0
+        if self._constrained:
+            feasible = self.feasible(x)
+            trailing = int(feasible[::-1].argmax()) if feasible.any() else len(feasible)
+            x = x[:, feasible]
+        both = np.concatenate([taken, x], axis=1)
+        good = found + np.flatnonzero(self.fresh(both)[found:])
+        return both[:, np.concatenate([np.arange(found), good[: n - found]])], trailing
+
+    def _redraw(self, draw: Draw, taken: Coordinates, n: int, rejected: int) -> Coordinates:
+        """Go on after the first ``n`` draws gave ``taken``, the last ``rejected`` of them infeasible."""
+        drawn, barren = n, 0
+        while (found := taken.shape[1]) < n:
+            if self._distinct and self._size <= MAX_ENUMERATED and drawn >= n + POOL:
+                return self._remaining(taken, n)
+            if self._distinct and barren >= MAX_BARREN and (found or rejected < barren):
+                return _left(taken)
+            if rejected >= MAX_REJECTED:
+                raise InfeasibleSpaceError(f"{self._constraints()} rejected {rejected} draws in a row")
+            m = min(max(drawn, 2 * (n - found)), max(POOL, n - found), MAX_REJECTED)
+            taken, trailing = self._accept(taken, draw(drawn, m), n)
+            rejected = rejected + m if trailing == m else trailing
+            barren = 0 if taken.shape[1] > found else barren + m
+            drawn += m
+        return taken
+
+    def _remaining(self, taken: Coordinates, n: int) -> Coordinates:
+        """Complete ``taken`` from the enumerated space, in an order of its own for each seed."""
+        if self._every is None:
+            every = self._space.enumerate()
+            every = every[:, self.feasible(every)]
+            self._every = every, keys(self.domain, every)
+        every, codes = self._every
+        if not len(codes):
+            raise InfeasibleSpaceError(f"{self._constraints()} reject every configuration")
+        taken_codes = keys(self.domain, taken)
+        fresh = self._used.fresh(np.concatenate([taken_codes, codes]))[len(taken_codes) :]
+        left = np.flatnonzero(fresh)
+        salt = np.uint64(self._seed) ^ np.uint64(0x9E3779B97F4A7C15)
+        order = np.argsort((codes[left] ^ salt) * np.uint64(0x9E3779B97F4A7C15), kind="stable")
+        return _left(np.concatenate([taken, every[:, left[order[: n - taken.shape[1]]]]], axis=1))
+
+    def _constraints(self) -> str:
+        parts = [f"forbid ({self._n_forbid} expressions)"] if self._n_forbid else []
+        parts += ["feasible"] if self._space.has_feasible else []
+        return f"the constraints, {' and '.join(parts)},"
+
+
+def _left(x: Coordinates) -> Coordinates:
+    if not x.shape[1]:
+        raise SpaceExhausted("every configuration of the space has been used")
+    return x
