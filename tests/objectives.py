@@ -43,6 +43,10 @@ def parabola(trial):
     return (trial["x"] - 1.0) ** 2
 
 
+def index(trial):
+    return float(trial["k"])
+
+
 def slow(trial):
     time.sleep(0.2)
     return trial["x"]
@@ -126,3 +130,7 @@ def sleeping(trial):
         print("sleeping", flush=True)
         time.sleep(60)
     return trial["x"]
+
+
+def returning_text(trial):
+    return "0.5"

@@ -35,6 +35,13 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 T = TypeVar("T")
 
 
+def available_cpus() -> int:
+    """CPUs this process may use: fewer than there are under taskset, Slurm or a container's cpuset."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class ProcessExecutor(Executor[T]):
     """Up to ``n_jobs`` processes; each starts when first needed and receives the job once.
 
@@ -66,7 +73,7 @@ class ProcessExecutor(Executor[T]):
         arguments: Callable[[T], tuple[Any, ...]],
     ) -> None:
         payload = pack(worker.Payload(job, handle), what=f"objective {job.objective!r}")
-        threads = max(1, (os.cpu_count() or 1) // n_jobs)
+        threads = max(1, available_cpus() // n_jobs)
         self.capacity = n_jobs
         self._arguments = arguments
         self._idle = [_Worker(payload, threads) for _ in range(n_jobs)]

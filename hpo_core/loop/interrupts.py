@@ -15,12 +15,12 @@ class Interrupts:
     """Holds Ctrl-C back except where it is let through; a second one always gets through.
 
     A context manager. Does nothing outside the main thread, where no signals arrive, and where
-    SIGINT is ignored.
+    SIGINT is ignored. ``pending`` says whether one waits; it is delivered at the end at the latest.
     """
 
     def __init__(self) -> None:
         self._open = False
-        self._pending = False
+        self.pending = False
         self._previous: Callable[[int, FrameType | None], object] | None = None
 
     def __enter__(self) -> Self:
@@ -38,16 +38,16 @@ class Interrupts:
             self.let_through()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._previous is not None and (self._open or self._pending):
+        if self._previous is not None and (self._open or self.pending):
             self._previous(number, frame)
         else:
-            self._pending = True
+            self.pending = True
 
     def let_through(self) -> None:
         """Deliver what was held back, and from now on at once."""
         self._open = True
-        if self._pending and self._previous is not None:
-            self._pending = False
+        if self.pending and self._previous is not None:
+            self.pending = False
             self._previous(signal.SIGINT, None)
 
     def hold_back(self) -> None:

@@ -91,15 +91,14 @@ class _Loop:
 
     def run(self) -> None:
         """Run to a limit. After an error nothing starts, and what is running is awaited."""
-        cancel = True
         try:
             while self._start_trials():
                 self._finish_trials()
-            cancel = False
+        except BaseException:
+            self._abandon_trials()
+            raise
         finally:
-            if cancel:
-                self._abandon_trials()
-            self.executor.close(cancel=cancel)
+            self.executor.close(cancel=bool(self.executor.running))
             if self.bar is not None:
                 self.bar.close()
         if self.error is not None:
@@ -117,7 +116,7 @@ class _Loop:
 
     def _allowance(self) -> int:
         """How many trials the next suggestion may hold."""
-        if self.error is not None or self.exhausted or self.study._stop_requested:
+        if self.error is not None or self.exhausted or self.study._stop_requested or self.interrupts.pending:
             return 0
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return 0
@@ -177,7 +176,7 @@ class _Loop:
         else:
             self.study.fail(trial, reason=outcome.reason, traceback=outcome.traceback)
             if outcome.error is None:
-                logger.warning("%r failed: %s", trial, outcome.reason)
+                logger.warning("%r: %s", trial, outcome.reason)
             else:
                 self._keep(outcome.error, outcome.traceback)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from hpo_core.errors import ArgumentError
+from hpo_core.executors import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,10 +69,10 @@ class Options:
 
 
 def read_n_jobs(n_jobs: object) -> int:
-    """Return the number of processes; -1 stands for the number of CPUs."""
+    """Return the number of processes; -1 stands for the CPUs at hand."""
     if not _is_int(n_jobs) or (n_jobs < 1 and n_jobs != -1):
         raise ArgumentError(f"n_jobs must be an int of at least 1, or -1 for every CPU, got {n_jobs!r}")
-    return (os.cpu_count() or 1) if n_jobs == -1 else int(n_jobs)
+    return available_cpus() if n_jobs == -1 else int(n_jobs)
 
 
 def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:

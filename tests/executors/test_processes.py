@@ -162,7 +162,7 @@ def test_workers_share_the_cores_unless_the_user_chose(monkeypatch, choice):
         monkeypatch.delenv(name, raising=False)
     if choice:
         monkeypatch.setenv("OMP_NUM_THREADS", choice)
-    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(12), raising=False)
     with executor_of(objectives.thread_limit, n_jobs=2) as executor:
         outcome = run_all(executor, [0])[0]
     assert outcome.value == float(choice or 6)

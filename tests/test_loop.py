@@ -1,0 +1,560 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import objectives
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hpo_core as hpo
+from hpo_core.errors import (
+    ArgumentError,
+    HpoError,
+    InfeasibleSpaceError,
+    TrialError,
+    TrialFailed,
+    TrialStopped,
+)
+from hpo_core.history import State
+
+COMPLETE, STOPPED, FAILED = State.COMPLETE, State.STOPPED, State.FAILED
+
+
+def make_study(**options):
+    return hpo.Study({"x": hpo.Float(-2.0, 2.0)}, sampler="random", seed=3, **options)
+
+
+def make_finite_study(size=6, **options):
+    return hpo.Study({"k": hpo.Int(1, size)}, sampler="random", seed=3, **options)
+
+
+def states(study):
+    return study.trials.state.tolist()
+
+
+# Limits
+
+
+def test_n_trials_counts_what_the_call_finishes():
+    study = make_study()
+    study.optimize(objectives.parabola, n_trials=4)
+    study.optimize(objectives.parabola, n_trials=3)
+    assert states(study) == [COMPLETE] * 7
+    np.testing.assert_array_equal(study.trials.value, (study.trials["x"] - 1.0) ** 2)
+
+
+def test_until_counts_what_the_study_holds_finished():
+    study = make_study()
+    study.add({"x": 0.5}, 1.0)
+    study.fail(study.ask(2), reason="by hand")
+    study.ask()  # runs elsewhere
+    study.optimize(objectives.parabola, until=8)
+    assert study.n_finished == 8
+    study.optimize(objectives.parabola, until=8)
+    study.optimize(objectives.parabola, until=3)
+    assert study.n_finished == 8
+    assert len(study.trials) == 9
+
+
+@pytest.mark.parametrize(("limits", "expected"), [({"n_trials": 5, "until": 3}, 3), ({"n_trials": 0}, 0)])
+def test_the_tightest_limit_holds(limits, expected):
+    study = make_study()
+    study.optimize(objectives.parabola, timeout=60, **limits)
+    assert study.n_finished == expected
+
+
+def test_after_the_timeout_nothing_starts_and_what_runs_is_awaited():
+    study = make_study()
+    started = time.monotonic()
+    study.optimize(objectives.slow, timeout=0.3)
+    assert 0.3 <= time.monotonic() - started < 3
+    assert len(study.trials) >= 1
+    assert set(states(study)) == {COMPLETE}
+    study = make_study()
+    study.optimize(objectives.slow, timeout=0)
+    assert len(study.trials) == 0
+
+
+@pytest.mark.parametrize("limits", [{}, {"n_trials": 50}])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_finite_space_ends_the_call_when_it_is_used_up(limits, n_jobs):
+    study = make_finite_study(size=6)
+    study.optimize(objectives.index, n_jobs=n_jobs, **limits)
+    assert sorted(study.trials["k"]) == [1, 2, 3, 4, 5, 6]
+    assert states(study) == [COMPLETE] * 6
+
+
+@pytest.mark.parametrize("study", [make_study(), make_finite_study(allow_duplicates=True)])
+def test_a_space_without_end_needs_a_limit(study):
+    with pytest.raises(ArgumentError, match="n_trials, until or timeout"):
+        study.optimize(objectives.parabola)
+
+
+# How trials end
+
+Ending = st.one_of(
+    st.floats(-5, 5),
+    st.sampled_from([float("nan"), float("inf"), -float("inf"), np.float32(2), 3, np.array(4.0)]),
+    st.sampled_from([TrialFailed("oom"), TrialStopped(), ZeroDivisionError("caught")]),
+)
+
+
+def ended_as(ending, report):
+    """What the study is expected to say of one trial: state, value, reason."""
+    if isinstance(ending, TrialStopped):
+        return (
+            (STOPPED, report, None)
+            if report is not None
+            else (FAILED, None, "stopped without a finite report")
+        )
+    if isinstance(ending, TrialFailed):
+        return FAILED, None, "oom"
+    if isinstance(ending, ZeroDivisionError):
+        return FAILED, None, "ZeroDivisionError: caught"
+    if not np.isfinite(ending):
+        return FAILED, None, f"the value told is {float(ending)}"
+    return COMPLETE, float(ending), None
+
+
+@given(st.lists(st.tuples(Ending, st.one_of(st.none(), st.floats(-5, 5))), max_size=8))
+def test_every_ending_is_recorded(endings):
+    study = make_study(direction="maximize")
+
+    def objective(trial):
+        ending, report = endings[trial.number]
+        if report is not None:
+            trial.report(1, report)
+        if isinstance(ending, Exception):
+            raise ending
+        return ending
+
+    study.optimize(objective, n_trials=len(endings), catch=ZeroDivisionError)
+    found = [(trial.state, trial.value, trial.reason) for trial in study.trials]
+    for (state, value, reason), (ending, report) in zip(found, endings, strict=True):
+        assert (state, reason) == ended_as(ending, report)[::2]
+        if state != FAILED:
+            assert value == ended_as(ending, report)[1]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_exception_fails_its_trial_and_is_raised(n_jobs):
+    study = make_study()
+    with pytest.raises(ValueError, match="two is bad") as caught:
+        study.optimize(objectives.raising_at_two, n_trials=9, n_jobs=n_jobs)
+    assert study.trials[2].reason == "ValueError: two is bad"
+    assert "in raising_at_two" in study.trials[2].traceback
+    assert study.n_finished == len(study.trials) <= 4
+    assert [trial.number for trial in study.trials.where("failed")] == [2]
+    if n_jobs == 2:
+        assert "in raising_at_two" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("catch", [KeyError, (ValueError, LookupError)])
+def test_a_caught_exception_fails_its_trial_and_the_call_goes_on(n_jobs, catch, caplog):
+    study = make_study()
+    study.optimize(objectives.raising, n_trials=3, n_jobs=n_jobs, catch=catch)
+    assert states(study) == [FAILED] * 3
+    assert study.trials.reason == ["KeyError: 0", "KeyError: 1", "KeyError: 2"]
+    assert all("in raising" in text for text in study.trials.traceback)
+    assert "KeyError: 1" in caplog.text
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("objective", [objectives.returning_none, objectives.returning_text])
+def test_a_result_that_is_no_number_fails_the_trial_and_is_raised(n_jobs, objective):
+    study = make_study()
+    with pytest.raises(TrialError, match="the objective must return a number"):
+        study.optimize(objective, n_trials=1, n_jobs=n_jobs)
+    assert states(study) == [FAILED]
+    assert "the objective must return a number" in study.trials[0].reason
+    study.optimize(objective, n_trials=2, n_jobs=n_jobs, catch=TrialError)
+    assert states(study) == [FAILED] * 3
+
+
+def test_an_error_of_the_sampler_is_raised_after_what_ran_is_told():
+    space = hpo.Space({"x": hpo.Float(0, 1)}, feasible=lambda columns: np.zeros(len(columns["x"]), bool))
+    study = hpo.Study(space, sampler="random", seed=0)
+    with pytest.raises(InfeasibleSpaceError):
+        study.optimize(objectives.parabola, n_trials=3)
+
+
+# Callbacks
+
+
+def test_callbacks_see_every_finished_trial_in_turn():
+    study, seen = make_study(), []
+
+    def first(of, trial):
+        assert of is study
+        seen.append(("first", trial.number, trial.state))
+
+    def second(of, trial):
+        seen.append(("second", trial.number, of.n_finished))
+
+    study.optimize(
+        lambda trial: float("nan") if trial.number == 1 else 0.0, n_trials=2, callbacks=[first, second]
+    )
+    assert seen == [("first", 0, COMPLETE), ("second", 0, 1), ("first", 1, FAILED), ("second", 1, 2)]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_stop_in_a_callback_ends_the_call_and_only_this_one(n_jobs):
+    study = make_study()
+
+    def stop_at_three(study, trial):
+        if study.n_finished >= 3:
+            study.stop()
+
+    study.optimize(objectives.parabola, n_trials=100, n_jobs=n_jobs, callbacks=[stop_at_three])
+    assert 3 <= study.n_finished == len(study.trials) <= 2 + n_jobs
+    before = study.n_finished
+    study.optimize(objectives.parabola, n_trials=2)
+    assert study.n_finished == before + 2
+
+
+def test_an_error_in_a_callback_is_raised_and_the_trial_is_kept():
+    study = make_study()
+    with pytest.raises(ZeroDivisionError):
+        study.optimize(objectives.parabola, n_trials=5, callbacks=[lambda study, trial: 1 / 0])
+    assert states(study) == [COMPLETE]
+
+
+# Vectorised objectives
+
+
+def test_a_vectorised_objective_gets_batches_of_the_size_asked_for():
+    study, sizes = make_study(), []
+
+    def objective(batch):
+        sizes.append(len(batch))
+        return batch["x"] ** 2
+
+    study.optimize(objective, n_trials=20, batch_size=8, vectorized=True)
+    assert sizes == [8, 8, 4]
+    np.testing.assert_array_equal(study.trials.value, study.trials["x"] ** 2)
+    study.optimize(objective, until=25, batch_size=8, vectorized=True)
+    assert sizes == [8, 8, 4, 5]
+
+
+def test_nan_in_a_batch_fails_that_trial_alone():
+    study, seen = make_study(), []
+    study.optimize(
+        lambda batch: np.where(batch.number % 3 == 0, np.nan, 1.0),
+        n_trials=6, batch_size=6, vectorized=True, callbacks=[lambda study, trial: seen.append(trial.number)],
+    )  # fmt: skip
+    assert states(study) == [FAILED, COMPLETE, COMPLETE] * 2
+    assert seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_finite_space_shortens_the_last_batch():
+    study, sizes = make_finite_study(size=10), []
+
+    def objective(batch):
+        sizes.append(len(batch))
+        return batch["k"]
+
+    study.optimize(objective, batch_size=8, vectorized=True)
+    assert sizes == [8, 2]
+
+
+@pytest.mark.parametrize("result", [None, 1.0, [1.0, 2.0], "abc", np.ones((3, 1))])
+def test_a_result_of_the_wrong_shape_fails_the_batch(result):
+    study = make_study()
+    with pytest.raises(TrialError, match="the objective must return a number for each trial"):
+        study.optimize(lambda batch: result, n_trials=3, batch_size=3, vectorized=True)
+    assert states(study) == [FAILED] * 3
+
+
+def test_an_exception_fails_the_batch():
+    def objective(batch):
+        raise TrialFailed("oom") if batch.number[0] == 0 else ValueError("bad")
+
+    study = make_study()
+    study.optimize(objective, n_trials=6, batch_size=3, vectorized=True, catch=ValueError)
+    assert study.trials.reason == ["oom"] * 3 + ["ValueError: bad"] * 3
+
+
+def test_a_stopped_batch_keeps_the_last_reports():
+    def objective(batch):
+        batch.report(1, batch["x"] + 9.0)
+        batch.report(2, batch["x"])
+        raise TrialStopped
+
+    study = make_study()
+    study.optimize(objective, n_trials=4, batch_size=4, vectorized=True)
+    assert states(study) == [STOPPED] * 4
+    np.testing.assert_array_equal(study.trials.value, study.trials["x"])
+
+
+# Processes
+
+
+def test_processes_find_what_one_thread_finds():
+    alone, together = make_study(), make_study()
+    alone.optimize(objectives.reporting, n_trials=6)
+    together.optimize(objectives.reporting, n_trials=6, n_jobs=2)
+    np.testing.assert_array_equal(alone.trials["x"], together.trials["x"])  # random: whatever runs
+    np.testing.assert_array_equal(alone.trials.value, together.trials.value)
+    assert alone.trials.notes == together.trials.notes
+    assert [trial.notes["seed"] for trial in together.trials] == together.trials.seed.tolist()
+    assert len(together.history.reports.row) == 18
+
+
+def test_trials_stop_and_fail_in_processes_as_they_do_here():
+    study = make_study()
+    study.optimize(objectives.stopping, n_trials=4, n_jobs=2)
+    assert states(study) == [COMPLETE, STOPPED] * 2
+    assert study.trials.value.tolist() == [1.0, 0.25] * 2
+    study.optimize(objectives.out_of_memory, n_trials=1, n_jobs=2)
+    assert study.trials[4].reason == "oom"
+
+
+def test_a_dead_process_costs_its_own_trial_only():
+    study = make_study()
+    study.optimize(objectives.dying_at_three, n_trials=8, n_jobs=2)
+    assert [trial.number for trial in study.trials.where("failed")] == [3]
+    assert study.trials[3].reason == "the worker process died (killed by SIGKILL)"
+    assert len(study.trials.where("complete")) == 7
+
+
+def test_processes_that_die_again_and_again_end_the_call():
+    study = make_study()
+    with pytest.raises(HpoError, match="died in a row"):
+        study.optimize(objectives.dying, n_trials=50, n_jobs=2)
+    assert set(states(study)) == {FAILED}
+
+
+def test_all_cpus(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {4, 7}, raising=False)
+    study = make_study()
+    study.optimize(objectives.process_id, n_trials=8, n_jobs=-1)
+    assert 1 <= len({trial.notes["pid"] for trial in study.trials} - {os.getpid()}) <= 2
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(SCRIPT_HEAD + "study.optimize(parabola, n_trials=2, n_jobs=2)\n")
+    done = subprocess.run(
+        [sys.executable, script], env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-1]
+
+
+# Ctrl-C
+
+SCRIPT_HEAD = """\
+import hpo_core as hpo
+from objectives import parabola, sleeping
+study = hpo.Study({"x": hpo.Float(-2.0, 2.0)}, sampler="random", seed=3)
+"""
+
+SCRIPT = (
+    SCRIPT_HEAD
+    + """
+if __name__ == "__main__":
+    try:
+        study.optimize(sleeping, n_trials=10, n_jobs=N_JOBS)
+    except KeyboardInterrupt:
+        print([(t.state.name, t.reason) for t in study.trials])
+"""
+)
+
+
+def environment():
+    """Of a script beside which the helpers of this folder can be imported."""
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+@contextlib.contextmanager
+def running_script(folder, n_jobs):
+    """A process group of its own, in which as many trials as possible sleep."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT.replace("N_JOBS", str(n_jobs)))
+    process = subprocess.Popen(
+        [sys.executable, script],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for _ in range(n_jobs):
+            assert process.stdout.readline() == "sleeping\n"
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_ctrl_c_keeps_what_has_finished(tmp_path, n_jobs):
+    with running_script(tmp_path, n_jobs) as process:
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it too
+        out, err = process.communicate(timeout=30)
+    expected = [("COMPLETE", None)] * 2 + [("FAILED", "interrupted")] * n_jobs
+    assert out.strip() == repr(expected), err
+    assert err == ""
+
+
+def test_workers_do_not_outlive_a_killed_parent(tmp_path):
+    with running_script(tmp_path, 2) as process:
+        process.kill()
+        process.communicate(timeout=30)  # until the last process that could write has gone
+
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"), [("ask", [COMPLETE, COMPLETE, FAILED]), ("tell", [COMPLETE, COMPLETE])]
+)
+def test_ctrl_c_waits_for_the_study_and_then_nothing_starts(monkeypatch, method, expected):
+    study = make_study()
+    original = getattr(study, method)
+
+    def interrupted(*arguments):
+        if len(study.trials) == 2:  # the third ask, the second tell
+            interrupt()
+        return original(*arguments)
+
+    monkeypatch.setattr(study, method, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study.optimize(objectives.parabola, n_trials=9)
+    assert states(study) == expected
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_leaving_from_the_objective_fails_its_trial(error):
+    study = make_study()
+
+    def objective(trial):
+        if trial.number == 2:
+            raise error
+        return 0.0
+
+    with pytest.raises(error):
+        study.optimize(objective, n_trials=9, catch=Exception)
+    assert states(study) == [COMPLETE, COMPLETE, FAILED]
+    assert study.trials[2].reason == "interrupted"
+
+
+def test_ctrl_c_reaches_a_callback():
+    study = make_study()
+    with pytest.raises(KeyboardInterrupt):
+        study.optimize(objectives.parabola, n_trials=1, callbacks=[interrupt])
+    assert states(study) == [COMPLETE]
+
+
+def test_the_users_handler_of_ctrl_c_is_called_and_restored():
+    calls = []
+
+    def handler(number, frame):
+        calls.append(number)
+
+    previous = signal.signal(signal.SIGINT, handler)
+    try:
+        study = make_study()
+        study.optimize(lambda trial: interrupt() or 0.0, n_trials=2)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert calls == [signal.SIGINT] * 2
+    assert states(study) == [COMPLETE] * 2
+
+
+def test_optimize_runs_in_any_thread():
+    study = make_study()
+    threads = [
+        threading.Thread(target=study.optimize, args=(objectives.parabola,), kwargs={"n_trials": 20})
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert states(study) == [COMPLETE] * 60
+
+
+# Progress
+
+
+def test_the_progress_bar_shows_best_value_rate_and_share(capsys):
+    pytest.importorskip("tqdm")
+    study = make_study()
+    study.optimize(objectives.parabola, n_trials=30, progress=True)
+    shown = capsys.readouterr().err
+    assert "30/30" in shown
+    assert " trials/s" in shown
+    assert f"best {study.best_value:.6g}" in shown
+    assert "suggesting" in shown
+
+
+def test_the_progress_bar_copes_without_a_best_value_and_a_total(capsys):
+    pytest.importorskip("tqdm")
+    study = make_finite_study(size=3)
+    study.optimize(objectives.out_of_memory, progress=True)
+    assert "best none" in capsys.readouterr().err
+
+
+def test_without_tqdm_the_progress_bar_is_an_error_that_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    study = make_study()
+    with pytest.raises(ArgumentError, match=r"hpo_core\[progress\]"):
+        study.optimize(objectives.parabola, n_trials=1, progress=True)
+    assert len(study.trials) == 0
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("objective", 3),
+        ("n_trials", -1),
+        ("n_trials", 2.0),
+        ("n_trials", True),
+        ("until", -1),
+        ("until", "3"),
+        ("timeout", -1.0),
+        ("timeout", float("nan")),
+        ("timeout", "1"),
+        ("timeout", True),
+        ("n_jobs", 0),
+        ("n_jobs", -2),
+        ("n_jobs", 1.5),
+        ("callbacks", print),
+        ("callbacks", [3]),
+        ("catch", "ValueError"),
+        ("catch", (ValueError, 3)),
+        ("catch", KeyboardInterrupt),
+        ("progress", 1),
+        ("batch_size", 0),
+        ("batch_size", 2.5),
+        ("batch_size", 8),
+        ("vectorized", "yes"),
+        ("vectorized", True),
+    ],
+)
+def test_a_wrong_argument_is_named_and_nothing_is_asked(name, value):
+    study = make_study()
+    arguments = {"objective": objectives.parabola, "n_trials": 2, name: value}
+    with pytest.raises(ArgumentError, match=name):
+        study.optimize(arguments.pop("objective"), **arguments)
+    assert len(study.trials) == 0
+
+
+def test_a_vectorised_objective_runs_in_this_process():
+    with pytest.raises(ArgumentError, match="n_jobs must be 1"):
+        make_study().optimize(lambda batch: batch["x"], n_trials=4, batch_size=2, vectorized=True, n_jobs=2)
