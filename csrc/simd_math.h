@@ -117,3 +117,4 @@ HPO_INLINE vd HPO_NAME(vlog)(vd x)
 }
 
 #include "simd_philox.h"
+#include "simd_normal.h"
