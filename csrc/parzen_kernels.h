@@ -3,8 +3,6 @@
  * Lanes are candidates: a kernel's row is loaded once, broadcast, for up to VECTORS * LANES candidates.
  * Two multiply-adds per numeric column, a compare and an add per category, one exp per pair. */
 
-#include "parzen_tmp.h"
-
 /* Adds numeric columns a0..a1-1 and category columns b0..b1-1 of one kernel to the exponents of V vectors. */
 HPO_INLINE void HPO_NAME(add_columns)(const parzen_mixture *p, const double *row, const double *x, int64_t m,
                                       int64_t a0, int64_t a1, int64_t b0, int64_t b1, int V, vd *exponent)

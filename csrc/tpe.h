@@ -112,11 +112,10 @@ void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_poo
 /* Log densities of candidates first..last-1 of the pool. */
 void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t last, tpe_scratch *scratch);
 
-/* Picks q candidates, each the best by score of `subset` random ones among those with allowed[j] != 0, into
- * picks; each joins g before the next is chosen. keys (m), or NULL, are equal for equal configurations, which
- * are picked once. Returns the number picked, less than q only when no candidate is left. */
-int64_t tpe_choose(tpe_model *model, tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, uint8_t *allowed,
-                   const uint64_t *keys, int64_t q, int64_t *picks, tpe_scratch *scratch);
+/* Picks q of the first m candidates, each the best by score of `subset` random ones that are left, into picks; each
+ * joins g before the next is chosen. Returns the number picked, less than q only when no candidate is left. */
+int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
+                   int64_t *picks, tpe_scratch *scratch);
 
 /* Score of the first m candidates as they were when scored. */
 void tpe_scores(const tpe_model *model, const tpe_pool *pool, int64_t m, double *out);

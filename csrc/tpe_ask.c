@@ -261,10 +261,10 @@ static void updated_log_above(const tpe_model *model, const tpe_pool *pool, int6
     }
 }
 
-/* Indices of one subset, without the candidates that are not allowed, into scratch->component. Consecutive ones
- * where the pool is large enough (its order is random), else drawn. */
+/* Indices of one subset, without the candidates already taken. Consecutive ones where the pool is large enough
+ * (its order is random), else drawn. */
 static int64_t take_subset(const tpe_model *model, int64_t m, uint64_t stream, int64_t subset, int64_t pick,
-                           int64_t q, const uint8_t *allowed, int32_t *index) {
+                           int64_t q, const uint8_t *taken, int32_t *index) {
     int64_t n = 0;
     for (int64_t i = 0; i < subset; i++) {
         int64_t j = pick * subset + i;
@@ -272,7 +272,7 @@ static int64_t take_subset(const tpe_model *model, int64_t m, uint64_t stream, i
             const double u = philox_u01(model->seed, stream, TPE_CHOICE_TAG | (uint64_t)(pick * subset + i));
             j = (int64_t)(u * (double)m);
         }
-        if (j < m && allowed[j]) {
+        if (j < m && !taken[j]) {
             index[n++] = (int32_t)j;
         }
     }
@@ -281,7 +281,7 @@ static int64_t take_subset(const tpe_model *model, int64_t m, uint64_t stream, i
     }
     for (int64_t j = 0; j < m; j++) { /* nothing left there: the whole pool */
         index[n] = (int32_t)j;
-        n += allowed[j] != 0;
+        n += !taken[j];
     }
     return n;
 }
@@ -294,14 +294,15 @@ static void join_all(tpe_model *model, const tpe_pool *pool, int64_t j) {
     }
 }
 
-int64_t tpe_choose(tpe_model *model, tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, uint8_t *allowed,
-                   const uint64_t *keys, int64_t q, int64_t *picks, tpe_scratch *scratch) {
+int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
+                   int64_t *picks, tpe_scratch *scratch) {
+    memset(scratch->mask, 0, (size_t)m);
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         model->groups[g].scored = model->groups[g].above->size;
     }
     int64_t pick = 0;
     for (; pick < q; pick++) {
-        int64_t n = take_subset(model, m, stream, subset, pick, q, allowed, scratch->component);
+        int64_t n = take_subset(model, m, stream, subset, pick, q, scratch->mask, scratch->component);
         if (n == 0) {
             break;
         }
@@ -316,10 +317,7 @@ int64_t tpe_choose(tpe_model *model, tpe_pool *pool, int64_t m, uint64_t stream,
             }
         }
         picks[pick] = best;
-        allowed[best] = 0;
-        for (int64_t j = 0; keys && j < m; j++) {
-            allowed[j] &= keys[j] != keys[best];
-        }
+        scratch->mask[best] = 1;
         if (pick + 1 < q) {
             join_all(model, pool, best);
         }

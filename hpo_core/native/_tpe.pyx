@@ -81,8 +81,8 @@ cdef extern from "tpe.h" nogil:
     void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_pool *pool, int64_t m,
                   tpe_scratch *scratch)
     void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t last, tpe_scratch *scratch)
-    int64_t tpe_choose(tpe_model *model, tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset,
-                       uint8_t *allowed, const uint64_t *keys, int64_t q, int64_t *picks, tpe_scratch *scratch)
+    int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
+                       int64_t *picks, tpe_scratch *scratch)
     void tpe_scores(const tpe_model *model, const tpe_pool *pool, int64_t m, double *out)
 
 
@@ -239,12 +239,8 @@ cdef class Model:
     def scores(self, Pool pool, int64_t m, double[::1] out):
         tpe_scores(&self.c, &pool.c, m, &out[0])
 
-    def choose(self, Pool pool, int64_t m, uint64_t stream, int64_t subset, uint8_t[::1] allowed,
-               const uint64_t[::1] keys, int64_t[::1] picks_out):
-        """``keys`` may be None."""
-        cdef const uint64_t *key = NULL if keys is None else &keys[0]
+    def choose(self, Pool pool, int64_t m, uint64_t stream, int64_t subset, int64_t[::1] picks_out):
         cdef int64_t n
         with nogil:
-            n = tpe_choose(&self.c, &pool.c, m, stream, subset, &allowed[0], key, picks_out.shape[0],
-                           &picks_out[0], &pool.scratch.c)
+            n = tpe_choose(&self.c, &pool.c, m, stream, subset, picks_out.shape[0], &picks_out[0], &pool.scratch.c)
         return n

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from hpo_core.errors import ArgumentError
+from hpo_core.history import State
 from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.pool import Pool
 from hpo_core.samplers.sobol import SobolSampler
 from hpo_core.surrogates.parzen import ParzenModel, ParzenSettings
 
@@ -81,4 +84,67 @@ class TPESampler(Sampler):
         weigh_below: bool = True,
         max_above: int = 2048,
     ) -> None:
-        ...
+        self.n_startup = _checked("n_startup", n_startup, int, 2, 10**6)
+        self.n_candidates = _checked("n_candidates", n_candidates, int, 1, MAX_POOL)
+        self._settings = ParzenSettings(
+            gamma=_checked("gamma", gamma, float, 0.0, 1.0),
+            prior_weight=_checked("prior_weight", prior_weight, float, 1e-6, 1e6),
+            min_bandwidth=_checked("min_bandwidth", min_bandwidth, float, 1e-6, 1.0),
+            weigh_below=bool(weigh_below),
+            max_above=_checked("max_above", max_above, int, 256, 10**6),
+            newest=max_above // 4,
+        )
+
+    def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
+        self._startup = SobolSampler()
+        self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._model = ParzenModel(self._pool.domain, space.layout, self._settings, seed)
+        self._n_seen = 0
+
+    def ask(self, history: History, first: int, n: int) -> Suggestion:
+        finished = history.finish_order
+        if len(finished) < self.n_startup or history.count(State.COMPLETE) < 2:
+            return self._startup.ask(history, first, n)
+        self._pool.sync(history)
+        self._observe(history, finished)
+        self._model.refresh(history.x_buffer, history.running)
+        if n <= MAX_PART:
+            return Suggestion(self._propose(first, n), "tpe")
+        parts: list[NDArray[np.float64]] = []
+        for start in range(0, n, MAX_PART):
+            parts.append(self._propose(first + start, min(MAX_PART, n - start)))
+            self._model.refresh(history.x_buffer, history.running)
+            self._model.join(np.concatenate(parts, axis=1))
+        return Suggestion(np.concatenate(parts, axis=1), "tpe")
+
+    def _observe(self, history: History, finished: NDArray[np.int64]) -> None:
+        new = finished[self._n_seen :]
+        if len(new):
+            self._model.observe(history.x_buffer, history.y[0], history.fidelity, history.state, new)
+            self._n_seen = len(finished)
+
+    def _propose(self, stream: int, n: int) -> NDArray[np.float64]:
+        """Choose ``n`` configurations, (d, k), from one pool of candidates."""
+        attempts = count()
+
+        def draw(_: int, m: int) -> NDArray[np.float64]:
+            return self._model.draw(stream, next(attempts), m)
+
+        size = min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
+        x = self._pool.fill(draw, size)
+        if self._pool.filters:
+            self._model.put(x)
+        return self._model.choose(x.shape[1], min(n, x.shape[1]), stream=stream, subset=self.n_candidates)
+
+    def __getstate__(self) -> dict[str, Any]:
+        options = ("n_startup", "n_candidates", "_settings")
+        return {name: value for name, value in vars(self).items() if name in options}
+
+
+def _checked(name: str, value: Any, kind: type, low: float, high: float) -> Any:
+    """An option as a number in [low, high]."""
+    number = isinstance(value, (int, np.integer) if kind is int else (int, float, np.number))
+    if isinstance(value, bool) or not number or not low <= value <= high:
+        raise ArgumentError(f"{name} is {value!r}; allowed: {kind.__name__} from {low:g} to {high:g}")
+    return kind(value)

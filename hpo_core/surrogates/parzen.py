@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # past this many the batch is large enough to be explored by its own spread.
 MAX_JOINED = 1024
 MAX_FAILED = 256
+# Pools of different sizes that are kept for the next suggestion.
+MAX_POOLS = 4
 # Candidates worth a thread: about 50 us against the smallest mixtures.
 MIN_PER_THREAD = 256
 
@@ -123,13 +125,10 @@ class ParzenModel:
         """Make ``x`` (d, m) the candidates, instead of drawn ones."""
         self._pool(x.shape[1]).x[:, : x.shape[1]] = x
 
-    def choose(
-        self, m: int, n: int, *, stream: int, subset: int, keys: NDArray[np.uint64] | None = None
-    ) -> NDArray[np.float64]:
+    def choose(self, m: int, n: int, *, stream: int, subset: int) -> NDArray[np.float64]:
         """The best by log l - log g of ``n`` random subsets of the ``m`` candidates drawn or put last.
 
-        Each joins g before the next is chosen. With ``keys`` (m,), candidates of equal key are one.
-        Returns (d, k), k < n only when every candidate was chosen.
+        Each joins g before the next is chosen. Returns (d, k), k < n only when every candidate was chosen.
         """
         pool, model = self._pool(m), self._model
         if m < 2 * MIN_PER_THREAD:
@@ -137,7 +136,7 @@ class ParzenModel:
         else:
             parallel(lambda first, last: model.score_range(pool, first, last), m, MIN_PER_THREAD)
         picks = np.empty(n, np.int64)
-        k = model.choose(pool, m, stream, subset, np.ones(m, np.uint8), keys, picks)
+        k = model.choose(pool, m, stream, subset, picks)
         return pool.x[:, picks[:k]]
 
     def marginals(
@@ -154,6 +153,7 @@ class ParzenModel:
 
     def _pool(self, m: int) -> native.Pool:
         if m not in self._pools:
-            self._pools.clear()  # one size is in use at a time
+            if len(self._pools) >= MAX_POOLS:
+                self._pools.clear()
             self._pools[m] = native.new_pool(self._model, m)
         return self._pools[m]

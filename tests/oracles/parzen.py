@@ -1,0 +1,70 @@
+"""Parzen mixtures and the chain of conditional densities, by the definition: plain loops, SciPy, no hpo_core.
+
+A column is ("continuous",), ("discrete", centers, widths) or ("categorical", choices). Densities are relative to
+the uniform measure of a numeric column and to the counting measure of a categorical one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+PRIOR = None  # the kernel without a centre
+
+
+def bandwidths(column, values, floor):
+    """The larger gap to a neighbour; ties in the order given."""
+    order = sorted(range(len(values)), key=lambda k: (values[k], k))
+    sigma = [0.0] * len(values)
+    for rank, k in enumerate(order):
+        left = values[k] - values[order[rank - 1]] if rank > 0 else None
+        right = values[order[rank + 1]] - values[k] if rank + 1 < len(order) else None
+        if left is None and right is None:
+            gap = max(values[k], 1.0 - values[k])
+        else:
+            gap = max(g for g in (left, right) if g is not None)
+        cell = 0.0
+        if column[0] == "discrete":
+            cell = 0.5 * column[2][int(np.argmin(np.abs(np.asarray(column[1]) - values[k])))]
+        sigma[k] = min(max(gap, floor, cell), 1.0)
+    return sigma
+
+
+def log_kernel(column, x, center, sigma, epsilon):
+    """Log density of one kernel in one column at x; the prior is uniform."""
+    kind = column[0]
+    if kind == "categorical":
+        choices = column[1]
+        if center is PRIOR:
+            return -math.log(choices)
+        return math.log(((x == center) + epsilon) / (1.0 + choices * epsilon))
+    if center is PRIOR:
+        return 0.0
+    if kind == "continuous":
+        mass = norm.cdf(1.0, center, sigma) - norm.cdf(0.0, center, sigma)
+        return norm.logpdf(x, center, sigma) - math.log(mass)
+    _, centers, widths = column
+    total = sum(w * math.exp(-0.5 * ((c - center) / sigma) ** 2) for c, w in zip(centers, widths, strict=True))
+    return -0.5 * ((x - center) / sigma) ** 2 - math.log(total)
+
+
+def log_mixture(columns, kernels, log_weights, floor, epsilon, x, extra=()):
+    """log sum_k w_k K_k(x), unnormalised, of the prior (weight first) and kernels (n, columns).
+
+    ``extra`` are kernels of weight 1 whose bandwidths come from the gaps among ``kernels``.
+    """
+    sigma = [bandwidths(c, [k[i] for k in kernels], floor) if c[0] != "categorical" else None
+             for i, c in enumerate(columns)]
+    terms = [log_weights[0] + sum(log_kernel(c, x[i], PRIOR, None, epsilon) for i, c in enumerate(columns))]
+    for k, kernel in enumerate(kernels):
+        terms.append(log_weights[1 + k] + sum(
+            log_kernel(c, x[i], kernel[i], sigma[i][k] if sigma[i] else None, epsilon)
+            for i, c in enumerate(columns)))
+    for kernel in extra:
+        own = [bandwidths(c, [k[i] for k in kernels] + [kernel[i]], floor)[-1] if c[0] != "categorical" else None
+               for i, c in enumerate(columns)]
+        terms.append(sum(log_kernel(c, x[i], kernel[i], own[i], epsilon) for i, c in enumerate(columns)))
+    return float(logsumexp(terms))
