@@ -59,6 +59,11 @@ class Pool:
         self._rows = 0  # of the history, in _used
         self._every: tuple[Coordinates, NDArray[np.uint64]] | None = None
 
+    @property
+    def filters(self) -> bool:
+        """Whether ``fill`` may leave out any draw."""
+        return self._constrained or self._distinct
+
     def sync(self, history: History) -> None:
         """Take the rows that the history gained as used."""
         n = len(history)
@@ -93,7 +98,7 @@ class Pool:
             The constraints rejected ``MAX_REJECTED`` draws in a row.
         """
         x = draw(0, n)
-        if not (self._constrained or self._distinct):
+        if not self.filters:
             return x
         taken, rejected = self._accept(x[:, :0], x, n)
         if taken.shape[1] == n:

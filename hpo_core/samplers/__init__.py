@@ -1,0 +1,22 @@
+"""Samplers: what to try next, given everything tried so far."""
+
+from __future__ import annotations
+
+from hpo_core.errors import ArgumentError
+from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.random import RandomSampler
+from hpo_core.samplers.sobol import SobolSampler
+from hpo_core.samplers.tpe import TPESampler
+
+__all__ = ["RandomSampler", "Sampler", "SobolSampler", "Suggestion", "TPESampler", "resolve"]
+
+BY_NAME: dict[str, type[Sampler]] = {s.name: s for s in (RandomSampler, SobolSampler, TPESampler)}
+
+
+def resolve(sampler: str | Sampler) -> Sampler:
+    """A sampler by its name, with default options, or the sampler itself."""
+    if isinstance(sampler, Sampler):
+        return sampler
+    if not isinstance(sampler, str) or sampler not in BY_NAME:
+        raise ArgumentError(f"sampler is {sampler!r}; allowed: {', '.join(map(repr, sorted(BY_NAME)))} or a Sampler")
+    return BY_NAME[sampler]()
