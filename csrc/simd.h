@@ -74,6 +74,7 @@
 #define vmax HPO_NAME(hpo_max)
 #define vabs HPO_NAME(hpo_abs)
 #define vany HPO_NAME(hpo_any)
+#define vsqrt HPO_NAME(hpo_sqrt)
 #define vsum HPO_NAME(hpo_sum)
 
 /* The level in use, an index into every dispatch table of this extension module. Weak and hidden:

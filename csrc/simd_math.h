@@ -41,12 +41,12 @@ HPO_INLINE vd vset(double s) { return s - (vd){0}; }
 /* mask ? a : b, lane by lane. */
 HPO_INLINE vd vselect(vi mask, vd a, vd b) { return (vd)((mask & (vi)a) | (~mask & (vi)b)); }
 
-/* As the instructions do: the second operand if either is NaN. */
-HPO_INLINE vd vmin(vd a, vd b) { return vselect(a < b, a, b); }
-HPO_INLINE vd vmax(vd a, vd b) { return vselect(a > b, a, b); }
-
 HPO_INLINE vd vabs(vd a) { return (vd)((vu)a & 0x7FFFFFFFFFFFFFFFu); }
 
+/* What no vector extension expresses. vmin and vmax give b if either is NaN, as the instructions do. */
+#if !defined(__x86_64__)
+HPO_INLINE vd vmin(vd a, vd b) { return vselect(a < b, a, b); }
+HPO_INLINE vd vmax(vd a, vd b) { return vselect(a > b, a, b); }
 HPO_INLINE int vany(vi mask)
 {
     int64_t any = 0;
@@ -54,6 +54,28 @@ HPO_INLINE int vany(vi mask)
         any |= mask[i];
     return any != 0;
 }
+HPO_INLINE vd vsqrt(vd x)
+{
+    for (int i = 0; i < LANES; i++)
+        x[i] = __builtin_sqrt(x[i]);
+    return x;
+}
+#elif LANES == 8
+HPO_INLINE vd vmin(vd a, vd b) { return (vd)_mm512_min_pd((__m512d)a, (__m512d)b); }
+HPO_INLINE vd vmax(vd a, vd b) { return (vd)_mm512_max_pd((__m512d)a, (__m512d)b); }
+HPO_INLINE int vany(vi mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
+HPO_INLINE vd vsqrt(vd x) { return (vd)_mm512_sqrt_pd((__m512d)x); }
+#elif LANES == 4
+HPO_INLINE vd vmin(vd a, vd b) { return (vd)_mm256_min_pd((__m256d)a, (__m256d)b); }
+HPO_INLINE vd vmax(vd a, vd b) { return (vd)_mm256_max_pd((__m256d)a, (__m256d)b); }
+HPO_INLINE int vany(vi mask) { return _mm256_movemask_pd((__m256d)mask) != 0; }
+HPO_INLINE vd vsqrt(vd x) { return (vd)_mm256_sqrt_pd((__m256d)x); }
+#else
+HPO_INLINE vd vmin(vd a, vd b) { return (vd)_mm_min_pd((__m128d)a, (__m128d)b); }
+HPO_INLINE vd vmax(vd a, vd b) { return (vd)_mm_max_pd((__m128d)a, (__m128d)b); }
+HPO_INLINE int vany(vi mask) { return _mm_movemask_pd((__m128d)mask) != 0; }
+HPO_INLINE vd vsqrt(vd x) { return (vd)_mm_sqrt_pd((__m128d)x); }
+#endif
 
 HPO_INLINE double vsum(vd a)
 {

@@ -64,27 +64,36 @@ HPO_INLINE vd HPO_NAME(vpoly)(const double *c, int n, vd x)
     return odd * x + even;
 }
 
-/* R(z), z >= 0, within 4 eps. */
+/* R(z), z >= 0, within 3 eps. */
 HPO_INLINE vd HPO_NAME(vmills)(vd z)
 {
+    z = vmin(vset(1e300), z); /* inf - inf would be NaN */
     vd w = 1.0 / (z + 5.0);
-    return w * HPO_NAME(vpoly)(hpo_mills, 24, 1.0 - 10.0 * w);
+    return w * HPO_NAME(vpoly)(hpo_mills, 24, (z - 5.0) * w);
 }
 
 /* exp(-z^2 / 2), z >= 0, within 2 eps; 0 beyond 37.6. The square of z's upper 26 bits is exact, and what
- * is left of z^2 is so small that three terms of exp suffice. */
+ * is left of z^2 is so small that four terms of exp suffice. */
 HPO_INLINE vd HPO_NAME(vgauss)(vd z)
 {
     z = vmin(vset(40.0), z);
     vd upper = (vd)((vu)z & ~(uint64_t)0x7FFFFFF);
     vd rest = -0.5 * (z - upper) * (z + upper);
-    return HPO_NAME(vexp)(-0.5 * upper * upper) * (1.0 + rest * (1.0 + 0.5 * rest));
+    vd correction = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0)));
+    return HPO_NAME(vexp)(-0.5 * upper * upper) * correction;
 }
 
-/* Q(z), z >= 0, within 6 eps; 0 beyond 37.6. */
+/* Q(z), z >= 0, within 5 eps; 0 beyond 37.6. */
 HPO_INLINE vd HPO_NAME(vtail)(vd z)
 {
     return HPO_NAME(vgauss)(z) * (HPO_INV_ROOT_TWO_PI * HPO_NAME(vmills)(z));
+}
+
+/* Q(z), z >= 0, within z^2 eps / 2 and never below Q(37): where it is added to something. */
+HPO_INLINE vd HPO_NAME(vtail_quick)(vd z)
+{
+    z = vmin(vset(37.0), z);
+    return HPO_NAME(vexp_tame)(-0.5 * z * z) * (HPO_INV_ROOT_TWO_PI * HPO_NAME(vmills)(z));
 }
 
 /* Phi(z) - 1/2, |z| <= 1, exact in relative terms. */
@@ -94,12 +103,8 @@ HPO_INLINE vd HPO_NAME(vcentre)(vd z) { return z * HPO_NAME(vpoly)(hpo_centre, 1
  * so narrow that 1 - tails would lose digits; then it lies in [-1, 1]. */
 HPO_INLINE vd HPO_NAME(vmass_and_tails)(vd a, vd b, vd *below, vd *above)
 {
-    vi far = (a < -8.5) & (b > 8.5); /* tails < 1e-16 */
-    *below = *above = vset(0.0);
-    if (vany(~far)) {
-        *below = HPO_NAME(vtail)(-a);
-        *above = HPO_NAME(vtail)(b);
-    }
+    *below = HPO_NAME(vtail_quick)(-a);
+    *above = HPO_NAME(vtail_quick)(b);
     vd mass = 1.0 - (*below + *above);
     vi narrow = b - a < 1.0;
     return vany(narrow) ? vselect(narrow, HPO_NAME(vcentre)(b) - HPO_NAME(vcentre)(a), mass) : mass;
@@ -113,21 +118,6 @@ HPO_INLINE vd HPO_NAME(vmass)(vd a, vd b)
     return HPO_NAME(vmass_and_tails)(a, b, &below, &above);
 }
 
-HPO_INLINE vd HPO_NAME(vsqrt)(vd x)
-{
-#if !defined(__x86_64__)
-    for (int i = 0; i < LANES; i++)
-        x[i] = __builtin_sqrt(x[i]);
-    return x;
-#elif LANES == 8
-    return (vd)_mm512_sqrt_pd((__m512d)x);
-#elif LANES == 4
-    return (vd)_mm256_sqrt_pd((__m256d)x);
-#else
-    return (vd)_mm_sqrt_pd((__m128d)x);
-#endif
-}
-
 /* z >= 0 with Q(z) = p, 0 <= p <= 1/2. */
 HPO_INLINE vd HPO_NAME(vtail_inverse)(vd p)
 {
@@ -135,16 +125,16 @@ HPO_INLINE vd HPO_NAME(vtail_inverse)(vd p)
     vi central = q <= 0.425;
     vd top = q * HPO_NAME(vpoly)(hpo_ppnd[0][0], 8, r), bottom = HPO_NAME(vpoly)(hpo_ppnd[0][1], 8, r);
     if (vany(~central)) {
-        vd root = HPO_NAME(vsqrt)(-HPO_NAME(vlog)(p));
-        vd s = root - 1.6;
-        top = vselect(central, top, HPO_NAME(vpoly)(hpo_ppnd[1][0], 8, s));
-        bottom = vselect(central, bottom, HPO_NAME(vpoly)(hpo_ppnd[1][1], 8, s));
-        vi far = root > 5.0;
+        vd root = vsqrt(-HPO_NAME(vlog)(p)), s = root - 1.6;
+        vi far = root > 5.0; /* p < 1.4e-11 */
+        vd tail_top = HPO_NAME(vpoly)(hpo_ppnd[1][0], 8, s), tail_bottom = HPO_NAME(vpoly)(hpo_ppnd[1][1], 8, s);
         if (vany(far)) {
             s = root - 5.0;
-            top = vselect(far, HPO_NAME(vpoly)(hpo_ppnd[2][0], 8, s), top);
-            bottom = vselect(far, HPO_NAME(vpoly)(hpo_ppnd[2][1], 8, s), bottom);
+            tail_top = vselect(far, HPO_NAME(vpoly)(hpo_ppnd[2][0], 8, s), tail_top);
+            tail_bottom = vselect(far, HPO_NAME(vpoly)(hpo_ppnd[2][1], 8, s), tail_bottom);
         }
+        top = vselect(central, top, tail_top);
+        bottom = vselect(central, bottom, tail_bottom);
     }
     return vselect(p == 0.0, vset(__builtin_inf()), top / bottom);
 }
