@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
-from hpo_core.errors import SpaceError, TrialError
+from hpo_core.errors import TrialError
 from hpo_core.history import State
 from hpo_core.trial.values import as_column, as_number, spread, trial_seed
 
@@ -65,7 +65,7 @@ class Trial:
     def __getitem__(self, name: str) -> Any:
         params = self._decoded()
         if name not in params:
-            known = name in self._study.space.names
+            known = name in self._study.space.parameters
             why = f"is inactive in trial {self.number}" if known else "is not in the space"
             raise TrialError(f"parameter {name!r} {why}; active are {', '.join(map(repr, params))}")
         return params[name]
@@ -241,12 +241,7 @@ class TrialBatch:
 
     def active(self, name: str) -> NDArray[np.bool_]:
         """Return the mask of the trials in which a parameter is active."""
-        space = self._study.space
-        if name in space.names:
-            return ~np.isnan(self._study.history.x[space.names.index(name), self._rows])
-        if name not in space.parameters:
-            raise SpaceError(f"name must be one of {', '.join(space.parameters)}; got {name!r}")
-        return np.ones(len(self), np.bool_)
+        return self._study.space.active(name, self._x())
 
     @property
     def number(self) -> NDArray[np.int64]:

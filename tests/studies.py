@@ -1,0 +1,60 @@
+"""A space and a sampler for tests of the study: small, conditional, and sensitive to what it is shown."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from typing import Any
+
+from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.space import Categorical, Float, Int, Ordinal, Space
+from hpo_core.study import Study
+
+# A configuration of the space below, its constant left out.
+FULL = {"lr": 0.01, "batch": 32, "optimizer": "sgd", "momentum": 0.5, "depth": 2}
+
+
+def small_space(**options: Any) -> Space:
+    return Space(
+        {
+            "lr": Float(1e-5, 1e-1, log=True),
+            "batch": Ordinal([16, 32, 64]),
+            "optimizer": Categorical({"sgd": {"momentum": Float(0.0, 0.99)}, "adam": {}}),
+            "depth": Int(1, 4),
+            "epochs": 10,
+        },
+        **options,
+    )
+
+
+class Hashed(Sampler):
+    """Draws from the prior with a seed that hashes everything a sampler may look at.
+
+    Any change in finish order, values or running set changes every later suggestion, so that a
+    replay or a restart that shows the sampler something else is caught.
+    """
+
+    name = "hashed"
+
+    def start(self, space, *, seed, allow_duplicates=False):
+        self.space, self.seed = space, seed
+
+    def __getstate__(self):
+        return {}
+
+    def ask(self, history, first, n):
+        parts = (history.finish_order, history.y, history.fidelity, history.running, history.reports.value)
+        digest = zlib.crc32(f"{self.seed} {first} {n} {len(history)}".encode())
+        for part in parts:
+            digest = zlib.crc32(part.tobytes(), digest)
+        return Suggestion(self.space.encode(self.space.sample(n, seed=digest)), "hashed")
+
+
+def hashed_study(**options: Any) -> Study:
+    options = {"sampler": Hashed(), "seed": 0} | options
+    return Study(options.pop("space", None) or small_space(), **options)
+
+
+def fingerprint(study: Study) -> bytes:
+    """Everything a refused call must leave alone."""
+    return pickle.dumps(study.history)
