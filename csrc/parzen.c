@@ -6,7 +6,10 @@
 #include <string.h>
 
 /* Vectors of candidates per pass, and kernels per fold: what registers and the first cache hold. */
-enum { VECTORS = 4, CHUNK = 16 };
+enum { VECTORS = 4, CHUNK = 16, MAX_LEVELS = 1024 };
+
+/* Exponents are raised to this before exp: e^-700 is as good as 0 beside a term of 1. */
+static const double LEAST = -700.0;
 
 #define HPO_KERNELS "parzen_kernels.h"
 #include "simd_targets.h"

@@ -18,8 +18,7 @@ HPO_INLINE void HPO_NAME(add_columns)(const parzen_mixture *p, const double *row
     for (int64_t c = b0; c < b1; c++) {
         const vd code = vset(codes[c]), match = vset(p->match[2 * c]);
         for (int v = 0; v < V; v++) {
-            const vi hit = vload(x + (p->n_num + c) * m + v * LANES) == code;
-            exponent[v] += (vd)(hit & (vi)match);
+            exponent[v] = vadd_if_equal(exponent[v], match, vload(x + (p->n_num + c) * m + v * LANES), code);
         }
     }
 }
@@ -32,9 +31,9 @@ HPO_INLINE void HPO_NAME(fold)(vd rows[][VECTORS], int64_t n, int V, vd *maximum
         for (int64_t k = 0; k < n; k++) {
             top = vmax(top, rows[k][v]);
         }
-        vd total = sum[v] * HPO_NAME(vexp)(maximum[v] - top);
+        vd total = sum[v] * HPO_NAME(vexp_tame)(vmax(maximum[v] - top, vset(LEAST)));
         for (int64_t k = 0; k < n; k++) {
-            total += HPO_NAME(vexp)(rows[k][v] - top);
+            total += HPO_NAME(vexp_tame)(vmax(rows[k][v] - top, vset(LEAST)));
         }
         maximum[v] = top;
         sum[v] = total;
@@ -149,24 +148,23 @@ static double HPO_NAME(level_norm)(double scale, double shift, const double *cen
 static double HPO_NAME(draw_level)(double scale, double shift, double u, const double *centers, const double *widths,
                                    int64_t n)
 {
-    double left = u * HPO_NAME(level_norm)(scale, shift, centers, widths, n);
+    double mass[MAX_LEVELS + HPO_MAX_LANES], blocks[MAX_LEVELS / LANES + 1], total = 0.0;
     for (int64_t i = 0; i < n; i += LANES) {
-        const int64_t count = n - i < LANES ? n - i : LANES;
-        const vd block = HPO_NAME(level_block)(scale, shift, centers + i, widths + i, count);
-        const double sum = vsum(block);
-        if (left > sum && i + LANES < n) {
-            left -= sum;
-            continue;
-        }
-        for (int64_t j = 0; j < count - 1; j++) {
-            left -= block[j];
-            if (left <= 0.0) {
-                return centers[i + j];
-            }
-        }
-        return centers[i + count - 1];
+        const vd block = HPO_NAME(level_block)(scale, shift, centers + i, widths + i, n - i < LANES ? n - i : LANES);
+        vstore(mass + i, block);
+        total += blocks[i / LANES] = vsum(block);
     }
-    return centers[n - 1];
+    double left = u * total;
+    int64_t i = 0;
+    while (i + LANES < n && left > blocks[i / LANES]) {
+        left -= blocks[i / LANES];
+        i += LANES;
+    }
+    while (i + 1 < n && left > mass[i]) {
+        left -= mass[i];
+        i++;
+    }
+    return centers[i];
 }
 
 /* Truncated normals on [0, 1] by inverse CDF; sigma 0 stands for the uniform distribution. */

@@ -73,6 +73,7 @@
 #define vmin HPO_NAME(hpo_min)
 #define vmax HPO_NAME(hpo_max)
 #define vabs HPO_NAME(hpo_abs)
+#define vadd_if_equal HPO_NAME(hpo_add_if_equal)
 #define vany HPO_NAME(hpo_any)
 #define vsqrt HPO_NAME(hpo_sqrt)
 #define vsum HPO_NAME(hpo_sum)

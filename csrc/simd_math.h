@@ -19,27 +19,47 @@ HPO_INLINE vd vload(const double *p)
 
 HPO_INLINE void vstore(double *p, vd v) { memcpy(p, &v, sizeof v); }
 
-/* The first n < LANES elements, the other lanes 0. */
+/* The first n <= LANES elements, the other lanes 0. */
 HPO_INLINE vd vload_n(const double *p, int64_t n)
 {
+#if defined(__x86_64__) && LANES == 8
+    return (vd)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1u), p);
+#else
     double lane[LANES] = {0};
     for (int64_t i = 0; i < n; i++)
         lane[i] = p[i];
     return vload(lane);
+#endif
 }
 
 HPO_INLINE void vstore_n(double *p, vd v, int64_t n)
 {
+#if defined(__x86_64__) && LANES == 8
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1u), (__m512d)v);
+#else
     double lane[LANES];
     vstore(lane, v);
     for (int64_t i = 0; i < n; i++)
         p[i] = lane[i];
+#endif
 }
 
 HPO_INLINE vd vset(double s) { return s - (vd){0}; }
 
 /* mask ? a : b, lane by lane. */
 HPO_INLINE vd vselect(vi mask, vd a, vd b) { return (vd)((mask & (vi)a) | (~mask & (vi)b)); }
+
+/* a where x != y, a + b where x == y. */
+HPO_INLINE vd vadd_if_equal(vd a, vd b, vd x, vd y)
+{
+#if defined(__x86_64__) && LANES == 8
+    /* GCC turns the mask into a vector and back otherwise. */
+    return (vd)_mm512_mask_add_pd((__m512d)a, _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_EQ_OQ), (__m512d)a,
+                                  (__m512d)b);
+#else
+    return a + (vd)((x == y) & (vi)b);
+#endif
+}
 
 HPO_INLINE vd vabs(vd a) { return (vd)((vu)a & 0x7FFFFFFFFFFFFFFFu); }
 

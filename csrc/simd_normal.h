@@ -72,21 +72,21 @@ HPO_INLINE vd HPO_NAME(vmills)(vd z)
     return w * HPO_NAME(vpoly)(hpo_mills, 24, (z - 5.0) * w);
 }
 
-/* exp(-z^2 / 2), z >= 0, within 2 eps; 0 beyond 37.6. The square of z's upper 26 bits is exact, and what
- * is left of z^2 is so small that four terms of exp suffice. */
-HPO_INLINE vd HPO_NAME(vgauss)(vd z)
+/* exp(scale z^2), z >= 0, for scale -1/2 or 1, within 2 eps; exp(-708) and less is 0. The square of z's
+ * upper 26 bits is exact, and what is left of z^2 is so small that four terms of exp suffice. */
+HPO_INLINE vd HPO_NAME(vexp_square)(vd z, double scale)
 {
     z = vmin(vset(40.0), z);
     vd upper = (vd)((vu)z & ~(uint64_t)0x7FFFFFF);
-    vd rest = -0.5 * (z - upper) * (z + upper);
+    vd rest = scale * (z - upper) * (z + upper);
     vd correction = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0)));
-    return HPO_NAME(vexp)(-0.5 * upper * upper) * correction;
+    return HPO_NAME(vexp)(scale * upper * upper) * correction;
 }
 
 /* Q(z), z >= 0, within 5 eps; 0 beyond 37.6. */
 HPO_INLINE vd HPO_NAME(vtail)(vd z)
 {
-    return HPO_NAME(vgauss)(z) * (HPO_INV_ROOT_TWO_PI * HPO_NAME(vmills)(z));
+    return HPO_NAME(vexp_square)(z, -0.5) * (HPO_INV_ROOT_TWO_PI * HPO_NAME(vmills)(z));
 }
 
 /* Q(z), z >= 0, within z^2 eps / 2 and never below Q(37): where it is added to something. */
@@ -118,14 +118,14 @@ HPO_INLINE vd HPO_NAME(vmass)(vd a, vd b)
     return HPO_NAME(vmass_and_tails)(a, b, &below, &above);
 }
 
-/* z >= 0 with Q(z) = p, 0 <= p <= 1/2. */
+/* z >= 0 with Q(z) = p, 0 <= p <= 1/2, within 3 eps; subnormal p count as the smallest normal. */
 HPO_INLINE vd HPO_NAME(vtail_inverse)(vd p)
 {
     vd q = 0.5 - p, r = 0.180625 - q * q;
     vi central = q <= 0.425;
     vd top = q * HPO_NAME(vpoly)(hpo_ppnd[0][0], 8, r), bottom = HPO_NAME(vpoly)(hpo_ppnd[0][1], 8, r);
     if (vany(~central)) {
-        vd root = vsqrt(-HPO_NAME(vlog)(p)), s = root - 1.6;
+        vd root = vsqrt(-HPO_NAME(vlog)(vmax(vset(0x1p-1022), p))), s = root - 1.6;
         vi far = root > 5.0; /* p < 1.4e-11 */
         vd tail_top = HPO_NAME(vpoly)(hpo_ppnd[1][0], 8, s), tail_bottom = HPO_NAME(vpoly)(hpo_ppnd[1][1], 8, s);
         if (vany(far)) {
@@ -145,12 +145,6 @@ HPO_INLINE vd HPO_NAME(vquantile)(vd p, vd q)
     vi upper = q < p;
     vd z = HPO_NAME(vtail_inverse)(vselect(upper, q, p));
     return vselect(upper, z, -z);
-}
-
-/* x with Phi(x) = u; -inf at 0, inf at 1, NaN outside [0, 1]. */
-HPO_INLINE vd HPO_NAME(vndtri)(vd u)
-{
-    return HPO_NAME(vquantile)(u, 1.0 - u);
 }
 
 /* The u-quantile of a standard normal truncated to [a, b], a <= 0 <= b. */
