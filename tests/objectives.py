@@ -101,6 +101,12 @@ def raising_unportable(trial):
     raise TwoArgumentError(7, "no way home")
 
 
+def interrupted(trial):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)  # for the signal to arrive
+    return 1.0
+
+
 def leaving(trial):
     sys.exit(3)
 

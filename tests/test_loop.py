@@ -63,6 +63,8 @@ def test_until_counts_what_the_study_holds_finished():
     study.optimize(objectives.parabola, until=3)
     assert study.n_finished == 8
     assert len(study.trials) == 9
+    study.optimize(objectives.slow, until=11, n_jobs=2)
+    assert study.n_finished == 11
 
 
 @pytest.mark.parametrize(("limits", "expected"), [({"n_trials": 5, "until": 3}, 3), ({"n_trials": 0}, 0)])
@@ -378,10 +380,10 @@ def environment():
 
 
 @contextlib.contextmanager
-def running_script(folder, n_jobs):
-    """A process group of its own, in which as many trials as possible sleep."""
+def running_script(folder, n_jobs, source=SCRIPT):
+    """A process group of its own, in which every worker sleeps."""
     script = folder / "script.py"
-    script.write_text(SCRIPT.replace("N_JOBS", str(n_jobs)))
+    script.write_text(source.replace("N_JOBS", str(n_jobs)))
     process = subprocess.Popen(
         [sys.executable, script],
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -402,6 +404,17 @@ def test_ctrl_c_keeps_what_has_finished(tmp_path, n_jobs):
         out, err = process.communicate(timeout=30)
     expected = [("COMPLETE", None)] * 2 + [("FAILED", "interrupted")] * n_jobs
     assert out.strip() == repr(expected), err
+    assert err == ""
+
+
+def test_ctrl_c_while_workers_start_is_quiet(tmp_path):
+    imported = (
+        'import time\nif __name__ != "__main__":\n    print("sleeping", flush=True)\n    time.sleep(5)\n'
+    )
+    with running_script(tmp_path, 2, imported + SCRIPT) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert out.strip() == repr([("FAILED", "interrupted")] * 2)
     assert err == ""
 
 

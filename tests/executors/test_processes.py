@@ -104,6 +104,11 @@ def test_an_error_that_cannot_travel_is_replaced():
         assert str(outcome.error) == "TwoArgumentError: 7: no way home"
 
 
+def test_ctrl_c_is_not_for_workers():
+    with executor_of(objectives.interrupted, n_jobs=1) as executor:
+        assert run_all(executor, [0])[0].value == 1.0
+
+
 def test_an_objective_that_exits_fails_its_trial():
     with executor_of(objectives.leaving, n_jobs=1) as executor:
         outcome = run_all(executor, [0])[0]
