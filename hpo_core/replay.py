@@ -4,6 +4,7 @@ recorded study's suggestions come out again.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,17 +61,22 @@ class Replay:
         return f"trial {self.number}: {self.parameter} was {self.recorded!r}, came out as {self.derived!r}"
 
 
-def replay(space: Space, history: History, sampler: Sampler) -> Replay:
+def replay(
+    space: Space, history: History, sampler: Sampler, *, seed: int, allow_duplicates: bool = False
+) -> Replay:
     """Derive every suggestion of a history again.
 
     Parameters
     ----------
     space : Space
     history : History
-        It is read only.
     sampler : Sampler
-        Started with the study's seed, its cache empty.
+        A copy is started; this one is left alone.
+    seed : int
+    allow_duplicates : bool
     """
+    sampler = copy.deepcopy(sampler)
+    sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
     again = History(history.layout, len(history.y))
     checked = 0
     for position, event in log(history):

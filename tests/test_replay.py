@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import numpy as np
@@ -15,14 +14,6 @@ from hpo_core.history import History
 from hpo_core.replay import log, replay
 from hpo_core.samplers.base import Suggestion
 from hpo_core.space import param
-
-
-def started(study, **options):
-    """A fresh sampler for a replay, with some of the study's settings changed."""
-    sampler = copy.deepcopy(study.sampler)
-    options = {"seed": study.seed, "allow_duplicates": study.allow_duplicates} | options
-    sampler.start(study.space, **options)
-    return sampler
 
 
 def busy_study(**options):
@@ -115,7 +106,7 @@ def test_the_log_has_the_recorded_events_in_their_order():
 
 
 def test_another_seed_differs_at_the_first_suggestion(study):
-    result = replay(study.space, study.history, started(study, seed=1))
+    result = replay(study.space, study.history, study.sampler, seed=1)
     assert not result
     assert result.number == 0
     assert result.checked == 0
@@ -140,9 +131,8 @@ def test_a_sampler_that_changes_its_mind_is_found_where_it_does():
     study = hashed_study(sampler=Late())
     study.tell(study.ask(10), np.arange(10.0))
     study.ask(10)
-    sampler = started(study)
-    sampler.late = True
-    result = replay(study.space, study.history, sampler)
+    Late.late = True
+    result = study.replay()
     assert (result.number, result.parameter, result.checked) == (17, study.space.names[0], 17)
 
 
@@ -175,9 +165,7 @@ def test_fewer_suggestions_than_recorded_is_a_difference():
         def ask(self, history, first, n):
             raise SpaceExhausted("nothing")
 
-    sampler = Exhausted()
-    sampler.start(study.space, seed=0)
-    result = replay(study.space, study.history, sampler)
+    result = replay(study.space, study.history, Exhausted(), seed=0)
     assert (result.number, result.parameter) == (0, None)
     assert str(result) == "trial 0: no configuration came out"
 

@@ -95,6 +95,18 @@ class TestAsk:
         assert spent == sorted(set(spent))
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (5, 0), (5, 4)])
+def test_a_sampler_that_gives_something_else_is_named(shape):
+    class Wrong(Hashed):
+        def ask(self, history, first, n):
+            return Suggestion(np.zeros(shape), "wrong")
+
+    study = hashed_study(sampler=Wrong())
+    with pytest.raises(StudyError, match="sampler 'hashed' was asked for 3 configurations, gave shape"):
+        study.ask(3)
+    assert len(study.trials) == 0
+
+
 class Finite(Hashed):
     """Proposes each of six configurations once."""
 
@@ -322,6 +334,24 @@ def test_threads_lose_nothing():
     values = study.trials.value
     assert all(values[number] == value for number, value in told)
     assert study.replay()
+
+
+def test_pickling_while_others_tell_gives_a_consistent_study():
+    study = hashed_study()
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set() and len(study.trials) < 20_000:
+            study.tell(study.ask(7), np.arange(7.0))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    copies = [pickle.loads(pickle.dumps(study)) for _ in range(30)]
+    stop.set()
+    thread.join()
+    for each in copies:
+        finished = np.sort(each.history.finish_order)
+        np.testing.assert_array_equal(finished, each.trials.where("complete").number)
 
 
 def test_representations(study):

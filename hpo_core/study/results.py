@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.errors import StudyError
+from hpo_core.replay import Replay, replay
 from hpo_core.trial import Trial, TrialBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -29,8 +31,10 @@ class Results:
     direction: str
     name: str
     seed: int
+    allow_duplicates: bool
     history: History
     _sign: float
+    _lock: AbstractContextManager[Any]
     _report: Callable[[NDArray[np.int64], int, NDArray[np.float64]], None]
     _note: Callable[[NDArray[np.int64], Sequence[Mapping[str, object]]], None]
 
@@ -48,6 +52,32 @@ class Results:
         best = self.best_trial
         by_model = getattr(self.sampler, "recommend", None)
         return best.params if by_model is None else self.space.decode_params(by_model(self.history))
+
+    def replay(self) -> Replay:
+        """Derive every suggestion again from the history, and compare.
+
+        Returns
+        -------
+        Replay
+            True if all came out again, bit for bit, as they do on the same build; else it says which
+            trial differs first.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.tell(study.ask(100), [0.5] * 100)
+        >>> print(study.replay())
+        100 suggestions came out again
+        """
+        with self._lock:
+            return replay(
+                self.space,
+                self.history,
+                self.sampler,
+                seed=self.seed,
+                allow_duplicates=self.allow_duplicates,
+            )
 
     @property
     def trials(self) -> TrialBatch:

@@ -15,7 +15,7 @@ import numpy as np
 from hpo_core.errors import InfeasibleSpaceError, SpaceError, SpaceExhausted, StudyError, TrialError
 from hpo_core.events import ADDED, ENQUEUED, REPEATED, Enqueued
 from hpo_core.history import History
-from hpo_core.replay import Replay, complete, fill_with_defaults, is_complete, replay
+from hpo_core.replay import complete, fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
 
 logger = logging.getLogger("hpo_core")
+
+_NO_COMPLETION = "the constraints permit no completion of what was enqueued"
 
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
@@ -114,22 +116,27 @@ class Study(Results):
         self.history = History(self.space.layout)
         self.suggest_seconds = 0.0
         self._sign = 1.0 if direction == "minimize" else -1.0
-        self._recorder = Recorder(self.history, self._sign)
         self._stop_requested = False
-        self._lock = threading.RLock()
-        self._start(self.sampler)
+        self._ready()
 
     def _start(self, sampler: Sampler) -> None:
         sampler.start(self.space, seed=self.seed, allow_duplicates=self.allow_duplicates)
 
     def __getstate__(self) -> dict[str, Any]:
+        # Pickling goes on after this returns, while other threads may tell: it gets a history of its own.
         with self._lock:
-            return {key: value for key, value in vars(self).items() if key != "_lock"}
+            kept = {key: value for key, value in vars(self).items() if key not in ("_lock", "_recorder")}
+            return kept | {"history": copy.deepcopy(self.history)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._ready()
+
+    def _ready(self) -> None:
+        """Make what is not pickled."""
+        self._recorder = Recorder(self.history, self._sign)
         self._lock = threading.RLock()
-        self._start(self.sampler)
+        self.sampler.start(self.space, seed=self.seed, allow_duplicates=self.allow_duplicates)
 
     @overload
     def ask(self, n: None = None, *, repeat: Trial | int | None = None) -> Trial: ...
@@ -182,8 +189,13 @@ class Study(Results):
             if required:
                 raise
             return
-        k = suggestion.x.shape[1]
-        self._recorder.asked(suggestion.x, suggestion.tier, wanted=0 if k == n else n)
+        x = suggestion.x
+        d, k = x.shape
+        if d != self.space.layout.size or not 1 <= k <= n:
+            raise StudyError(
+                f"sampler {self.sampler.name!r} was asked for {n} configurations, gave shape {x.shape}"
+            )
+        self._recorder.asked(x, suggestion.tier, wanted=0 if k == n else n)
 
     def _ask_queued(self, n: int) -> list[int]:
         """Start up to ``n`` of the enqueued trials and return their numbers."""
@@ -195,9 +207,7 @@ class Study(Results):
             if permitted:
                 taken.append(row)
             else:
-                self._recorder.failed(
-                    np.array([row]), "the constraints permit no completion of what was enqueued"
-                )
+                self._recorder.failed(np.array([row]), _NO_COMPLETION)
         return taken
 
     def tell(self, trials: Trials, values: ArrayLike) -> None:
@@ -379,25 +389,3 @@ class Study(Results):
             batch_size=batch_size,
             vectorized=vectorized,
         )
-
-    def replay(self) -> Replay:
-        """Derive every suggestion again from the history, and compare.
-
-        Returns
-        -------
-        Replay
-            True if all came out again, bit for bit, as they do on the same build; else it says which
-            trial differs first.
-
-        Examples
-        --------
-        >>> import hpo_core as hpo
-        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
-        >>> study.tell(study.ask(100), [0.5] * 100)
-        >>> print(study.replay())
-        100 suggestions came out again
-        """
-        with self._lock:
-            sampler = copy.deepcopy(self.sampler)
-            self._start(sampler)
-            return replay(self.space, self.history, sampler)
