@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 BACKENDS = ("native", "numba")
-TOPICS = ("normal",)
+TOPICS = ("normal", "domain", "parzen", "tpe")
 SIMD_LEVELS = ("baseline", "x86-64-v3", "x86-64-v4")
 OPTIONAL = ("scipy", "numba", "torch", "threadpoolctl")
 

@@ -90,7 +90,7 @@ class ParzenModel:
     def __init__(self, domain: Domain, layout: Layout, settings: ParzenSettings, seed: int) -> None:
         self._columns = [mixture_columns(layout, group) for group in range(layout.n_groups)]
         self._layout = layout
-        self._model = native.new_model(domain, self._columns, astuple(settings), seed, 2 * MAX_JOINED, MAX_FAILED)
+        self._model = native.new_model(domain, self._columns, astuple(settings), seed, max_joined=2 * MAX_JOINED, max_failed=MAX_FAILED)
         self._pools: dict[int, native.Pool] = {}
 
     def observe(
@@ -149,7 +149,7 @@ class ParzenModel:
         group = int(self._layout.group[parameter])
         column = int(np.flatnonzero(self._columns[group][0] == parameter)[0])
         below, above = self._model.below[group], self._model.above[group]
-        return native.marginal(below, column, x), native.marginal(above, column, x)
+        return marginal(below, column, x), marginal(above, column, x)
 
     def _pool(self, m: int) -> native.Pool:
         if m not in self._pools:
@@ -157,3 +157,20 @@ class ParzenModel:
                 self._pools.clear()
             self._pools[m] = native.new_pool(self._model, m)
         return self._pools[m]
+
+
+def marginal(mixture: native.Mixture, column: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log density of one column of a mixture at coordinates ``x`` (m,), relative to the uniform."""
+    center = mixture.array("center")[1 : mixture.size, column, None]
+    log_weight = mixture.array("log_weight")[: mixture.size]
+    n_numeric = mixture.array("sigma").shape[1]
+    if column < n_numeric:
+        sigma = mixture.array("sigma")[1 : mixture.size, column, None]
+        log_norm = mixture.array("log_norm")[1 : mixture.size, column, None]
+        kernels = -0.5 * ((x - center) / sigma) ** 2 - log_norm
+    else:
+        log_match, log_mismatch = mixture.array("match")[column - n_numeric]
+        prior = mixture.array("prior_shift")[column - n_numeric] + log_mismatch
+        kernels = np.where(center == x, log_match + log_mismatch, log_mismatch) - prior
+    terms = np.concatenate([np.zeros((1, len(x))), kernels]) + log_weight[:, None]
+    return np.logaddexp.reduce(terms, axis=0) - np.logaddexp.reduce(log_weight)
