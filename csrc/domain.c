@@ -290,14 +290,14 @@ void domain_keys(const hpo_domain *dom, const double *x, ptrdiff_t stride, int64
             out[j] = hpo_mix64((out[j] ^ bits) + HPO_GOLDEN);
         }
     }
+    for (int64_t j = 0; j < m; j++)
+        out[j] += out[j] == 0;
 }
 
-/* Zero marks an empty slot, so a key that happens to be zero goes by another name. */
-static inline int64_t slot_of(const uint64_t *slots, int64_t n_slots, uint64_t *key)
+static inline int64_t slot_of(const uint64_t *slots, int64_t n_slots, uint64_t key)
 {
-    *key = *key ? *key : HPO_GOLDEN;
-    int64_t slot = (int64_t)(*key & (uint64_t)(n_slots - 1));
-    while (slots[slot] && slots[slot] != *key)
+    int64_t slot = (int64_t)(key & (uint64_t)(n_slots - 1));
+    while (slots[slot] && slots[slot] != key)
         slot = (slot + 1) & (n_slots - 1);
     return slot;
 }
@@ -306,10 +306,9 @@ int64_t domain_keyset_insert(uint64_t *slots, int64_t n_slots, const uint64_t *k
 {
     int64_t fresh = 0;
     for (int64_t j = 0; j < m; j++) {
-        uint64_t key = keys[j];
-        int64_t slot = slot_of(slots, n_slots, &key);
+        int64_t slot = slot_of(slots, n_slots, keys[j]);
         fresh += slots[slot] == 0;
-        slots[slot] = key;
+        slots[slot] = keys[j];
     }
     return fresh;
 }
@@ -319,11 +318,10 @@ int64_t domain_keyset_fresh(uint64_t *slots, int64_t n_slots, const uint64_t *ke
 {
     int64_t fresh = 0;
     for (int64_t j = 0; j < m; j++) {
-        uint64_t key = keys[j];
-        int64_t slot = slot_of(slots, n_slots, &key);
+        int64_t slot = slot_of(slots, n_slots, keys[j]);
         out[j] = slots[slot] == 0;
         if (out[j]) {
-            slots[slot] = key;
+            slots[slot] = keys[j];
             scratch[fresh++] = slot;
         }
     }

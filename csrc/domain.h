@@ -82,7 +82,7 @@ void domain_permitted(const hpo_domain *dom, const double *x, ptrdiff_t stride, 
 void domain_random(const hpo_domain *dom, uint64_t seed, uint64_t stream, int64_t start, double *x,
                    ptrdiff_t stride, int64_t m);
 
-/* 64-bit hash of each configuration's levels (the bits of x for CONTINUOUS). */
+/* 64-bit hash of each configuration's levels (the bits of x for CONTINUOUS), never 0. */
 void domain_keys(const hpo_domain *dom, const double *x, ptrdiff_t stride, int64_t m, uint64_t *out);
 
 /* A set of keys with open addressing: `slots` has 2^k entries, at least twice the number of keys, 0 is

@@ -14,15 +14,16 @@ static inline uint32_t reverse_bits(uint32_t v)
     return v >> 16 | v << 16;
 }
 
-/* Flips each bit of v by a hash of the bits above it. The hash of Laine and Karras (Burley's constants)
- * carries from low to high only, hence the reversals. */
+/* Flips each bit of v by a hash of the bits above it. A hash in the manner of Laine and Karras carries
+ * from low to high only, hence the reversals. The steps are Vegdahl's: with those of the paper the
+ * flips of neighbouring cells are correlated, up to 0.6. */
 static inline uint32_t owen(uint32_t v, uint32_t seed)
 {
-    v = reverse_bits(v) + seed;
-    v ^= v * 0x6C50B47Cu;
-    v ^= v * 0xB82F1E52u;
-    v ^= v * 0xC7AFE638u;
-    v ^= v * 0x8D22F6E6u;
+    v = reverse_bits(v);
+    v ^= v * 0x3D20ADEAu;
+    v = (v + seed) * (seed >> 16 | 1u);
+    v ^= v * 0x05526C56u;
+    v ^= v * 0x53A22864u;
     return reverse_bits(v);
 }
 

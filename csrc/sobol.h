@@ -12,6 +12,7 @@
  * Joe and Kuo (2008), Constructing Sobol sequences with better two-dimensional projections. SIAM J. Sci.
  * Comput. 30.  Laine and Karras (2011), Stratified sampling for stochastic transparency. CGF 30.
  * Burley (2020), Practical hash-based Owen scrambling. JCGT 9(4).
+ * Vegdahl (2021), Building a better LK hash. psychopath.io.
  */
 #ifndef HPO_SOBOL_H
 #define HPO_SOBOL_H

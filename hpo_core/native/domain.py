@@ -180,7 +180,7 @@ def permitted(domain: Domain, x: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def keys(domain: Domain, x: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each configuration, (m,): of its levels, and what is inactive.
+    """Return a 64-bit hash of each configuration, (m,), never 0: of its levels, and what is inactive.
 
     Two of 10**6 configurations share a key with probability 3e-8.
     """
@@ -201,7 +201,7 @@ def _check_rows(domain: Domain, x: NDArray[np.float64]) -> None:
 
 
 class KeySet:
-    """A set of keys that grows: open addressing, at most half full."""
+    """A set of keys (not 0, which marks an empty slot) that grows: open addressing, at most half full."""
 
     __slots__ = ("_size", "_slots")
 

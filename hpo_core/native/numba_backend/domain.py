@@ -259,6 +259,9 @@ def keys(dom: DomainArrays, x: Column, keys_out: Column) -> None:
             scratch[0] = k + 0.0
             code = bits[0] if k == k else NO_LEVEL
             keys_out[j] = mix64((keys_out[j] ^ code) + GOLDEN)
+    for j in range(x.shape[1]):
+        if keys_out[j] == np.uint64(0):
+            keys_out[j] = np.uint64(1)
 
 
 @njit(cache=True, error_model="numpy")
@@ -275,10 +278,9 @@ def keyset_insert(slots: Column, keys: Column) -> int:
     """Add keys to a table of 2^k slots, 0 empty; return how many were new."""
     added = 0
     for j in range(keys.size):
-        key = keys[j] if keys[j] != np.uint64(0) else GOLDEN
-        slot = _slot_of(slots, key)
+        slot = _slot_of(slots, keys[j])
         added += slots[slot] == np.uint64(0)
-        slots[slot] = key
+        slots[slot] = keys[j]
     return added
 
 
@@ -287,11 +289,10 @@ def keyset_fresh(slots: Column, keys: Column, scratch: Column, fresh_out: Column
     """Where a key is neither in the table nor earlier in keys; the table is left as it was."""
     n = 0
     for j in range(keys.size):
-        key = keys[j] if keys[j] != np.uint64(0) else GOLDEN
-        slot = _slot_of(slots, key)
+        slot = _slot_of(slots, keys[j])
         fresh_out[j] = slots[slot] == np.uint64(0)
         if fresh_out[j]:
-            slots[slot] = key
+            slots[slot] = keys[j]
             scratch[n] = slot
             n += 1
     for k in range(n):

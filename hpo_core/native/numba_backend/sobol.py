@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 _SCRAMBLE, _SHUFFLE = 0, 1
-_LAINE_KARRAS = tuple(np.uint32(c) for c in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6))
+_HASH = np.uint32(0x3D20ADEA), np.uint32(0x05526C56), np.uint32(0x53A22864)
 _SWAPS = tuple(
     (np.uint32(width), np.uint32(mask))
     for width, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF), (16, 0x0000FFFF))
@@ -43,9 +43,11 @@ def _reverse_bits(v: Any) -> Any:
 
 @njit(cache=True)
 def _owen(v: Any, seed: Any) -> Any:
-    v = np.uint32(_reverse_bits(v) + seed)
-    for factor in _LAINE_KARRAS:
-        v = np.uint32(v ^ np.uint32(v * factor))
+    v = _reverse_bits(v)
+    v = np.uint32(v ^ np.uint32(v * _HASH[0]))
+    v = np.uint32(np.uint32(v + seed) * np.uint32(seed >> np.uint32(16) | np.uint32(1)))
+    v = np.uint32(v ^ np.uint32(v * _HASH[1]))
+    v = np.uint32(v ^ np.uint32(v * _HASH[2]))
     return _reverse_bits(v)
 
 
