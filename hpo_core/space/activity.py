@@ -1,0 +1,116 @@
+"""Which parameters are active, evaluated group by group over whole columns with numpy.
+
+The reference for what native ``Domain`` does on the hot path; used where a user waits for one call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from hpo_core.layout import Kind, Op
+from hpo_core.space.program import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from hpo_core.layout import Layout
+    from hpo_core.space.codecs import Codec
+
+    Coordinates: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The condition of a group, where it is just "parameter ``row`` is at ``level``"."""
+
+    row: int
+    level: int
+
+
+class Activity:
+    """A layout's conditions, evaluated on coordinates x (d, n)."""
+
+    def __init__(self, layout: Layout, codecs: Sequence[Codec]) -> None:
+        self.layout = layout
+        self.codecs = codecs
+        self.groups = [np.flatnonzero(layout.group == g).tolist() for g in range(layout.n_groups)]
+
+    def truth(self, group: int, x: Coordinates) -> Coordinates:
+        """Condition of a group per configuration: 1, 0, or NaN for unknown."""
+        if group == 0:
+            return np.ones(x.shape[1])
+        return self._run(*self.layout.condition_start[group : group + 2].tolist(), x)
+
+    def active(self, group: int, x: Coordinates) -> NDArray[np.bool_]:
+        """Where a group is active, (n,)."""
+        return self.truth(group, x) == 1.0
+
+    def forbidden(self, x: Coordinates) -> NDArray[np.bool_]:
+        """Where any forbidden expression is true, (n,)."""
+        mask = np.zeros(x.shape[1], dtype=np.bool_)
+        starts = self.layout.forbid_start.tolist()
+        for begin, end in zip(starts[:-1], starts[1:], strict=True):
+            mask |= self._run(begin, end, x) == 1.0
+        return mask
+
+    def settle(self, x: Coordinates) -> Coordinates:
+        """In place: inactive parameters to NaN, active ones that are NaN to their default."""
+        for group, rows in enumerate(self.groups):
+            active = self.active(group, x)
+            for row in rows:
+                present = np.where(np.isnan(x[row]), self.layout.default[row], x[row])
+                x[row] = np.where(active, present, np.nan)
+        return x
+
+    def draw(self, n: int, rng: np.random.Generator) -> Coordinates:
+        """Draw ``n`` configurations from the prior, (d, n)."""
+        u = rng.random((len(self.codecs), n))
+        return self.settle(np.array([codec.draw(row) for codec, row in zip(self.codecs, u, strict=True)]))
+
+    def expand(self, rows: Iterable[int], limit: int) -> Coordinates | None:
+        """Every combination of the levels of ``rows``, as (d, n) with all other rows NaN; None if n > limit.
+
+        With a parameter, ``rows`` must hold all that its condition reads.
+        """
+        chosen = set(rows)
+        x = np.full((len(self.codecs), 1), np.nan)
+        for group, members in enumerate(self.groups):
+            for row in chosen.intersection(members):
+                active = self.active(group, x)
+                levels = self.codecs[row].every()
+                repeats = np.where(active, len(levels), 1)
+                if repeats.sum() > limit:
+                    return None
+                # level of each new column: its place in the run of copies of the old one
+                place = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+                x = np.repeat(x, repeats, axis=1)
+                x[row] = np.where(np.repeat(active, repeats), levels[place], np.nan)
+        return x
+
+    def owner(self, group: int) -> Owner | None:
+        """Level whose choice alone decides a group; None if more is to its condition."""
+        layout = self.layout
+        begin, end = layout.condition_start[group : group + 2].tolist()
+        steps = layout.program[begin:end].tolist()
+        if [op for op, _ in steps] != [Op.LOAD, Op.CONST, Op.EQ]:
+            return None
+        row = steps[0][1]
+        if layout.kinds[row] not in {Kind.DISCRETE, Kind.CATEGORICAL}:
+            return None
+        levels = np.flatnonzero(self.codecs[row].numbers == layout.constants[steps[1][1]])
+        return Owner(row, int(levels[0])) if len(levels) else None
+
+    def reads(self, group: int) -> set[int]:
+        """Parameters that the condition of a group reads."""
+        begin, end = self.layout.condition_start[group : group + 2].tolist()
+        return {row for op, row in self.layout.program[begin:end].tolist() if op == Op.LOAD}
+
+    def _run(self, begin: int, end: int, x: Coordinates) -> Coordinates:
+        layout = self.layout
+        truth = run(layout.program[begin:end], layout.constants, lambda row: self.codecs[row].read(x[row]))
+        return np.broadcast_to(truth, x.shape[1])

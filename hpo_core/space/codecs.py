@@ -1,0 +1,360 @@
+"""One parameter between its values and its coordinate.
+
+Glossary
+--------
+x           internal coordinate: [0, 1], or the index of a category
+number      what a condition reads: the value, or the index of a label (``Layout.values``)
+level       index k of a discrete value, 0 <= k < levels
+L           number of levels
+
+================  ===============================================  =========================
+kind              value                                            x of level k
+================  ===============================================  =========================
+CONTINUOUS        offset + span x; low exp(span x) if log          --
+DISCRETE          table                                            middle of the level's cell
+CATEGORICAL       table                                            k
+STEPPED           low + step rint((v - low) / step), with          middle of the level's cell
+                  v = offset + span x, or exp of it if log
+================  ===============================================  =========================
+
+Cells are equal, except those of a logarithmic Int: value v owns log(v - 1/2) .. log(v + 1/2).
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from hpo_core.errors import SpaceError
+from hpo_core.layout import MAX_TABLE_LEVELS, Kind
+from hpo_core.space.parameters import STEP_TOLERANCE, Categorical, Float, Int, Ordinal, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Column: TypeAlias = NDArray[Any]
+    Coordinates: TypeAlias = NDArray[np.float64]
+
+MAX_EXACT = 2**53  # larger ints are not exact in float64 and compare by rank, like labels
+
+_NATURAL: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
+_EMPTY = np.empty(0)
+_EMPTY.flags.writeable = False
+
+
+class Codec:
+    """What all kinds have in common; attributes are named as in ``Layout``."""
+
+    kind: Kind
+    levels = 0
+    centers = widths = numbers = _EMPTY
+    log = False
+    offset = span = low = high = step = 0.0
+    default = 0.5
+    labels: tuple[Any, ...] | None = None  # values that conditions read as an index
+
+    value: Callable[[float], Any]  # scalar decode; a closure or a table's method, for speed
+
+    def decode(self, x: Coordinates) -> Column:
+        """Values of coordinates without NaN."""
+        raise NotImplementedError
+
+    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
+        """Coordinates of values, or ``SpaceError`` naming the first that is not allowed."""
+        raise NotImplementedError
+
+    def read(self, x: Coordinates) -> Coordinates:
+        """Numbers of coordinates, NaN where x is."""
+        raise NotImplementedError
+
+    def draw(self, u: Coordinates) -> Coordinates:
+        """Coordinates from uniform numbers in [0, 1): the prior."""
+        raise NotImplementedError
+
+    def every(self) -> Coordinates:
+        """Coordinates of all levels in order."""
+        raise NotImplementedError
+
+
+class ContinuousCodec(Codec):
+    """A real interval."""
+
+    kind = Kind.CONTINUOUS
+
+    def __init__(self, low: float, high: float, *, log: bool) -> None:
+        self.low, self.high, self.log = low, high, log
+        self.offset = math.log(low) if log else low
+        # log(high / low) keeps its digits where log(high) - log(low) would cancel
+        self.span = math.log(high / low) if log else high - low
+        self.value = _exponential(low, high, self.span) if log else _affine(low, high, self.span)
+
+    def decode(self, x: Coordinates) -> Column:
+        scaled = self.span * x
+        values = self.low * np.exp(scaled) if self.log else self.low + scaled
+        return np.clip(values, self.low, self.high)
+
+    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
+        values = _reals(column, where)
+        outside = ~((values >= self.low) & (values <= self.high))
+        if outside.any():
+            _reject(values[outside][0], f"{self.low!r} to {self.high!r}", where)
+        distance = np.log(values / self.low) if self.log else values - self.low
+        return np.clip(distance / self.span, 0.0, 1.0)
+
+    def read(self, x: Coordinates) -> Coordinates:
+        return self.decode(x)
+
+    def draw(self, u: Coordinates) -> Coordinates:
+        return u
+
+
+class SteppedCodec(Codec):
+    """A grid with too many levels for a table."""
+
+    kind = Kind.STEPPED
+
+    def __init__(self, low: float, high: float, step: float, *, log: bool, integer: bool) -> None:
+        self.low, self.high, self.step, self.log, self._integer = low, high, step, log, integer
+        self.levels = round((high - low) / step) + 1
+        if log:
+            self.offset = math.log(low - 0.5)
+            self.span = math.log(high + 0.5) - self.offset
+            center = math.exp(self.offset + 0.5 * self.span) - low
+        else:
+            self.offset = low - 0.5 * step
+            self.span = step * self.levels
+            center = (self.levels - 1) // 2
+        self.default = float(self._coordinates(np.rint(np.float64(center))))
+        self.value = self._decode_one
+
+    def _coordinates(self, level: Any) -> Any:
+        if not self.log:
+            return (level + 0.5) / self.levels
+        value = self.low + level
+        middle = 0.5 * (np.log(value - 0.5) + np.log(value + 0.5))
+        return (middle - self.offset) / self.span
+
+    def _decode_one(self, x: float) -> float | int:
+        value = self.offset + self.span * x
+        value = min(max(math.exp(value) if self.log else value, self.low), self.high)
+        value = min(self.low + self.step * round((value - self.low) / self.step), self.high)
+        return int(value) if self._integer else value
+
+    def decode(self, x: Coordinates) -> Column:
+        values = self.read(x)
+        return values.astype(np.int64) if self._integer else values
+
+    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
+        values = _reals(column, where)
+        level = np.rint((values - self.low) / self.step)
+        missed = np.abs(self.low + self.step * level - values) > STEP_TOLERANCE * self.step
+        wrong = ~((level >= 0) & (level < self.levels)) | missed
+        if wrong.any():
+            allowed = f"{self.low!r}, {self.low + self.step!r}, ... {self.high!r}"
+            _reject(values[wrong][0], allowed, where)
+        return np.asarray(self._coordinates(level))
+
+    def read(self, x: Coordinates) -> Coordinates:
+        values = self.offset + self.span * x
+        values = np.clip(np.exp(values) if self.log else values, self.low, self.high)
+        return np.minimum(self.low + self.step * np.rint((values - self.low) / self.step), self.high)
+
+    def draw(self, u: Coordinates) -> Coordinates:
+        level = np.rint((self.read(u) - self.low) / self.step)
+        return np.asarray(self._coordinates(level))
+
+    def every(self) -> Coordinates:
+        return np.asarray(self._coordinates(np.arange(self.levels, dtype=np.float64)))
+
+
+class TableCodec(Codec):
+    """A few levels or choices, each with its value in a table."""
+
+    def __init__(self, values: Sequence[Any], *, ordered: bool, numeric: bool) -> None:
+        self.kind = Kind.DISCRETE if ordered else Kind.CATEGORICAL
+        self.levels = len(values)
+        self.labels = None if numeric else tuple(values)
+        index = np.arange(self.levels, dtype=np.float64)
+        self.numbers = np.array(values, dtype=np.float64) if numeric else index
+        self.default = 0.0
+        centers = index
+        if ordered:
+            widths = np.full(self.levels, 1.0 / self.levels)
+            self._lay_out((index + 0.5) / self.levels, widths, index[1:] / self.levels)
+            self.default = float(self.centers[(self.levels - 1) // 2])
+            centers = self.centers
+        self._values = as_column(values)
+        pairs = list(zip(values, centers.tolist(), strict=True))
+        self._coordinate = dict(pairs)
+        self.value = _Levels(self, pairs).__getitem__
+
+    def _lay_out(self, centers: Coordinates, widths: Coordinates, edges: Coordinates) -> None:
+        self.centers, self.widths, self._edges = centers, widths, edges
+
+    def level(self, x: Coordinates) -> NDArray[np.intp]:
+        """Level whose cell holds x."""
+        if self.kind is Kind.CATEGORICAL:
+            return x.astype(np.intp)
+        return self._edges.searchsorted(x, side="right")
+
+    def decode(self, x: Coordinates) -> Column:
+        return self._values[self.level(x)]
+
+    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
+        known = self._coordinate
+        items = column.tolist() if isinstance(column, np.ndarray) else column
+        try:
+            return np.array([known[item] for item in items], dtype=np.float64)
+        except (KeyError, TypeError):  # TypeError: unhashable
+            return np.array([self._search(item, where) for item in items], dtype=np.float64)
+
+    def _search(self, item: Any, where: str) -> float:
+        try:
+            return self._coordinate[item]
+        except (KeyError, TypeError):
+            return _reject(item, self._allowed(), where)
+
+    def _allowed(self) -> str:
+        values = list(self._coordinate)
+        if len(values) <= 12:
+            return f"one of {values!r}"
+        return f"one of {values[:6]!r}, ... {values[-1]!r}"
+
+    def read(self, x: Coordinates) -> Coordinates:
+        missing = np.isnan(x)
+        return np.where(missing, np.nan, self.numbers[self.level(np.where(missing, 0.0, x))])
+
+    def draw(self, u: Coordinates) -> Coordinates:
+        if self.kind is Kind.CATEGORICAL:
+            return np.floor(u * self.levels)
+        return self.centers[self.level(u)]
+
+    def every(self) -> Coordinates:
+        return np.array(list(self._coordinate.values()))
+
+
+class GridCodec(TableCodec):
+    """A numeric grid small enough for a table."""
+
+    def __init__(self, declaration: Float | Int) -> None:
+        low, high = declaration.low, declaration.high
+        self._step = declaration.step or 0.0
+        levels = round((high - low) / self._step) + 1
+        values: list[Any]
+        if isinstance(declaration, Int):
+            values = [declaration.low + declaration.step * k for k in range(levels)]
+        else:
+            # decimal steps are meant as written: 0.1 + 0.2 is 0.3 here
+            start, step = Decimal(repr(low)), Decimal(repr(self._step))
+            values = [*(float(start + step * k) for k in range(levels - 1)), high]
+        super().__init__(values, ordered=True, numeric=True)
+        if declaration.log:
+            self._stretch(np.arange(low - 0.5, high + 1.0))
+
+    def _stretch(self, bounds: Coordinates) -> None:
+        logs = np.log(bounds)
+        edges = (logs - logs[0]) / (logs[-1] - logs[0])
+        self._lay_out(0.5 * (edges[1:] + edges[:-1]), np.diff(edges), edges[1:-1])
+        self.default = float(self.centers[np.abs(self.centers - 0.5).argmin()])
+        pairs = list(zip(self._coordinate, self.centers.tolist(), strict=True))
+        self._coordinate = dict(pairs)
+        self.value = _Levels(self, pairs).__getitem__
+
+    def _search(self, item: Any, where: str) -> float:
+        try:
+            near = int(np.abs(self.numbers - item).argmin())
+            if abs(self.numbers[near] - item) <= STEP_TOLERANCE * self._step:
+                return float(self.centers[near])
+        except (TypeError, ValueError):
+            pass
+        return super()._search(item, where)
+
+
+class _Levels(dict[float, Any]):
+    """Value by coordinate; a coordinate off the cell centres is looked up by its cell."""
+
+    __slots__ = ("_codec",)
+
+    def __init__(self, codec: TableCodec, pairs: list[tuple[Any, float]]) -> None:
+        super().__init__((center, value) for value, center in pairs)
+        self._codec = codec
+
+    def __missing__(self, x: float) -> Any:
+        return self._codec.decode(np.array([x])).tolist()[0]
+
+
+def make_codec(declaration: Parameter) -> Codec:
+    """Codec of a checked declaration."""
+    match declaration:
+        case Ordinal(values=values):
+            return TableCodec(values, ordered=True, numeric=all(map(_is_number, values)))
+        case Categorical(choices=choices):
+            return TableCodec(tuple(choices), ordered=False, numeric=False)
+    low, high, step, log = declaration.low, declaration.high, declaration.step, declaration.log
+    if step is None:
+        return ContinuousCodec(low, high, log=log)
+    if round((high - low) / step) < MAX_TABLE_LEVELS:
+        return GridCodec(declaration)
+    return SteppedCodec(low, high, step, log=log, integer=isinstance(declaration, Int))
+
+
+def _affine(low: float, high: float, span: float) -> Callable[[float], float]:
+    def value(x: float) -> float:
+        y = low + span * x
+        return low if y < low else high if y > high else y
+
+    return value
+
+
+def _exponential(low: float, high: float, span: float, exp: Any = np.exp) -> Callable[[float], float]:
+    # numpy's exp and not math's: they differ in the last bit, and a column must equal its scalars
+    def value(x: float) -> float:
+        y = low * float(exp(span * x))
+        return low if y < low else high if y > high else y
+
+    return value
+
+
+def as_column(values: Sequence[Any]) -> Column:
+    """Values as an array that gives back the very same values, of their natural dtype if there is one."""
+    kinds = {type(value) for value in values}
+    dtype = _NATURAL.get(kinds.pop()) if len(kinds) == 1 else None
+    if dtype is not None:
+        try:
+            array = np.array(values, dtype=dtype)
+        except OverflowError:  # an int beyond int64
+            array = np.empty(0)
+        if array.tolist() == list(values):  # numpy strips trailing NULs of a str
+            return array
+    array = np.empty(len(values), dtype=np.object_)
+    for k, value in enumerate(values):  # one by one: a tuple must not become a row
+        array[k] = value
+    return array
+
+
+def _reals(column: Sequence[Any] | Column, where: str) -> Coordinates:
+    array = np.asarray(column)
+    if array.dtype.kind not in "iuf":
+        for item in column:
+            if isinstance(item, bool | np.bool_) or not isinstance(item, Real):
+                raise SpaceError(f"{where}: must be a number, got {item!r}")
+    if array.ndim != 1:
+        raise SpaceError(f"{where}: must be a number, got {column!r}")
+    return array.astype(np.float64)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or abs(value) <= MAX_EXACT
+
+
+def _reject(value: Any, allowed: str, where: str) -> Any:
+    shown = value.item() if isinstance(value, np.generic) else value
+    raise SpaceError(f"{where}: {shown!r} is not allowed; allowed: {allowed}")

@@ -1,0 +1,70 @@
+"""Checks and small steps on what users hand over: mappings of values and of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from hpo_core.errors import SpaceError
+from hpo_core.space.codecs import as_column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Column: TypeAlias = list[Any] | tuple[Any, ...] | NDArray[Any]
+
+
+def check_params(params: Any) -> Mapping[str, Any]:
+    """Return a mapping of names to values as it came."""
+    if not isinstance(params, Mapping):
+        raise SpaceError(f"params must be a mapping of names to values, got {params!r}")
+    return params
+
+
+def check_columns(columns: Any) -> tuple[dict[str, Column], int]:
+    """Columns as lists or arrays, and their common length."""
+    if not isinstance(columns, Mapping) or not columns:
+        raise SpaceError(f"columns must be a mapping of names to columns of values, got {columns!r}")
+    checked = {name: _column(name, column) for name, column in columns.items()}
+    lengths = {name: len(column) for name, column in checked.items()}
+    if len(set(lengths.values())) > 1:
+        raise SpaceError(f"columns must have one length, got {lengths!r}")
+    return checked, next(iter(lengths.values()))
+
+
+def _column(name: Any, column: Any) -> Column:
+    if isinstance(column, list | tuple):
+        return column  # kept from numpy, which would make rows of tuples
+    array = np.asarray(column)
+    if array.ndim != 1:
+        raise SpaceError(f"parameter {name!r}: its column must have one dimension, got {column!r}")
+    return array
+
+
+def where(column: Column, mask: NDArray[np.bool_]) -> Column:
+    """Entries of a column where ``mask`` is true."""
+    if mask.all():
+        return column
+    if isinstance(column, np.ndarray):
+        return column[mask]
+    return [item for item, keep in zip(column, mask.tolist(), strict=True) if keep]
+
+
+def repeated(value: Any, n: int) -> NDArray[Any]:
+    """Column of a constant, of its natural dtype."""
+    return np.repeat(as_column([value]), n)
+
+
+def check_constant(name: str, value: Any, column: Column) -> None:
+    """Every entry of a constant's column is that constant."""
+    for item in column:
+        if not bool(np.all(item == value)):
+            raise SpaceError(f"constant {name!r} is {value!r}, got {item!r}")
+
+
+def some(names: Any) -> str:
+    """A few names, for messages."""
+    listed = [repr(name) for name in names]
+    return ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")

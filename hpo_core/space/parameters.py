@@ -1,0 +1,323 @@
+"""What a user declares: ``Float``, ``Int``, ``Ordinal``, ``Categorical``.
+
+Declarations are plain records. They are checked when a ``Space`` is built, because only the space
+knows the parameter's name, and every message should name it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from numbers import Integral, Real
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from hpo_core.errors import SpaceError
+from hpo_core.layout import MAX_TABLE_LEVELS
+from hpo_core.space.conditions import Expression, is_condition
+
+# A grid this fine is still told apart by a coordinate in [0, 1] and by low + step * k in float64
+# (2**-53 relative, a handful of roundings); a logarithmic one has cells of relative width 1 / value.
+MAX_GRID = 2**48
+MAX_LOG_GRID = 2**40
+
+# A range fits its step when (high - low) / step is an integer to within what decimal fractions such
+# as (0.3 - 0.1) / 0.1 lose in binary.
+STEP_TOLERANCE = 1e-9
+
+
+class _Declaration:
+    """Repr shared by the four kinds: defaults are left out."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not field.kw_only:
+                shown.append(repr(value))
+            elif value is not field.default:
+                shown.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Float(_Declaration):
+    """A real number in [low, high].
+
+    Parameters
+    ----------
+    low, high : float
+        Bounds, both included; finite, low < high.
+    log : bool
+        Search the logarithm; needs low > 0.
+    step : float, optional
+        Only low, low + step, ... high; (high - low) must be a multiple of it. Not with ``log``.
+    when : Expression, optional
+        The parameter exists only where this condition is true.
+    doc : str
+        One line for people.
+
+    Examples
+    --------
+    >>> Float(1e-5, 1e-1, log=True)
+    Float(1e-05, 0.1, log=True)
+    """
+
+    low: float
+    high: float
+    _: KW_ONLY
+    log: bool = False
+    step: float | None = None
+    when: Expression | None = None
+    doc: str = ""
+
+    def checked(self, where: str) -> Float:
+        """Return the declaration with plain Python values, or raise ``SpaceError`` saying ``where``."""
+        low, high = (_real(getattr(self, end), f"{where}: {end}") for end in ("low", "high"))
+        _check_options(self, where)
+        _check_range(low, high, where, log=self.log)
+        if self.step is None:
+            return replace(self, low=low, high=high)
+        step = _real(self.step, f"{where}: step")
+        if self.log:
+            raise SpaceError(f"{where}: log=True and step={step!r} together; choose one")
+        _check_step(low, high, step, where)
+        return replace(self, low=low, high=high, step=step)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Int(_Declaration):
+    """An integer in [low, high].
+
+    Parameters
+    ----------
+    low, high : int
+        Bounds, both included; low < high.
+    log : bool
+        Search the logarithm; needs low >= 1.
+    step : int
+        Only low, low + step, ... high; (high - low) must be a multiple of it. 1 with ``log``.
+    when, doc
+        As for :class:`Float`.
+
+    Examples
+    --------
+    >>> Int(8, 256, log=True)
+    Int(8, 256, log=True)
+    """
+
+    low: int
+    high: int
+    _: KW_ONLY
+    log: bool = False
+    step: int = 1
+    when: Expression | None = None
+    doc: str = ""
+
+    def checked(self, where: str) -> Int:
+        """Return the declaration with plain Python values, or raise ``SpaceError`` saying ``where``."""
+        low, high, step = (
+            _integer(getattr(self, name), f"{where}: {name}") for name in ("low", "high", "step")
+        )
+        _check_options(self, where)
+        _check_range(low, high, where, log=self.log)
+        if self.log and step != 1:
+            raise SpaceError(f"{where}: log=True and step={step} together; choose one")
+        if self.log and high > MAX_LOG_GRID:
+            raise SpaceError(f"{where}: high must be at most 2**40 with log=True, got {high}")
+        _check_step(low, high, step, where)
+        return replace(self, low=low, high=high, step=step)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Ordinal(_Declaration):
+    """One of a few values in a given order.
+
+    Numbers compare as numbers, anything else by its place in ``values``.
+
+    Parameters
+    ----------
+    values : sequence
+        1 to 1,024 distinct hashable values.
+    when, doc
+        As for :class:`Float`.
+
+    Examples
+    --------
+    >>> Ordinal([16, 32, 64, 128])
+    Ordinal([16, 32, 64, 128])
+    """
+
+    values: Sequence[Any]
+    _: KW_ONLY
+    when: Expression | None = None
+    doc: str = ""
+
+    def checked(self, where: str) -> Ordinal:
+        """Return the declaration with plain Python values, or raise ``SpaceError`` saying ``where``."""
+        values = _distinct(self.values, f"{where}: values")
+        if len(values) > MAX_TABLE_LEVELS:
+            raise SpaceError(
+                f"{where}: an Ordinal has at most {MAX_TABLE_LEVELS} values, got {len(values)}; "
+                "use Int or Float, with step= if need be"
+            )
+        _check_options(self, where)
+        return replace(self, values=values)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Categorical(_Declaration):
+    """One of several unordered choices; a choice may own parameters.
+
+    Parameters
+    ----------
+    choices : sequence, or mapping of choice to sub-space
+        At least one, distinct and hashable. A sub-space is a mapping like that of ``Space``, or
+        None; its parameters exist only where the choice is taken.
+    when, doc
+        As for :class:`Float`.
+
+    Examples
+    --------
+    >>> Categorical({"sgd": {"momentum": Float(0.0, 0.99)}, "adam": {}})
+    Categorical({'sgd': {'momentum': Float(0.0, 0.99)}, 'adam': {}})
+    """
+
+    choices: Sequence[Any] | Mapping[Any, Any]
+    _: KW_ONLY
+    when: Expression | None = None
+    doc: str = ""
+
+    def checked(self, where: str) -> Categorical:
+        """Return the declaration with plain Python values, or raise ``SpaceError`` saying ``where``."""
+        listed = list(self.choices) if isinstance(self.choices, Mapping) else self.choices
+        choices = _distinct(listed, f"{where}: choices")
+        _check_options(self, where)
+        if not isinstance(self.choices, Mapping):
+            return replace(self, choices=choices)
+        subspaces = {}
+        for choice, subspace in zip(choices, self.choices.values(), strict=True):
+            if not isinstance(subspace, Mapping | None):
+                raise SpaceError(
+                    f"{where}: the sub-space of choice {choice!r} must be a mapping of names to "
+                    f"parameters, {{}} if it has none; got {subspace!r}"
+                )
+            subspaces[choice] = dict(subspace or {})
+        return replace(self, choices=subspaces)
+
+
+Parameter: TypeAlias = Float | Int | Ordinal | Categorical
+
+
+def domain_key(declaration: Any) -> tuple[Any, ...]:
+    """Everything that says which values a declaration takes, and nothing else: not ``when`` or ``doc``."""
+    match declaration:
+        case Float() | Int():
+            return (
+                type(declaration),
+                declaration.low,
+                declaration.high,
+                declaration.log,
+                declaration.step,
+            )
+        case Ordinal():
+            return (Ordinal, *((type(value), value) for value in declaration.values))
+        case Categorical():
+            choices = declaration.choices
+            subspaces = choices.values() if isinstance(choices, Mapping) else [{}] * len(choices)
+            pairs = zip(choices, subspaces, strict=True)
+            return (Categorical, *((type(choice), choice, space_key(sub)) for choice, sub in pairs))
+    return (type(declaration), declaration)
+
+
+def space_key(declarations: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Structure of a mapping of declarations: equal keys, same space."""
+    key = []
+    for name, declaration in declarations.items():
+        when = getattr(declaration, "when", None)
+        key.append((name, domain_key(declaration), None if when is None else when.key))
+    return tuple(key)
+
+
+def _real(value: Any, what: str) -> float:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not math.isfinite(value):
+        raise SpaceError(f"{what} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def _integer(value: Any, what: str) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise SpaceError(f"{what} must be an int, got {value!r}")
+    return int(value)
+
+
+def _check_options(declaration: Parameter, where: str) -> None:
+    when, doc = declaration.when, declaration.doc
+    if when is not None and not is_condition(when):
+        raise SpaceError(f"{where}: when must be a condition such as param('a') > 1, got {when!r}")
+    if not isinstance(doc, str):
+        raise SpaceError(f"{where}: doc must be a str, got {doc!r}")
+    log = getattr(declaration, "log", False)
+    if not isinstance(log, bool):
+        raise SpaceError(f"{where}: log must be True or False, got {log!r}")
+
+
+def _check_range(low: float, high: float, where: str, *, log: bool) -> None:
+    if not low < high:
+        raise SpaceError(
+            f"{where}: low must be < high, got low={low!r}, high={high!r}; "
+            "a parameter that never varies is a constant: write the plain value"
+        )
+    if log and low <= 0:
+        raise SpaceError(f"{where}: log=True needs low > 0, got low={low!r}")
+    if not math.isfinite(high - low) or (log and not math.isfinite(high / low)):
+        raise SpaceError(f"{where}: the range from {low!r} to {high!r} overflows a float")
+
+
+def _check_step(low: float, high: float, step: float, where: str) -> None:
+    if step <= 0:
+        raise SpaceError(f"{where}: step must be > 0, got {step!r}")
+    if max(abs(low), abs(high)) / step > MAX_GRID:
+        raise SpaceError(
+            f"{where}: bounds must be within 2**48 steps of 0, got low={low!r}, high={high!r}, step={step!r}"
+        )
+    steps = (high - low) / step
+    if abs(steps - round(steps)) > STEP_TOLERANCE * max(1.0, steps):
+        fitting = low + step * max(1, round(steps))
+        raise SpaceError(
+            f"{where}: step={step!r} does not divide the range from {low!r} to {high!r}; "
+            f"the nearest high that fits is {fitting:.15g}"
+        )
+
+
+def _distinct(values: Any, what: str) -> tuple[Any, ...]:
+    """Distinct hashable values as a tuple, numpy scalars turned into Python's."""
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = values.tolist()
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise SpaceError(f"{what} must be a list or tuple, got {values!r}")
+    if not values:
+        raise SpaceError(f"{what} must hold at least one value, got none")
+    seen: dict[Any, Any] = {}
+    for value in (_plain(value, what) for value in values):
+        try:
+            twin = seen.get(value, seen)
+        except TypeError:
+            raise SpaceError(f"{what} must be hashable, got {value!r}; a tuple is") from None
+        if twin is not seen:
+            equal = "twice" if type(twin) is type(value) else f"and {twin!r}, which are equal in Python"
+            raise SpaceError(f"{what} must be distinct, got {value!r} {equal}")
+        seen[value] = value
+    return tuple(seen)
+
+
+def _plain(value: Any, what: str) -> Any:
+    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
+        value = value.item()
+    if isinstance(value, Expression) or (isinstance(value, float) and math.isnan(value)):
+        raise SpaceError(f"{what} must be equal to themselves, got {value!r}")
+    return value

@@ -1,0 +1,134 @@
+"""A space as JSON text.
+
+A parameter is ``{"float": [low, high, step], "log": true, ...}`` with options at their default left
+out, an expression a list ``[">=", ["param", "depth"], 4]``, a constant ``{"constant": value}``. Values
+that JSON lacks are wrapped: ``{"tuple": [...]}``, ``{"list": [...]}``, ``{"number": "inf"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hpo_core.errors import SpaceError
+from hpo_core.space.conditions import Expression, build
+from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
+
+VERSION = 1
+
+
+def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> str:
+    """JSON text of a space."""
+    if feasible is not None:
+        raise SpaceError(f"feasible={feasible!r} is a function and cannot be written as JSON")
+    space: dict[str, Any] = {"hpo_core": VERSION, "space": _dump_space(declarations)}
+    if forbid:
+        space["forbid"] = [_dump_expression(condition, "forbid") for condition in forbid]
+    return json.dumps(space, separators=(",", ":"), allow_nan=False)
+
+
+def _dump_space(declarations: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _dump_declaration(declaration, f"{name!r}") for name, declaration in declarations.items()}
+
+
+def _dump_declaration(declaration: Any, where: str) -> dict[str, Any]:
+    written: dict[str, Any]
+    match declaration:
+        case Float():
+            step = [] if declaration.step is None else [declaration.step]
+            written = {"float": [declaration.low, declaration.high, *step]}
+        case Int():
+            step = [] if declaration.step == 1 else [declaration.step]
+            written = {"int": [declaration.low, declaration.high, *step]}
+        case Ordinal():
+            written = {"ordinal": [_dump_value(value, where) for value in declaration.values]}
+        case Categorical(choices=choices):
+            written = {"categorical": [_dump_value(choice, where) for choice in choices]}
+            if isinstance(choices, Mapping):
+                written["spaces"] = [_dump_space(subspace) for subspace in choices.values()]
+        case _:
+            return {"constant": _dump_value(declaration, where)}
+    if getattr(declaration, "log", False):
+        written["log"] = True
+    if declaration.when is not None:
+        written["when"] = _dump_expression(declaration.when, where)
+    if declaration.doc:
+        written["doc"] = declaration.doc
+    return written
+
+
+def _dump_expression(expression: Expression, where: str) -> list[Any]:
+    return [
+        expression.op,
+        *(
+            _dump_expression(arg, where) if isinstance(arg, Expression) else _dump_value(arg, where)
+            for arg in expression.args
+        ),
+    ]
+
+
+def _dump_value(value: Any, where: str) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"number": repr(float(value))}
+    if type(value) in {str, int, float, bool, type(None)}:
+        return value
+    if type(value) in {tuple, list}:
+        return {type(value).__name__: [_dump_value(item, where) for item in value]}
+    raise SpaceError(
+        f"{where}: {value!r} cannot be written as JSON; str, int, float, bool, None and tuples can"
+    )
+
+
+def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
+    """Declarations and forbidden conditions from JSON text."""
+    try:
+        space = json.loads(text)
+        if not isinstance(space, dict) or space.get("hpo_core") != VERSION:
+            raise SpaceError(f"not a space of version {VERSION}: {str(text)[:80]!r}")
+        return _load_space(space["space"]), [_load_value(written) for written in space.get("forbid", [])]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, SpaceError):
+            raise
+        raise SpaceError(f"not the JSON text of a space: {error!r} in {str(text)[:80]!r}") from None
+
+
+def _load_space(written: dict[str, Any]) -> dict[str, Any]:
+    return {name: _load_declaration(declaration) for name, declaration in written.items()}
+
+
+def _load_declaration(written: dict[str, Any]) -> Any:
+    options = dict(written)
+    kind = next(iter(options))
+    domain = options.pop(kind)
+    if kind == "constant":
+        return _load_value(domain)
+    if "when" in options:
+        options["when"] = _load_value(options["when"])
+    if kind in {"float", "int"}:
+        low, high, *step = domain
+        options |= {"step": step[0]} if step else {}
+        return (Float if kind == "float" else Int)(low, high, **options)
+    values = [_load_value(value) for value in domain]
+    if kind == "ordinal":
+        return Ordinal(values, **options)
+    if kind != "categorical":
+        raise SpaceError(f"unknown kind of parameter {kind!r} in JSON")
+    subspaces = options.pop("spaces", None)
+    if subspaces is None:
+        return Categorical(values, **options)
+    return Categorical(dict(zip(values, map(_load_space, subspaces), strict=True)), **options)
+
+
+def _load_value(written: Any) -> Any:
+    if isinstance(written, list):
+        op, *args = written
+        return build(op, tuple(map(_load_value, args)))
+    if isinstance(written, dict):
+        ((kind, content),) = written.items()
+        if kind == "number":
+            return float(content)
+        items = [_load_value(item) for item in content]
+        return tuple(items) if kind == "tuple" else items
+    return written
