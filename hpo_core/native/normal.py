@@ -19,7 +19,7 @@ WORD = 2**64
 
 
 def ndtr(x: ArrayLike) -> NDArray[np.float64]:
-    """Phi(x), to a few eps of the smaller tail; 0 or 1 beyond \\|x\\| = 37.6."""
+    """Phi(x), to a few eps of the smaller tail; 0 or 1 beyond x = ±37.6."""
     return _apply("ndtr", x)
 
 
@@ -34,7 +34,7 @@ def erfcx(x: ArrayLike) -> NDArray[np.float64]:
 
 
 def ndtri(u: ArrayLike) -> NDArray[np.float64]:
-    """Inverse of Phi: \\|Phi(x) - u\\| <= (8 + x²) eps min(u, 1 - u), and 8 eps where \\|x\\| <= 4.
+    """Inverse of Phi: abs(Phi(x) - u) <= (8 + x²) eps min(u, 1 - u), and 8 eps for -4 <= x <= 4.
 
     Rounding x alone costs up to x² eps / 2. NaN outside [0, 1].
     """
@@ -42,7 +42,7 @@ def ndtri(u: ArrayLike) -> NDArray[np.float64]:
 
 
 def log_mass(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Log of Phi(b) - Phi(a), relative to max(1, \\|log\\|) below 1e-13; -inf where a = b.
+    """Log of Phi(b) - Phi(a), relative to max(1, -log) below 1e-13; -inf where a = b.
 
     Raises
     ------
