@@ -35,6 +35,7 @@ def extension(name: str, sources: list[str]) -> Extension:
         f"hpo_core.native.{name}",
         [f"hpo_core/native/{name}.pyx", *(f"csrc/{source}" for source in sources)],
         include_dirs=["csrc"],
+        libraries=["m"],
         depends=[str(header) for header in sorted(Path("csrc").glob("*.h"))],
         extra_compile_args=CFLAGS + LDFLAGS,
         extra_link_args=LDFLAGS,
