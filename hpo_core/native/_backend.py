@@ -7,11 +7,8 @@
 from __future__ import annotations
 
 import os
-import platform
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as distribution_version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +141,8 @@ def simd_level(name: str) -> Iterator[None]:
 
 def info() -> dict[str, Any]:
     """What serves here: backend, SIMD level, threads, BLAS and versions; imports nothing for it."""
+    import platform
+
     from hpo_core import __version__
 
     packages = {name: _version(name) for name in OPTIONAL}
@@ -163,8 +162,10 @@ def info() -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # 20 ms that few need
+
     try:
-        return distribution_version(name)
+        return version(name)
     except PackageNotFoundError:
         return None
 

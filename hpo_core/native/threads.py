@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from hpo_core.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
 
 # More threads than this rarely pay for a sampler that shares the machine with training.
 DEFAULT_THREADS = 4
@@ -43,6 +43,8 @@ class _Pool:
 
     def started(self) -> ThreadPoolExecutor:
         if self.executor is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self.executor = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="hpo_core")
         return self.executor
 
