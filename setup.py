@@ -44,13 +44,6 @@ def extension(name: str, sources: list[str]) -> Extension:
     )
 
 
-# TEMPORARY while the kernels land: leave out what does not exist yet.
-SOURCES = {
-    name: [source for source in sources if Path("csrc", source).exists()]
-    for name, sources in SOURCES.items()
-    if Path(f"hpo_core/native/{name}.pyx").exists()
-}
-
 setup(
     ext_modules=cythonize(
         [extension(name, sources) for name, sources in SOURCES.items()],

@@ -1,4 +1,12 @@
-"""Hyperparameter optimisation on native kernels: a space, a study, ask and tell."""
+"""Hyperparameter optimisation on native kernels: from results so far to what to try next.
+
+>>> import hpo_core as hpo
+>>> space = {"x": hpo.Float(-5, 5), "kind": hpo.Categorical(["a", "b"])}
+>>> study = hpo.Study(space, seed=0)
+>>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=30)
+>>> study.best_value < 1
+True
+"""
 
 __version__ = "0.1.0"
 
@@ -42,7 +50,6 @@ __all__ = [
     "TrialError",
     "TrialFailed",
     "TrialStopped",
-    "__version__",
     "param",
     "set_num_threads",
 ]
