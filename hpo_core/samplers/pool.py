@@ -29,6 +29,8 @@ POOL = 1024
 MAX_ENUMERATED = 50_000
 MAX_BARREN = 16 * POOL
 
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: multiplication mixes upwards
+
 
 class Pool:
     """A space under constraints, and the configurations of it that are used.
@@ -45,6 +47,8 @@ class Pool:
     ----------
     domain : Domain
         The compiled layout of the space.
+    filters : bool
+        Whether ``fill`` may leave out any draw.
     """
 
     def __init__(self, space: Space, *, seed: int, allow_duplicates: bool) -> None:
@@ -55,14 +59,10 @@ class Pool:
         self._constrained = self._n_forbid > 0 or space.has_feasible
         self._size = space.size
         self._distinct = not (allow_duplicates or math.isinf(self._size))
+        self.filters = self._constrained or self._distinct
         self._used = KeySet()
         self._rows = 0  # of the history, in _used
         self._every: tuple[Coordinates, NDArray[np.uint64]] | None = None
-
-    @property
-    def filters(self) -> bool:
-        """Whether ``fill`` may leave out any draw."""
-        return self._constrained or self._distinct
 
     def sync(self, history: History) -> None:
         """Take the rows that the history gained as used."""
@@ -79,7 +79,10 @@ class Pool:
         return mask
 
     def fresh(self, x: Coordinates) -> NDArray[np.bool_]:
-        """Return where a configuration is unused and none of the columns before it, (m,)."""
+        """Return where a configuration is not used and not an earlier column of x, (m,).
+
+        Always so in an infinite space and with ``allow_duplicates``.
+        """
         if not self._distinct:
             return np.ones(x.shape[1], np.bool_)
         return self._used.fresh(keys(self.domain, x))
@@ -111,10 +114,11 @@ class Pool:
         if self._constrained:
             feasible = self.feasible(x)
             trailing = int(feasible[::-1].argmax()) if feasible.any() else len(feasible)
-            x = x[:, feasible]
-        both = np.concatenate([taken, x], axis=1)
-        good = found + np.flatnonzero(self.fresh(both)[found:])
-        return both[:, np.concatenate([np.arange(found), good[: n - found]])], trailing
+            x = x if feasible.all() else x[:, feasible]
+        both = np.concatenate([taken, x], axis=1) if found else x
+        good = self.fresh(both)
+        good[:found] = True
+        return (both if good.all() else both[:, good])[:, :n], trailing
 
     def _redraw(self, draw: Draw, taken: Coordinates, n: int, rejected: int) -> Coordinates:
         """Go on after the first ``n`` draws gave ``taken``, the last ``rejected`` of them infeasible."""
@@ -137,7 +141,6 @@ class Pool:
         """Complete ``taken`` from the enumerated space, in an order of its own for each seed."""
         if self._every is None:
             every = self._space.enumerate()
-            every = every[:, self.feasible(every)]
             self._every = every, keys(self.domain, every)
         every, codes = self._every
         if not len(codes):
@@ -145,8 +148,7 @@ class Pool:
         taken_codes = keys(self.domain, taken)
         fresh = self._used.fresh(np.concatenate([taken_codes, codes]))[len(taken_codes) :]
         left = np.flatnonzero(fresh)
-        salt = np.uint64(self._seed) ^ np.uint64(0x9E3779B97F4A7C15)
-        order = np.argsort((codes[left] ^ salt) * np.uint64(0x9E3779B97F4A7C15), kind="stable")
+        order = np.argsort((codes[left] ^ np.uint64(self._seed)) * _ODD)
         return _left(np.concatenate([taken, every[:, left[order[: n - taken.shape[1]]]]], axis=1))
 
     def _constraints(self) -> str:

@@ -44,7 +44,7 @@ def build(
     n_groups = len(conditions) + 1
     context = np.zeros((n_groups, n_groups), np.bool_)
     context[1:, 0] = True
-    return Layout(
+    layout = Layout(
         names=tuple(f"p{i}" for i in range(len(parameters))),
         context=context,
         group=np.array(groups or (0,) * len(parameters), np.int32),
@@ -54,6 +54,10 @@ def build(
         forbid_start=starts[n_groups:],
         **_columns(parameters),
     )
+    for array in vars(layout).values():
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    return layout
 
 
 def _columns(parameters: tuple[Parameter, ...]) -> dict[str, np.ndarray]:

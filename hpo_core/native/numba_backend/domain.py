@@ -70,7 +70,8 @@ def _stepped_center(dom: DomainArrays, i: int, k: float) -> float:
     if not dom.log[i]:
         return (k + 0.5) / float(dom.levels[i])
     v, half = dom.low[i] + dom.step[i] * k, 0.5 * dom.step[i]
-    return (0.5 * (np.log(v - half) + np.log(v + half)) - dom.offset[i]) / dom.span[i]
+    middle = 0.5 * (np.log(v - half) + np.log(v + half))
+    return float((middle - dom.offset[i]) / dom.span[i])
 
 
 @njit(cache=True, error_model="numpy")
