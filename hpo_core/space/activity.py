@@ -6,6 +6,7 @@ The reference for what native ``Domain`` does on the hot path; used where a user
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -44,17 +45,18 @@ class Activity:
         """Condition of a group per configuration: 1, 0, or NaN for unknown."""
         if group == 0:
             return np.ones(x.shape[1])
-        return self._run(*self.layout.condition_start[group : group + 2].tolist(), x)
+        begin, end = self.layout.condition_start[group : group + 2].tolist()
+        return self._run(begin, end, x)
 
     def active(self, group: int, x: Coordinates) -> NDArray[np.bool_]:
         """Where a group is active, (n,)."""
-        return self.truth(group, x) == 1.0
+        return np.equal(self.truth(group, x), 1.0)
 
     def forbidden(self, x: Coordinates) -> NDArray[np.bool_]:
         """Where any forbidden expression is true, (n,)."""
         mask = np.zeros(x.shape[1], dtype=np.bool_)
         starts = self.layout.forbid_start.tolist()
-        for begin, end in zip(starts[:-1], starts[1:], strict=True):
+        for begin, end in pairwise(starts):
             mask |= self._run(begin, end, x) == 1.0
         return mask
 
@@ -80,16 +82,17 @@ class Activity:
         chosen = set(rows)
         x = np.full((len(self.codecs), 1), np.nan)
         for group, members in enumerate(self.groups):
-            for row in chosen.intersection(members):
-                active = self.active(group, x)
+            active = self.active(group, x)
+            for row in filter(chosen.__contains__, members):
                 levels = self.codecs[row].every()
                 repeats = np.where(active, len(levels), 1)
-                if repeats.sum() > limit:
+                total = int(repeats.sum())
+                if total > limit:
                     return None
-                # level of each new column: its place in the run of copies of the old one
-                place = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-                x = np.repeat(x, repeats, axis=1)
-                x[row] = np.where(np.repeat(active, repeats), levels[place], np.nan)
+                x, active = np.repeat(x, repeats, axis=1), np.repeat(active, repeats)
+                # place of each copy among the copies of its column: the level it takes
+                place = np.arange(total) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+                x[row] = np.where(active, levels[place], np.nan)
         return x
 
     def owner(self, group: int) -> Owner | None:

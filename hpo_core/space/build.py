@@ -8,7 +8,6 @@ import numpy as np
 
 from hpo_core.errors import SpaceError
 from hpo_core.layout import Kind, Layout, Op
-from hpo_core.space.conditions import Expression
 from hpo_core.space.program import run
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.space.codecs import Codec
+    from hpo_core.space.conditions import Expression
     from hpo_core.space.program import Code, Compiler
     from hpo_core.space.tree import Entry
 

@@ -82,7 +82,7 @@ class Codec:
         raise NotImplementedError
 
 
-class ContinuousCodec(Codec):
+class _Continuous(Codec):
     """A real interval."""
 
     kind = Kind.CONTINUOUS
@@ -103,7 +103,7 @@ class ContinuousCodec(Codec):
         values = _reals(column, where)
         outside = ~((values >= self.low) & (values <= self.high))
         if outside.any():
-            _reject(values[outside][0], f"{self.low!r} to {self.high!r}", where)
+            raise _rejection(values[outside][0], f"{self.low!r} to {self.high!r}", where)
         distance = np.log(values / self.low) if self.log else values - self.low
         return np.clip(distance / self.span, 0.0, 1.0)
 
@@ -114,7 +114,7 @@ class ContinuousCodec(Codec):
         return u
 
 
-class SteppedCodec(Codec):
+class _Stepped(Codec):
     """A grid with too many levels for a table."""
 
     kind = Kind.STEPPED
@@ -157,7 +157,7 @@ class SteppedCodec(Codec):
         wrong = ~((level >= 0) & (level < self.levels)) | missed
         if wrong.any():
             allowed = f"{self.low!r}, {self.low + self.step!r}, ... {self.high!r}"
-            _reject(values[wrong][0], allowed, where)
+            raise _rejection(values[wrong][0], allowed, where)
         return np.asarray(self._coordinates(level))
 
     def read(self, x: Coordinates) -> Coordinates:
@@ -173,35 +173,41 @@ class SteppedCodec(Codec):
         return np.asarray(self._coordinates(np.arange(self.levels, dtype=np.float64)))
 
 
-class TableCodec(Codec):
+class _Table(Codec):
     """A few levels or choices, each with its value in a table."""
 
-    def __init__(self, values: Sequence[Any], *, ordered: bool, numeric: bool) -> None:
-        self.kind = Kind.DISCRETE if ordered else Kind.CATEGORICAL
+    def __init__(
+        self, kind: Kind, values: Sequence[Any], *, numeric: bool, edges: Coordinates | None = None
+    ) -> None:
+        self.kind = kind
         self.levels = len(values)
         self.labels = None if numeric else tuple(values)
         index = np.arange(self.levels, dtype=np.float64)
         self.numbers = np.array(values, dtype=np.float64) if numeric else index
-        self.default = 0.0
-        centers = index
-        if ordered:
-            widths = np.full(self.levels, 1.0 / self.levels)
-            self._lay_out((index + 0.5) / self.levels, widths, index[1:] / self.levels)
-            self.default = float(self.centers[(self.levels - 1) // 2])
-            centers = self.centers
+        self._inner_edges = None if edges is None else edges[1:-1]  # cells are equal without edges
+        middle = 0
+        if kind is Kind.CATEGORICAL:
+            self._coordinates = index
+        elif edges is None:
+            self.centers = self._coordinates = (index + 0.5) / self.levels
+            self.widths = np.full(self.levels, 1.0 / self.levels)
+            middle = (self.levels - 1) // 2
+        else:
+            self.centers = self._coordinates = 0.5 * (edges[1:] + edges[:-1])
+            self.widths = np.diff(edges)
+            middle = int(np.abs(self.centers - 0.5).argmin())
+        self.default = float(self._coordinates[middle])
         self._values = as_column(values)
-        pairs = list(zip(values, centers.tolist(), strict=True))
-        self._coordinate = dict(pairs)
-        self.value = _Levels(self, pairs).__getitem__
-
-    def _lay_out(self, centers: Coordinates, widths: Coordinates, edges: Coordinates) -> None:
-        self.centers, self.widths, self._edges = centers, widths, edges
+        self._coordinate = dict(zip(values, self._coordinates.tolist(), strict=True))
+        self.value = _Levels(self, self._coordinate).__getitem__
 
     def level(self, x: Coordinates) -> NDArray[np.intp]:
         """Level whose cell holds x."""
         if self.kind is Kind.CATEGORICAL:
             return x.astype(np.intp)
-        return self._edges.searchsorted(x, side="right")
+        if self._inner_edges is not None:
+            return self._inner_edges.searchsorted(x, side="right")
+        return np.clip((x * self.levels).astype(np.intp), 0, self.levels - 1)
 
     def decode(self, x: Coordinates) -> Column:
         return self._values[self.level(x)]
@@ -218,7 +224,7 @@ class TableCodec(Codec):
         try:
             return self._coordinate[item]
         except (KeyError, TypeError):
-            return _reject(item, self._allowed(), where)
+            raise _rejection(item, self._allowed(), where) from None
 
     def _allowed(self) -> str:
         values = list(self._coordinate)
@@ -236,10 +242,10 @@ class TableCodec(Codec):
         return self.centers[self.level(u)]
 
     def every(self) -> Coordinates:
-        return np.array(list(self._coordinate.values()))
+        return self._coordinates
 
 
-class GridCodec(TableCodec):
+class _Grid(_Table):
     """A numeric grid small enough for a table."""
 
     def __init__(self, declaration: Float | Int) -> None:
@@ -253,27 +259,20 @@ class GridCodec(TableCodec):
             # decimal steps are meant as written: 0.1 + 0.2 is 0.3 here
             start, step = Decimal(repr(low)), Decimal(repr(self._step))
             values = [*(float(start + step * k) for k in range(levels - 1)), high]
-        super().__init__(values, ordered=True, numeric=True)
+        edges = None
         if declaration.log:
-            self._stretch(np.arange(low - 0.5, high + 1.0))
+            logs = np.log(np.arange(low - 0.5, high + 1.0))
+            edges = (logs - logs[0]) / (logs[-1] - logs[0])
+        super().__init__(Kind.DISCRETE, values, numeric=True, edges=edges)
 
-    def _stretch(self, bounds: Coordinates) -> None:
-        logs = np.log(bounds)
-        edges = (logs - logs[0]) / (logs[-1] - logs[0])
-        self._lay_out(0.5 * (edges[1:] + edges[:-1]), np.diff(edges), edges[1:-1])
-        self.default = float(self.centers[np.abs(self.centers - 0.5).argmin()])
-        pairs = list(zip(self._coordinate, self.centers.tolist(), strict=True))
-        self._coordinate = dict(pairs)
-        self.value = _Levels(self, pairs).__getitem__
-
-    def _search(self, item: Any, where: str) -> float:
-        try:
-            near = int(np.abs(self.numbers - item).argmin())
-            if abs(self.numbers[near] - item) <= STEP_TOLERANCE * self._step:
-                return float(self.centers[near])
-        except (TypeError, ValueError):
-            pass
-        return super()._search(item, where)
+    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
+        values = _reals(column, where)
+        level = np.rint((values - self.numbers[0]) / self._step)
+        level = np.clip(np.nan_to_num(level), 0, self.levels - 1).astype(np.intp)
+        wrong = ~(np.abs(self.numbers[level] - values) <= STEP_TOLERANCE * self._step)
+        if wrong.any():
+            raise _rejection(values[wrong][0], self._allowed(), where)
+        return self._coordinates[level]
 
 
 class _Levels(dict[float, Any]):
@@ -281,8 +280,8 @@ class _Levels(dict[float, Any]):
 
     __slots__ = ("_codec",)
 
-    def __init__(self, codec: TableCodec, pairs: list[tuple[Any, float]]) -> None:
-        super().__init__((center, value) for value, center in pairs)
+    def __init__(self, codec: _Table, coordinates: dict[Any, float]) -> None:
+        super().__init__((x, value) for value, x in coordinates.items())
         self._codec = codec
 
     def __missing__(self, x: float) -> Any:
@@ -293,15 +292,15 @@ def make_codec(declaration: Parameter) -> Codec:
     """Codec of a checked declaration."""
     match declaration:
         case Ordinal(values=values):
-            return TableCodec(values, ordered=True, numeric=all(map(_is_number, values)))
+            return _Table(Kind.DISCRETE, values, numeric=all(map(_is_number, values)))
         case Categorical(choices=choices):
-            return TableCodec(tuple(choices), ordered=False, numeric=False)
+            return _Table(Kind.CATEGORICAL, tuple(choices), numeric=False)
     low, high, step, log = declaration.low, declaration.high, declaration.step, declaration.log
     if step is None:
-        return ContinuousCodec(low, high, log=log)
+        return _Continuous(low, high, log=log)
     if round((high - low) / step) < MAX_TABLE_LEVELS:
-        return GridCodec(declaration)
-    return SteppedCodec(low, high, step, log=log, integer=isinstance(declaration, Int))
+        return _Grid(declaration)
+    return _Stepped(low, high, step, log=log, integer=isinstance(declaration, Int))
 
 
 def _affine(low: float, high: float, span: float) -> Callable[[float], float]:
@@ -355,6 +354,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float) or abs(value) <= MAX_EXACT
 
 
-def _reject(value: Any, allowed: str, where: str) -> Any:
+def _rejection(value: Any, allowed: str, where: str) -> SpaceError:
     shown = value.item() if isinstance(value, np.generic) else value
-    raise SpaceError(f"{where}: {shown!r} is not allowed; allowed: {allowed}")
+    return SpaceError(f"{where}: {shown!r} is not allowed; allowed: {allowed}")

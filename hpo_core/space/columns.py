@@ -1,4 +1,4 @@
-"""Checks and small steps on what users hand over: mappings of values and of columns."""
+"""Checks and small steps on what users hand over: mappings of values and of columns, constraints."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 
 from hpo_core.errors import SpaceError
 from hpo_core.space.codecs import as_column
+from hpo_core.space.conditions import is_condition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from hpo_core.space.conditions import Expression
 
     Column: TypeAlias = list[Any] | tuple[Any, ...] | NDArray[Any]
 
@@ -23,6 +26,23 @@ def check_params(params: Any) -> Mapping[str, Any]:
     return params
 
 
+def check_count(what: str, value: Any) -> int:
+    """Return an int >= 0."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise SpaceError(f"{what} must be an int >= 0, got {value!r}")
+    return int(value)
+
+
+def check_forbid(forbid: Any) -> tuple[Expression, ...]:
+    """Return the forbidden conditions as a tuple."""
+    if not isinstance(forbid, list | tuple):
+        raise SpaceError(f"forbid must be a list of conditions, got {forbid!r}")
+    for k, condition in enumerate(forbid):
+        if not is_condition(condition):
+            raise SpaceError(f"forbid[{k}] must be a condition such as param('a') > 1, got {condition!r}")
+    return tuple(forbid)
+
+
 def check_columns(columns: Any) -> tuple[dict[str, Column], int]:
     """Columns as lists or arrays, and their common length."""
     if not isinstance(columns, Mapping) or not columns:
@@ -32,6 +52,14 @@ def check_columns(columns: Any) -> tuple[dict[str, Column], int]:
     if len(set(lengths.values())) > 1:
         raise SpaceError(f"columns must have one length, got {lengths!r}")
     return checked, next(iter(lengths.values()))
+
+
+def check_x(x: Any, d: int) -> NDArray[np.float64]:
+    """Coordinates of ``d`` parameters, (d, n)."""
+    array = np.asarray(x, dtype=np.float64)
+    if array.ndim != 2 or len(array) != d:
+        raise SpaceError(f"x must be an array of shape ({d}, n), got shape {array.shape}")
+    return array
 
 
 def _column(name: Any, column: Any) -> Column:

@@ -7,7 +7,7 @@ description: ``program.py`` compiles it against a space and evaluates it over wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hpo_core.errors import SpaceError
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 ARITHMETIC = frozenset({"+", "-", "*", "/", "neg"})
-LOGIC = frozenset({"&", "|", "~"})
-OPERATORS = COMPARISONS | ARITHMETIC | LOGIC | {"isin", "param"}
 
 # Binding strength as in Python's grammar, where & and | bind tighter than comparisons.
 _STRENGTH = {"|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "neg": 5, "~": 5, "isin": 6, "param": 6}
@@ -75,10 +73,10 @@ class Expression:
     def __ge__(self, other: Any) -> Expression:
         return _compare(">=", self, other)
 
-    def __eq__(self, other: Any) -> Expression:  # type: ignore[override]
+    def __eq__(self, other: object) -> Expression:  # type: ignore[override]
         return _compare("==", self, other)
 
-    def __ne__(self, other: Any) -> Expression:  # type: ignore[override]
+    def __ne__(self, other: object) -> Expression:  # type: ignore[override]
         return _compare("!=", self, other)
 
     def __hash__(self) -> int:
@@ -147,39 +145,40 @@ def param(name: str) -> Expression:
     >>> param("batch_size") * param("depth") > 256
     param('batch_size') * param('depth') > 256
     """
-    if not isinstance(name, str) or not name:
+    if not name or not isinstance(name, str):
         raise SpaceError(f"param() takes the name of a parameter, got {name!r}")
     return Expression("param", (name,))
 
 
-def is_condition(arg: Any) -> bool:
+def is_condition(arg: Any) -> TypeGuard[Expression]:
     """Whether ``arg`` may be used as a truth value; a bare parameter may, if its choices are bools."""
     return isinstance(arg, Expression) and arg.op not in ARITHMETIC
 
 
 def build(op: str, args: tuple[Any, ...]) -> Expression:
     """Expression from an operator and its arguments, checked as if it had been written in Python."""
-    if op == "param" and len(args) == 1:
-        return param(args[0])
-    if op == "isin" and args:
-        return _require_value(args[0], op).isin(args[1:])
-    if op == "~" and len(args) == 1:
-        return ~_require_condition(args[0], op)
-    if op == "neg" and len(args) == 1:
-        return _calculate(op, *args)
-    if op in {"&", "|"} and len(args) >= 2:
-        return _combine(op, *args)
-    if op in COMPARISONS and len(args) == 2:
-        return _compare(op, *args)
-    if op in ARITHMETIC and len(args) == 2:
-        return _calculate(op, *args)
+    match op, args:
+        case "param", (name,):
+            return param(name)
+        case "isin", (Expression() as value, *choices):
+            return value.isin(choices)
+        case "~", (condition,):
+            return ~_require_condition(condition, op)
+        case (("&" | "|"), (_, _, *_)):
+            return _combine(op, *args)
+        case "neg", (_,):
+            return _calculate(op, *args)
+        case (("+" | "-" | "*" | "/"), (_, _)):
+            return _calculate(op, *args)
+        case _, (left, right) if op in COMPARISONS:
+            return _compare(op, left, right)
     raise SpaceError(f"no expression {op!r} of {len(args)} arguments")
 
 
 def _require_condition(arg: Any, op: str) -> Expression:
-    if not is_condition(arg):
-        raise SpaceError(f"{op} takes conditions such as param('a') > 1, got {arg!r}; mind the parentheses")
-    return arg  # type: ignore[no-any-return]
+    if is_condition(arg):
+        return arg
+    raise SpaceError(f"{op} takes conditions such as param('a') > 1, got {arg!r}; mind the parentheses")
 
 
 def _require_value(arg: Any, op: str) -> Any:

@@ -38,7 +38,7 @@ class _Declaration:
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if not field.kw_only:
-                shown.append(repr(value))
+                shown.append(repr(list(value) if isinstance(value, tuple) else value))
             elif value is not field.default:
                 shown.append(f"{field.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
