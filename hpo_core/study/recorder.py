@@ -50,8 +50,10 @@ class Recorder:
 
     def told_one(self, row: int, value: float) -> None:
         """Complete one trial: the work of ``told`` without arrays where a float will do."""
+        state = self.history.state.item(row)
+        if state != State.RUNNING:
+            raise _finished(row, state)
         rows = np.array([row])
-        require_running(self.history, rows)
         if math.isfinite(value):
             cost = max(0.0, time.time() - self.history.started.item(row))
             self.history.apply(Told(rows, np.array([[self.sign * value]]), np.array([cost])))
@@ -140,4 +142,8 @@ def require_running(history: History, rows: Rows) -> None:
     states = history.state[rows]
     if np.count_nonzero(states):  # RUNNING is 0
         j = np.flatnonzero(states)[0]
-        raise TrialError(f"trial {rows[j]} has already finished ({State(states[j]).name.lower()})")
+        raise _finished(rows[j], states[j])
+
+
+def _finished(row: int, state: int) -> TrialError:
+    return TrialError(f"trial {row} has already finished ({State(state).name.lower()})")

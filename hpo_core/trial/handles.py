@@ -176,7 +176,7 @@ class TrialBatch:
     >>> ok = loss < 0.5
     >>> study.tell(batch[ok], loss[ok])
     >>> study.fail(batch[~ok], reason="diverged")
-    >>> len(study.trials.where("failed")) == (~ok).sum()
+    >>> len(study.trials.where("complete")) == len(loss[ok])
     True
     """
 
