@@ -1,0 +1,348 @@
+"""For every public callable: a call that is fine, and values that each of its arguments refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from studies import FULL, small_space
+
+import hpo_core as hpo
+from hpo_core import native, plots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a public callable is called, and what each of its arguments refuses."""
+
+    call: Callable[..., Any]  # call(scene, **arguments)
+    rejected: dict[str, list[Any]]
+    valid: Callable[[Scene], dict[str, Any]] = field(default=lambda scene: {})
+
+
+@dataclass(frozen=True)
+class Named:
+    """A refused value whose error names it by other words than the argument's own name."""
+
+    value: Any
+    words: str
+
+
+class Scene:
+    """A study with complete, failed and running trials."""
+
+    def __init__(self) -> None:
+        self.study = hpo.Study(small_space(), sampler="random", seed=0)
+        done = self.study.ask(6)
+        self.study.tell(done[:4], np.arange(4.0))
+        self.study.fail(done[4:], reason="oom")
+        self.batch = self.study.ask(3)
+        self.trial = self.study.ask()
+        self.space = self.study.space
+        self.modelled = hpo.Study(small_space(), sampler="tpe", seed=0)
+        self.modelled.tell(self.modelled.ask(20), np.arange(20.0))
+        self.x = np.array(self.study.history.x[:, :5])
+
+
+def on(holder: str, method: str) -> Callable[..., Any]:
+    """Call a method of one of the scene's objects."""
+    return lambda scene, **arguments: getattr(getattr(scene, holder), method)(**arguments)
+
+
+def subscript(holder: str) -> Callable[..., Any]:
+    return lambda scene, **arguments: getattr(scene, holder)[next(iter(arguments.values()))]
+
+
+def declare(kind: type) -> Callable[..., Any]:
+    """Build a space around a parameter: that is where a declaration is checked."""
+    return lambda scene, **arguments: hpo.Space({"p": kind(**arguments)})
+
+
+def make(kind: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda scene, **arguments: kind(**arguments)
+
+
+def enter(context: AbstractContextManager[Any]) -> None:
+    with context:
+        pass
+
+
+def given(**arguments: Any) -> Callable[[Scene], dict[str, Any]]:
+    return lambda scene: arguments
+
+
+WHEN = [True, "depth > 1", hpo.param("depth") + 1]
+NOT_NUMBERS = [None, "1", True, float("nan"), float("inf")]
+NOT_FLAGS = [None, 1, "yes"]
+NOT_COUNTS = [0, -1, 1.5, True, "3"]
+NOT_PARAMS = [3, [("lr", 0.1)]]
+NO_CONFIGURATION = [
+    *NOT_PARAMS,
+    Named({}, "'lr'"),
+    Named(FULL | {"lr": 2.0}, "'lr'"),
+    Named(FULL | {"lr": None}, "'lr'"),
+    Named(FULL | {"zz": 1}, "'zz'"),
+    Named(FULL | {"epochs": 11}, "'epochs'"),
+    Named(FULL | {"optimizer": "adam"}, "'momentum'"),
+]
+NOT_X = [np.zeros((2, 3)), np.zeros(5)]
+
+CASES: dict[str, Case] = {
+    "Float": Case(
+        declare(hpo.Float),
+        {
+            "low": [*NOT_NUMBERS, 1.0, 2.0],
+            "high": [*NOT_NUMBERS, 0.0],
+            "log": NOT_FLAGS,
+            "step": ["1", True, 0.0, -0.1, 0.3, float("nan")],
+            "when": WHEN,
+            "doc": [None, 3],
+        },
+        given(low=0.0, high=1.0),
+    ),
+    "Int": Case(
+        declare(hpo.Int),
+        {
+            "low": [*NOT_NUMBERS, 0.5, 4, 9],
+            "high": [*NOT_NUMBERS, 4.5, 1],
+            "log": NOT_FLAGS,
+            "step": [None, "1", True, 0, -1, 1.0, 2],
+            "when": WHEN,
+            "doc": [None, 3],
+        },
+        given(low=1, high=4),
+    ),
+    "Ordinal": Case(
+        declare(hpo.Ordinal),
+        {
+            "values": [None, 3, "abc", [], [1, 1], [[1], [2]], [float("nan")], {1, 2}],
+            "when": WHEN,
+            "doc": [None],
+        },
+        given(values=[1, 2, 3]),
+    ),
+    "Categorical": Case(
+        declare(hpo.Categorical),
+        {
+            "choices": [None, 3, "abc", [], ["a", "a"], [["a"]], {}, Named({"a": 3}, "choice 'a'")],
+            "when": WHEN,
+            "doc": [None],
+        },
+        given(choices=["a", "b"]),
+    ),
+    "param": Case(make(hpo.param), {"name": [None, 3, ""]}, given(name="a")),
+    "Expression.isin": Case(
+        lambda scene, **arguments: hpo.param("a").isin(**arguments),
+        {"values": [Named("abc", "isin"), Named([], "isin"), Named(3, "isin")]},
+        given(values=[1, 2]),
+    ),
+    "Space": Case(
+        make(hpo.Space),
+        {
+            "parameters": [
+                3,
+                [("x", hpo.Float(0, 1))],
+                Named({3: hpo.Float(0, 1)}, "name"),
+                Named({"": hpo.Float(0, 1)}, "name"),
+                Named({"x" * 257: hpo.Float(0, 1)}, "name"),
+                Named({"x": hpo.Float(0, 1, when=hpo.param("zz") > 1)}, "'zz'"),
+                Named({"x": hpo.Float(0, 1, when=hpo.param("x") > 0)}, "'x'"),
+            ],
+            "forbid": [None, hpo.param("x") > 1, [True], Named([hpo.param("zz") > 1], "'zz'")],
+            "feasible": [True, "x < 1"],
+        },
+        given(parameters={"x": hpo.Float(0, 1)}),
+    ),
+    "Space.sample": Case(
+        on("space", "sample"), {"n": [-1, 1.5, True, "3"], "seed": [-1, 1.5, None]}, given(n=2)
+    ),
+    "Space.from_json": Case(
+        make(hpo.Space.from_json),
+        {"text": [None, 3, "", "{", Named("[]", "not a space"), Named('{"parameters": 3}', "not a space")]},
+        lambda scene: {"text": scene.space.to_json()},
+    ),
+    "Space.encode": Case(
+        on("space", "encode"),
+        {
+            "columns": [
+                3,
+                {},
+                Named({"zz": [1]}, "'zz'"),
+                Named({"lr": [1e-3]}, "'batch'"),
+                Named({name: [value] for name, value in FULL.items()} | {"lr": [2.0]}, "'lr'"),
+                {name: [value] for name, value in FULL.items()} | {"lr": [1e-3, 1e-3]},
+            ]
+        },
+        given(columns={name: [value] for name, value in FULL.items()}),
+    ),
+    "Space.encode_params": Case(
+        on("space", "encode_params"), {"params": NO_CONFIGURATION}, given(params=FULL)
+    ),
+    "Space.partial": Case(
+        on("space", "partial"),
+        {"params": [*NOT_PARAMS, Named({"zz": 1}, "'zz'"), Named({"lr": 2.0}, "'lr'")]},
+        given(params={"momentum": 0.5}),
+    ),
+    "Space.decode": Case(on("space", "decode"), {"x": NOT_X}, lambda scene: {"x": scene.x}),
+    "Space.decode_params": Case(
+        on("space", "decode_params"), {"x": [*NOT_X[:1], None, [0.5]]}, lambda scene: {"x": scene.x[:, 0]}
+    ),
+    "Space.value": Case(
+        on("space", "value"),
+        {"x": [Named(None, "coordinate"), Named("a", "coordinate")], "row": [9, "lr", None]},
+        given(x=0.5, row=0),
+    ),
+    "Space.column": Case(
+        on("space", "column"),
+        {"name": [Named("zz", "'zz'"), Named(None, "None"), Named(0, "0")], "x": NOT_X[:1]},
+        lambda scene: {"name": "lr", "x": scene.x},
+    ),
+    "Space.active": Case(
+        on("space", "active"),
+        {"name": [Named("zz", "'zz'"), Named(None, "None")], "x": NOT_X},
+        lambda scene: {"name": "lr", "x": scene.x},
+    ),
+    "Space.impose": Case(
+        on("space", "impose"),
+        {"x": NOT_X, "fixed": [Named(np.zeros(2), "shape"), Named(np.zeros(9), "shape")]},
+        lambda scene: {"x": scene.x, "fixed": scene.space.partial({"depth": 2})},
+    ),
+    "Space.forbidden_mask": Case(on("space", "forbidden_mask"), {"x": NOT_X}, lambda scene: {"x": scene.x}),
+    "Space.feasible_mask": Case(on("space", "feasible_mask"), {"x": NOT_X}, lambda scene: {"x": scene.x}),
+    "Study": Case(
+        make(hpo.Study),
+        {
+            "space": [None, 3, [("x", hpo.Float(0, 1))]],
+            "sampler": [None, "best", 3, hpo.TPESampler],
+            "direction": ["min", None, 1],
+            "seed": [-1, 2**63, 1.0, True, "0"],
+            "allow_duplicates": NOT_FLAGS,
+            "name": [None, 3],
+        },
+        given(space={"x": hpo.Float(0, 1)}),
+    ),
+    "Study.ask": Case(
+        on("study", "ask"),
+        {"n": NOT_COUNTS, "repeat": [Named(value, "trial") for value in (99, -1, "0", True, 1.0)]},
+    ),
+    "Study.tell": Case(
+        on("study", "tell"),
+        {
+            "trials": [None, "6", 6.0, True, *(Named(row, f"trial {row}") for row in (0, 5, 99, -1))],
+            "values": [Named(value, "value") for value in (None, "1.0", True, [1.0, 2.0], 1j)],
+        },
+        lambda scene: {"trials": scene.trial, "values": 1.0},
+    ),
+    "Study.fail": Case(
+        on("study", "fail"),
+        {
+            "trials": [None, "6", *(Named(row, f"trial {row}") for row in (0, 5, 99, -1))],
+            "reason": [None, 3],
+            "traceback": [3, b""],
+        },
+        lambda scene: {"trials": scene.batch},
+    ),
+    "Study.enqueue": Case(
+        on("study", "enqueue"),
+        {"params": [*NOT_PARAMS, Named({"zz": 1}, "'zz'"), Named({"lr": 2.0}, "'lr'")]},
+        given(params={"lr": 1e-3}),
+    ),
+    "Study.add": Case(
+        on("study", "add"),
+        {"params": NO_CONFIGURATION, "value": [None, "1.0", True, [1.0, 2.0], 1j]},
+        given(params=FULL, value=1.0),
+    ),
+    "Study.optimize": Case(
+        on("study", "optimize"),
+        {
+            "objective": [None, 3],
+            "n_trials": [-1, 1.5, True, "3"],
+            "until": [-1, 1.5, True, "3"],
+            "timeout": [-1.0, float("nan"), "3", True],
+            "n_jobs": [0, -2, 1.5, True, None],
+            "callbacks": [3, [None], ["log"]],
+            "catch": [3, "ValueError", ValueError("x"), (ValueError, 3), KeyboardInterrupt],
+            "progress": NOT_FLAGS,
+            "batch_size": [0, 1.5, True, 8],
+            "vectorized": [None, 1, True],
+        },
+        given(objective=lambda trial: 1.0, n_trials=1),
+    ),
+    "Trial.__getitem__": Case(
+        subscript("trial"),
+        {"name": [Named("zz", "'zz'"), Named(3, "3"), Named(None, "None")]},
+        given(name="lr"),
+    ),
+    "Trial.note": Case(
+        on("trial", "note"), {"notes": [Named(object(), "'notes'"), Named({1, 2}, "'notes'")]}
+    ),
+    "Trial.report": Case(
+        on("trial", "report"),
+        {"step": [-1, 1.5, None, True, "0", 2**63], "value": [None, "1.0", True, [1.0, 2.0]]},
+        given(step=0, value=1.0),
+    ),
+    "TrialBatch.__getitem__": Case(
+        subscript("batch"),
+        {
+            "key": [
+                Named("zz", "'zz'"),
+                Named(None, "indexed"),
+                Named(1.5, "indexed"),
+                Named(np.zeros((1, 1), int), "indexed"),
+                Named([True], "mask"),
+            ]
+        },
+        given(key="lr"),
+    ),
+    "TrialBatch.active": Case(
+        on("batch", "active"),
+        {"name": [Named(value, f"parameter {value!r}") for value in ("zz", None, 3, ["lr"])]},
+        given(name="lr"),
+    ),
+    "TrialBatch.where": Case(on("batch", "where"), {"state": ["done", None, 1]}, given(state="running")),
+    "TrialBatch.note": Case(
+        on("batch", "note"),
+        {"notes": [Named(value, "'notes'") for value in (object(), [1, 2], [1, 2, object()])]},
+    ),
+    "TrialBatch.report": Case(
+        on("batch", "report"),
+        {
+            "step": [-1, 1.5, None, True],
+            "value": [Named(value, "number") for value in (None, 1.0, ["1"] * 3)] + [Named([1.0], "values")],
+        },
+        given(step=0, value=[1.0, 2.0, 3.0]),
+    ),
+    "TPESampler": Case(
+        make(hpo.TPESampler),
+        {
+            "n_startup": [0, -1, 1.5, True, "10", None],
+            "n_candidates": [0, -1, 1.5, True, None],
+            "gamma": [0.0, 1.0, -0.1, float("nan"), "0.1", None],
+            "prior_weight": [0.0, -1.0, float("nan"), float("inf"), None],
+            "min_bandwidth": [0.0, -1.0, 1.5, float("nan"), None],
+            "weigh_below": NOT_FLAGS,
+            "max_above": [0, -1, 1.5, True, None, "2048"],
+        },
+    ),
+    "set_num_threads": Case(make(hpo.set_num_threads), {"n": [0, -1, 1.5, None, "2", True]}, given(n=1)),
+    "native.simd_level": Case(
+        lambda scene, **arguments: enter(native.simd_level(**arguments)),
+        {"name": [None, "avx", 1]},
+        given(name="baseline"),
+    ),
+    "plots.plot_history": Case(
+        make(plots.plot_history),
+        {"studies": [None, 3, {}, {"a": None}]},
+        lambda scene: {"studies": scene.study},
+    ),
+    "plots.plot_parzen": Case(
+        make(plots.plot_parzen),
+        {"study": [None, 3], "name": ["zz", None, "epochs"]},
+        lambda scene: {"study": scene.modelled, "name": "lr"},
+    ),
+}

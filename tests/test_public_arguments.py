@@ -1,0 +1,128 @@
+"""Every argument of the public API has a value that is refused: a typed error names it, nothing is lost.
+
+The walk over the signatures fails for an argument that ``rejections.CASES`` leaves out.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rejections import CASES, Named, Scene
+from studies import fingerprint
+
+import hpo_core as hpo
+from hpo_core import native, plots
+from hpo_core.space import Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SAMPLERS = ("RandomSampler", "SobolSampler", "TPESampler")
+# Public by name only.
+EXEMPT = {
+    "Trial": "made by ask",
+    "TrialBatch": "made by ask",
+    "Space.contains": "False for whatever is not a configuration",
+    "Float.checked": "called by Space",
+    "Int.checked": "called by Space",
+    "Ordinal.checked": "called by Space",
+    "Categorical.checked": "called by Space",
+    **{f"{name}.{method}": "called by Study" for name in SAMPLERS for method in ("start", "ask")},
+}
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Undo what accepted arguments set for the whole process."""
+    threads = native.get_num_threads()
+    yield
+    hpo.set_num_threads(threads)
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
+def methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
+    """The constructor and the public methods of a class, inherited ones included."""
+    yield name, kind
+    for attribute in dir(kind):
+        if attribute == "__getitem__" or not attribute.startswith("_"):
+            member = getattr(kind, attribute)
+            if inspect.isfunction(member) or inspect.ismethod(member):
+                yield f"{name}.{attribute}", member
+
+
+def public_callables() -> dict[str, Any]:
+    """Everything in the public names that takes arguments."""
+    found: dict[str, Any] = {}
+    for name in hpo.__all__:
+        item = getattr(hpo, name)
+        if not isinstance(item, type):
+            found[name] = item
+        elif not issubclass(item, Exception):
+            found.update(methods(name, item))
+    found["Expression.isin"] = Expression.isin
+    found["native.simd_level"] = native.simd_level
+    found["plots.plot_history"] = plots.plot_history
+    found["plots.plot_parzen"] = plots.plot_parzen
+    return found
+
+
+def arguments_of(item: Any) -> set[str]:
+    names = set(inspect.signature(item).parameters) - {"self"}
+    return names - {"ax", "axes"}  # Matplotlib's own objects
+
+
+SIGNATURES = {name: arguments_of(item) for name, item in public_callables().items() if name not in EXEMPT}
+REJECTIONS = [
+    pytest.param(name, argument, value, id=f"{name}-{argument}-{k}")
+    for name, case in CASES.items()
+    for argument, values in case.rejected.items()
+    for k, value in enumerate(values)
+]
+
+
+def test_every_public_argument_has_a_rejected_value():
+    wanted = {name: arguments for name, arguments in SIGNATURES.items() if arguments}
+    assert {name: set(case.rejected) for name, case in CASES.items()} == wanted
+    assert all(values for case in CASES.values() for values in case.rejected.values())
+
+
+def test_what_is_exempt_exists():
+    assert set(EXEMPT) <= set(public_callables())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_other_arguments_are_accepted(name):
+    scene = Scene()
+    CASES[name].call(scene, **CASES[name].valid(scene))
+
+
+@pytest.mark.parametrize(("name", "argument", "value"), REJECTIONS)
+def test_a_rejected_value_is_named_and_changes_nothing(name, argument, value):
+    scene = Scene()
+    words = rf"\b{argument}\b"
+    if isinstance(value, Named):
+        value, words = value.value, re.escape(value.words)
+    arguments = CASES[name].valid(scene) | {argument: value}
+    before = fingerprint(scene.study)
+    with pytest.raises(hpo.ArgumentError, match=words):
+        CASES[name].call(scene, **arguments)
+    assert fingerprint(scene.study) == before
+
+
+def test_a_trial_of_another_study_is_refused_and_changes_nothing():
+    scene = Scene()
+    before = fingerprint(scene.study)
+    stranger = Scene().trial
+    for call in (
+        lambda: scene.study.tell(stranger, 1.0),
+        lambda: scene.study.fail(stranger),
+        lambda: scene.study.ask(repeat=stranger),
+    ):
+        with pytest.raises(hpo.TrialError, match="another study"):
+            call()
+    assert fingerprint(scene.study) == before
