@@ -71,7 +71,7 @@ HPO_INLINE vd HPO_NAME(vndtri)(vd u)
 {
     vd p = vmin(u, 1.0 - u), z = HPO_NAME(vtail_inverse)(p);
     vd density = HPO_INV_ROOT_TWO_PI * HPO_NAME(vexp_square)(z, -0.5);
-    vi refine = (z > 1.0) & (z < 37.0);
+    vi refine = (z > 1.0) & (z < 37.6);
     z = vselect(refine, z + (HPO_NAME(vtail)(z) - p) / density, z);
     z = vselect(p >= 0.0, z, vset(__builtin_nan("")));
     return vselect(u > 0.5, z, -z);

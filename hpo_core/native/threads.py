@@ -45,7 +45,7 @@ class _Pool:
         if self.executor is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self.executor = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="hpo_core")
+            self.executor = ThreadPoolExecutor(max(1, self.n_threads - 1), thread_name_prefix="hpo_core")
         return self.executor
 
 

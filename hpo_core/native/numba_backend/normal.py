@@ -200,7 +200,7 @@ def _refined_quantile(u: float) -> float:
         return math.nan
     p = min(u, 1.0 - u)
     z = tail_inverse(p)
-    if 1.0 < z < 37.0:
+    if 1.0 < z < 37.6:
         z += (tail(z) - p) / (INV_ROOT_TWO_PI * exp_square(z, -0.5))
     return z if u > 0.5 else -z
 

@@ -1,0 +1,202 @@
+"""Choice of the backend, what info() says, and the thread pool."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import hpo_core
+from hpo_core import native
+from hpo_core.errors import ArgumentError
+from hpo_core.native import _backend
+
+IMPORT = "from hpo_core import native; "
+needs_native = pytest.mark.skipif(not native.simd_levels(), reason="the extensions are not compiled")
+
+
+def python(code, **environment):
+    """Run code in a new interpreter; the environment decides the backend there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HPO_CORE_")}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=False
+    )
+
+
+def without(*modules):
+    """Source that makes modules impossible to import."""
+    return f"import sys; sys.modules.update(dict.fromkeys({modules!r})); "
+
+
+NO_EXTENSION = without("hpo_core.native._domain")
+# find_spec refuses a module that is None, hence a finder that does not know numba.
+NO_NUMBA = (
+    "import importlib.util as u; found = u.find_spec; "
+    "u.find_spec = lambda name, *rest: None if name == 'numba' else found(name, *rest); "
+)
+
+
+@needs_native
+def test_native_is_the_default():
+    assert python(IMPORT + "print(native.backend())").stdout.strip() == "native"
+
+
+def test_numba_on_request():
+    pytest.importorskip("numba")
+    code = IMPORT + "from hpo_core.native import normal; print(native.backend(), normal.ndtr(40.0))"
+    assert python(code, HPO_CORE_BACKEND="numba").stdout.split() == ["numba", "1.0"]
+
+
+def test_numba_serves_if_one_extension_is_missing():
+    pytest.importorskip("numba")
+    code = NO_EXTENSION + IMPORT + "print(native.backend(), *native.info()['missing_extensions'])"
+    backend, *missing = python(code).stdout.split()
+    assert backend == "numba"
+    assert "_domain" in missing  # and with it those that build on it
+
+
+@pytest.mark.parametrize(
+    ("code", "environment", "message"),
+    [
+        (IMPORT, {"HPO_CORE_BACKEND": "cuda"}, "HPO_CORE_BACKEND is 'cuda'; allowed: native, numba"),
+        (NO_EXTENSION + IMPORT, {"HPO_CORE_BACKEND": "native"}, "_domain"),
+        (NO_EXTENSION + NO_NUMBA + IMPORT, {}, "pip install hpo-core[numba]"),
+        (NO_NUMBA + IMPORT, {"HPO_CORE_BACKEND": "numba"}, "numba is not installed"),
+    ],
+)
+def test_no_backend_is_an_error_that_says_what_to_do(code, environment, message):
+    result = python(code + "native.backend()", **environment)
+    assert "BackendError" in result.stderr
+    assert message in result.stderr
+
+
+def test_a_release_insists_on_every_extension_at_import():
+    result = python(NO_EXTENSION + "import hpo_core", HPO_CORE_REQUIRE_NATIVE="1")
+    assert "BackendError" in result.stderr
+    assert "_domain" in result.stderr
+    assert python(NO_EXTENSION + "import hpo_core", HPO_CORE_REQUIRE_NATIVE="0").returncode == 0
+
+
+def test_choosing_and_asking_imports_no_heavy_package():
+    code = IMPORT + (
+        "import json, sys; native.info(); native.build_id(); heavy = ('scipy', 'numba', 'torch', 'pandas'); "
+        "print(json.dumps([name for name in heavy if name in sys.modules]))"
+    )
+    assert json.loads(python(code).stdout) == []
+
+
+def test_use_restores_the_backend_after_an_error():
+    pytest.importorskip("numba")
+    before = native.backend()
+    with _backend.use("numba"):
+        assert native.backend() == "numba"
+        assert _backend.module("normal").__name__.endswith("numba_backend.normal")
+    assert native.backend() == before
+    with contextlib.suppress(ZeroDivisionError), _backend.use("numba"):
+        raise ZeroDivisionError
+    assert native.backend() == before
+
+
+def test_names_are_checked():
+    with pytest.raises(ArgumentError, match=r"name is 'cuda'.*native, numba"):
+        _backend.use("cuda").__enter__()
+    with pytest.raises(ArgumentError, match="name is 'sse9'"):
+        native.simd_level("sse9").__enter__()
+
+
+@needs_native
+def test_every_simd_level_of_this_cpu_can_be_held():
+    before = native.info()["simd"]
+    assert native.simd_levels()[0] == "baseline"
+    with _backend.use("native"):
+        for level in native.simd_levels():
+            with native.simd_level(level):
+                assert native.info()["simd"] == level
+                assert level in native.build_id()
+    assert native.info()["simd"] == before
+
+
+def test_info_names_what_serves():
+    facts = native.info()
+    assert facts["hpo_core"] == hpo_core.__version__
+    assert facts["backend"] in ("native", "numba")
+    assert facts["threads"] == native.get_num_threads()
+    assert set(_backend.OPTIONAL) < set(facts)
+    json.dumps(facts)
+
+
+def test_the_build_id_tells_the_backends_apart():
+    pytest.importorskip("numba")
+    with _backend.use("numba"):
+        jit = native.build_id()
+    assert jit.startswith(hpo_core.__version__)
+    assert "numba" in jit
+    if native.simd_levels():
+        with _backend.use("native"):
+            assert native.build_id() != jit
+
+
+@pytest.fixture
+def threads():
+    before = native.get_num_threads()
+    yield native.set_num_threads
+    native.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("n_items", [0, 1, 63, 64, 65, 1000, 4096])
+def test_parallel_covers_every_item_once(threads, n_threads, n_items):
+    threads(n_threads)
+    ranges = []
+    native.parallel(lambda start, stop: ranges.append((start, stop)), n_items, 1)
+    covered = sorted(item for start, stop in ranges for item in range(start, stop))
+    assert covered == list(range(n_items))
+    assert len(ranges) <= n_threads
+
+
+def test_parallel_uses_threads_only_where_they_pay(threads):
+    threads(2)
+    names = set()
+    native.parallel(lambda *_: names.add(threading.current_thread().name), 1000, 1000)
+    assert names == {threading.current_thread().name}
+    barrier = threading.Barrier(2, timeout=10)
+    native.parallel(lambda *_: barrier.wait(), 1000, 500)
+
+
+@pytest.mark.parametrize("failing", [0, 512])
+def test_parallel_raises_what_a_range_raised_after_all_have_ended(threads, failing):
+    threads(2)
+    ended = []
+
+    def work(start, stop):
+        if start == failing:
+            raise ZeroDivisionError
+        ended.append(start)
+
+    with pytest.raises(ZeroDivisionError):
+        native.parallel(work, 1024, 1)
+    assert ended == [512 - failing]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_the_pool_survives_a_fork(threads):
+    threads(2)
+    native.parallel(lambda *_: None, 1024, 1)
+    child = os.fork()
+    if child == 0:
+        done = []
+        native.parallel(lambda start, _: done.append(start), 1024, 1)
+        os._exit(0 if sorted(done) == [0, 512] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, "2", None])
+def test_the_thread_count_is_checked(n):
+    with pytest.raises(ArgumentError, match="n is"):
+        native.set_num_threads(n)
