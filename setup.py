@@ -39,14 +39,15 @@ def extension(name: str, sources: list[str]) -> Extension:
         depends=[str(header) for header in sorted(Path("csrc").glob("*.h"))],
         extra_compile_args=CFLAGS + LDFLAGS,
         extra_link_args=LDFLAGS,
-        # A failed compilation leaves the numba backend, unless this build must be native.
-        optional=not switch("HPO_CORE_REQUIRE_NATIVE"),
     )
 
 
-setup(
-    ext_modules=cythonize(
-        [extension(name, sources) for name, sources in SOURCES.items()],
-        compiler_directives={"language_level": 3, **CHECKS},
-    )
+EXTENSIONS = cythonize(
+    [extension(name, sources) for name, sources in SOURCES.items()],
+    compiler_directives={"language_level": 3, **CHECKS},
 )
+for each in EXTENSIONS:
+    # A failed compilation leaves the numba backend, unless this build must be native.
+    each.optional = not switch("HPO_CORE_REQUIRE_NATIVE")
+
+setup(ext_modules=EXTENSIONS)
