@@ -22,6 +22,10 @@ void normal_ndtri(const double *u, int64_t n, double *out);
 /* The u-quantile of a standard normal truncated to [a, b]. Requires a <= 0 <= b: the mode is inside. */
 void normal_truncated(const double *u, const double *a, const double *b, int64_t n, double *out);
 
+/* exp and log of simd_math.h as they are: what tests check and benchmarks compare with. */
+void vector_exp(const double *x, int64_t n, double *out);
+void vector_log(const double *x, int64_t n, double *out);
+
 /* Uniforms in (0, 1), see philox.h: numbers start.. of one trial; number `index` of trials trial.. */
 void philox_of_trial(uint64_t seed, uint64_t trial, uint64_t start, int64_t n, double *out);
 void philox_of_index(uint64_t seed, uint64_t trial, uint64_t index, int64_t n, double *out);

@@ -95,6 +95,8 @@ HPO_MAP1(normal_ndtr, vndtr)
 HPO_MAP1(normal_log_ndtr, vlog_ndtr)
 HPO_MAP1(normal_erfcx, verfcx)
 HPO_MAP1(normal_ndtri, vndtri)
+HPO_MAP1(vector_exp, vexp)
+HPO_MAP1(vector_log, vlog)
 HPO_MAP(normal_log_mass, (const double *a, const double *b, int64_t n, double *out),
         HPO_NAME(vlog_mass)(vload(a + i), vload(b + i)),
         HPO_NAME(vlog_mass)(vload_n(a + i, n - i), vload_n(b + i, n - i)))

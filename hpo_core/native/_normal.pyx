@@ -1,4 +1,3 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True, language_level=3, initializedcheck=False
 """Thin door to csrc/normal.c; hpo_core.native.normal checks and allocates."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -19,6 +18,8 @@ cdef extern from "normal.h" nogil:
     void normal_ndtri(const double *, int64_t, double *) noexcept
     void normal_log_mass(const double *, const double *, int64_t, double *) noexcept
     void normal_truncated(const double *, const double *, const double *, int64_t, double *) noexcept
+    void vector_exp(const double *, int64_t, double *) noexcept
+    void vector_log(const double *, int64_t, double *) noexcept
     void philox_of_trial(uint64_t, uint64_t, uint64_t, int64_t, double *) noexcept
     void philox_of_index(uint64_t, uint64_t, uint64_t, int64_t, double *) noexcept
 
@@ -67,6 +68,14 @@ def erfcx(const double[::1] x, double[::1] out):
 
 def ndtri(const double[::1] u, double[::1] out):
     apply(normal_ndtri, u, out)
+
+
+def _exp(const double[::1] x, double[::1] out):
+    apply(vector_exp, x, out)
+
+
+def _log(const double[::1] x, double[::1] out):
+    apply(vector_log, x, out)
 
 
 def log_mass(const double[::1] a, const double[::1] b, double[::1] out):
