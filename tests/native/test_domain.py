@@ -116,6 +116,12 @@ def test_settle_moves_coordinates_to_their_cells_centre(parameter):
     assert np.array_equal(settle(domain, settled.copy()), settled)
 
 
+def test_an_edge_belongs_to_the_cell_above_it():
+    domain = Domain(build(irregular(0.5, 0.25, 0.25), regular(4)))
+    x = np.array([[0.5, 0.75, 1.0], [0.25, 0.75, 1.0]])
+    assert settle(domain, x).tolist() == [[0.625, 0.875, 0.875], [0.375, 0.875, 0.875]]
+
+
 def test_every_level_keeps_its_centre():
     small = PARAMETERS[2:7]
     domain = Domain(build(*small))
@@ -224,6 +230,18 @@ def test_programs_follow_three_valued_logic(tree, m):
     assert np.array_equal(permitted(domain, full), ~true)
     settled = settle(domain, full)
     assert np.array_equal(np.isnan(settled[-1]), ~true)
+
+
+@pytest.mark.parametrize(("op", "settled"), [("and", False), ("or", True)])
+def test_one_operand_may_settle_an_unknown(op, settled):
+    """Both orders, and under NOT, where unknown and false would differ."""
+    x = np.array([[1.0], [np.nan]])
+    known, unknown = ("eq", ("value", 0), float(settled)), ("eq", ("value", 1), 1.0)
+    for tree in ((op, known, unknown), (op, unknown, known), (op, unknown, unknown)):
+        truth = oracle.truth(tree, [1.0, np.nan])
+        layouts = [build(categorical(2), categorical(2), forbid=(t,)) for t in (tree, ("not", tree))]
+        found = [not permitted(Domain(layout), x)[0] for layout in layouts]
+        assert found == [truth is True, truth is False]
 
 
 def test_conditions_see_what_earlier_groups_left_inactive():
