@@ -152,9 +152,8 @@ class _Stepped(Codec):
 
     def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
         values = _reals(column, where)
-        level = np.rint((values - self.low) / self.step)
-        missed = np.abs(self.low + self.step * level - values) > STEP_TOLERANCE * self.step
-        wrong = ~((level >= 0) & (level < self.levels)) | missed
+        level = _nearest((values - self.low) / self.step, self.levels)
+        wrong = ~(np.abs(self.low + self.step * level - values) <= STEP_TOLERANCE * self.step)
         if wrong.any():
             allowed = f"{self.low!r}, {self.low + self.step!r}, ... {self.high!r}"
             raise _rejection(values[wrong][0], allowed, where)
@@ -185,20 +184,21 @@ class _Table(Codec):
         index = np.arange(self.levels, dtype=np.float64)
         self.numbers = np.array(values, dtype=np.float64) if numeric else index
         self._inner_edges = None if edges is None else edges[1:-1]  # cells are equal without edges
+        self._coordinates: Coordinates = index
         middle = 0
-        if kind is Kind.CATEGORICAL:
-            self._coordinates = index
-        elif edges is None:
-            self.centers = self._coordinates = (index + 0.5) / self.levels
+        if edges is not None:
+            self._coordinates = 0.5 * (edges[1:] + edges[:-1])
+            self.widths = np.diff(edges)
+            middle = int(np.abs(self._coordinates - 0.5).argmin())
+        elif kind is Kind.DISCRETE:
+            self._coordinates = (index + 0.5) / self.levels
             self.widths = np.full(self.levels, 1.0 / self.levels)
             middle = (self.levels - 1) // 2
-        else:
-            self.centers = self._coordinates = 0.5 * (edges[1:] + edges[:-1])
-            self.widths = np.diff(edges)
-            middle = int(np.abs(self.centers - 0.5).argmin())
+        if kind is Kind.DISCRETE:
+            self.centers = self._coordinates
         self.default = float(self._coordinates[middle])
         self._values = as_column(values)
-        self._coordinate = dict(zip(values, self._coordinates.tolist(), strict=True))
+        self._coordinate: dict[Any, float] = dict(zip(values, self._coordinates.tolist(), strict=True))
         self.value = _Levels(self, self._coordinate).__getitem__
 
     def level(self, x: Coordinates) -> NDArray[np.intp]:
@@ -267,12 +267,11 @@ class _Grid(_Table):
 
     def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
         values = _reals(column, where)
-        level = np.rint((values - self.numbers[0]) / self._step)
-        level = np.clip(np.nan_to_num(level), 0, self.levels - 1).astype(np.intp)
+        level = _nearest((values - self.numbers[0]) / self._step, self.levels).astype(np.intp)
         wrong = ~(np.abs(self.numbers[level] - values) <= STEP_TOLERANCE * self._step)
         if wrong.any():
             raise _rejection(values[wrong][0], self._allowed(), where)
-        return self._coordinates[level]
+        return np.take(self._coordinates, level)
 
 
 class _Levels(dict[float, Any]):
@@ -346,6 +345,11 @@ def _reals(column: Sequence[Any] | Column, where: str) -> Coordinates:
     if array.ndim != 1:
         raise SpaceError(f"{where}: must be a number, got {column!r}")
     return array.astype(np.float64)
+
+
+def _nearest(steps: Coordinates, levels: int) -> Coordinates:
+    """Level nearest to a number of steps; 0 for NaN, which the caller's comparison then rejects."""
+    return np.clip(np.rint(np.nan_to_num(steps)), 0, levels - 1)
 
 
 def _is_number(value: Any) -> bool:

@@ -174,6 +174,7 @@ class Coding:
 
         Numbers, bools and strings have their natural dtype, mixed and other choices ``object``.
         """
+        x = check_x(x, len(self._values))
         return {name: self.column(name, x) for name in self._parameters}
 
     def column(self, name: str, x: Coordinates) -> NDArray[Any]:
@@ -200,9 +201,9 @@ class Coding:
         x = check_x(x, len(self._values))
         if not self._is_constant(name):
             return np.logical_not(np.isnan(x[self._find(name)]))
-        mask = np.full(x.shape[1], not self._owners[name], dtype=np.bool_)
+        mask: NDArray[np.bool_] = np.full(x.shape[1], not self._owners[name], dtype=np.bool_)
         for row, choice in self._owners[name]:
-            mask |= np.equal(x[row], choice)
+            np.logical_or(mask, x[row] == choice, out=mask)
         return mask
 
     def impose(self, x: Coordinates, fixed: Coordinates) -> Coordinates:

@@ -6,13 +6,14 @@ description: ``program.py`` compiles it against a space and evaluates it over wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hpo_core.errors import SpaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 ARITHMETIC = frozenset({"+", "-", "*", "/", "neg"})
@@ -54,7 +55,7 @@ class Expression:
     def isin(self, values: Iterable[Any]) -> Expression:
         """Whether the parameter equals one of ``values``."""
         _require_value(self, "isin")
-        if isinstance(values, str | bytes):
+        if isinstance(values, str | bytes) or not isinstance(values, Iterable):
             raise SpaceError(f"isin() takes a list of values, got {values!r}")
         listed = tuple(values)
         if not listed:

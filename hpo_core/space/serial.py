@@ -17,6 +17,7 @@ from hpo_core.space.conditions import Expression, build
 from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
 
 VERSION = 1
+KINDS = frozenset({"float", "int", "ordinal", "categorical", "constant"})
 
 
 def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> str:
@@ -100,7 +101,7 @@ def _load_space(written: dict[str, Any]) -> dict[str, Any]:
 
 def _load_declaration(written: dict[str, Any]) -> Any:
     options = dict(written)
-    kind = next(iter(options))
+    (kind,) = options.keys() & KINDS
     domain = options.pop(kind)
     if kind == "constant":
         return _load_value(domain)
@@ -113,8 +114,6 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     values = [_load_value(value) for value in domain]
     if kind == "ordinal":
         return Ordinal(values, **options)
-    if kind != "categorical":
-        raise SpaceError(f"unknown kind of parameter {kind!r} in JSON")
     subspaces = options.pop("spaces", None)
     if subspaces is None:
         return Categorical(values, **options)
