@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -42,6 +43,10 @@ def test_importing_loads_no_heavy_package():
     heavy = ["scipy", "numba", "torch", "pandas", "matplotlib", "sklearn", "cloudpickle", "tqdm"]
     code = f"import hpo_core, sys; print([name for name in {heavy} if name in sys.modules])"
     assert run(sys.executable, "-c", code).strip() == "[]"
+
+
+def test_the_command_is_installed():
+    assert run(Path(sys.executable).with_name("hpo-core"), "--version").strip() == hpo_core.__version__
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +106,11 @@ def test_without_a_compiler_the_wheel_installs_and_numba_serves(sdist, tmp_path)
     assert {"hpo_core/py.typed", "hpo_core/cli.py", "hpo_core/native/numba_backend/__init__.py"} <= names
     assert {f"hpo_core/native/{name}.pyi" for name in EXTENSIONS} <= names
     assert not [name for name in names if name.startswith("tests") or name.endswith((".so", ".c", ".pyx"))]
-    command = "import sys; from hpo_core.cli import main; sys.argv = ['hpo-core', 'info']; sys.exit(main())"
-    info = run(sys.executable, "-c", command, PYTHONPATH=str(tmp_path / "site"), HPO_CORE_REQUIRE_NATIVE="0")
-    assert "numba" in info
+    command = "import sys; from hpo_core.cli import main; sys.exit(main(['info', '--json']))"
+    site = str(tmp_path / "site")
+    info = json.loads(run(sys.executable, "-c", command, PYTHONPATH=site, HPO_CORE_REQUIRE_NATIVE="0"))
+    assert info["backend"] == "numba"
+    assert set(info["missing_extensions"]) == EXTENSIONS
 
 
 @pytest.mark.build
