@@ -28,7 +28,6 @@ cdef extern from "domain.h" nogil:
         const int64_t *condition_start
         const int64_t *forbid_start
 
-    void domain_levels(const hpo_domain *, int64_t, const double *, int64_t, int64_t *) noexcept
     void domain_group_mask(const hpo_domain *, int64_t, const double *, Py_ssize_t, int64_t, uint8_t *) noexcept
     void domain_settle(const hpo_domain *, double *, Py_ssize_t, int64_t) noexcept
     void domain_permitted(const hpo_domain *, const double *, Py_ssize_t, int64_t, uint8_t *) noexcept
