@@ -69,6 +69,10 @@ class Codec:
         """Coordinates of values, or ``SpaceError`` naming the first that is not allowed."""
         raise NotImplementedError
 
+    def encode_one(self, value: Any, where: str) -> float:
+        """Coordinate of one value, the same as in a column."""
+        return float(self.encode([value], where)[0])
+
     def read(self, x: Coordinates) -> Coordinates:
         """Numbers of coordinates, NaN where x is."""
         raise NotImplementedError
@@ -106,6 +110,12 @@ class _Continuous(Codec):
             raise _rejection(values[outside][0], f"{self.low!r} to {self.high!r}", where)
         distance = np.log(values / self.low) if self.log else values - self.low
         return np.clip(distance / self.span, 0.0, 1.0)
+
+    def encode_one(self, value: Any, where: str) -> float:
+        if type(value) is not float or not self.low <= value <= self.high:
+            return super().encode_one(value, where)
+        distance = float(np.log(value / self.low)) if self.log else value - self.low
+        return min(max(distance / self.span, 0.0), 1.0)
 
     def read(self, x: Coordinates) -> Coordinates:
         return self.decode(x)
@@ -220,6 +230,9 @@ class _Table(Codec):
         except (KeyError, TypeError):  # TypeError: unhashable
             return np.array([self._search(item, where) for item in items], dtype=np.float64)
 
+    def encode_one(self, value: Any, where: str) -> float:
+        return self._search(value, where)
+
     def _search(self, item: Any, where: str) -> float:
         try:
             return self._coordinate[item]
@@ -272,6 +285,10 @@ class _Grid(_Table):
         if wrong.any():
             raise _rejection(values[wrong][0], self._allowed(), where)
         return np.take(self._coordinates, level)
+
+    def encode_one(self, value: Any, where: str) -> float:
+        known = self._coordinate.get(value) if type(value) in {int, float} else None
+        return Codec.encode_one(self, value, where) if known is None else known
 
 
 class _Levels(dict[float, Any]):

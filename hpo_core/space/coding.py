@@ -15,7 +15,7 @@ from hpo_core.space.columns import check_columns, check_constant, check_params, 
 from hpo_core.space.program import Compiler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -100,12 +100,18 @@ class Coding:
         SpaceError
             A name is unknown, missing or inactive, or a value is outside its domain.
         """
-        columns = {name: [value] for name, value in check_params(params).items()}
-        x = self._encode(columns, 1)[:, 0]
-        for name in params:
-            if name in self._row and np.isnan(x[self._row[name]]):
+        self._check_names(check_params(params))
+        x = np.full((len(self.names), 1), np.nan)
+        for group, rows in enumerate(self._activity.groups):
+            if self._activity.active(group, x)[0]:
+                for row in rows:
+                    x[row, 0] = self._codecs[row].encode_one(self._given(row, params), self._where(row))
+        for name, value in params.items():
+            if self._is_constant(name):
+                check_constant(name, self._constants[name], [value])
+            elif np.isnan(x[self._row[name], 0]):
                 raise SpaceError(f"parameter {name!r} is not active in {dict(params)!r}; leave it out")
-        return x
+        return x[:, 0]
 
     def partial(self, params: Mapping[str, Any]) -> Coordinates:
         """Coordinates (d,) of some parameters, NaN for those left open.
@@ -118,12 +124,13 @@ class Coding:
             A name is unknown, a value is outside its domain, or a parameter cannot be active.
         """
         x = np.full((len(self.names), 1), np.nan)
-        for name, value in check_params(params).items():
+        self._check_names(check_params(params))
+        for name, value in params.items():
             if self._is_constant(name):
                 check_constant(name, self._constants[name], [value])
             else:
-                row = self._find(name)
-                x[row] = self._codecs[row].encode([value], f"parameter {name!r}")
+                row = self._row[name]
+                x[row] = self._codecs[row].encode_one(value, self._where(row))
         for group, rows in reversed(list(enumerate(self._activity.groups))):
             given = [row for row in rows if not np.isnan(x[row, 0])]
             owner = self._activity.owner(group)
@@ -148,22 +155,15 @@ class Coding:
         SpaceError
             A name is unknown or missing, or a value is outside its domain.
         """
-        return self._encode(*check_columns(columns))
-
-    def _encode(self, columns: Mapping[str, Any], n: int) -> Coordinates:
-        for name in columns:
-            if not self._is_constant(name):
-                self._find(name)
+        columns, n = check_columns(columns)
+        self._check_names(columns)
         x = np.full((len(self.names), n), np.nan)
         for group, rows in enumerate(self._activity.groups):
             active = self._activity.active(group, x)
-            if not active.any():
-                continue
-            for row in rows:
-                name = self.names[row]
-                if name not in columns:
-                    raise SpaceError(f"parameter {name!r} is missing")
-                x[row, active] = self._codecs[row].encode(where(columns[name], active), f"parameter {name!r}")
+            if active.any():
+                for row in rows:
+                    column = where(self._given(row, columns), active)
+                    x[row, active] = self._codecs[row].encode(column, self._where(row))
         for name, constant in self._constants.items():
             if name in columns:
                 check_constant(name, constant, where(columns[name], self.active(name, x)))
@@ -199,9 +199,11 @@ class Coding:
     def active(self, name: str, x: Coordinates) -> NDArray[np.bool_]:
         """Where in ``x`` (d, n) a parameter or constant exists, (n,)."""
         x = check_x(x, len(self._values))
+        mask: NDArray[np.bool_]
         if not self._is_constant(name):
-            return np.logical_not(np.isnan(x[self._find(name)]))
-        mask: NDArray[np.bool_] = np.full(x.shape[1], not self._owners[name], dtype=np.bool_)
+            mask = ~np.isnan(x[self._find(name)])
+            return mask
+        mask = np.full(x.shape[1], not self._owners[name], dtype=np.bool_)
         for row, choice in self._owners[name]:
             np.logical_or(mask, x[row] == choice, out=mask)
         return mask
@@ -218,6 +220,20 @@ class Coding:
     def _choice(self, place: Place) -> tuple[int, float]:
         row = self._row[place.owner]
         return row, float(self._codecs[row].encode([place.choice], place.owner)[0])
+
+    def _where(self, row: int) -> str:
+        return f"parameter {self.names[row]!r}"
+
+    def _given(self, row: int, values: Mapping[str, Any]) -> Any:
+        name = self.names[row]
+        if name not in values:
+            raise SpaceError(f"parameter {name!r} is missing")
+        return values[name]
+
+    def _check_names(self, names: Iterable[Any]) -> None:
+        for name in names:
+            if not self._is_constant(name):
+                self._find(name)
 
     def _is_constant(self, name: Any) -> bool:
         return isinstance(name, str) and name in self._constants
