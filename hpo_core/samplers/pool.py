@@ -116,8 +116,7 @@ class Pool:
             trailing = int(feasible[::-1].argmax()) if feasible.any() else len(feasible)
             x = x if feasible.all() else x[:, feasible]
         both = np.concatenate([taken, x], axis=1) if found else x
-        good = self.fresh(both)
-        good[:found] = True
+        good = self.fresh(both)  # so are those taken before
         return (both if good.all() else both[:, good])[:, :n], trailing
 
     def _redraw(self, draw: Draw, taken: Coordinates, n: int, rejected: int) -> Coordinates:
