@@ -44,7 +44,7 @@ class Hashed(Sampler):
 
     def ask(self, history, first, n):
         parts = (history.finish_order, history.y, history.fidelity, history.running, history.reports.value)
-        digest = zlib.crc32(f"{self.seed} {first} {n} {len(history)}".encode())
+        digest = zlib.crc32(f"{self.seed} {first} {n} {len(history)} {history.position}".encode())
         for part in parts:
             digest = zlib.crc32(part.tobytes(), digest)
         return Suggestion(self.space.encode(self.space.sample(n, seed=digest)), "hashed")

@@ -266,6 +266,14 @@ def test_best_is_the_first_told_among_equals_and_never_a_stopped_trial():
     assert history.best == 3
 
 
+def test_a_trial_stopped_without_a_report_has_fidelity_0_even_when_the_reports_fill_their_buffer():
+    history = History(continuous_layout())
+    ask(history, 65)
+    history.apply(Reported(np.arange(64), 9, np.ones(64)))
+    history.apply(Stopped(np.array([64, 3]), np.ones((1, 2)), np.ones(2)))
+    assert history.fidelity[[64, 3]].tolist() == [0.0, 9.0]
+
+
 def test_constraints_have_their_own_column():
     history = History(continuous_layout(), n_constraints=2)
     ask(history, 4)

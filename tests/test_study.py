@@ -246,7 +246,10 @@ class TestTell:
         study.tell(batch[1:2], [1.0])
         now = 900.0  # somebody set the clock back
         study.fail(batch[2])
-        assert study.history.cost.tolist() == [2.5, 2.5, 0.0]
+        last = study.ask()
+        now = 899.0
+        study.tell(last, 1.0)
+        assert study.history.cost.tolist() == [2.5, 2.5, 0.0, 0.0]
 
     def test_a_new_best_is_logged(self, study, caplog):
         batch = study.ask(3)
