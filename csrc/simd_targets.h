@@ -26,7 +26,7 @@
 #if defined(__clang__)
 #pragma clang attribute pop
 #pragma clang attribute push(                                                                                \
-    __attribute__((target("avx2,fma,bmi,bmi2,avx512f,avx512dq,avx512vl,avx512bw,avx512cd,prefer-vector-width=512"))), \
+    __attribute__((target("avx2,fma,bmi,bmi2,avx512f,avx512dq,avx512vl,avx512bw,avx512cd"))), \
     apply_to = function)
 #else
 #pragma GCC pop_options
