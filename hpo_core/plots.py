@@ -29,6 +29,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _STYLES = ("-", "--", "-.", ":")
 _BELOW, _ABOVE = _COLOURS[:2]
 _INK, _PALE = "#404040", "#E0E0E0"
+_L_LABEL, _G_LABEL = "l(x), good trials", "g(x), the rest"
 
 _GRID = 513  # points along a curve: more than a panel has pixels in the README
 _MAX_BARS = 20  # an ordered parameter with more levels is drawn as a curve
@@ -116,18 +117,23 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     """
     marginals = getattr(study.sampler, "marginals", None)
     if marginals is None:
-        raise ArgumentError(f"study must have the sampler 'tpe' to plot its densities; got {study.sampler!r}")
+        raise ArgumentError(
+            f"study must have the sampler 'tpe' to plot its densities; got {study.sampler.name!r}"
+        )
     names = study.space.names
     if name not in names:
         raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}")
-    x = _grid(study, name)
-    log_l, log_g = marginals(study.history, name, x)
+    x, widths = _cells(study, name)
+    l, g = (widths * np.exp(log_ratio) for log_ratio in marginals(study.history, name, x))  # noqa: E741
+    shown = study.space.column(name, x)
     upper, lower = _new_figure().subplots(2, sharex=True, height_ratios=(2, 1)) if axes is None else axes
-    if isinstance(study.space.parameters[name], Categorical) or len(x) <= _MAX_BARS:
-        _draw_bars(upper, lower, list(study.space.column(name, x)), log_l, log_g)
+    if _is_listed(study, name):
+        _draw_bars(upper, lower, [str(value) for value in shown], l, g)
     else:
-        log = getattr(study.space.parameters[name], "log", False)
-        _draw_curves(upper, lower, study.space.column(name, x), log_l, log_g, log=log)
+        _draw_curves(upper, lower, shown, l, g)
+        if getattr(study.space.parameters[name], "log", False):
+            upper.set_xscale("log")
+            lower.set_xscale("log")
         row = study.history.x[names.index(name)]
         _mark_trials(upper, study.space.column(name, row[np.isfinite(row)]))
     lower.set(xlabel=name, ylabel="l / g")
@@ -147,48 +153,49 @@ def _finished_values(study: Study) -> Vector:
     return -y if study.direction == "maximize" else y
 
 
-def _grid(study: Study, name: str) -> Vector:
-    """Internal coordinates to evaluate a parameter at: all its levels, or evenly spaced."""
+def _is_listed(study: Study, name: str) -> bool:
+    """Whether a parameter has so few values that each gets a bar."""
+    levels = study.space.layout.levels[study.space.names.index(name)]
+    return isinstance(study.space.parameters[name], Categorical) or 0 < levels <= _MAX_BARS
+
+
+def _cells(study: Study, name: str) -> tuple[Vector, Vector]:
+    """Internal coordinates to evaluate a parameter at, and their prior probabilities (1 along a curve)."""
     layout = study.space.layout
     row = layout.names.index(name)
+    if not _is_listed(study, name):
+        return np.linspace(0.0, 1.0, _GRID), np.ones(_GRID)
     if isinstance(study.space.parameters[name], Categorical):
-        return np.arange(layout.levels[row], dtype=np.float64)
-    centers = layout.centers[layout.table_start[row] : layout.table_start[row + 1]]
-    return centers if centers.size else np.linspace(0.0, 1.0, _GRID)
+        levels = int(layout.levels[row])
+        return np.arange(levels, dtype=np.float64), np.full(levels, 1.0 / levels)
+    cells = slice(layout.table_start[row], layout.table_start[row + 1])
+    return layout.centers[cells], layout.widths[cells]
 
 
-def _draw_curves(upper: Axes, lower: Axes, shown: Vector, log_l: Vector, log_g: Vector, *, log: bool) -> None:
-    ratio = np.exp(log_l - log_g)
-    for log_density, colour, style, label in (
-        (log_l, _BELOW, "-", "l(x), good trials"),
-        (log_g, _ABOVE, "--", "g(x), the rest"),
-    ):
-        density = np.exp(log_density)
+def _draw_curves(upper: Axes, lower: Axes, shown: Vector, l: Vector, g: Vector) -> None:  # noqa: E741
+    for density, colour, style, label in ((l, _BELOW, "-", _L_LABEL), (g, _ABOVE, "--", _G_LABEL)):
         upper.plot(shown, density, style, color=colour, linewidth=2.2, label=label)
         upper.fill_between(shown, density, color=colour, alpha=0.12, linewidth=0)
     upper.set(ylim=(0, None), ylabel="density")
+    ratio = l / g
     lower.axhline(1, color=_INK, linewidth=0.8)
     lower.fill_between(shown, ratio, 1, where=list(ratio >= 1), color=_BELOW, alpha=0.25, linewidth=0)
     lower.fill_between(shown, ratio, 1, where=list(ratio <= 1), color=_ABOVE, alpha=0.25, linewidth=0)
     lower.plot(shown, ratio, color=_INK, linewidth=1.6)
     for ax in (upper, lower):
-        if log:
-            ax.set_xscale("log")
         ax.set_xlim(shown[0], shown[-1])
 
 
-def _draw_bars(upper: Axes, lower: Axes, shown: list[object], log_l: Vector, log_g: Vector) -> None:
-    at = np.arange(len(shown))
-    ratio = np.exp(log_l - log_g)
-    upper.bar(at - 0.2, np.exp(log_l), 0.38, color=_BELOW, label="l(x), good trials")
-    upper.bar(
-        at + 0.2, np.exp(log_g), 0.38, color=_ABOVE, hatch="//", edgecolor="white", label="g(x), the rest"
-    )
+def _draw_bars(upper: Axes, lower: Axes, labels: list[str], l: Vector, g: Vector) -> None:  # noqa: E741
+    at = np.arange(len(labels))
+    upper.bar(at - 0.2, l, 0.38, color=_BELOW, label=_L_LABEL)
+    upper.bar(at + 0.2, g, 0.38, color=_ABOVE, hatch="//", edgecolor="white", label=_G_LABEL)
     upper.set(ylim=(0, None), ylabel="probability")
+    ratio = l / g
     lower.axhline(1, color=_INK, linewidth=0.8)
     lower.bar(at, ratio - 1, 0.6, bottom=1, color=np.where(ratio >= 1, _BELOW, _ABOVE).tolist(), alpha=0.6)
     for ax in (upper, lower):
-        ax.set_xticks(at, [str(value) for value in shown])
+        ax.set_xticks(at, labels)
         ax.tick_params(axis="x", length=0)
 
 

@@ -47,7 +47,20 @@ def test_targets_exist(target):
     assert re.search(rf"^[\w -]*\b{target}\b[\w -]*:", makefile, flags=re.MULTILINE)
 
 
+def table(heading: str) -> list[str]:
+    """Names in the first column of the table below a heading."""
+    section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`([\w/.]+)`", cell)]
+
+
 def test_map_names_what_exists():
-    for name in re.findall(r"^\| (`.*?`) \|", README, flags=re.MULTILINE):
-        for path in re.findall(r"`([\w/.]+)`", name):
-            assert (ROOT / path).exists() or (ROOT / "hpo_core" / path).exists(), path
+    assert len(table("Map of the tree")) > 10
+    for path in table("Map of the tree"):
+        assert any((base / path).exists() for base in (ROOT, ROOT / "hpo_core")), path
+
+
+def test_errors_named_are_public():
+    named = table("When something is wrong")
+    assert len(named) > 5
+    assert all(issubclass(getattr(hpo, name), hpo.HpoError) for name in named)
