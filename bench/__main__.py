@@ -5,25 +5,52 @@ from __future__ import annotations
 import argparse
 import sys
 
+from bench import report
+from bench.native import command as native
 from bench.quality import ablation
 from bench.quality import command as quality
 from bench.samplers import command as samplers
+from bench.study import command as study
 
 COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
+    "study": (study, "trials per second of a whole study, beside the peers"),
+    "native": (native, "kernels beside the machine's limits"),
+    "report": (report, "write the tables of bench/README.md from bench/results"),
 }
+# What ``all`` and ``quick`` run. ``all`` leaves its figures in bench/results; ``quick`` prints them.
+ALL = (
+    *(f"quality --optimiser {name} --record --against" for name in ("optuna-tpe", "optuna-tpe-group")),
+    *(f"quality --optimiser {name} --record --against" for name in ("plain-random", "random", "sobol")),
+    "quality --optimiser tpe --record",
+    "samplers --record",
+    "study --record",
+    "native --record",
+    "report",
+)
+QUICK = ("native", "samplers --cases cycle --sizes 1000", "quality --seeds 5")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
     for name, (module, summary) in COMMANDS.items():
         module.add_arguments(commands.add_parser(name, help=summary, description=module.__doc__))
-    arguments = parser.parse_args()
-    return COMMANDS[arguments.command][0].run(arguments)
+    commands.add_parser("all", help="every bench, resuming where it can, and the report")
+    commands.add_parser("quick", help="kernels, one latency row and five seeds of regret: a few minutes")
+    return top
+
+
+def run(words: list[str]) -> int:
+    arguments = parser().parse_args(words)
+    if arguments.command in ("all", "quick"):
+        lines = ALL if arguments.command == "all" else QUICK
+        return max([run(line.split()) for line in lines])
+    status: int = COMMANDS[arguments.command][0].run(arguments)
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(sys.argv[1:]))

@@ -33,15 +33,10 @@ def call(module: str, function: str, /, *, peer: str | None = None, **arguments:
 
 
 def stamped(bench: str, case: str, record: records.Record) -> records.Record:
-    """A record as it goes on file: what was measured, on what, when."""
-    return {
-        "bench": bench,
-        "case": case,
-        "error": None,
-        **record,
-        "machine": machine.describe(),
-        "date": machine.today(),
-    }
+    """A record as it goes on file: what was measured, on what, when, and how busy that was."""
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    context = {"machine": machine.describe(), "load": load, "date": machine.today()}
+    return {"bench": bench, "case": case, "error": None, **record, **context}
 
 
 def main() -> None:

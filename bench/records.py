@@ -46,7 +46,10 @@ def latest(records: Iterable[Record], *keys: str) -> dict[tuple[str, ...], Recor
 
 def compact(path: Path, *keys: str) -> None:
     """Keep the last record of each combination of ``keys``."""
-    kept = latest(read(path), *keys).values()
+    held = read(path)
+    kept = latest(held, *keys).values()
+    if len(kept) == len(held):
+        return
     partial = path.with_suffix(".tmp")
     partial.write_text("".join(json.dumps(r, separators=(",", ":")) + "\n" for r in kept))
     partial.replace(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,14 @@ def spread(seconds: Sequence[float]) -> dict[str, float]:
     return {**{name: float(f"{value:.4g}") for name, value in summary.items()}, "n": len(seconds)}
 
 
+def cycles(seconds: Sequence[float], first: Sequence[float], cpu: float) -> dict[str, Any]:
+    """A latency: wall-clock spread, first cycles apart, and CPU seconds a cycle.
+
+    Far more wall-clock than CPU time means that the machine was busy with something else.
+    """
+    return {"seconds": spread(seconds), "first": spread(first), "cpu": float(f"{cpu / len(seconds):.4g}")}
+
+
 def clock(function: Callable[[], object]) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
@@ -25,10 +33,13 @@ def clock(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def best_time(function: Callable[[], object], *, repeats: int = 7, at_least: float = 0.02) -> float:
+def best_time(function: Callable[[], object], *, repeats: int = 25, at_least: float = 0.002) -> float:
     """Least seconds of a call, each sample long enough for the clock: the figure least touched by others."""
+
+    def repeat(count: int) -> float:
+        return clock(lambda: [function() for _ in range(count)])
+
     number = 1
-    while (seconds := clock(lambda: [function() for _ in range(number)])) < at_least:
+    while (seconds := repeat(number)) < at_least:
         number *= max(2, int(at_least / max(seconds, 1e-9)))
-    samples = [seconds, *(clock(lambda: [function() for _ in range(number)]) for _ in range(repeats - 1))]
-    return min(samples) / number
+    return min(repeat(number) for _ in range(repeats)) / number

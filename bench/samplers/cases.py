@@ -6,14 +6,9 @@ cube and a little noise), so that the good trials cluster as they do in practice
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from bench.quality.spec import Config, Parameter, draw
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def mixed(floats: int, logs: int, ints: int, categories: int) -> tuple[Parameter, ...]:
@@ -46,10 +41,11 @@ def value(config: Config) -> float:
 def history(space: str, n: int) -> tuple[list[Config], list[float]]:
     rng = np.random.default_rng(0)
     configs = [draw(SPACES[space], rng) for _ in range(n)]
-    noise = 0.1 * rng.standard_normal(n)
-    return configs, [value(c) + e for c, e in zip(configs, noise.tolist(), strict=True)]
+    return configs, [
+        value(c) + 0.1 * e for c, e in zip(configs, rng.standard_normal(n).tolist(), strict=True)
+    ]
 
 
-def blocks(cycles: int, n_blocks: int) -> Sequence[int]:
-    """Cycles per block: a block starts from the same history, so that n stays near its name."""
-    return [cycles // n_blocks] * n_blocks
+def results(space: str, n: int) -> list[float]:
+    """What the timed trials are told: more of the same distribution, ready before the clock starts."""
+    return history(space, 2 * n)[1][n:]

@@ -35,14 +35,20 @@ def cycle(arguments: argparse.Namespace) -> None:
             "space": "mixed20",
             "n": n,
             "cycles": arguments.cycles,
-            "n_blocks": min(BLOCKS, arguments.cycles),
+            "n_blocks": BLOCKS,
         }
         ours = isolate.call(OURS, "cycle", **options)
         theirs = {} if arguments.only_ours else isolate.call(OPTUNA, "cycle", peer="optuna", **options)
         for record in filter(None, (ours, theirs)):
             _file(arguments, "cycle", {**options, **record})
-        rows.append([str(n), _milliseconds(ours), _milliseconds(theirs), _ratio(ours, theirs), _first(ours)])
-    header = ["n", "hpo_core ms: mean (median, p10-p90)", "Optuna ms", "ratio of means", "first ask ms"]
+        rows.append([str(n), milliseconds(ours), milliseconds(theirs), _ratio(ours, theirs), _first(ours)])
+    header = [
+        "n",
+        "hpo_core ms: mean (median, p10-p90; CPU)",
+        "Optuna ms",
+        "ratio of means",
+        "first cycle ms",
+    ]
     print("TPE ask -> tell, d = 20 mixed\n\n" + markdown(header, rows))
 
 
@@ -57,13 +63,13 @@ def batch(arguments: argparse.Namespace) -> None:
 
 
 def growth(arguments: argparse.Namespace) -> None:
-    """One ask -> tell at 10,000 and at 100,000 trials, ours only."""
+    """ask -> tell at 10,000 and at 100,000 trials, ours only."""
     rows = []
     for n in (1000, 10_000, 100_000):
         options = {"space": "mixed20", "n": n, "cycles": 60, "n_blocks": 2}
         record = isolate.call(OURS, "cycle", **options)
         _file(arguments, "growth", {**options, **record})
-        rows.append([str(n), _milliseconds(record), _first(record)])
+        rows.append([str(n), milliseconds(record), _first(record)])
     print("Growth of ask -> tell\n\n" + markdown(["n", "ms", "first ask ms"], rows))
 
 
@@ -124,11 +130,11 @@ def _file(arguments: argparse.Namespace, case: str, record: records.Record) -> N
         records.append(FILE, isolate.stamped("samplers", case, record))
 
 
-def _milliseconds(record: records.Record) -> str:
+def milliseconds(record: records.Record) -> str:
     if "seconds" not in record:
         return record.get("error") or "-"
     mean, median, p10, p90 = (1e3 * record["seconds"][k] for k in ("mean", "median", "p10", "p90"))
-    return f"{mean:.3g} ({median:.3g}, {p10:.3g}-{p90:.3g})"
+    return f"{mean:.3g} ({median:.3g}, {p10:.3g}-{p90:.3g}; {1e3 * record['cpu']:.3g})"
 
 
 def _first(record: records.Record) -> str:

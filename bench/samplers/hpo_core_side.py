@@ -33,15 +33,21 @@ def _study(space: str, n: int, sampler: str = "tpe") -> Any:
 
 def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") -> dict[str, Any]:
     """Seconds of ask -> all parameters -> tell, from n trials on; a block's first cycle is apart."""
-    first, seconds = [], []
-    for length in cases.blocks(cycles, n_blocks):
+    length = cycles // n_blocks
+    values = cases.results(space, length + 1)
+    first, seconds, cpu = [], [], 0.0
+    for _ in range(n_blocks):
         study = _study(space, n, sampler)
-        for i in range(length + 1):
+        for i, value in enumerate(values):
+            if i == 1:
+                cpu_start = time.process_time()
             start = time.perf_counter()
             trial = study.ask()
-            study.tell(trial, cases.value(trial.params))
+            _ = trial.params
+            study.tell(trial, value)
             (seconds if i else first).append(time.perf_counter() - start)
-    return {"seconds": timing.spread(seconds), "first": timing.spread(first), **_stamp()}
+        cpu += time.process_time() - cpu_start
+    return timing.cycles(seconds, first, cpu) | stamp()
 
 
 def ask_batch(space: str, n: int, m: int) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def ask_batch(space: str, n: int, m: int) -> dict[str, Any]:
         "ask": timing.spread(asks),
         "tell": timing.spread(tells),
         "per_second": m / float(np.median(asks)),
-        **_stamp(),
+        **stamp(),
     }
 
 
@@ -77,7 +83,7 @@ def memory(space: str, n: int) -> dict[str, Any]:
         "columns": columns,
         "study_over_columns": (asked - before) / columns,
         "sampler_over_columns": (asked - loaded) / columns,
-        **_stamp(),
+        **stamp(),
     }
 
 
@@ -96,7 +102,7 @@ def one_by_one(space: str, n: int, sampler: str) -> dict[str, Any]:
             _ = trial.params
             study.tell(trial, 0.5)
 
-    return {"per_second": n / timing.clock(run), **_stamp()}
+    return {"per_second": n / timing.clock(run), **stamp()}
 
 
 def batches(space: str, m: int, n_batches: int, sampler: str) -> dict[str, Any]:
@@ -112,10 +118,10 @@ def batches(space: str, m: int, n_batches: int, sampler: str) -> dict[str, Any]:
                 _ = batch[name]
             study.tell(batch, values)
 
-    return {"per_second": m * n_batches / timing.clock(run), **_stamp()}
+    return {"per_second": m * n_batches / timing.clock(run), **stamp()}
 
 
-def _stamp() -> dict[str, Any]:
+def stamp() -> dict[str, Any]:
     from hpo_core import native
 
     return {

@@ -48,15 +48,20 @@ def _ask(study: optuna.Study, parameters: tuple[Parameter, ...]) -> tuple[optuna
 def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") -> dict[str, Any]:
     """Seconds of ask -> all parameters -> tell, from n trials on; a block's first cycle is apart."""
     frozen, parameters = _frozen(space, n), cases.SPACES[space]
-    first, seconds = [], []
-    for length in cases.blocks(cycles, n_blocks):
+    length = cycles // n_blocks
+    values = cases.results(space, length + 1)
+    first, seconds, cpu = [], [], 0.0
+    for _ in range(n_blocks):
         study = _study(sampler, frozen)
-        for i in range(length + 1):
+        for i, value in enumerate(values):
+            if i == 1:
+                cpu_start = time.process_time()
             start = time.perf_counter()
-            trial, config = _ask(study, parameters)
-            study.tell(trial, cases.value(config))
+            trial, _config = _ask(study, parameters)
+            study.tell(trial, value)
             (seconds if i else first).append(time.perf_counter() - start)
-    return {"seconds": timing.spread(seconds), "first": timing.spread(first), **_stamp()}
+        cpu += time.process_time() - cpu_start
+    return timing.cycles(seconds, first, cpu) | stamp()
 
 
 def one_by_one(space: str, n: int, sampler: str) -> dict[str, Any]:
@@ -68,8 +73,8 @@ def one_by_one(space: str, n: int, sampler: str) -> dict[str, Any]:
             trial, _config = _ask(study, parameters)
             study.tell(trial, 0.5)
 
-    return {"per_second": n / timing.clock(run), **_stamp()}
+    return {"per_second": n / timing.clock(run), **stamp()}
 
 
-def _stamp() -> dict[str, Any]:
+def stamp() -> dict[str, Any]:
     return {"library": "optuna", "versions": machine.versions("optuna", "numpy"), "threads": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +36,16 @@ def space(problem: Problem) -> Any:
 
 
 def make_sampler(name: str, options: dict[str, Any]) -> Any:
-    """The sampler by name; options that its constructor lacks are fields of ``TPESettings``."""
+    """The sampler by name; options that its constructor lacks are constants of its model."""
     if not options:
         return name
-    kind = {"tpe": "TPESampler", "sobol": "SobolSampler", "random": "RandomSampler"}[name]
-    sampler = getattr(hpo, kind)
-    known = {k: v for k, v in options.items() if k in inspect.signature(sampler).parameters}
-    rest = {k: v for k, v in options.items() if k not in known}
-    if rest:
-        from hpo_core.samplers.tpe import TPESettings
-
-        known["settings"] = TPESettings(**rest)
-    return sampler(**known)
+    kind = getattr(hpo, {"tpe": "TPESampler", "sobol": "SobolSampler", "random": "RandomSampler"}[name])
+    public = inspect.signature(kind).parameters
+    sampler = kind(**{k: v for k, v in options.items() if k in public})
+    constants = {k: v for k, v in options.items() if k not in public}
+    if constants:
+        sampler._settings = dataclasses.replace(sampler._settings, **constants)
+    return sampler
 
 
 class HpoCore:
