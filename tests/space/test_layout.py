@@ -108,6 +108,13 @@ def test_context_of_logic(condition, certain) -> None:
     assert context == {0} | {group[name] for name in certain}
 
 
+def test_context_reaches_all_ancestors() -> None:
+    inner = {"c": Categorical({"x": {"d": Float(0, 1)}, "y": {}})}
+    space = Space({"a": Categorical({"x": {"b": Categorical({"x": inner, "y": {}})}, "y": {}})})
+    assert space.layout.group.tolist() == [0, 1, 2, 3]
+    assert np.array_equal(space.layout.context, np.tri(4, k=-1, dtype=bool))
+
+
 @given(spaces())
 def test_layout_invariants(space: Space) -> None:
     layout = space.layout

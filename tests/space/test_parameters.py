@@ -71,6 +71,13 @@ def test_floats_never_leave_the_bounds(ends, log, x) -> None:
     assert column.tolist() == [space.value(coordinate, 0) for coordinate in [0.0, 1.0, *x]]
 
 
+def test_rounding_at_the_upper_end_stays_inside() -> None:
+    assert -3.1 + (4.7 - -3.1) > 4.7
+    space = alone(Float(-3.1, 4.7))
+    assert space.value(1.0, 0) == 4.7
+    assert space.column("p", np.array([[1.0]])).tolist() == [4.7]
+
+
 GRIDS = [
     Int(-3, 7),
     Int(0, 2**48),

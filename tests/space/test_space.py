@@ -336,6 +336,12 @@ def test_size_of_large_and_infinite_spaces() -> None:
     assert 10**8 * 2 <= bounded.size <= 10**8 * 3
 
 
+def test_size_of_a_tied_parameter_that_owns_others_and_may_be_inactive() -> None:
+    owner = Categorical({"x": {"b": Int(1, 5)}, "y": {}}, when=param("a") > 1)
+    space = Space({"a": Int(1, 2), "o": owner, "c": Int(1, 3, when=(param("o") == "x") & (param("a") > 1))})
+    assert space.size == 1 + (5 * 3 + 1) == space.enumerate().shape[1]
+
+
 def test_enumerate_refuses_what_is_too_large() -> None:
     with pytest.raises(SpaceError, match="inf"):
         Space({"a": Float(0, 1)}).enumerate()
