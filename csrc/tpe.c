@@ -8,9 +8,9 @@
 
 #define TPE_SUBSAMPLE_TAG ((uint64_t)2 << 56)
 
-/* The weight of the subsample moves in steps of 1/8 octave: between steps no constant changes, and a step is
- * within 4.4 % of the exact weight. */
-static const double WEIGHT_STEPS = 8.0;
+/* What follows the number of trials, the weight of the subsample and the floor of l's bandwidths, moves in steps
+ * of 1/8 octave: between steps no constant changes, and a step is within 4.4 % of the exact weight. */
+static const double STEPS = 8.0;
 
 static int64_t n_below(const tpe_settings *settings, int64_t n) {
     const int64_t share = (int64_t)ceil(settings->gamma * (double)n);
@@ -200,7 +200,7 @@ void tpe_reset(tpe_model *model) {
         parzen_clear(group->failed, model->settings.prior_weight);
         group->n = group->n_failed = group->n_best = group->births = 0;
         group->below_stale = group->above_stale = group->failed_stale = 1;
-        group->above_floor = 0.0;
+        group->below_floor = group->above_floor = 0.0;
     }
 }
 
@@ -252,8 +252,10 @@ static void weigh_below(const tpe_model *model, tpe_group *group, int64_t n) {
     }
 }
 
+static double octaves(double ratio) { return round(log2(ratio) * STEPS) / STEPS; }
+
 static double below_floor(const tpe_settings *settings, int64_t n) {
-    const double shrunk = settings->min_bandwidth * sqrt(100.0 / (double)(n > 100 ? n : 100));
+    const double shrunk = settings->min_bandwidth * exp2(-0.5 * octaves((double)(n > 100 ? n : 100) / 100.0));
     return fmax(shrunk, settings->sharpest_bandwidth);
 }
 
@@ -276,7 +278,8 @@ static void refresh_below(tpe_model *model, tpe_group *group, const double *x, i
         }
         weigh_below(model, group, n);
     }
-    parzen_rebuild(below, model->domain, below_floor(&model->settings, group->n));
+    group->below_floor = below_floor(&model->settings, group->n);
+    parzen_rebuild(below, model->domain, group->below_floor);
     parzen_smooth(below, model->domain, model->settings.prior_weight / (double)below->size);
     group->below_total = total(below);
     group->below_stale = 0;
@@ -287,7 +290,7 @@ static double subsample_log_weight(const tpe_model *model, const tpe_group *grou
     const tpe_settings *settings = &model->settings;
     const double older = (double)(group->n - n_below(settings, group->n) - settings->newest);
     const double kept = (double)(settings->max_above - settings->newest);
-    return older <= kept ? 0.0 : round(log2(older / kept) * WEIGHT_STEPS) / WEIGHT_STEPS * log(2.0);
+    return older <= kept ? 0.0 : octaves(older / kept) * log(2.0);
 }
 
 static void weigh_above(const tpe_model *model, tpe_group *group) {
@@ -322,7 +325,11 @@ static void refresh_above(tpe_model *model, tpe_group *group, const double *x, i
 }
 
 void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column) {
-    const int64_t slot = group->above->size++;
+    const int64_t slot = group->above->size;
+    if (slot == group->above->capacity) {
+        return;
+    }
+    group->above->size++;
     group->above->log_weight[slot] = 0.0;
     group->above_weight += 1.0;
     parzen_place(group->above, slot, x, stride, column);
@@ -333,7 +340,8 @@ void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         tpe_group *group = &model->groups[g];
         detach(group);
-        if (group->below_stale || shares_split(model, group)) {
+        const int floor_moved = group->below_floor != below_floor(&model->settings, group->n);
+        if (group->below_stale || floor_moved || shares_split(model, group)) {
             refresh_below(model, group, x, stride);
         }
         refresh_above(model, group, x, stride);

@@ -55,7 +55,7 @@ typedef struct {
     int64_t births;
     int64_t below_stale, above_stale, failed_stale; /* must be rebuilt before use */
     int64_t scored;        /* kernels of g when the pool was scored */
-    double above_floor;    /* floor its bandwidths were computed with */
+    double below_floor, above_floor; /* floors their bandwidths were computed with */
     double below_total, failed_total; /* log of the sum of weights */
     double above_weight;              /* sum of weights, running trials and picks included */
 } tpe_group;
@@ -100,7 +100,7 @@ void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double
 void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n);
 
 /* Column `column` of x joins g of one group with weight 1, behind the sorted kernels, whose bandwidths it does not
- * touch. */
+ * touch; where g has no room left, it does not join. */
 void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column);
 
 int tpe_is_active(const tpe_model *model, int64_t group, const double *x, int64_t stride, int64_t column);

@@ -297,6 +297,7 @@ static void join_all(tpe_model *model, const tpe_pool *pool, int64_t j) {
 int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
                    int64_t *picks, tpe_scratch *scratch) {
     memset(scratch->mask, 0, (size_t)m);
+    subset = subset < m ? subset : m;
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         model->groups[g].scored = model->groups[g].above->size;
     }
