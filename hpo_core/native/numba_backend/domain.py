@@ -75,7 +75,8 @@ def _stepped_center(dom: DomainArrays, i: int, k: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _table(dom: DomainArrays, i: int, table: Column, x: float) -> float:
+def lookup(dom: DomainArrays, i: int, table: Column, x: float) -> float:
+    """Entry of one of the domain's tables for the cell of a DISCRETE coordinate."""
     k = _level_of(dom, i, x)
     return float(table[dom.table_start[i] + int(k)]) if k == k else k
 
@@ -92,7 +93,7 @@ def snap(dom: DomainArrays, i: int, x: Column) -> None:
         elif kind == STEPPED:
             x[j] = _stepped_center(dom, i, _level_of(dom, i, x[j]))
         else:
-            x[j] = _table(dom, i, dom.centers, x[j])
+            x[j] = lookup(dom, i, dom.centers, x[j])
 
 
 @njit(cache=True, error_model="numpy")
@@ -105,7 +106,7 @@ def _load(dom: DomainArrays, i: int, x: float) -> float:
         return x
     if kind == STEPPED:
         return _clip(low + dom.step[i] * _level_of(dom, i, x), low, high)
-    return _table(dom, i, dom.values, x)
+    return lookup(dom, i, dom.values, x)
 
 
 @njit(cache=True, error_model="numpy")
