@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import logsumexp
-from scipy.stats import norm
+from scipy.special import logsumexp, ndtr
 
 PRIOR = None  # the kernel without a centre
 
@@ -44,10 +43,12 @@ def log_kernel(column, x, center, sigma, epsilon):
     if center is PRIOR:
         return 0.0
     if kind == "continuous":
-        mass = norm.cdf(1.0, center, sigma) - norm.cdf(0.0, center, sigma)
-        return norm.logpdf(x, center, sigma) - math.log(mass)
+        mass = ndtr((1.0 - center) / sigma) - ndtr(-center / sigma)
+        return -0.5 * ((x - center) / sigma) ** 2 - math.log(math.sqrt(2.0 * math.pi) * sigma * mass)
     _, centers, widths = column
-    total = sum(w * math.exp(-0.5 * ((c - center) / sigma) ** 2) for c, w in zip(centers, widths, strict=True))
+    total = sum(
+        w * math.exp(-0.5 * ((c - center) / sigma) ** 2) for c, w in zip(centers, widths, strict=True)
+    )
     return -0.5 * ((x - center) / sigma) ** 2 - math.log(total)
 
 
@@ -56,15 +57,23 @@ def log_mixture(columns, kernels, log_weights, floor, epsilon, x, extra=()):
 
     ``extra`` are kernels of weight 1 whose bandwidths come from the gaps among ``kernels``.
     """
-    sigma = [bandwidths(c, [k[i] for k in kernels], floor) if c[0] != "categorical" else None
-             for i, c in enumerate(columns)]
+    sigma = [
+        bandwidths(c, [k[i] for k in kernels], floor) if c[0] != "categorical" else None
+        for i, c in enumerate(columns)
+    ]
     terms = [log_weights[0] + sum(log_kernel(c, x[i], PRIOR, None, epsilon) for i, c in enumerate(columns))]
     for k, kernel in enumerate(kernels):
-        terms.append(log_weights[1 + k] + sum(
-            log_kernel(c, x[i], kernel[i], sigma[i][k] if sigma[i] else None, epsilon)
-            for i, c in enumerate(columns)))
+        terms.append(
+            log_weights[1 + k]
+            + sum(
+                log_kernel(c, x[i], kernel[i], sigma[i][k] if sigma[i] else None, epsilon)
+                for i, c in enumerate(columns)
+            )
+        )
     for kernel in extra:
-        own = [bandwidths(c, [k[i] for k in kernels] + [kernel[i]], floor)[-1] if c[0] != "categorical" else None
-               for i, c in enumerate(columns)]
+        own = [
+            bandwidths(c, [k[i] for k in kernels] + [kernel[i]], floor)[-1] if c[0] != "categorical" else None
+            for i, c in enumerate(columns)
+        ]
         terms.append(sum(log_kernel(c, x[i], kernel[i], own[i], epsilon) for i, c in enumerate(columns)))
     return float(logsumexp(terms))
