@@ -13,5 +13,5 @@ def accuracy(trial):  # trial.params holds the active parameters: no gamma where
 
 
 study = hpo.Study(space, direction="maximize", seed=0)
-study.optimize(accuracy, n_trials=30)
+study.optimize(accuracy, n_trials=50)
 print(f"best accuracy {study.best_value:.4f} with {study.best_params}")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 torch.set_num_threads(1)  # on images this small, a second thread mostly waits for the first
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-EPOCHS = 10
+EPOCHS = 6
 MAX_DEPTH = 4
 RETRAININGS = 5  # of each winner, for a test accuracy that does not hang on one lucky seed
 
