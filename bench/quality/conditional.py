@@ -102,8 +102,9 @@ def _decade(config: Config) -> tuple[float, float]:
 
 
 def training_curve(config: Config) -> float:
-    optimizer, depth = config["optimizer"], config["depth"]
-    widths = [config[f"width_{i}"] for i in range(1, depth + 1)]
+    optimizer: str = config["optimizer"]
+    depth: int = config["depth"]
+    widths: list[float] = [config[f"width_{i}"] for i in range(1, depth + 1)]
     decade, drag = _decade(config)
     miss = decade - BEST_DECADE[optimizer] + 0.25 * (depth - 1)
     divergence = 1 / (1 + math.exp(-12 * (miss - 0.9)))  # smooth, but a cliff at this scale

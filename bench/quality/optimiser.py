@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Entry:
         return optimiser
 
 
-_OPTUNA = {"module": "bench.quality.peers.optuna_tpe", "peer": "optuna", "distributions": ("optuna", "numpy")}
+_OPTUNA = Entry("bench.quality.peers.optuna_tpe", peer="optuna", distributions=("optuna", "numpy"))
 _OURS = "bench.quality.peers.hpo_core_study"
 
 # Optuna 5.0: the defaults are what its documentation recommends (multivariate for one objective).
@@ -45,6 +45,6 @@ ENTRIES = {
     "random": Entry(_OURS, {"sampler": "random"}),
     "sobol": Entry(_OURS, {"sampler": "sobol"}),
     "plain-random": Entry("bench.quality.peers.plain_random", distributions=("numpy",)),
-    "optuna-tpe": Entry(**_OPTUNA),
-    "optuna-tpe-group": Entry(**_OPTUNA, settings={"multivariate": True, "group": True}),
+    "optuna-tpe": _OPTUNA,
+    "optuna-tpe-group": replace(_OPTUNA, settings={"multivariate": True, "group": True}),
 }

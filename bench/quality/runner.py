@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -59,13 +60,8 @@ class Worker:
             answer = ""
         if answer:
             return dict(json.loads(answer))
-        self._process = None
-        return {
-            **job,
-            "curve": [],
-            "error": f"worker ended with status {process.wait()}",
-            "date": machine.today(),
-        }
+        error = f"worker ended with status {self.close()}"
+        return {**job, "curve": [], "error": error, "date": machine.today()}
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -77,10 +73,14 @@ class Worker:
             text=True,
         )
 
-    def close(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait()
+    def close(self) -> int | None:
+        """End the child, if there is one, and return its exit status."""
+        if self._process is None:
+            return None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
+        status, self._process = self._process.returncode, None
+        return status
 
 
 def run(wanted: Sequence[Job], path: Path, *, n_workers: int) -> int:

@@ -69,8 +69,8 @@ class Table:
     """Replicates of every configuration, minimised, and its mean."""
 
     def __init__(self, parameters: tuple[Parameter, ...], replicates: np.ndarray) -> None:
-        self.mean = np.nanmean(replicates, axis=1).tolist()
-        self.replicates = [row[~np.isnan(row)].tolist() for row in replicates]
+        self.mean: list[float] = np.nanmean(replicates, axis=1).tolist()
+        self.replicates: list[list[float]] = [row[~np.isnan(row)].tolist() for row in replicates]
         strides = np.cumprod([1, *(len(p.choices) for p in reversed(parameters))])[-2::-1]
         self._offset = [
             (p.name, {choice: int(stride) * i for i, choice in enumerate(p.choices)})
@@ -115,7 +115,8 @@ def load(library: str, data_set: str) -> np.ndarray:
         partial = path.with_suffix(".tmp.npy")
         np.save(partial, table)
         partial.replace(path)
-    return np.load(path)
+    table: np.ndarray = np.load(path)
+    return table
 
 
 def prepare() -> None:

@@ -31,7 +31,7 @@ def cycle(arguments: argparse.Namespace) -> None:
     """One run: for each n, both sides one after the other."""
     rows = []
     for n in arguments.sizes:
-        options = {
+        options: dict[str, Any] = {
             "space": "mixed20",
             "n": n,
             "cycles": arguments.cycles,
@@ -55,7 +55,7 @@ def cycle(arguments: argparse.Namespace) -> None:
 def batch(arguments: argparse.Namespace) -> None:
     rows = []
     for n in (10_000, 100_000):
-        options = {"space": "mixed20", "n": n, "m": 1000}
+        options: dict[str, Any] = {"space": "mixed20", "n": n, "m": 1000}
         record = isolate.call(OURS, "ask_batch", **options)
         _file(arguments, "batch", {**options, **record})
         rows.append([str(n), *_cells(record, "per_second", "ask", "tell")])
@@ -66,7 +66,7 @@ def growth(arguments: argparse.Namespace) -> None:
     """ask -> tell at 10,000 and at 100,000 trials, ours only."""
     rows = []
     for n in (1000, 10_000, 100_000):
-        options = {"space": "mixed20", "n": n, "cycles": 60, "n_blocks": 2}
+        options: dict[str, Any] = {"space": "mixed20", "n": n, "cycles": 60, "n_blocks": 2}
         record = isolate.call(OURS, "cycle", **options)
         _file(arguments, "growth", {**options, **record})
         rows.append([str(n), milliseconds(record), _first(record)])
@@ -74,7 +74,7 @@ def growth(arguments: argparse.Namespace) -> None:
 
 
 def memory(arguments: argparse.Namespace) -> None:
-    options = {"space": "mixed20", "n": 100_000}
+    options: dict[str, Any] = {"space": "mixed20", "n": 100_000}
     record = isolate.call(OURS, "memory", **options)
     _file(arguments, "memory", {**options, **record})
     names = ("columns", "study_over_columns", "sampler_over_columns")

@@ -35,7 +35,9 @@ def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") 
     """Seconds of ask -> all parameters -> tell, from n trials on; a block's first cycle is apart."""
     length = cycles // n_blocks
     values = cases.results(space, length + 1)
-    first, seconds, cpu = [], [], 0.0
+    first: list[float] = []
+    seconds: list[float] = []
+    cpu = 0.0
     for _ in range(n_blocks):
         study = _study(space, n, sampler)
         for i, value in enumerate(values):

@@ -50,7 +50,9 @@ def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") 
     frozen, parameters = _frozen(space, n), cases.SPACES[space]
     length = cycles // n_blocks
     values = cases.results(space, length + 1)
-    first, seconds, cpu = [], [], 0.0
+    first: list[float] = []
+    seconds: list[float] = []
+    cpu = 0.0
     for _ in range(n_blocks):
         study = _study(sampler, frozen)
         for i, value in enumerate(values):
