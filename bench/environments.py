@@ -31,7 +31,11 @@ def interpreter(peer: str) -> str:
 def _create(folder: Path, python: Path, requirements: Path) -> None:
     print(f"bench: creating {folder.relative_to(ROOT)} from {requirements.name}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True)
+    # The peer's pins are its own, whatever constrains the project's environment.
+    environment = {k: v for k, v in os.environ.items() if k != "PIP_CONSTRAINT"}
+    subprocess.run(
+        [str(python), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True, env=environment
+    )
 
 
 def child_environment(threads: int = 1) -> dict[str, str]:

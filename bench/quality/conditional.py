@@ -91,7 +91,7 @@ def _decade(config: Config) -> tuple[float, float]:
     optimizer = config["optimizer"]
     decade = math.log10(config["lr"]) - 0.5 * math.log10(config["batch_size"] / 16)
     if optimizer == "sgd":
-        momentum = config["momentum"]
+        momentum: float = config["momentum"]
         overshoot = 0.15 if config["nesterov"] else 0.35
         return decade - math.log10(1 - momentum), 1 + overshoot * (momentum / 0.9) ** 8 - 0.3 * momentum
     if optimizer == "adam":
@@ -110,7 +110,7 @@ def training_curve(config: Config) -> float:
     divergence = 1 / (1 + math.exp(-12 * (miss - 0.9)))  # smooth, but a cliff at this scale
 
     bits = [math.log2(w / 8) for w in widths]
-    dropout = config["dropout"]
+    dropout: float = config["dropout"]
     used = (sum(bits) / (1 + 0.15 * (depth - 1)) + 1.5 * math.log2(depth)) * (1 - 0.15 * dropout)
     fitting_floor = 0.02 + 0.45 * math.exp(-0.33 * used) + 0.005 * (depth - 3) ** 2
     taper = 0.008 * sum((after - before + 0.5) ** 2 for before, after in itertools.pairwise(bits))

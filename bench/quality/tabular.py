@@ -115,8 +115,8 @@ def load(library: str, data_set: str) -> np.ndarray:
         partial = path.with_suffix(".tmp.npy")
         np.save(partial, table)
         partial.replace(path)
-    table: np.ndarray = np.load(path)
-    return table
+    loaded: np.ndarray = np.load(path)
+    return loaded
 
 
 def prepare() -> None:
