@@ -23,7 +23,7 @@ DEBUG, SANITIZE = switch("HPO_CORE_DEBUG"), switch("HPO_CORE_SANITIZE")
 
 # Never -ffast-math: NaN marks inactive values.
 CFLAGS = ["-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
-CFLAGS += ["-Og", "-g", "-Wall", "-Wextra"] if DEBUG or SANITIZE else ["-O3"]
+CFLAGS += ["-Og", "-g", "-Wall", "-Wextra"] if DEBUG or SANITIZE else ["-O3", "-g0"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 LDFLAGS = SANITIZERS if SANITIZE else []
 CHECKS = {"boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True}
