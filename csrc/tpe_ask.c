@@ -6,7 +6,8 @@
 #include "simd.h"
 #include "tpe.h"
 
-/* Random numbers of a draw: index `tag | attempt << 48 | group << 36 | column << 24 | number` of the stream. */
+/* Random numbers of a draw: index `tag | group << 36 | column << 24 | number` of counter `attempt << 40 | stream`.
+ * Rare constraints take thousands of attempts; trials never fill 40 bits. */
 #define TPE_DRAW_TAG ((uint64_t)3 << 56)
 #define TPE_CHOICE_TAG ((uint64_t)4 << 56)
 
@@ -142,8 +143,8 @@ void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_poo
             n_active += g == 0 || scratch->mask[j];
         }
         if (n_active > 0) {
-            const uint64_t tag = TPE_DRAW_TAG | (attempt << 48) | ((uint64_t)g << 36);
-            draw_group(model, g, stream, tag, pool, n_active, scratch);
+            const uint64_t tag = TPE_DRAW_TAG | ((uint64_t)g << 36);
+            draw_group(model, g, stream | (attempt << 40), tag, pool, n_active, scratch);
         }
     }
 }

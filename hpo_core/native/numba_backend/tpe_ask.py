@@ -124,7 +124,7 @@ def draw(model: Model, pool: Pool, stream: int, attempt: int, m: int) -> None:
             pool.x[members, :m] = np.nan
         index = np.flatnonzero(mask[:m])
         if len(index):
-            draw_group(model, g, np.uint64(stream), DRAW_TAG | attempt << 48 | g << 36, pool, index)
+            draw_group(model, g, np.uint64(stream | attempt << 40), DRAW_TAG | g << 36, pool, index)
 
 
 # ---- scores ------------------------------------------------------------------------------------------------
