@@ -247,7 +247,7 @@ static void weigh_below(const tpe_model *model, tpe_group *group, int64_t n) {
     }
     useful = useful && sum > 0.0 && isfinite(sum);
     for (int64_t i = 0; i < n; i++) {
-        const double gain = useful ? (group->best[n].y - group->best[i].y) * (double)n / sum : 1.0;
+        const double gain = useful ? (group->best[n].y - group->best[i].y) / sum * (double)n : 1.0;
         below->log_weight[1 + i] = gain > 0.0 ? log(gain) : -1e3;
     }
 }

@@ -211,7 +211,7 @@ def weigh_below(model: Model, group: Group, n: int) -> None:
     if model.settings.weigh_below and len(group.best) > n and math.isinf(group.best[n].fidelity):
         gained = [group.best[n].y - entry.y for entry in group.best[:n]]
         if 0.0 < sum(gained) < math.inf:
-            gains = np.array(gained) * n / sum(gained)
+            gains = np.array(gained) / sum(gained) * n
     group.below.array("log_weight")[1 : n + 1] = [math.log(gain) if gain > 0.0 else -1e3 for gain in gains]
 
 
