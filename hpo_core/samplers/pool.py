@@ -87,11 +87,12 @@ class Pool:
             return np.ones(x.shape[1], np.bool_)
         return self._used.fresh(keys(self.domain, x))
 
-    def fill(self, draw: Draw, n: int) -> Coordinates:
+    def fill(self, draw: Draw, n: int, *, earlier: Coordinates | None = None) -> Coordinates:
         """Return the first ``n`` feasible and fresh configurations of a sequence of draws, (d, k).
 
         ``draw(start, m)`` gives draws number ``start .. start + m - 1``, settled; it is called with
-        start = 0, m = n first, then on and on. k < n only where a finite space runs out.
+        start = 0, m = n first, then on and on. k < n only where a finite space runs out. What
+        ``earlier`` (d, e) holds, of one batch with these, counts as used.
 
         Raises
         ------
@@ -103,10 +104,14 @@ class Pool:
         x = draw(0, n)
         if not self.filters:
             return x
-        taken, rejected = self._accept(x[:, :0], x, n)
-        if taken.shape[1] == n:
-            return taken
-        return self._redraw(draw, taken, n, rejected)
+        before = x[:, :0] if earlier is None else earlier
+        e = before.shape[1]
+        taken, rejected = self._accept(before, x, e + n)
+        if taken.shape[1] < e + n:
+            taken = self._redraw(draw, taken, e + n, rejected)
+        if taken.shape[1] == e:
+            raise SpaceExhausted("every configuration of the space has been used")
+        return taken[:, e:]
 
     def _accept(self, taken: Coordinates, x: Coordinates, n: int) -> tuple[Coordinates, int]:
         """Add the first good columns of x to ``taken``, n in all; count the infeasible ones at its end."""
@@ -126,7 +131,7 @@ class Pool:
             if self._distinct and self._size <= MAX_ENUMERATED and drawn >= n + POOL:
                 return self._remaining(taken, n)
             if self._distinct and barren >= MAX_BARREN and (found or rejected < barren):
-                return _left(taken)
+                return taken
             if rejected >= MAX_REJECTED:
                 raise InfeasibleSpaceError(f"{self._constraints()} rejected {rejected} draws in a row")
             m = min(max(drawn, 2 * (n - found)), max(POOL, n - found), MAX_REJECTED)
@@ -148,15 +153,9 @@ class Pool:
         fresh = self._used.fresh(np.concatenate([taken_codes, codes]))[len(taken_codes) :]
         left = np.flatnonzero(fresh)
         order = np.argsort((codes[left] ^ np.uint64(self._seed)) * _ODD)
-        return _left(np.concatenate([taken, every[:, left[order[: n - taken.shape[1]]]]], axis=1))
+        return np.concatenate([taken, every[:, left[order[: n - taken.shape[1]]]]], axis=1)
 
     def _constraints(self) -> str:
         parts = [f"forbid ({self._n_forbid} expressions)"] if self._n_forbid else []
         parts += ["feasible"] if self._space.has_feasible else []
         return f"the constraints, {' and '.join(parts)},"
-
-
-def _left(x: Coordinates) -> Coordinates:
-    if not x.shape[1]:
-        raise SpaceExhausted("every configuration of the space has been used")
-    return x

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hpo_core.errors import ArgumentError
+from hpo_core.errors import ArgumentError, SpaceExhausted
 from hpo_core.history import State
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.pool import Pool
@@ -36,19 +36,19 @@ class TPESampler(Sampler):
 
     Parameters
     ----------
-    n_startup : int, default 10
-        Finished trials before the model is used, at least 2.
-    n_candidates : int, default 24
+    n_startup : int from 2 to 1,000,000, default 10
+        Finished trials before the model is used.
+    n_candidates : int from 1 to 8,192, default 24
         Candidates per suggestion. More is greedier, not better.
-    gamma : float in (0, 1), default 0.1
+    gamma : float in [0.001, 0.999], default 0.1
         Share of the trials that count as good; never more than 25 of them.
-    prior_weight : float > 0, default 1.0
+    prior_weight : float in [1e-6, 1e6], default 1.0
         Weight of the uniform component beside one trial's.
-    min_bandwidth : float in (0, 1], default 0.03
+    min_bandwidth : float in [1e-6, 1], default 0.03
         Floor of a kernel's width as a share of the parameter's range.
     weigh_below : bool, default True
         Whether good trials count by how much better they are than the first that is not.
-    max_above : int, default 2048
+    max_above : int from 256 to 1,000,000, default 2048
         Kernels of g. Past it the newest quarter stay and the others are subsampled, so that a
         suggestion costs the same at any number of trials.
 
@@ -84,13 +84,15 @@ class TPESampler(Sampler):
         weigh_below: bool = True,
         max_above: int = 2048,
     ) -> None:
+        if not isinstance(weigh_below, bool):
+            raise ArgumentError(f"weigh_below is {weigh_below!r}; allowed: True or False")
         self.n_startup = _checked("n_startup", n_startup, int, 2, 10**6)
         self.n_candidates = _checked("n_candidates", n_candidates, int, 1, MAX_POOL)
         self._settings = ParzenSettings(
-            gamma=_checked("gamma", gamma, float, 0.0, 1.0),
+            gamma=_checked("gamma", gamma, float, 0.001, 0.999),
             prior_weight=_checked("prior_weight", prior_weight, float, 1e-6, 1e6),
             min_bandwidth=_checked("min_bandwidth", min_bandwidth, float, 1e-6, 1.0),
-            weigh_below=bool(weigh_below),
+            weigh_below=weigh_below,
             max_above=_checked("max_above", max_above, int, 256, 10**6),
             newest=max_above // 4,
         )
@@ -109,14 +111,16 @@ class TPESampler(Sampler):
         self._pool.sync(history)
         self._observe(history, finished)
         self._model.refresh(history.x_buffer, history.running)
-        if n <= MAX_PART:
-            return Suggestion(self._propose(first, n), "tpe")
-        parts: list[NDArray[np.float64]] = []
-        for start in range(0, n, MAX_PART):
-            parts.append(self._propose(first + start, min(MAX_PART, n - start)))
+        x = self._propose(first, min(n, MAX_PART), None)
+        while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
             self._model.refresh(history.x_buffer, history.running)
-            self._model.join(np.concatenate(parts, axis=1))
-        return Suggestion(np.concatenate(parts, axis=1), "tpe")
+            self._model.join(x)
+            try:
+                part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x)
+            except SpaceExhausted:
+                break
+            x = np.concatenate([x, part], axis=1)
+        return Suggestion(x, self.name)
 
     def _observe(self, history: History, finished: NDArray[np.int64]) -> None:
         new = finished[self._n_seen :]
@@ -124,15 +128,15 @@ class TPESampler(Sampler):
             self._model.observe(history.x_buffer, history.y[0], history.fidelity, history.state, new)
             self._n_seen = len(finished)
 
-    def _propose(self, stream: int, n: int) -> NDArray[np.float64]:
-        """Choose ``n`` configurations, (d, k), from one pool of candidates."""
+    def _propose(self, stream: int, n: int, earlier: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Choose ``n`` configurations, (d, k), from one pool of candidates, none of them in ``earlier``."""
         attempts = count()
 
         def draw(_: int, m: int) -> NDArray[np.float64]:
             return self._model.draw(stream, next(attempts), m)
 
         size = min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
-        x = self._pool.fill(draw, size)
+        x = self._pool.fill(draw, size, earlier=earlier)
         if self._pool.filters:
             self._model.put(x)
         return self._model.choose(x.shape[1], min(n, x.shape[1]), stream=stream, subset=self.n_candidates)
