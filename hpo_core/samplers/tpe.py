@@ -122,6 +122,33 @@ class TPESampler(Sampler):
             x = np.concatenate([x, part], axis=1)
         return Suggestion(x, self.name)
 
+    def marginals(
+        self, history: History, name: str, x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log densities of one parameter under l and g, relative to its uniform density.
+
+        Parameters
+        ----------
+        history : History
+            The study's, with at least one complete trial.
+        name : str
+            A parameter; if it is conditional, the densities are of where it is active.
+        x : (m,) float64
+            Internal coordinates: [0, 1] for a numeric parameter, indices of choices else.
+
+        Raises
+        ------
+        ArgumentError
+            An unknown name, or no complete trial to model.
+        """
+        if name not in history.layout.names:
+            raise ArgumentError(f"name is {name!r}; allowed: {', '.join(map(repr, history.layout.names))}")
+        if not history.count(State.COMPLETE):
+            raise ArgumentError("history has no complete trial; the densities need at least one")
+        self._observe(history, history.finish_order)
+        self._model.refresh(history.x_buffer, history.running)
+        return self._model.marginals(history.layout.names.index(name), x)
+
     def _observe(self, history: History, finished: NDArray[np.int64]) -> None:
         new = finished[self._n_seen :]
         if len(new):
