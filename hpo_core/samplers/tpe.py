@@ -82,7 +82,7 @@ class TPESampler(Sampler):
         prior_weight: float = 1.0,
         min_bandwidth: float = 0.03,
         weigh_below: bool = True,
-        max_above: int = 2048,
+        max_above: int = 256,
     ) -> None:
         if not isinstance(weigh_below, bool):
             raise ArgumentError(f"weigh_below is {weigh_below!r}; allowed: True or False")
@@ -155,18 +155,17 @@ class TPESampler(Sampler):
             self._model.observe(history.x_buffer, history.y[0], history.fidelity, history.state, new)
             self._n_seen = len(finished)
 
-    def _propose(self, stream: int, n: int, earlier: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """Choose ``n`` configurations, (d, k), from one pool of candidates, none of them in ``earlier``."""
-        attempts = count()
-
-        def draw(_: int, m: int) -> NDArray[np.float64]:
-            return self._model.draw(stream, next(attempts), m)
-
-        size = min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
-        x = self._pool.fill(draw, size, earlier=earlier)
+    def _propose(self, stream: int, n: int) -> NDArray[np.float64]:
+        """Choose ``n`` configurations, (d, k), from one pool of candidates."""
+        model, m = self._model, min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
         if self._pool.filters:
-            self._model.put(x)
-        return self._model.choose(x.shape[1], min(n, x.shape[1]), stream=stream, subset=self.n_candidates)
+            attempts = count()
+            x = self._pool.fill(lambda _, k: model.draw(stream, next(attempts), k), m)
+            m = x.shape[1]
+            model.put(x)
+        else:
+            model.draw(stream, 0, m)
+        return model.choose(m, min(n, m), stream=stream, subset=self.n_candidates)
 
     def __getstate__(self) -> dict[str, Any]:
         options = ("n_startup", "n_candidates", "_settings")

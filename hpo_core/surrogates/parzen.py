@@ -48,8 +48,8 @@ class ParzenSettings:
 
     gamma: float = 0.1
     max_below: int = 25
-    max_above: int = 2048
-    newest: int = 512
+    max_above: int = 256
+    newest: int = 64
     prior_weight: float = 1.0
     min_bandwidth: float = 0.03
     sharpest_bandwidth: float = 0.005
