@@ -48,7 +48,7 @@ class TPESampler(Sampler):
         Floor of a kernel's width as a share of the parameter's range.
     weigh_below : bool, default True
         Whether good trials count by how much better they are than the first that is not.
-    max_above : int from 256 to 1,000,000, default 2048
+    max_above : int from 256 to 1,000,000, default 256
         Kernels of g. Past it the newest quarter stay and the others are subsampled, so that a
         suggestion costs the same at any number of trials.
 
@@ -155,12 +155,12 @@ class TPESampler(Sampler):
             self._model.observe(history.x_buffer, history.y[0], history.fidelity, history.state, new)
             self._n_seen = len(finished)
 
-    def _propose(self, stream: int, n: int) -> NDArray[np.float64]:
-        """Choose ``n`` configurations, (d, k), from one pool of candidates."""
+    def _propose(self, stream: int, n: int, earlier: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Choose ``n`` configurations, (d, k), from one pool of candidates, none of them in ``earlier``."""
         model, m = self._model, min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
         if self._pool.filters:
             attempts = count()
-            x = self._pool.fill(lambda _, k: model.draw(stream, next(attempts), k), m)
+            x = self._pool.fill(lambda _, k: model.draw(stream, next(attempts), k), m, earlier=earlier)
             m = x.shape[1]
             model.put(x)
         else:
