@@ -7,6 +7,7 @@ checkout's root is not, so that ``import hpo_core`` finds the installed package.
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.load_profile("soak" if SOAK else "test")
+
+# A shell starts background jobs with Ctrl-C ignored, and every child inherits that: tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
