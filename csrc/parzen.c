@@ -338,14 +338,13 @@ static void draw_category(const parzen_mixture *p, const hpo_domain *domain, int
     const double hit = exp(p->match[2 * c] + p->match[2 * c + 1]);
     for (int64_t j = 0; j < m; j++) {
         const double code = p->row[component[j] * row_length(p) + column + p->n_num];
-        if (code < 0.0) {
-            x[j] = fmin(floor(u[j] * choices), choices - 1.0);
-        } else if (u[j] < hit || choices < 2.0) {
-            x[j] = code;
-        } else {
-            const double other = fmin(floor((u[j] - hit) / (1.0 - hit) * (choices - 1.0)), choices - 2.0);
-            x[j] = other + (other >= code);
-        }
+        /* The prior shares all choices, a kernel those that it misses. Both are computed and one selected: the
+         * branch would be mispredicted. */
+        const double share = code < 0.0 ? choices : choices - 1.0;
+        const double v = code < 0.0 ? u[j] : (u[j] - hit) / (1.0 - hit);
+        const double other = fmax(fmin(floor(v * share), share - 1.0), 0.0);
+        const double missed = other + (code >= 0.0 && other >= code);
+        x[j] = (code >= 0.0) & (u[j] < hit) ? code : fmin(missed, choices - 1.0);
     }
 }
 

@@ -154,17 +154,22 @@ static double HPO_NAME(draw_level)(double scale, double shift, double u, const d
         vstore(mass + i, block);
         total += blocks[i / LANES] = vsum(block);
     }
-    double left = u * total;
-    int64_t i = 0;
-    while (i + LANES < n && left > blocks[i / LANES]) {
-        left -= blocks[i / LANES];
-        i += LANES;
+    /* Counting instead of searching: a search would be mispredicted every time. */
+    const double target = u * total;
+    double before = 0.0, sum = 0.0;
+    int64_t block = 0, lane = 0;
+    for (int64_t b = 0; (b + 1) * LANES < n; b++) {
+        sum += blocks[b];
+        const int beyond = target > sum;
+        block += beyond;
+        before = beyond ? sum : before;
     }
-    while (i + 1 < n && left > mass[i]) {
-        left -= mass[i];
-        i++;
+    for (int64_t i = 0; i + 1 < LANES; i++) {
+        before += mass[block * LANES + i];
+        lane += target > before;
     }
-    return centers[i];
+    const int64_t level = block * LANES + lane;
+    return centers[level < n ? level : n - 1];
 }
 
 /* Truncated normals on [0, 1] by inverse CDF; sigma 0 stands for the uniform distribution. */

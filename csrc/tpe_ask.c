@@ -40,11 +40,12 @@ static void pick_components(const parzen_mixture *p, const double *u, int64_t m,
         cumulative[k] = sum;
     }
     for (int64_t j = 0; j < m; j++) {
-        int32_t k = 0;
-        while (k + 1 < p->size && u[j] * sum > cumulative[k]) {
-            k++;
+        const double target = u[j] * sum;
+        int32_t n_below = 0; /* counting: a search would be mispredicted every time */
+        for (int64_t k = 0; k + 1 < p->size; k++) {
+            n_below += target > cumulative[k];
         }
-        component[j] = k;
+        component[j] = n_below;
     }
 }
 

@@ -63,7 +63,7 @@ NESTED = Case(
     (("ge", ("value", 1), 1.0), ("eq", ("value", 3), 0.0), ("lt", ("value", 0), 0.4)),
 )
 CASES = {"line": LINE, "flat": FLAT, "labels": LABELS, "nested": NESTED}
-PLAIN = ParzenSettings()
+PLAIN = ParzenSettings(max_above=2048, newest=512)  # nothing is left out
 SMALL = ParzenSettings(max_below=6, max_above=64, newest=16)  # g is subsampled from the 71st trial on
 
 
