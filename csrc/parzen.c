@@ -40,13 +40,15 @@ HPO_DISPATCH(void, parzen_uniforms, (uint64_t seed, uint64_t stream, uint64_t st
 static int64_t columns(const parzen_mixture *p) { return p->n_num + p->n_cat; }
 static int64_t row_length(const parzen_mixture *p) { return 2 * p->n_num + p->n_cat; }
 
-static double center_of(const parzen_mixture *p, int64_t k, int64_t column) {
+static double center_of(const parzen_mixture *p, int64_t k, int64_t column)
+{
     return p->center[k * columns(p) + column];
 }
 
 /* ---- placing kernels ------------------------------------------------------------------------------------- */
 
-void parzen_clear(parzen_mixture *p, double prior_weight) {
+void parzen_clear(parzen_mixture *p, double prior_weight)
+{
     p->size = 1;
     p->ordered = 0;
     p->log_weight[0] = log(prior_weight);
@@ -57,7 +59,8 @@ void parzen_clear(parzen_mixture *p, double prior_weight) {
     }
 }
 
-void parzen_place(parzen_mixture *p, int64_t k, const double *x, int64_t stride, int64_t trial) {
+void parzen_place(parzen_mixture *p, int64_t k, const double *x, int64_t stride, int64_t trial)
+{
     double *center = p->center + k * columns(p);
     for (int64_t c = 0; c < columns(p); c++) {
         center[c] = x[p->dims[c] * stride + trial];
@@ -65,7 +68,8 @@ void parzen_place(parzen_mixture *p, int64_t k, const double *x, int64_t stride,
     memcpy(p->row + k * row_length(p) + 2 * p->n_num, center + p->n_num, (size_t)p->n_cat * sizeof(double));
 }
 
-void parzen_move(parzen_mixture *p, int64_t from, int64_t to) {
+void parzen_move(parzen_mixture *p, int64_t from, int64_t to)
+{
     const int64_t D = columns(p), length = row_length(p);
     memcpy(p->center + to * D, p->center + from * D, (size_t)D * sizeof(double));
     memcpy(p->row + to * length, p->row + from * length, (size_t)length * sizeof(double));
@@ -74,7 +78,8 @@ void parzen_move(parzen_mixture *p, int64_t from, int64_t to) {
 
 /* ---- bandwidths ------------------------------------------------------------------------------------------ */
 
-static double half_cell(const hpo_domain *domain, int64_t dim, double x) {
+static double half_cell(const hpo_domain *domain, int64_t dim, double x)
+{
     if (domain->kinds[dim] != HPO_DISCRETE) {
         return 0.0;
     }
@@ -86,7 +91,8 @@ static double half_cell(const hpo_domain *domain, int64_t dim, double x) {
 /* The larger gap to a neighbour (Bergstra 2011); at an end of the column the only one; alone, the larger
  * distance to a bound. Clipped to [floor, 1], and to at least half a cell. */
 static double bandwidth(const hpo_domain *domain, int64_t dim, double x, const double *left, const double *right,
-                        double floor) {
+                        double floor)
+{
     double sigma;
     if (left && right) {
         sigma = fmax(x - *left, *right - x);
@@ -100,7 +106,8 @@ static double bandwidth(const hpo_domain *domain, int64_t dim, double x, const d
 
 /* Normalisers and row entries of a column for n slots whose sigma is set. */
 static void finish_column(parzen_mixture *p, const hpo_domain *domain, int64_t column, const int32_t *slots,
-                          int64_t n) {
+                          int64_t n)
+{
     enum { BLOCK = 64 };
     const int64_t dim = p->dims[column];
     double mu[BLOCK], sigma[BLOCK], out[BLOCK];
@@ -132,7 +139,8 @@ static void finish_column(parzen_mixture *p, const hpo_domain *domain, int64_t c
 
 /* Bandwidths of the slots at ranks first..last of one sorted column. */
 static void update_ranks(parzen_mixture *p, const hpo_domain *domain, int64_t column, int64_t first, int64_t last,
-                         double floor) {
+                         double floor)
+{
     const int32_t *order = p->order + column * p->capacity;
     first = first < 0 ? 0 : first;
     last = last >= p->ordered ? p->ordered - 1 : last;
@@ -154,12 +162,14 @@ static void update_ranks(parzen_mixture *p, const hpo_domain *domain, int64_t co
 /* ---- sorted columns -------------------------------------------------------------------------------------- */
 
 /* Ties are ordered by slot, so that the order, and with it every bandwidth, is a function of the kernels. */
-static int precedes(const parzen_mixture *p, int64_t column, int32_t a, int32_t b) {
+static int precedes(const parzen_mixture *p, int64_t column, int32_t a, int32_t b)
+{
     const double x = center_of(p, a, column), y = center_of(p, b, column);
     return x < y || (x == y && a < b);
 }
 
-static int64_t rank_of(const parzen_mixture *p, int64_t column, int32_t slot) {
+static int64_t rank_of(const parzen_mixture *p, int64_t column, int32_t slot)
+{
     const int32_t *order = p->order + column * p->capacity;
     int64_t low = 0, high = p->ordered;
     while (low < high) {
@@ -174,7 +184,8 @@ static int64_t rank_of(const parzen_mixture *p, int64_t column, int32_t slot) {
 }
 
 /* Bottom-up merge sort: no allocation, and near linear on the almost sorted columns it usually meets. */
-static void sort_column(parzen_mixture *p, int64_t column) {
+static void sort_column(parzen_mixture *p, int64_t column)
+{
     int32_t *order = p->order + column * p->capacity;
     for (int64_t i = 0; i < p->ordered; i++) {
         order[i] = (int32_t)(i + 1);
@@ -195,7 +206,8 @@ static void sort_column(parzen_mixture *p, int64_t column) {
     }
 }
 
-void parzen_rebuild(parzen_mixture *p, const hpo_domain *domain, double floor) {
+void parzen_rebuild(parzen_mixture *p, const hpo_domain *domain, double floor)
+{
     p->ordered = p->size - 1;
     for (int64_t column = 0; column < p->n_num; column++) {
         sort_column(p, column);
@@ -206,7 +218,8 @@ void parzen_rebuild(parzen_mixture *p, const hpo_domain *domain, double floor) {
 
 /* Bandwidths around one rank have changed: updates them and notes whose constants must follow. */
 static int64_t update_around(parzen_mixture *p, const hpo_domain *domain, int64_t column, int64_t first,
-                             int64_t last, double floor, int64_t n_stale) {
+                             int64_t last, double floor, int64_t n_stale)
+{
     const int32_t *order = p->order + column * p->capacity;
     first = first < 0 ? 0 : first;
     last = last >= p->ordered ? p->ordered - 1 : last;
@@ -217,13 +230,15 @@ static int64_t update_around(parzen_mixture *p, const hpo_domain *domain, int64_
     return n_stale;
 }
 
-static void refresh_stale(parzen_mixture *p, int64_t n_stale) {
+static void refresh_stale(parzen_mixture *p, int64_t n_stale)
+{
     for (int64_t i = 0; i < n_stale; i++) {
         parzen_constants(p, p->stale[i], p->stale[i] + 1);
     }
 }
 
-void parzen_insert(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor) {
+void parzen_insert(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor)
+{
     int64_t n_stale = 0;
     const int64_t before = p->ordered;
     for (int64_t column = 0; column < p->n_num; column++) {
@@ -240,7 +255,8 @@ void parzen_insert(parzen_mixture *p, const hpo_domain *domain, int64_t k, doubl
     refresh_stale(p, n_stale);
 }
 
-void parzen_remove(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor) {
+void parzen_remove(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor)
+{
     int64_t n_stale = 0;
     const int64_t before = p->ordered;
     for (int64_t column = 0; column < p->n_num; column++) {
@@ -255,7 +271,8 @@ void parzen_remove(parzen_mixture *p, const hpo_domain *domain, int64_t k, doubl
     refresh_stale(p, n_stale);
 }
 
-void parzen_attach(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor) {
+void parzen_attach(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor)
+{
     const int32_t slot = (int32_t)k;
     for (int64_t column = 0; column < p->n_num; column++) {
         const int32_t *order = p->order + column * p->capacity;
@@ -272,7 +289,8 @@ void parzen_attach(parzen_mixture *p, const hpo_domain *domain, int64_t k, doubl
 
 /* ---- categories and constants ---------------------------------------------------------------------------- */
 
-void parzen_smooth(parzen_mixture *p, const hpo_domain *domain, double epsilon) {
+void parzen_smooth(parzen_mixture *p, const hpo_domain *domain, double epsilon)
+{
     for (int64_t c = 0; c < p->n_cat; c++) {
         const double choices = (double)domain->levels[p->dims[p->n_num + c]];
         const double log_total = log1p(choices * epsilon);
@@ -283,7 +301,8 @@ void parzen_smooth(parzen_mixture *p, const hpo_domain *domain, double epsilon) 
     parzen_constants(p, 0, 1);
 }
 
-void parzen_constants(parzen_mixture *p, int64_t k0, int64_t k1) {
+void parzen_constants(parzen_mixture *p, int64_t k0, int64_t k1)
+{
     for (int64_t k = k0; k < k1; k++) {
         const double *log_norm = p->log_norm + k * p->n_num;
         double context = p->log_weight[k], own = 0.0;
@@ -304,7 +323,8 @@ void parzen_constants(parzen_mixture *p, int64_t k0, int64_t k1) {
 }
 
 /* Log density of mismatch in every category column: what each kernel has before matches are counted. */
-static double mismatch(const parzen_mixture *p, int64_t first, int64_t last) {
+static double mismatch(const parzen_mixture *p, int64_t first, int64_t last)
+{
     double sum = 0.0;
     for (int64_t c = first; c < last; c++) {
         sum += p->match[2 * c + 1];
@@ -315,7 +335,8 @@ static double mismatch(const parzen_mixture *p, int64_t first, int64_t last) {
 /* ---- evaluation and draws -------------------------------------------------------------------------------- */
 
 void parzen_log_density(const parzen_mixture *p, const double *x, int64_t m, int64_t k0, int64_t k1,
-                        double *joint, double *context) {
+                        double *joint, double *context)
+{
     density(p, x, m, k0, k1, joint, context);
     const double context_base = mismatch(p, 0, p->ctx_cat);
     const double joint_base = context_base + mismatch(p, p->ctx_cat, p->n_cat);
@@ -327,12 +348,14 @@ void parzen_log_density(const parzen_mixture *p, const double *x, int64_t m, int
     }
 }
 
-void parzen_context_terms(const parzen_mixture *p, const double *x, int64_t m, double *terms) {
+void parzen_context_terms(const parzen_mixture *p, const double *x, int64_t m, double *terms)
+{
     context_rows(p, x, m, terms);
 }
 
 static void draw_category(const parzen_mixture *p, const hpo_domain *domain, int64_t column,
-                          const int32_t *component, const double *u, int64_t m, double *x) {
+                          const int32_t *component, const double *u, int64_t m, double *x)
+{
     const int64_t c = column - p->n_num;
     const double choices = (double)domain->levels[p->dims[column]];
     const double hit = exp(p->match[2 * c] + p->match[2 * c + 1]);
@@ -349,7 +372,8 @@ static void draw_category(const parzen_mixture *p, const hpo_domain *domain, int
 }
 
 static void draw_levels(const parzen_mixture *p, const hpo_domain *domain, int64_t column,
-                        const int32_t *component, const double *u, int64_t m, double *x) {
+                        const int32_t *component, const double *u, int64_t m, double *x)
+{
     const int64_t first = domain->table_start[p->dims[column]];
     const int64_t n = domain->table_start[p->dims[column] + 1] - first;
     for (int64_t j = 0; j < m; j++) {
@@ -359,7 +383,8 @@ static void draw_levels(const parzen_mixture *p, const hpo_domain *domain, int64
 }
 
 void parzen_draw(const parzen_mixture *p, const hpo_domain *domain, int64_t column, const int32_t *component,
-                 const double *u, int64_t m, double *x) {
+                 const double *u, int64_t m, double *x)
+{
     enum { BLOCK = 64 };
     const int64_t dim = p->dims[column];
     if (column >= p->n_num) {

@@ -12,12 +12,14 @@
  * of 1/8 octave: between steps no constant changes, and a step is within 4.4 % of the exact weight. */
 static const double STEPS = 8.0;
 
-static int64_t n_below(const tpe_settings *settings, int64_t n) {
+static int64_t n_below(const tpe_settings *settings, int64_t n)
+{
     const int64_t share = (int64_t)ceil(settings->gamma * (double)n);
     return share < settings->max_below ? share : settings->max_below;
 }
 
-int tpe_is_active(const tpe_model *model, int64_t group, const double *x, int64_t stride, int64_t trial) {
+int tpe_is_active(const tpe_model *model, int64_t group, const double *x, int64_t stride, int64_t trial)
+{
     const hpo_domain *domain = model->domain;
     const int64_t first = domain->member_start[group];
     return first < domain->member_start[group + 1] && !isnan(x[domain->members[first] * stride + trial]);
@@ -26,7 +28,8 @@ int tpe_is_active(const tpe_model *model, int64_t group, const double *x, int64_
 /* ---- g: the kernels above the split ---------------------------------------------------------------------- */
 
 static void above_put(tpe_model *model, tpe_group *group, int64_t slot, const double *x, int64_t stride,
-                      int64_t trial) {
+                      int64_t trial)
+{
     group->trial[slot] = trial;
     group->hash[slot] = philox_u64(model->seed, (uint64_t)trial, TPE_SUBSAMPLE_TAG);
     group->birth[slot] = group->births++;
@@ -36,7 +39,8 @@ static void above_put(tpe_model *model, tpe_group *group, int64_t slot, const do
 
 /* The slot to give up when g is full: of those that are not among the newest, the one of the largest hash, so
  * that the others stay a uniform sample of everything older. */
-static int64_t above_evicted(const tpe_model *model, const tpe_group *group) {
+static int64_t above_evicted(const tpe_model *model, const tpe_group *group)
+{
     const int64_t old = group->births - model->settings.newest;
     int64_t worst = 1;
     uint64_t largest = 0;
@@ -49,7 +53,8 @@ static int64_t above_evicted(const tpe_model *model, const tpe_group *group) {
     return worst;
 }
 
-static void above_add(tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t trial) {
+static void above_add(tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t trial)
+{
     parzen_mixture *above = group->above;
     int64_t slot = above->size;
     if (slot <= model->settings.max_above) {
@@ -67,7 +72,8 @@ static void above_add(tpe_model *model, tpe_group *group, const double *x, int64
 }
 
 /* The last slot moves into the hole. */
-static void above_remove(tpe_model *model, tpe_group *group, int64_t trial) {
+static void above_remove(tpe_model *model, tpe_group *group, int64_t trial)
+{
     parzen_mixture *above = group->above;
     int64_t slot = 1;
     while (slot < above->size && group->trial[slot] != trial) {
@@ -97,7 +103,8 @@ static void above_remove(tpe_model *model, tpe_group *group, int64_t trial) {
 }
 
 /* Running trials and picks leave: they stand behind the sorted kernels. */
-static void detach(tpe_group *group) {
+static void detach(tpe_group *group)
+{
     if (!group->above_stale) {
         group->above->size = group->above->ordered + 1;
     }
@@ -106,12 +113,14 @@ static void detach(tpe_group *group) {
 /* ---- the split ------------------------------------------------------------------------------------------- */
 
 /* Complete before stopped, deeper before shallower, then by value; the earlier of equals stays ahead. */
-static int is_better(const tpe_entry *a, const tpe_entry *b) {
+static int is_better(const tpe_entry *a, const tpe_entry *b)
+{
     return a->fidelity > b->fidelity || (a->fidelity == b->fidelity && a->y < b->y);
 }
 
 /* Rank of the entry among the best; max_below + 1 or more if it is not kept. */
-static int64_t best_insert(tpe_group *group, const tpe_entry *entry, int64_t room) {
+static int64_t best_insert(tpe_group *group, const tpe_entry *entry, int64_t room)
+{
     int64_t rank = group->n_best;
     while (rank > 0 && is_better(entry, &group->best[rank - 1])) {
         rank--;
@@ -126,7 +135,8 @@ static int64_t best_insert(tpe_group *group, const tpe_entry *entry, int64_t roo
     return rank;
 }
 
-static int is_among(const tpe_entry *best, int64_t n, int64_t trial) {
+static int is_among(const tpe_entry *best, int64_t n, int64_t trial)
+{
     for (int64_t i = 0; i < n; i++) {
         if (best[i].trial == trial) {
             return 1;
@@ -137,7 +147,8 @@ static int is_among(const tpe_entry *best, int64_t n, int64_t trial) {
 
 /* Fills g with those of the first trials that are not among the n best of `split`. */
 static void above_refill(tpe_model *model, tpe_group *group, const tpe_group *split, int64_t n, const double *x,
-                         int64_t stride) {
+                         int64_t stride)
+{
     group->above->size = 1;
     group->births = 0;
     group->above_stale = 1;
@@ -148,11 +159,13 @@ static void above_refill(tpe_model *model, tpe_group *group, const tpe_group *sp
     }
 }
 
-static int shares_split(const tpe_model *model, const tpe_group *group) {
+static int shares_split(const tpe_model *model, const tpe_group *group)
+{
     return group != model->groups && group->n < TPE_MIN_SPLIT;
 }
 
-static void split_add(tpe_model *model, tpe_group *group, const tpe_entry *entry, const double *x, int64_t stride) {
+static void split_add(tpe_model *model, tpe_group *group, const tpe_entry *entry, const double *x, int64_t stride)
+{
     const int64_t before = n_below(&model->settings, group->n);
     if (group->n < TPE_MIN_SPLIT) {
         group->first[group->n] = entry->trial;
@@ -181,7 +194,8 @@ static void split_add(tpe_model *model, tpe_group *group, const tpe_entry *entry
 }
 
 /* f is a ring of the newest failures. */
-static void failed_add(tpe_group *group, const double *x, int64_t stride, int64_t trial) {
+static void failed_add(tpe_group *group, const double *x, int64_t stride, int64_t trial)
+{
     parzen_mixture *failed = group->failed;
     const int64_t room = failed->capacity - 1;
     const int64_t slot = 1 + group->n_failed % room;
@@ -192,7 +206,8 @@ static void failed_add(tpe_group *group, const double *x, int64_t stride, int64_
     group->failed_stale = 1;
 }
 
-void tpe_reset(tpe_model *model) {
+void tpe_reset(tpe_model *model)
+{
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         tpe_group *group = &model->groups[g];
         parzen_clear(group->below, model->settings.prior_weight);
@@ -205,7 +220,8 @@ void tpe_reset(tpe_model *model) {
 }
 
 void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *y, const double *fidelity,
-                 const uint8_t *state, const int64_t *trials, int64_t k) {
+                 const uint8_t *state, const int64_t *trials, int64_t k)
+{
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         tpe_group *group = &model->groups[g];
         detach(group);
@@ -228,7 +244,8 @@ void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double
 
 /* ---- refresh --------------------------------------------------------------------------------------------- */
 
-static double total(const parzen_mixture *p) {
+static double total(const parzen_mixture *p)
+{
     double sum = 0.0;
     for (int64_t k = 0; k < p->size; k++) {
         sum += exp(p->log_weight[k]);
@@ -238,7 +255,8 @@ static double total(const parzen_mixture *p) {
 
 /* Weights by improvement over the first trial above the split, of mean 1 (Watanabe 2023); uniform where they say
  * nothing: no such trial, ties, stopped trials among them. */
-static void weigh_below(const tpe_model *model, tpe_group *group, int64_t n) {
+static void weigh_below(const tpe_model *model, tpe_group *group, int64_t n)
+{
     parzen_mixture *below = group->below;
     double sum = 0.0;
     int useful = model->settings.weigh_below && group->n_best > n && isinf(group->best[n].fidelity);
@@ -254,12 +272,14 @@ static void weigh_below(const tpe_model *model, tpe_group *group, int64_t n) {
 
 static double octaves(double ratio) { return round(log2(ratio) * STEPS) / STEPS; }
 
-static double below_floor(const tpe_settings *settings, int64_t n) {
+static double below_floor(const tpe_settings *settings, int64_t n)
+{
     const double shrunk = settings->min_bandwidth * exp2(-0.5 * octaves((double)(n > 100 ? n : 100) / 100.0));
     return fmax(shrunk, settings->sharpest_bandwidth);
 }
 
-static void refresh_below(tpe_model *model, tpe_group *group, const double *x, int64_t stride) {
+static void refresh_below(tpe_model *model, tpe_group *group, const double *x, int64_t stride)
+{
     const int64_t n = n_below(&model->settings, group->n);
     parzen_mixture *below = group->below;
     below->size = 1;
@@ -286,14 +306,16 @@ static void refresh_below(tpe_model *model, tpe_group *group, const double *x, i
 }
 
 /* Weight of a kernel that stands for the trials older than the newest. */
-static double subsample_log_weight(const tpe_model *model, const tpe_group *group) {
+static double subsample_log_weight(const tpe_model *model, const tpe_group *group)
+{
     const tpe_settings *settings = &model->settings;
     const double older = (double)(group->n - n_below(settings, group->n) - settings->newest);
     const double kept = (double)(settings->max_above - settings->newest);
     return older <= kept ? 0.0 : octaves(older / kept) * log(2.0);
 }
 
-static void weigh_above(const tpe_model *model, tpe_group *group) {
+static void weigh_above(const tpe_model *model, tpe_group *group)
+{
     const double older = subsample_log_weight(model, group);
     const int64_t old = group->births - model->settings.newest;
     int64_t n_old = 0;
@@ -310,7 +332,8 @@ static void weigh_above(const tpe_model *model, tpe_group *group) {
                           (double)n_old * exp(older);
 }
 
-static void refresh_above(tpe_model *model, tpe_group *group, const double *x, int64_t stride) {
+static void refresh_above(tpe_model *model, tpe_group *group, const double *x, int64_t stride)
+{
     parzen_mixture *above = group->above;
     if (shares_split(model, group)) {
         above_refill(model, group, model->groups, n_below(&model->settings, model->groups->n), x, stride);
@@ -324,7 +347,8 @@ static void refresh_above(tpe_model *model, tpe_group *group, const double *x, i
     parzen_smooth(above, model->domain, model->settings.prior_weight / (double)above->size);
 }
 
-void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column) {
+void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column)
+{
     const int64_t slot = group->above->size;
     if (slot == group->above->capacity) {
         return;
@@ -336,7 +360,8 @@ void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t
     parzen_attach(group->above, model->domain, slot, group->above_floor);
 }
 
-void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n) {
+void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n)
+{
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         tpe_group *group = &model->groups[g];
         detach(group);

@@ -19,7 +19,8 @@ static int64_t n_columns(const parzen_mixture *p) { return p->n_num + p->n_cat; 
 
 /* m uniforms, one in each of m equal strata, in random order (Fisher-Yates). raw (2 m) is room for numbers. */
 static void stratified(uint64_t seed, uint64_t stream, uint64_t tag, int64_t m, double *raw, int32_t *order,
-                       double *u) {
+                       double *u)
+{
     parzen_uniforms(seed, stream, tag, 2 * m, raw);
     for (int64_t j = 0; j < m; j++) {
         const int64_t i = (int64_t)(raw[2 * j + 1] * (double)(j + 1));
@@ -33,7 +34,8 @@ static void stratified(uint64_t seed, uint64_t stream, uint64_t tag, int64_t m, 
 
 /* Component of each candidate by inverse CDF of the mixture's weights. */
 static void pick_components(const parzen_mixture *p, const double *u, int64_t m, double *cumulative,
-                            int32_t *component) {
+                            int32_t *component)
+{
     double sum = 0.0;
     for (int64_t k = 0; k < p->size; k++) {
         sum += exp(p->log_weight[k]);
@@ -51,7 +53,8 @@ static void pick_components(const parzen_mixture *p, const double *u, int64_t m,
 
 /* The same where the weights are w_k A_k(s): terms (size, m padded) are their logs. */
 static void pick_conditional(const double *terms, int64_t size, int64_t stride, const double *u, int64_t m,
-                             int32_t *component) {
+                             int32_t *component)
+{
     for (int64_t j = 0; j < m; j++) {
         double top = -INFINITY, sum = 0.0;
         for (int64_t k = 0; k < size; k++) {
@@ -74,7 +77,8 @@ static void pick_conditional(const double *terms, int64_t size, int64_t stride, 
 
 /* Copies columns of candidates index[0..m-1] into block (columns, m padded); the padding repeats the last. */
 static int64_t gather(const parzen_mixture *p, const tpe_pool *pool, const int32_t *index, int64_t m,
-                      double *block) {
+                      double *block)
+{
     const int64_t width = padded(m);
     for (int64_t c = 0; c < n_columns(p); c++) {
         const double *from = pool->x + p->dims[c] * pool->capacity;
@@ -91,7 +95,8 @@ static int64_t gather(const parzen_mixture *p, const tpe_pool *pool, const int32
 
 /* Candidates in first..last-1 for which the group is active, by its own coordinates. */
 static int64_t active(const tpe_model *model, const tpe_pool *pool, int64_t g, int64_t first, int64_t last,
-                      int32_t *index) {
+                      int32_t *index)
+{
     int64_t m = 0;
     for (int64_t j = first; j < last; j++) {
         index[m] = (int32_t)j;
@@ -101,7 +106,8 @@ static int64_t active(const tpe_model *model, const tpe_pool *pool, int64_t g, i
 }
 
 static void draw_group(const tpe_model *model, int64_t g, uint64_t stream, uint64_t tag, tpe_pool *pool, int64_t m,
-                       tpe_scratch *scratch) {
+                       tpe_scratch *scratch)
+{
     const parzen_mixture *below = model->groups[g].below;
     stratified(model->seed, stream, tag, m, scratch->raw, scratch->order, scratch->u);
     if (g == 0) {
@@ -126,7 +132,8 @@ static void draw_group(const tpe_model *model, int64_t g, uint64_t stream, uint6
 }
 
 void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_pool *pool, int64_t m,
-              tpe_scratch *scratch) {
+              tpe_scratch *scratch)
+{
     const hpo_domain *domain = model->domain;
     for (int64_t g = 0; g < domain->n_groups; g++) {
         int64_t n_active = 0;
@@ -155,7 +162,8 @@ void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_poo
 /* log sum_k w_k A_k B_k and log sum_k w_k A_k of the gathered candidates; without a context the latter is the
  * given total. */
 static void evaluate(const parzen_mixture *p, int64_t width, int64_t k0, int64_t k1, double total,
-                     tpe_scratch *scratch) {
+                     tpe_scratch *scratch)
+{
     const int has_context = p->ctx_num + p->ctx_cat > 0;
     parzen_log_density(p, scratch->block, width, k0, k1, scratch->joint, has_context ? scratch->context : NULL);
     for (int64_t j = 0; !has_context && j < width; j++) {
@@ -164,7 +172,8 @@ static void evaluate(const parzen_mixture *p, int64_t width, int64_t k0, int64_t
 }
 
 static void score_group(const tpe_model *model, int64_t g, tpe_pool *pool, int64_t first, int64_t last,
-                        tpe_scratch *scratch) {
+                        tpe_scratch *scratch)
+{
     const tpe_group *group = &model->groups[g];
     const int64_t m = active(model, pool, g, first, last, scratch->index);
     double *above_joint = pool->above_joint + g * pool->capacity;
@@ -193,7 +202,8 @@ static void score_group(const tpe_model *model, int64_t g, tpe_pool *pool, int64
     }
 }
 
-void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t last, tpe_scratch *scratch) {
+void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t last, tpe_scratch *scratch)
+{
     for (int64_t j = first; j < last; j++) {
         pool->log_below[j] = pool->log_failed[j] = 0.0;
     }
@@ -205,7 +215,8 @@ void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t la
 static double log_add(double a, double b) { return fmax(a, b) + log1p(exp(-fabs(a - b))); }
 
 /* log l - log((1 - p) g + p f), where log_above is log g. */
-static double final_score(const tpe_model *model, const tpe_pool *pool, int64_t j, double log_above) {
+static double final_score(const tpe_model *model, const tpe_pool *pool, int64_t j, double log_above)
+{
     const double n_failed = (double)model->groups[0].n_failed;
     if (n_failed == 0.0) {
         return pool->log_below[j] - log_above;
@@ -214,7 +225,8 @@ static double final_score(const tpe_model *model, const tpe_pool *pool, int64_t 
     return pool->log_below[j] - log_add(log1p(-p) + log_above, log(p) + pool->log_failed[j]);
 }
 
-static double log_above(const tpe_model *model, const tpe_pool *pool, int64_t j) {
+static double log_above(const tpe_model *model, const tpe_pool *pool, int64_t j)
+{
     double sum = 0.0;
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         sum += pool->above_joint[g * pool->capacity + j] - pool->above_context[g * pool->capacity + j];
@@ -222,7 +234,8 @@ static double log_above(const tpe_model *model, const tpe_pool *pool, int64_t j)
     return sum;
 }
 
-void tpe_scores(const tpe_model *model, const tpe_pool *pool, int64_t m, double *out) {
+void tpe_scores(const tpe_model *model, const tpe_pool *pool, int64_t m, double *out)
+{
     for (int64_t j = 0; j < m; j++) {
         out[j] = final_score(model, pool, j, log_above(model, pool, j));
     }
@@ -232,7 +245,8 @@ void tpe_scores(const tpe_model *model, const tpe_pool *pool, int64_t m, double 
 
 /* log g of the n candidates listed in scratch->component, with the kernels that joined since the pool was scored. */
 static void updated_log_above(const tpe_model *model, const tpe_pool *pool, int64_t n, tpe_scratch *scratch,
-                              double *out) {
+                              double *out)
+{
     for (int64_t i = 0; i < n; i++) {
         out[i] = 0.0;
     }
@@ -266,7 +280,8 @@ static void updated_log_above(const tpe_model *model, const tpe_pool *pool, int6
 /* Indices of one subset, without the candidates already taken. Consecutive ones where the pool is large enough
  * (its order is random), else drawn. */
 static int64_t take_subset(const tpe_model *model, int64_t m, uint64_t stream, int64_t subset, int64_t pick,
-                           int64_t q, const uint8_t *taken, int32_t *index) {
+                           int64_t q, const uint8_t *taken, int32_t *index)
+{
     int64_t n = 0;
     for (int64_t i = 0; i < subset; i++) {
         int64_t j = pick * subset + i;
@@ -288,7 +303,8 @@ static int64_t take_subset(const tpe_model *model, int64_t m, uint64_t stream, i
     return n;
 }
 
-static void join_all(tpe_model *model, const tpe_pool *pool, int64_t j) {
+static void join_all(tpe_model *model, const tpe_pool *pool, int64_t j)
+{
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         if (tpe_is_active(model, g, pool->x, pool->capacity, j)) {
             tpe_join(model, &model->groups[g], pool->x, pool->capacity, j);
@@ -297,7 +313,8 @@ static void join_all(tpe_model *model, const tpe_pool *pool, int64_t j) {
 }
 
 int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
-                   int64_t *picks, tpe_scratch *scratch) {
+                   int64_t *picks, tpe_scratch *scratch)
+{
     memset(scratch->mask, 0, (size_t)m);
     subset = subset < m ? subset : m;
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
