@@ -13,13 +13,12 @@ import numpy as np
 
 from hpo_core.errors import ArgumentError
 from hpo_core.space import Categorical
+from hpo_core.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
-
-    from hpo_core.study import Study
 
     Vector = NDArray[np.float64]
 
@@ -59,6 +58,8 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
         ``studies`` is empty, its directions differ, or no trial has completed.
     """
     curves = studies if isinstance(studies, Mapping) else {"best so far": studies}
+    for study in curves.values():
+        _check_study("studies", study)
     directions = {study.direction for study in curves.values()}
     if len(directions) != 1:
         found = " and ".join(sorted(directions)) or "no study"
@@ -115,6 +116,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     ArgumentError
         The sampler has no such densities, or the space no such parameter.
     """
+    _check_study("study", study)
     marginals = getattr(study.sampler, "marginals", None)
     if marginals is None:
         raise ArgumentError(
@@ -143,6 +145,11 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     _head(upper, f"what TPE believes about {name}")
     upper.tick_params(labelbottom=False, which="both")
     return upper, lower
+
+
+def _check_study(argument: str, study: object) -> None:
+    if not isinstance(study, Study):
+        raise ArgumentError(f"{argument} must be a Study; got {study!r}")
 
 
 def _finished_values(study: Study) -> Vector:

@@ -84,14 +84,14 @@ def new_mixture(
         raise ArgumentError(f"capacity is {capacity}; allowed: at least 1")
     kinds = domain.layout.kinds[dims] == 2
     if kinds[:n_numeric].any() or not kinds[n_numeric:].all():
-        raise ArgumentError(f"dims is {dims.tolist()}; allowed: numeric parameters first, then categorical ones")
+        raise ArgumentError(
+            f"dims is {dims.tolist()}; allowed: numeric parameters first, then categorical ones"
+        )
     mixture: Mixture = module("parzen").Mixture(domain.handle, dims, n_numeric, *n_context, capacity)
     return mixture
 
 
-def log_density(
-    mixture: Mixture, x: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def log_density(mixture: Mixture, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unnormalised log densities of candidates ``x`` (D, m), columns in the mixture's order.
 
     Returns

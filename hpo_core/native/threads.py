@@ -74,7 +74,7 @@ def set_num_threads(n: int) -> None:
     ArgumentError
         If ``n`` is not a positive integer.
     """
-    count = operator.index(n) if hasattr(n, "__index__") else 0
+    count = operator.index(n) if hasattr(n, "__index__") and not isinstance(n, bool) else 0
     if count < 1:
         raise ArgumentError(f"n is {n!r}; allowed: a positive integer")
     _pool.resize(count)

@@ -18,5 +18,7 @@ def resolve(sampler: str | Sampler) -> Sampler:
     if isinstance(sampler, Sampler):
         return sampler
     if not isinstance(sampler, str) or sampler not in BY_NAME:
-        raise ArgumentError(f"sampler is {sampler!r}; allowed: {', '.join(map(repr, sorted(BY_NAME)))} or a Sampler")
+        raise ArgumentError(
+            f"sampler is {sampler!r}; allowed: {', '.join(map(repr, sorted(BY_NAME)))} or a Sampler"
+        )
     return BY_NAME[sampler]()

@@ -98,6 +98,7 @@ class TPESampler(Sampler):
         )
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
+        """Bind to a space and a seed with an empty model."""
         self._startup = SobolSampler()
         self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
@@ -105,6 +106,7 @@ class TPESampler(Sampler):
         self._n_seen = 0
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
+        """Propose Sobol points until the model can be fitted, then what it chooses."""
         finished = history.finish_order
         if len(finished) < self.n_startup or history.count(State.COMPLETE) < 2:
             return self._startup.ask(history, first, n)

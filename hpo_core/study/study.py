@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import secrets
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ class Study(Results):
         self.space = space if isinstance(space, Space) else Space(space)
         self.sampler = copy.deepcopy(resolve(sampler))
         self.direction = direction
-        self.seed = secrets.randbits(32) if seed is None else int(seed)
+        self.seed = int.from_bytes(os.urandom(4)) if seed is None else int(seed)
         self.allow_duplicates = allow_duplicates
         self.name = name
         self.history = History(self.space.layout)

@@ -90,7 +90,9 @@ class ParzenModel:
     def __init__(self, domain: Domain, layout: Layout, settings: ParzenSettings, seed: int) -> None:
         self._columns = [mixture_columns(layout, group) for group in range(layout.n_groups)]
         self._layout = layout
-        self._model = native.new_model(domain, self._columns, astuple(settings), seed, max_joined=2 * MAX_JOINED, max_failed=MAX_FAILED)
+        self._model = native.new_model(
+            domain, self._columns, astuple(settings), seed, max_joined=2 * MAX_JOINED, max_failed=MAX_FAILED
+        )
         self._pools: dict[int, native.Pool] = {}
 
     def observe(
@@ -173,4 +175,5 @@ def marginal(mixture: native.Mixture, column: int, x: NDArray[np.float64]) -> ND
         prior = mixture.array("prior_shift")[column - n_numeric] + log_mismatch
         kernels = np.where(center == x, log_match + log_mismatch, log_mismatch) - prior
     terms = np.concatenate([np.zeros((1, len(x))), kernels]) + log_weight[:, None]
-    return np.logaddexp.reduce(terms, axis=0) - np.logaddexp.reduce(log_weight)
+    density: NDArray[np.float64] = np.logaddexp.reduce(terms, axis=0) - np.logaddexp.reduce(log_weight)
+    return density

@@ -1,7 +1,7 @@
 """Parzen mixtures and the chain of conditional densities, by the definition: plain loops, SciPy, no hpo_core.
 
-A column is ("continuous",), ("discrete", centers, widths) or ("categorical", choices). Densities are relative to
-the uniform measure of a numeric column and to the counting measure of a categorical one.
+A column is ("continuous",), ("discrete", centers, widths) or ("categorical", choices). Densities are relative
+to the uniform measure of a numeric column and to the counting measure of a categorical one.
 """
 
 from __future__ import annotations
