@@ -122,12 +122,12 @@ def _draw_levels(
     room = np.empty(centers.size)
     for j in range(u.size):
         k = component[j]
-        left = u[j] * level_mass(p.row[k, 2 * column], p.row[k, 2 * column + 1], centers, widths, room)
-        i = 0
-        while i + 1 < centers.size and left > room[i]:
-            left -= room[i]
-            i += 1
-        x_out[j] = centers[i]
+        target = u[j] * level_mass(p.row[k, 2 * column], p.row[k, 2 * column + 1], centers, widths, room)
+        level, before = 0, room[0]
+        while level + 1 < centers.size and target > before:
+            level += 1
+            before += room[level]
+        x_out[j] = centers[level]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
