@@ -9,6 +9,7 @@ import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted
 from hpo_core.native.domain import Domain, KeySet, keys, permitted
+from hpo_core.space.space import MAX_REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     Coordinates: TypeAlias = NDArray[np.float64]
     Draw: TypeAlias = Callable[[int, int], Coordinates]
 
-# Draws rejected by the constraints, all in a row, after which the space counts as infeasible.
-MAX_REJECTED = 65_536
 POOL = 1024
 # A finite space up to this size is searched to its last configuration; of a larger one this many
 # pools without anything new say that it is used up.
@@ -55,8 +54,8 @@ class Pool:
         self.domain = Domain(space.layout)
         self._space = space
         self._seed = seed
-        self._n_forbid = len(space.layout.forbid_start) - 1
-        self._constrained = self._n_forbid > 0 or space.has_feasible
+        self._has_forbid = len(space.layout.forbid_start) > 1
+        self._constrained = self._has_forbid or space.has_feasible
         self._size = space.size
         self._distinct = not (allow_duplicates or math.isinf(self._size))
         self.filters = self._constrained or self._distinct
@@ -133,7 +132,7 @@ class Pool:
             if self._distinct and barren >= MAX_BARREN and (found or rejected < barren):
                 return taken
             if rejected >= MAX_REJECTED:
-                raise InfeasibleSpaceError(f"{self._constraints()} rejected {rejected} draws in a row")
+                raise self._infeasible(f"{MAX_REJECTED:,} draws in a row")
             m = min(max(drawn, 2 * (n - found)), max(POOL, n - found), MAX_REJECTED)
             taken, trailing = self._accept(taken, draw(drawn, m), n)
             rejected = rejected + m if trailing == m else trailing
@@ -148,14 +147,14 @@ class Pool:
             self._every = every, keys(self.domain, every)
         every, codes = self._every
         if not len(codes):
-            raise InfeasibleSpaceError(f"{self._constraints()} reject every configuration")
+            raise self._infeasible("every configuration")
         taken_codes = keys(self.domain, taken)
         fresh = self._used.fresh(np.concatenate([taken_codes, codes]))[len(taken_codes) :]
         left = np.flatnonzero(fresh)
         order = np.argsort((codes[left] ^ np.uint64(self._seed)) * _ODD)
         return np.concatenate([taken, every[:, left[order[: n - taken.shape[1]]]]], axis=1)
 
-    def _constraints(self) -> str:
-        parts = [f"forbid ({self._n_forbid} expressions)"] if self._n_forbid else []
-        parts += ["feasible"] if self._space.has_feasible else []
-        return f"the constraints, {' and '.join(parts)},"
+    def _infeasible(self, what: str) -> InfeasibleSpaceError:
+        given = {"forbid": self._has_forbid, "feasible": self._space.has_feasible}
+        names = " and ".join(name for name, there in given.items() if there)
+        return InfeasibleSpaceError(f"{names} rejected {what}; loosen the constraints or narrow the ranges")

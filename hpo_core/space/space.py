@@ -151,7 +151,7 @@ class Space(Coding):
             x = x[:, self._permitted(x)]
             rejected = 0 if x.shape[1] else rejected + drawn
             if rejected >= MAX_REJECTED:
-                raise InfeasibleSpaceError(f"the constraints rejected {rejected} draws in a row")
+                raise InfeasibleSpaceError(f"the constraints rejected {MAX_REJECTED:,} draws in a row")
             kept.append(x)
             found += x.shape[1]
         return self.decode(np.concatenate(kept, axis=1)[:, :n])

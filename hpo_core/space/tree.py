@@ -73,8 +73,18 @@ def grow(declarations: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Ent
     except RecursionError:
         raise SpaceError("sub-spaces are nested too deeply; does one contain itself?") from None
     if not any(entry.is_parameter for entry in entries.values()):
-        raise SpaceError("a Space needs at least one parameter, got none")
+        raise SpaceError(f"a Space needs at least one parameter, got {_only_constants(declarations)}")
     return checked, entries
+
+
+def _only_constants(declarations: Mapping[str, Any]) -> str:
+    if not declarations:
+        return "none"
+    name, value = next(iter(declarations.items()))
+    return (
+        f"only constants, such as {name!r}: {value!r}; "
+        "write Float(low, high) or Int(low, high) for a range, Categorical([...]) for choices"
+    )
 
 
 def _walk(entries: dict[str, Entry], declarations: Mapping[str, Any], place: Place | None) -> dict[str, Any]:

@@ -179,8 +179,9 @@ def contains_itself() -> dict:
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
-        ({}, "at least one parameter"),
-        ({"k": 3}, "at least one parameter"),
+        ({}, "at least one parameter, got none"),
+        ({"k": 3}, "at least one parameter, got only constants, such as 'k': 3"),
+        ({"a": (0, 1)}, r"'a': \(0, 1\); write Float\(low, high\) or Int\(low, high\).* Categorical"),
         ([], "mapping"),
         ({"": Int(1, 2)}, "1 to 256 characters, got 0 characters"),
         ({"x" * 257: Int(1, 2)}, "got 257 characters"),
@@ -371,7 +372,7 @@ def test_sample_is_seeded_permitted_and_gives_up() -> None:
     assert (first["lr"] == second["lr"]).all()
     assert (first["lr"] != third["lr"]).all()
     assert len(space.sample(0)["lr"]) == 0
-    with pytest.raises(InfeasibleSpaceError, match="rejected 65536 draws in a row"):
+    with pytest.raises(InfeasibleSpaceError, match="rejected 65,536 draws in a row"):
         training_space(forbid=[param("depth") > 0]).sample(1)
     for wrong in (-1, 1.5, True, "3"):
         with pytest.raises(SpaceError, match="n must be"):
