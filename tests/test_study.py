@@ -19,6 +19,7 @@ from hpo_core.errors import (
     TrialError,
 )
 from hpo_core.history import State
+from hpo_core.samplers import RandomSampler
 from hpo_core.samplers.base import Suggestion
 from hpo_core.space import Float, Int, Space, param
 from hpo_core.study import Study
@@ -47,6 +48,7 @@ class TestConstructor:
             ({"allow_duplicates": 1}, "allow_duplicates must be True or False, got 1"),
             ({"name": None}, "name must be a string, got None"),
             ({"sampler": "best"}, "best"),
+            ({"sampler": RandomSampler}, r"the class RandomSampler; allowed: an instance, RandomSampler\(\)"),
             ({"sampler": 3}, "3"),
         ],
         ids=str,

@@ -17,6 +17,10 @@ def resolve(sampler: str | Sampler) -> Sampler:
     """A sampler by its name, with default options, or the sampler itself."""
     if isinstance(sampler, Sampler):
         return sampler
+    if isinstance(sampler, type):
+        raise ArgumentError(
+            f"sampler is the class {sampler.__name__}; allowed: an instance, {sampler.__name__}()"
+        )
     if not isinstance(sampler, str) or sampler not in BY_NAME:
         raise ArgumentError(
             f"sampler is {sampler!r}; allowed: {', '.join(map(repr, sorted(BY_NAME)))} or a Sampler"

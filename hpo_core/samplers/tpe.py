@@ -178,5 +178,5 @@ def _checked(name: str, value: Any, kind: type, low: float, high: float) -> Any:
     """An option as a number in [low, high]."""
     number = isinstance(value, (int, np.integer) if kind is int else (int, float, np.number))
     if isinstance(value, bool) or not number or not low <= value <= high:
-        raise ArgumentError(f"{name} is {value!r}; allowed: {kind.__name__} from {low:g} to {high:g}")
+        raise ArgumentError(f"{name} is {value!r}; allowed: {kind.__name__} from {low:,} to {high:,}")
     return kind(value)
