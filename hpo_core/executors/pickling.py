@@ -34,7 +34,7 @@ def _pack_by_value(value: object, what: str, cause: Exception | None) -> bytes:
     except ImportError:
         raise ArgumentError(
             f"{what} cannot be sent to a worker process by pickle: it is local, a lambda, or lives in a "
-            "notebook. Install hpo_core[parallel] (cloudpickle), or move it to a module."
+            "notebook. Move it to a module, or install cloudpickle: pip install 'hpo-core[parallel]'"
         ) from cause
     try:
         return bytes(cloudpickle.dumps(value))

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +33,7 @@ KILL_AFTER_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
+GUARD = 'a script that uses n_jobs > 1 must call optimize() under `if __name__ == "__main__":`'
 
 T = TypeVar("T")
 
@@ -72,6 +75,7 @@ class ProcessExecutor(Executor[T]):
         handle: Callable[..., worker.Handle],
         arguments: Callable[[T], tuple[Any, ...]],
     ) -> None:
+        _leave_if_imported_by_worker()
         payload = pack(worker.Payload(job, handle), what=f"objective {job.objective!r}")
         threads = max(1, available_cpus() // n_jobs)
         self.capacity = n_jobs
@@ -164,11 +168,12 @@ class _Worker:
 
     def _running_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, mp_context=self._context)
+            pool = ProcessPoolExecutor(1, mp_context=self._context)
             # The objective goes through the queue: as an argument of the process it would hold up
             # the parent until the child has imported its modules.
             with _thread_limit(self._threads), _blocked_interrupt():
-                self._started = self._pool.submit(worker.start, self._payload)
+                self._started = pool.submit(worker.start, self._payload)
+            self._pool = pool  # not before its process runs: there would be nothing to end
         return self._pool
 
     def start_error(self) -> BaseException | None:
@@ -212,12 +217,17 @@ class _Context(SpawnContext):
         return self.process
 
 
+def _leave_if_imported_by_worker() -> None:
+    """End a worker whose main module lacks the guard in one line, not in a traceback per worker."""
+    try:
+        spawn.get_preparation_data("worker")
+    except RuntimeError:  # this process is still importing its main module
+        sys.exit(f"hpo_core: {GUARD}")
+
+
 def _start_failure(error: BaseException) -> Outcome:
     if isinstance(error, BrokenProcessPool):
-        message = (
-            "a worker process ended before it could start; its own message is on stderr. "
-            'A script that uses n_jobs > 1 must call optimize() under `if __name__ == "__main__":`'
-        )
+        message = f"a worker process ended before it could start, see its message on stderr; {GUARD}"
     else:
         message = f"a worker process could not load the objective: {type(error).__name__}: {error}"
     failure = HpoError(message)

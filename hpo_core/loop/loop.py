@@ -218,10 +218,7 @@ def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
 
 
 def _read_number(result: object, _: object) -> float:
-    try:
-        return as_number(result)
-    except TrialError as error:
-        raise TrialError(f"the objective must return a number: {error}") from None
+    return as_number(result, rule="the objective must return a number")
 
 
 def _read_column(result: object, batch: TrialBatch) -> NDArray[np.float64]:

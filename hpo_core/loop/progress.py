@@ -33,7 +33,7 @@ class Progress:
         try:
             from tqdm.auto import tqdm
         except ImportError as error:
-            raise ArgumentError("progress=True needs tqdm: install hpo_core[progress]") from error
+            raise ArgumentError("progress=True needs tqdm: pip install 'hpo-core[progress]'") from error
         self._study = study
         self._suggested_before = study.suggest_seconds
         self._bar = tqdm(total=total, unit=" trials", dynamic_ncols=True)

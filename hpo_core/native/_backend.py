@@ -62,7 +62,7 @@ def _choose(wanted: str) -> str:
         because = _describe(missing) if missing else "HPO_CORE_BACKEND=numba"
         raise BackendError(
             f"{because}, and numba is not installed. Install a C compiler and reinstall hpo-core, "
-            "or `pip install hpo-core[numba]`"
+            "or pip install 'hpo-core[numba]'"
         )
     return "numba"
 

@@ -21,19 +21,19 @@ def is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def as_number(value: object) -> float:
-    """Read one told value: a Python, numpy or tensor number; anything else is a ``TrialError``."""
+def as_number(value: object, *, rule: str = "a value must be a number") -> float:
+    """Read one told value: a Python, numpy or tensor number; else a ``TrialError`` states the rule."""
     if type(value) is float:
         return value
     plain: Any = value
     if getattr(value, "size", None) == 1 or hasattr(value, "numel"):
         plain = _item(value)
     if isinstance(plain, bool | str | bytes | complex):
-        raise TrialError(f"a value must be a number, got {_shown(value)}")
+        raise TrialError(f"{rule}, got {_shown(value)}")
     try:
         return float(plain)
     except (TypeError, ValueError, OverflowError) as error:
-        raise TrialError(f"a value must be a number, got {_shown(value)}") from error
+        raise TrialError(f"{rule}, got {_shown(value)}") from error
 
 
 def _item(value: Any) -> object:

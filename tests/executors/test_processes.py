@@ -184,7 +184,7 @@ def test_a_local_function_goes_through_cloudpickle():
 
 def test_without_cloudpickle_a_local_function_is_an_error_that_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(ArgumentError, match=r"hpo_core\[parallel\].*module"):
+    with pytest.raises(ArgumentError, match=r"module.*pip install 'hpo-core\[parallel\]'"):
         ProcessExecutor(
             Job(lambda trial: 0.0, objectives.unchanged), n_jobs=2, handle=RemoteTrial, arguments=task
         )

@@ -65,7 +65,7 @@ def test_numba_serves_if_one_extension_is_missing():
     [
         (IMPORT, {"HPO_CORE_BACKEND": "cuda"}, "HPO_CORE_BACKEND is 'cuda'; allowed: native, numba"),
         (NO_EXTENSION + IMPORT, {"HPO_CORE_BACKEND": "native"}, "_domain"),
-        (NO_EXTENSION + NO_NUMBA + IMPORT, {}, "pip install hpo-core[numba]"),
+        (NO_EXTENSION + NO_NUMBA + IMPORT, {}, "pip install 'hpo-core[numba]'"),
         (NO_NUMBA + IMPORT, {"HPO_CORE_BACKEND": "numba"}, "numba is not installed"),
     ],
 )
