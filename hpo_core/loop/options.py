@@ -57,7 +57,7 @@ class Options:
         """Raise if nothing but Ctrl-C would end the loop."""
         if self.n_trials is not None or self.until is not None or self.timeout is not None:
             return
-        if study.allow_duplicates or math.isinf(study.space.size):
+        if study.allow_duplicates or study.space.size == math.inf:
             raise ArgumentError("give n_trials, until or timeout: the space has no end")
 
     def expected(self, n_finished: int) -> int | None:

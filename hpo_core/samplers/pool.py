@@ -57,7 +57,7 @@ class Pool:
         self._has_forbid = len(space.layout.forbid_start) > 1
         self._constrained = self._has_forbid or space.has_feasible
         self._size = space.size
-        self._distinct = not (allow_duplicates or math.isinf(self._size))
+        self._distinct = not (allow_duplicates or self._size == math.inf)
         self.filters = self._constrained or self._distinct
         self._used = KeySet()
         self._rows = 0  # of the history, in _used

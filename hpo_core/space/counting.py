@@ -42,10 +42,10 @@ class _Count:
         reads = [activity.reads(group) for group in self._group]
         self._tied = _closure([row for row in rows if self._group[row] and owners[row] is None], reads)
         self._reads = {row: reads[row] for row in sorted(self._tied)}
-        self._owned: dict[tuple[int, int], list[int]] = defaultdict(list)
+        self._owned: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for row, owner in enumerate(owners):
             if owner is not None and row not in self._tied:
-                self._owned[owner.row, owner.level].append(row)
+                self._owned[owner.row][owner.level].append(row)
 
     def total(self) -> int:
         roots = [row for row, group in enumerate(self._group) if not group and row not in self._tied]
@@ -54,14 +54,13 @@ class _Count:
 
     def _tree(self, row: int) -> int:
         """Configurations of an active parameter and of all it owns."""
-        return sum(self._ways_by_level(row))
+        owning = self._owning(row)
+        return self._levels[row] - len(owning) + sum(owning.values())
 
-    def _ways_by_level(self, row: int) -> list[int]:
-        """The same, level by level."""
-        return [
-            math.prod(map(self._tree, self._owned.get((row, level), ())))
-            for level in range(self._levels[row])
-        ]
+    def _owning(self, row: int) -> dict[int, int]:
+        """The same for each level that owns anything: a grid may have 2**48 that own nothing."""
+        owned = self._owned.get(row, {})
+        return {level: math.prod(map(self._tree, rows)) for level, rows in owned.items()}
 
     def _component(self, rows: set[int]) -> int:
         parents = set().union(*(self._reads[row] for row in rows))
@@ -72,8 +71,10 @@ class _Count:
         for row in rows:
             if row in parents:
                 level = np.searchsorted(self._activity.codecs[row].every(), np.nan_to_num(x[row]))
-                each: Any = np.array(self._ways_by_level(row), dtype=np.object_)[level]
-                ways *= np.where(np.isnan(x[row]), 1, each)
+                each: Any = np.ones(self._levels[row], dtype=np.object_)
+                for owner, product in self._owning(row).items():
+                    each[owner] = product
+                ways *= np.where(np.isnan(x[row]), 1, each[level])
             else:
                 ways *= np.where(self._activity.active(self._group[row], x), self._tree(row), 1)
         return int(ways.sum())
