@@ -91,7 +91,7 @@ class ParzenModel:
         self._columns = [mixture_columns(layout, group) for group in range(layout.n_groups)]
         self._layout = layout
         self._model = native.new_model(
-            domain, self._columns, astuple(settings), seed, max_joined=2 * MAX_JOINED, max_failed=MAX_FAILED
+            domain, self._columns, astuple(settings), seed, max_joined=3 * MAX_JOINED, max_failed=MAX_FAILED
         )
         self._pools: dict[int, native.Pool] = {}
 
