@@ -50,14 +50,14 @@ class Study(Results):
     ----------
     space : Space or mapping
         What to search; a mapping is passed to ``Space``.
-    sampler : str or Sampler
+    sampler : str or Sampler, default "tpe"
         "tpe", "sobol", "random", or a sampler with its options, of which the study takes a copy.
-    direction : {"minimize", "maximize"}
+    direction : {"minimize", "maximize"}, default "minimize"
     seed : int, optional
         In [0, 2**63). The same seed gives the same suggestions. None draws one, see ``seed``.
-    allow_duplicates : bool
+    allow_duplicates : bool, default False
         Whether a configuration of a finite space may be proposed twice.
-    name : str
+    name : str, default ""
         Shown where the study is.
 
     Attributes
@@ -118,9 +118,6 @@ class Study(Results):
         self._sign = 1.0 if direction == "minimize" else -1.0
         self._stop_requested = False
         self._ready()
-
-    def _start(self, sampler: Sampler) -> None:
-        sampler.start(self.space, seed=self.seed, allow_duplicates=self.allow_duplicates)
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickling goes on after this returns, while other threads may tell: it gets a history of its own.
@@ -336,7 +333,10 @@ class Study(Results):
         batch_size: int | None = None,
         vectorized: bool = False,
     ) -> None:
-        """Ask, evaluate and tell until a limit is reached.
+        """Ask, evaluate and tell until a limit is reached, or until a finite space is used up.
+
+        Ctrl-C raises ``KeyboardInterrupt``: finished trials are kept, running ones fail with the reason
+        "interrupted", and the study can go on.
 
         Parameters
         ----------
@@ -348,7 +348,9 @@ class Study(Results):
         timeout : float, optional
             Seconds after which no trial starts.
         n_jobs : int
-            Processes to run trials in; -1 is one per CPU.
+            Processes to run trials in; -1 is one per CPU. They share the cores: each starts with
+            CPUs / n_jobs threads in ``OMP_NUM_THREADS`` and its kin, unless one is set. A script must
+            call ``optimize`` under ``if __name__ == "__main__":`` if n_jobs > 1.
         callbacks : iterable of callables
             Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
         catch : exception type or tuple of them
@@ -357,14 +359,17 @@ class Study(Results):
         progress : bool
             Show a progress bar (needs tqdm).
         batch_size : int, optional
+            At least 1; goes with ``vectorized``, and with ``n_jobs=1``.
         vectorized : bool
             ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
-            for each.
+            for each, (k,).
 
         Raises
         ------
         ArgumentError
             An argument is outside what is allowed, or nothing would end the call.
+        HpoError
+            Worker processes cannot start, or die one after another.
 
         Examples
         --------
