@@ -56,6 +56,15 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
     ------
     ArgumentError
         ``studies`` is empty, its directions differ, or no trial has completed.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, seed=0)
+    >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=20)
+    >>> plot_history(study, ax=Figure().subplots()).get_xlabel()
+    'finished trials'
     """
     curves = studies if isinstance(studies, Mapping) else {"best so far": studies}
     for study in curves.values():
@@ -115,6 +124,16 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     ------
     ArgumentError
         The sampler has no such densities, or the space no such parameter.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> study = hpo.Study({"lr": hpo.Float(1e-5, 1e-1, log=True)}, sampler="tpe", seed=0)
+    >>> study.optimize(lambda trial: abs(trial["lr"] - 1e-3), n_trials=20)
+    >>> densities, ratio = plot_parzen(study, "lr", axes=Figure().subplots(2))
+    >>> ratio.get_xlabel(), ratio.get_xscale()
+    ('lr', 'log')
     """
     _check_study("study", study)
     marginals = getattr(study.sampler, "marginals", None)

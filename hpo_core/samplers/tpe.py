@@ -138,6 +138,10 @@ class TPESampler(Sampler):
         x : (m,) float64
             Internal coordinates: [0, 1] for a numeric parameter, indices of choices else.
 
+        Returns
+        -------
+        log_l, log_g : (m,) float64
+
         Raises
         ------
         ArgumentError

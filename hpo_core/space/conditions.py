@@ -53,7 +53,13 @@ class Expression:
         return (self.op, *(arg.key if isinstance(arg, Expression) else (type(arg), arg) for arg in self.args))
 
     def isin(self, values: Iterable[Any]) -> Expression:
-        """Whether the parameter equals one of ``values``."""
+        """Whether the parameter equals one of ``values``, at least one of them.
+
+        Raises
+        ------
+        SpaceError
+            ``values`` is empty or no list.
+        """
         _require_value(self, "isin")
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
             raise SpaceError(f"isin() takes a list of values, got {values!r}")
@@ -140,6 +146,11 @@ class Expression:
 
 def param(name: str) -> Expression:
     """Refer to the parameter called ``name`` in a condition.
+
+    Raises
+    ------
+    SpaceError
+        ``name`` is no string, or empty. A name that the space lacks is an error of the space.
 
     Examples
     --------

@@ -52,13 +52,13 @@ class Float(_Declaration):
     ----------
     low, high : float
         Bounds, both included; finite, low < high.
-    log : bool
+    log : bool, default False
         Search the logarithm; needs low > 0.
     step : float, optional
         Only low, low + step, ... high; (high - low) must be a multiple of it. Not with ``log``.
     when : Expression, optional
         The parameter exists only where this condition is true.
-    doc : str
+    doc : str, default ""
         One line for people.
 
     Examples
@@ -97,9 +97,9 @@ class Int(_Declaration):
     ----------
     low, high : int
         Bounds, both included; low < high.
-    log : bool
+    log : bool, default False
         Search the logarithm; needs low >= 1.
-    step : int
+    step : int, default 1
         Only low, low + step, ... high; (high - low) must be a multiple of it. 1 with ``log``.
     when, doc
         As for :class:`Float`.

@@ -43,7 +43,7 @@ class Space(Coding):
         ``Float``, ``Int``, ``Ordinal``, ``Categorical``, or a plain value for a constant. Names are
         flat: a parameter of a sub-space is known by its own name, which two branches may share if
         the domain is the same.
-    forbid : sequence of Expression
+    forbid : sequence of Expression, default ()
         Conditions that no configuration may meet; one that is unknown, because it reads an
         inactive parameter, forbids nothing.
     feasible : callable, optional
@@ -136,10 +136,29 @@ class Space(Coding):
     def sample(self, n: int, *, seed: int = 0) -> Columns:
         """Draw ``n`` configurations from the prior that the constraints permit, as columns.
 
+        Parameters
+        ----------
+        n : int
+            At least 0.
+        seed : int, default 0
+            At least 0. The same seed gives the same configurations.
+
+        Returns
+        -------
+        dict of str to (n,) array
+            A column per parameter and constant, as from :meth:`decode`.
+
         Raises
         ------
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
+
+        Examples
+        --------
+        >>> from hpo_core.space import Int, Space
+        >>> columns = Space({"width": Int(8, 64), "epochs": 10}).sample(3, seed=1)
+        >>> columns["width"].shape, columns["epochs"].tolist()
+        ((3,), [10, 10, 10])
         """
         n = check_count("n", n)
         rng = np.random.Generator(np.random.Philox(check_count("seed", seed)))
@@ -173,6 +192,13 @@ class Space(Coding):
         ------
         SpaceError
             There are more than 2**20, or infinitely many.
+
+        Examples
+        --------
+        >>> from hpo_core.space import Int, Space, param
+        >>> space = Space({"a": Int(1, 3), "b": Int(1, 3)}, forbid=[param("a") >= param("b")])
+        >>> {name: column.tolist() for name, column in space.decode(space.enumerate()).items()}
+        {'a': [1, 1, 2], 'b': [2, 3, 3]}
         """
         finite = not (self._layout.kinds == Kind.CONTINUOUS).any()
         x = self._activity.expand(range(len(self.names)), MAX_ENUMERATED) if finite else None
@@ -194,7 +220,20 @@ class Space(Coding):
 
     @classmethod
     def from_json(cls, text: str) -> Space:
-        """Space from the text of :meth:`to_json`."""
+        """Space from the text of :meth:`to_json`.
+
+        Raises
+        ------
+        SpaceError
+            The text is not JSON, or not of a space.
+
+        Examples
+        --------
+        >>> from hpo_core.space import Float, Space
+        >>> space = Space({"lr": Float(1e-5, 1e-1, log=True)})
+        >>> Space.from_json(space.to_json()) == space
+        True
+        """
         declarations, forbid = load(text)
         return cls(declarations, forbid=forbid)
 

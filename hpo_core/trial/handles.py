@@ -231,7 +231,13 @@ class TrialBatch:
         return x[:, rows]
 
     def where(self, state: State | str) -> TrialBatch:
-        """Keep the trials of one state: "running", "complete", "stopped" or "failed"."""
+        """Keep the trials of one state: "running", "complete", "stopped" or "failed".
+
+        Raises
+        ------
+        TrialError
+            There is no such state.
+        """
         names = [member.name.lower() for member in State]
         if isinstance(state, str) and state.lower() in names:
             state = State[state.upper()]
@@ -240,7 +246,13 @@ class TrialBatch:
         return TrialBatch(self._study, self._rows[self.state == state])
 
     def active(self, name: str) -> NDArray[np.bool_]:
-        """Return the mask of the trials in which a parameter is active."""
+        """Return the mask of the trials in which a parameter is active, (k,).
+
+        Raises
+        ------
+        SpaceError
+            The space has no parameter of that name.
+        """
         return self._study.space.active(name, self._x())
 
     @property
@@ -285,12 +297,31 @@ class TrialBatch:
         return trial_seed(self._study.seed, self._rows)
 
     def note(self, **notes: object) -> None:
-        """Attach JSON values to running trials: one for all, or a list or array of length k."""
+        """Attach JSON values to running trials: one for all, or a list or array of length k.
+
+        Raises
+        ------
+        TrialError
+            A trial has finished, a value is not JSON, or a list has another length.
+        """
         columns = {name: spread(name, value, len(self)) for name, value in notes.items()}
         self._study._note(self._rows, [{name: c[i] for name, c in columns.items()} for i in range(len(self))])
 
     def report(self, step: int, value: ArrayLike) -> None:
-        """Record an intermediate value of every trial, all of which run; see ``Trial.report``."""
+        """Record an intermediate value of every trial, all of which run.
+
+        Parameters
+        ----------
+        step : int
+            At least 0.
+        value : array-like of shape (k,)
+            In the study's direction. NaN and inf are recorded like any other.
+
+        Raises
+        ------
+        TrialError
+            A trial has finished, ``step`` is negative, or there are not k numbers.
+        """
         self._study._report(self._rows, step, as_column(value, len(self)))
 
     def should_stop(self) -> NDArray[np.bool_]:
