@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_core.native.domain import random_draws
-from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.pool import Pool
+from hpo_core.samplers.prior import PriorSampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
-    from hpo_core.space import Space
+    from hpo_core.native.domain import Domain
 
 
-class RandomSampler(Sampler):
+class RandomSampler(PriorSampler):
     """Draws every configuration from the prior, whatever came back so far.
 
     The prior is uniform over each parameter's range, in the logarithm where ``log=True``, and over
@@ -32,20 +30,6 @@ class RandomSampler(Sampler):
 
     name: ClassVar[str] = "random"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), ()
-
-    def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
-        """Bind to a space and a seed."""
-        self._seed = seed
-        self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
-
-    def ask(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose ``n`` draws of the stream numbered ``first``."""
-        pool, seed = self._pool, self._seed
-        pool.sync(history)
-
-        def draw(start: int, m: int) -> NDArray[Any]:
-            return random_draws(pool.domain, seed, first, start, m)
-
-        return Suggestion(pool.fill(draw, n), self.name)
+    @staticmethod
+    def _draw(domain: Domain, seed: int, first: int, start: int, m: int) -> NDArray[Any]:
+        return random_draws(domain, seed, first, start, m)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_core.native.domain import random_draws, sobol_draws
-from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.pool import Pool
+from hpo_core.samplers.prior import PriorSampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
-    from hpo_core.space import Space
+    from hpo_core.native.domain import Domain
 
 
-class SobolSampler(Sampler):
+class SobolSampler(PriorSampler):
     """Proposes the point of a scrambled Sobol sequence that has the trial's number.
 
     Trial 0 is the default configuration. Inactive parameters of a conditional space take up their
@@ -39,22 +37,8 @@ class SobolSampler(Sampler):
 
     name: ClassVar[str] = "sobol"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), ()
-
-    def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
-        """Bind to a space and a seed."""
-        self._seed = seed
-        self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
-
-    def ask(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose points ``first .. first + n - 1``."""
-        pool, seed = self._pool, self._seed
-        pool.sync(history)
-
-        def draw(start: int, m: int) -> NDArray[Any]:
-            if start == 0:
-                return sobol_draws(pool.domain, seed, first, m)
-            return random_draws(pool.domain, seed, first, start, m)
-
-        return Suggestion(pool.fill(draw, n), self.name)
+    @staticmethod
+    def _draw(domain: Domain, seed: int, first: int, start: int, m: int) -> NDArray[Any]:
+        if start == 0:
+            return sobol_draws(domain, seed, first, m)
+        return random_draws(domain, seed, first, start, m)

@@ -1,0 +1,39 @@
+"""What the samplers that do not look at results have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.pool import Pool
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.history import History
+    from hpo_core.native.domain import Domain
+    from hpo_core.space import Space
+
+
+class PriorSampler(Sampler):
+    """Proposes draws from the prior, without options; a subclass says which ones."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
+
+    def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
+        """Bind to a space and a seed."""
+        self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._draws = partial(self._draw, self._pool.domain, seed)
+
+    def ask(self, history: History, first: int, n: int) -> Suggestion:
+        """Propose ``n`` draws for trials ``first .. first + n - 1``."""
+        self._pool.sync(history)
+        return Suggestion(self._pool.fill(partial(self._draws, first), n), self.name)
+
+    @staticmethod
+    @abstractmethod
+    def _draw(domain: Domain, seed: int, first: int, start: int, m: int) -> NDArray[Any]:
+        """Draws number ``start .. start + m - 1`` of the batch that begins with trial ``first``."""
