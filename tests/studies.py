@@ -27,6 +27,15 @@ def small_space(**options: Any) -> Space:
     )
 
 
+def make_study(**options: Any) -> Study:
+    """A study of one number, as ``objectives`` take it."""
+    return Study({"x": Float(-2.0, 2.0)}, sampler="random", seed=3, **options)
+
+
+def states(study: Study) -> list[int]:
+    return study.trials.state.tolist()
+
+
 class Hashed(Sampler):
     """Draws from the prior with a seed that hashes everything a sampler may look at.
 
