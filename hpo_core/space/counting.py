@@ -36,7 +36,7 @@ class _Count:
     def __init__(self, activity: Activity) -> None:
         self._activity = activity
         self._group = activity.layout.group.tolist()
-        self._levels = activity.layout.levels.tolist()
+        self._levels: list[int] = activity.layout.levels.tolist()
         rows = range(len(self._group))
         owners = [activity.owner(group) for group in self._group]
         reads = [activity.reads(group) for group in self._group]
