@@ -11,24 +11,12 @@ from hypothesis import strategies as st
 from oracles import normal as oracle
 from scipy import special
 
-from hpo_core import native
 from hpo_core.errors import ArgumentError
-from hpo_core.native import _backend, normal
+from hpo_core.native import normal
 
 EPS = 2.0**-52
 SMALLEST_NORMAL = 2.0**-1022
-VARIANTS = [*native.simd_levels(), "numba"]
-
-
-@pytest.fixture(params=VARIANTS, autouse=True, scope="module")
-def variant(request):
-    if request.param == "numba":
-        pytest.importorskip("numba")
-        with _backend.use("numba"):
-            yield request.param
-        return
-    with _backend.use("native"), native.simd_level(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("variant")
 
 
 @functools.cache

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hpo_core import native
 from hpo_core.errors import ArgumentError
-from hpo_core.native import _backend, normal
+from hpo_core.native import normal
 
 ONES = 0xFFFFFFFF
 # (key words, counter words, random words): kat_vectors of Random123, philox4x32 with 10 rounds.
@@ -25,19 +24,8 @@ KNOWN = [
         (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
     ),
 ]
-VARIANTS = [*native.simd_levels(), "numba"]
+pytestmark = pytest.mark.usefixtures("variant")
 words = st.integers(0, 2**64 - 1)
-
-
-@pytest.fixture(params=VARIANTS, autouse=True, scope="module")
-def variant(request):
-    if request.param == "numba":
-        pytest.importorskip("numba")
-        with _backend.use("numba"):
-            yield request.param
-        return
-    with _backend.use("native"), native.simd_level(request.param):
-        yield request.param
 
 
 def u01(seed, trial, index):
