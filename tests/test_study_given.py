@@ -7,9 +7,10 @@ import math
 import pytest
 from studies import FULL, fingerprint, hashed_study, small_space
 
-from hpo_core.errors import SpaceError, TrialError
+from hpo_core.errors import SpaceError, SpaceExhausted, TrialError
 from hpo_core.history import State
-from hpo_core.space import param
+from hpo_core.space import Int, param
+from hpo_core.study import Study
 
 
 @pytest.fixture
@@ -98,6 +99,21 @@ class TestAdd:
         with pytest.raises(error):
             study.add(params, value)
         assert fingerprint(study) == before
+
+
+class TestExhaustion:
+    def test_what_has_started_goes_out_before_the_space_runs_out(self):
+        study = Study({"a": Int(0, 1), "b": Int(0, 1)}, sampler="random", seed=0)
+        study.tell(study.ask(4), [0.0] * 4)
+        study.enqueue({"a": 0, "b": 0})
+        study.enqueue({"a": 0})
+        batch = study.ask(2)
+        assert batch.number.tolist() == [4]
+        study.tell(batch, [1.0])
+        with pytest.raises(SpaceExhausted):
+            study.ask()
+        assert len(study.history.running) == 0
+        assert study.replay()
 
 
 class TestRepeat:

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-_NO_COMPLETION = "the constraints permit no completion of what was enqueued"
-
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 
@@ -147,7 +145,7 @@ class Study(Results):
         Parameters
         ----------
         n : int, optional
-            At least 1. A finite space that runs out gives fewer.
+            In [1, 2**32). A finite space that runs out gives fewer.
         repeat : Trial or int, optional
             Run the configuration of this trial again, under new numbers: for noisy objectives.
 
@@ -163,8 +161,8 @@ class Study(Results):
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
         """
-        if n is not None and not (is_int(n) and n >= 1):
-            raise StudyError(f"n must be an int of at least 1, got {n!r}")
+        if n is not None and not (is_int(n) and 1 <= n < 2**32):
+            raise StudyError(f"n must be an int in [1, 2**32), got {n!r}")
         with self._lock:
             started = time.perf_counter()
             queued = self._ask_queued(n or 1) if repeat is None and self.history.queue else []
@@ -199,12 +197,18 @@ class Study(Results):
         taken: list[int] = []
         while self.history.queue and len(taken) < n:
             row = len(self.history)
-            x, permitted = complete(self.space, self.sampler, self.history, self.history.queue[0])
+            try:
+                x, permitted = complete(self.space, self.sampler, self.history, self.history.queue[0])
+            except (SpaceExhausted, InfeasibleSpaceError):
+                if taken:
+                    break  # what has started goes out; the next ask raises
+                raise
             self._recorder.asked(x, ENQUEUED)
             if permitted:
                 taken.append(row)
             else:
-                self._recorder.failed(np.array([row]), _NO_COMPLETION)
+                reason = "the constraints permit no completion of what was enqueued"
+                self._recorder.failed(np.array([row]), reason)
         return taken
 
     def tell(self, trials: Trials, values: ArrayLike) -> None:
