@@ -86,19 +86,22 @@ class Pool:
             return np.ones(x.shape[1], np.bool_)
         return self._used.fresh(keys(self.domain, x))
 
-    def fill(self, draw: Draw, n: int, *, earlier: Coordinates | None = None) -> Coordinates:
+    def fill(
+        self, draw: Draw, n: int, *, least: int | None = None, earlier: Coordinates | None = None
+    ) -> Coordinates:
         """Return the first ``n`` feasible and fresh configurations of a sequence of draws, (d, k).
 
         ``draw(start, m)`` gives draws number ``start .. start + m - 1``, settled; it is called with
         start = 0, m = n first, then on and on. k < n only where a finite space runs out. What
-        ``earlier`` (d, e) holds, of one batch with these, counts as used.
+        ``earlier`` (d, e) holds, of one batch with these, counts as used. Where the constraints reject
+        ``MAX_REJECTED`` draws in a row, ``least`` (default ``n``) will do.
 
         Raises
         ------
         SpaceExhausted
             Nothing is left.
         InfeasibleSpaceError
-            The constraints rejected ``MAX_REJECTED`` draws in a row.
+            The constraints rejected ``MAX_REJECTED`` draws in a row, and fewer than ``least`` were found.
         """
         x = draw(0, n)
         if not self.filters:
@@ -107,7 +110,7 @@ class Pool:
         e = before.shape[1]
         taken, rejected = self._accept(before, x, e + n)
         if taken.shape[1] < e + n:
-            taken = self._redraw(draw, taken, e + n, rejected)
+            taken = self._redraw(draw, taken, e + n, rejected, e + (n if least is None else least))
         if taken.shape[1] == e:
             raise SpaceExhausted("every configuration of the space has been used")
         return taken[:, e:]
@@ -123,7 +126,7 @@ class Pool:
         good = self.fresh(both)  # so are those taken before
         return (both if good.all() else both[:, good])[:, :n], trailing
 
-    def _redraw(self, draw: Draw, taken: Coordinates, n: int, rejected: int) -> Coordinates:
+    def _redraw(self, draw: Draw, taken: Coordinates, n: int, rejected: int, least: int) -> Coordinates:
         """Go on after the first ``n`` draws gave ``taken``, the last ``rejected`` of them infeasible."""
         drawn, barren = n, 0
         while (found := taken.shape[1]) < n:
@@ -132,6 +135,8 @@ class Pool:
             if self._distinct and barren >= MAX_BARREN and (found or rejected < barren):
                 return taken
             if rejected >= MAX_REJECTED:
+                if found >= least:
+                    return taken
                 raise self._infeasible(f"{MAX_REJECTED:,} draws in a row")
             m = min(max(drawn, 2 * (n - found)), max(POOL, n - found), MAX_REJECTED)
             taken, trailing = self._accept(taken, draw(drawn, m), n)

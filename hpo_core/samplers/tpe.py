@@ -166,7 +166,10 @@ class TPESampler(Sampler):
         model, m = self._model, min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
         if self._pool.filters:
             attempts = count()
-            x = self._pool.fill(lambda _, k: model.draw(stream, next(attempts), k), m, earlier=earlier)
+            # Fewer candidates are better than none: the constraints may hardly permit anything.
+            x = self._pool.fill(
+                lambda _, k: model.draw(stream, next(attempts), k), m, least=min(n, m), earlier=earlier
+            )
             m = x.shape[1]
             model.put(x)
         else:

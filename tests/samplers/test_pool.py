@@ -155,6 +155,20 @@ def test_rare_region_is_found_by_redraws(kind):
     assert abs(x[1].mean() - 0.5) < 5 / np.sqrt(12 * 200)
 
 
+def test_fewer_will_do_where_constraints_hardly_permit_any():
+    space = Space({"x": Float(0, 1)}, forbid=[param("x") > 0.5])
+    pool = Pool(space, seed=0, allow_duplicates=False)
+
+    def draw(start, m):
+        number = np.arange(start, start + m)
+        return np.where(number < 3, 0.1 * (number + 1), 0.9)[np.newaxis]  # three, and nothing after them
+
+    assert pool.fill(draw, 10, least=3).tolist() == [[0.1, 0.2, pytest.approx(0.3)]]
+    for least in (None, 4):
+        with pytest.raises(InfeasibleSpaceError):
+            pool.fill(draw, 10, least=least)
+
+
 def test_asking_leaves_no_trace(kind):
     space = Space({"a": Int(0, 9), "b": Int(0, 9)})
     sampler, history = started(kind, space), History(space.layout)
