@@ -16,7 +16,6 @@ static const double LEAST = -700.0;
 
 static const double SQRT_HALF = 0.70710678118654752440;
 
-/* clang-format off */
 static HPO_DISPATCH(void, density,
                     (const parzen_mixture *p, const double *x, int64_t m, int64_t k0, int64_t k1, double *joint,
                      double *context), (p, x, m, k0, k1, joint, context))
@@ -35,7 +34,6 @@ static HPO_DISPATCH(void, draw_continuous,
                     (mu, sigma, u, n, x))
 HPO_DISPATCH(void, parzen_uniforms, (uint64_t seed, uint64_t stream, uint64_t start, int64_t n, double *out),
              (seed, stream, start, n, out))
-/* clang-format on */
 
 static int64_t columns(const parzen_mixture *p) { return p->n_num + p->n_cat; }
 static int64_t row_length(const parzen_mixture *p) { return 2 * p->n_num + p->n_cat; }
@@ -230,8 +228,25 @@ static int64_t update_around(parzen_mixture *p, const hpo_domain *domain, int64_
     return n_stale;
 }
 
-static void refresh_stale(parzen_mixture *p, int64_t n_stale)
+/* Slot k enters (change 1) or leaves (change -1) every sorted column. */
+static void splice(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor, int64_t change)
 {
+    int64_t n_stale = 0;
+    const int64_t before = p->ordered;
+    for (int64_t column = 0; column < p->n_num; column++) {
+        int32_t *order = p->order + column * p->capacity;
+        p->ordered = before;
+        const int64_t rank = rank_of(p, column, (int32_t)k);
+        const int64_t from = change > 0 ? rank : rank + 1;
+        memmove(order + from + change, order + from, (size_t)(before - from) * sizeof(int32_t));
+        if (change > 0) {
+            order[rank] = (int32_t)k;
+        }
+        p->ordered = before + change;
+        n_stale = update_around(p, domain, column, rank - 1, change > 0 ? rank + 1 : rank, floor, n_stale);
+    }
+    p->ordered = before + change;
+    parzen_constants(p, k, k + 1);
     for (int64_t i = 0; i < n_stale; i++) {
         parzen_constants(p, p->stale[i], p->stale[i] + 1);
     }
@@ -239,36 +254,12 @@ static void refresh_stale(parzen_mixture *p, int64_t n_stale)
 
 void parzen_insert(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor)
 {
-    int64_t n_stale = 0;
-    const int64_t before = p->ordered;
-    for (int64_t column = 0; column < p->n_num; column++) {
-        int32_t *order = p->order + column * p->capacity;
-        p->ordered = before;
-        const int64_t rank = rank_of(p, column, (int32_t)k);
-        memmove(order + rank + 1, order + rank, (size_t)(before - rank) * sizeof(int32_t));
-        order[rank] = (int32_t)k;
-        p->ordered = before + 1;
-        n_stale = update_around(p, domain, column, rank - 1, rank + 1, floor, n_stale);
-    }
-    p->ordered = before + 1;
-    parzen_constants(p, k, k + 1);
-    refresh_stale(p, n_stale);
+    splice(p, domain, k, floor, 1);
 }
 
 void parzen_remove(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor)
 {
-    int64_t n_stale = 0;
-    const int64_t before = p->ordered;
-    for (int64_t column = 0; column < p->n_num; column++) {
-        int32_t *order = p->order + column * p->capacity;
-        p->ordered = before;
-        const int64_t rank = rank_of(p, column, (int32_t)k);
-        memmove(order + rank, order + rank + 1, (size_t)(before - rank - 1) * sizeof(int32_t));
-        p->ordered = before - 1;
-        n_stale = update_around(p, domain, column, rank - 1, rank, floor, n_stale);
-    }
-    p->ordered = before - 1;
-    refresh_stale(p, n_stale);
+    splice(p, domain, k, floor, -1);
 }
 
 void parzen_attach(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor)
