@@ -8,25 +8,30 @@
 True
 """
 
-__version__ = "0.1.0"
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from hpo_core.errors import (
-    ArgumentError,
-    BackendError,
-    HpoError,
-    InfeasibleSpaceError,
-    SpaceError,
-    SpaceExhausted,
-    StudyError,
-    TrialError,
-    TrialFailed,
-    TrialStopped,
-)
-from hpo_core.native import set_num_threads
-from hpo_core.samplers import RandomSampler, SobolSampler, TPESampler
-from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
-from hpo_core.study import Study
-from hpo_core.trial import Trial, TrialBatch
+if TYPE_CHECKING:
+    from hpo_core.errors import (
+        ArgumentError,
+        BackendError,
+        HpoError,
+        InfeasibleSpaceError,
+        SpaceError,
+        SpaceExhausted,
+        StudyError,
+        TrialError,
+        TrialFailed,
+        TrialStopped,
+    )
+    from hpo_core.native import set_num_threads
+    from hpo_core.samplers import RandomSampler, SobolSampler, TPESampler
+    from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
+    from hpo_core.study import Study
+    from hpo_core.trial import Trial, TrialBatch
+
+__version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
@@ -53,3 +58,41 @@ __all__ = [
     "param",
     "set_num_threads",
 ]
+
+# Where each name lives. It is loaded when first asked for: `import hpo_core` alone costs nothing.
+_ROOMS = {
+    "errors": (
+        "ArgumentError",
+        "BackendError",
+        "HpoError",
+        "InfeasibleSpaceError",
+        "SpaceError",
+        "SpaceExhausted",
+        "StudyError",
+        "TrialError",
+        "TrialFailed",
+        "TrialStopped",
+    ),
+    "native": ("set_num_threads",),
+    "samplers": ("RandomSampler", "SobolSampler", "TPESampler"),
+    "space": ("Categorical", "Float", "Int", "Ordinal", "Space", "param"),
+    "study": ("Study",),
+    "trial": ("Trial", "TrialBatch"),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if os.environ.get("HPO_CORE_REQUIRE_NATIVE", "0") not in ("", "0"):
+    import_module("hpo_core.native")

@@ -23,7 +23,6 @@ Cells are equal, except those of a logarithmic Int: value v owns log(v - 1/2) ..
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -270,6 +269,8 @@ class _Grid(_Table):
             values = [declaration.low + declaration.step * k for k in range(levels)]
         else:
             # decimal steps are meant as written: 0.1 + 0.2 is 0.3 here
+            from decimal import Decimal
+
             start, step = Decimal(repr(low)), Decimal(repr(self._step))
             values = [*(float(start + step * k) for k in range(levels - 1)), high]
         edges = None

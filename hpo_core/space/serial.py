@@ -7,7 +7,6 @@ that JSON lacks are wrapped: ``{"tuple": [...]}``, ``{"list": [...]}``, ``{"numb
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +26,8 @@ def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible
     space: dict[str, Any] = {"hpo_core": VERSION, "space": _dump_space(declarations)}
     if forbid:
         space["forbid"] = [_dump_expression(condition, "forbid") for condition in forbid]
+    import json
+
     return json.dumps(space, separators=(",", ":"), allow_nan=False)
 
 
@@ -84,6 +85,8 @@ def _dump_value(value: Any, where: str) -> Any:
 
 def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
     """Declarations and forbidden conditions from JSON text."""
+    import json
+
     try:
         space = json.loads(text)
         if not isinstance(space, dict) or space.get("hpo_core") != VERSION:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -241,6 +240,8 @@ class Space(Coding):
         return show(self._declarations, self._forbid, self._feasible)
 
     def _repr_html_(self) -> str:
+        import html
+
         return f"<pre>{html.escape(repr(self))}</pre>"
 
     def __eq__(self, other: object) -> bool:

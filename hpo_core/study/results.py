@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,5 +119,7 @@ class Results:
         if self.history.best >= 0:
             shown |= {"best trial": str(self.history.best), "best value": f"{self.best_value:.6g}"}
             shown |= {name: repr(value) for name, value in self.best_params.items()}
+        import html
+
         cells = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in shown.items())
         return f"<table>{''.join(cells)}</table>"

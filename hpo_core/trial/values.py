@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
@@ -63,6 +62,8 @@ def as_column(values: Any, k: int) -> NDArray[np.float64]:
 
 def as_json(name: str, value: object) -> object:
     """Return a private copy of a note as JSON gives it back."""
+    import json
+
     try:
         return json.loads(json.dumps(value, default=_plain))
     except (TypeError, ValueError, RecursionError) as error:
