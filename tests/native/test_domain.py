@@ -212,7 +212,8 @@ def configurations(m, missing=0.2):
 
 def truths(tree, x):
     rows = [
-        [oracle.number(p, v) for p, v in zip(CONDITION_PARAMETERS, column, strict=True)] for column in x.T
+        [oracle.number(p, v) for p, v in zip(CONDITION_PARAMETERS, column, strict=True)]
+        for column in x.T.tolist()
     ]
     return [oracle.truth(tree, values) for values in rows]
 

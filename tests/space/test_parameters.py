@@ -62,7 +62,7 @@ def test_narrow_log_ranges_far_from_one_keep_their_digits(ends) -> None:
 
 @given(ranges(-1e300, 1e300), st.booleans(), st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_floats_never_leave_the_bounds(ends, log, x) -> None:
-    low, high = np.abs(ends) + 1e-300 if log else ends
+    low, high = (np.abs(ends) + 1e-300).tolist() if log else ends
     low, high = min(low, high), max(low, high)
     assume(low < high and math.isfinite(high / low if log else high - low))
     space = alone(Float(low, high, log=log))
