@@ -11,7 +11,12 @@
 #define TPE_DRAW_TAG ((uint64_t)3 << 56)
 #define TPE_CHOICE_TAG ((uint64_t)4 << 56)
 
-static int64_t padded(int64_t m) { return (m + HPO_MAX_LANES - 1) / HPO_MAX_LANES * HPO_MAX_LANES; }
+/* Width of a block of m candidates: whole vectors, and rows that do not all start in one set of the cache. */
+static int64_t padded(int64_t m)
+{
+    const int64_t width = (m + HPO_MAX_LANES - 1) / HPO_MAX_LANES * HPO_MAX_LANES;
+    return width % 64 ? width : width + HPO_MAX_LANES;
+}
 
 static int64_t n_columns(const parzen_mixture *p) { return p->n_num + p->n_cat; }
 

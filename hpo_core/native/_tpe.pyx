@@ -104,6 +104,7 @@ cdef class Scratch:
     cdef object doubles, indices, mask
 
     def __cinit__(self, int64_t columns, int64_t kernels, int64_t capacity):
+        capacity += 8  # the room that tpe.h asks for
         self.doubles = np.empty((columns + kernels + 6, capacity))
         self.indices = np.empty((3, capacity), dtype=np.int32)
         self.mask = np.empty(capacity, dtype=np.uint8)
