@@ -44,7 +44,11 @@ MIN_PER_THREAD = 256
 
 @dataclass(frozen=True)
 class ParzenSettings:
-    """Constants of the estimator, in the order of ``tpe_settings`` in csrc/tpe.h."""
+    """Constants of the estimator, in the order of ``tpe_settings`` in csrc/tpe.h.
+
+    Each was decided on the development suite: ``bench/results/ablation.jsonl``, and for ``max_above``
+    (no worse than 2,048 to 1,000 trials) and the structure ``2026-11-24-design-ablations.md`` beside it.
+    """
 
     gamma: float = 0.1
     max_below: int = 25
