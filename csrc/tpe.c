@@ -347,7 +347,7 @@ static void refresh_above(tpe_model *model, tpe_group *group, const double *x, i
     parzen_smooth(above, model->domain, model->settings.prior_weight / (double)above->size);
 }
 
-void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column)
+static void join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column)
 {
     const int64_t slot = group->above->size;
     if (slot == group->above->capacity) {
@@ -360,6 +360,15 @@ void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t
     parzen_attach(group->above, model->domain, slot, group->above_floor);
 }
 
+void tpe_join(tpe_model *model, const double *x, int64_t stride, int64_t column)
+{
+    for (int64_t g = 0; g < model->domain->n_groups; g++) {
+        if (tpe_is_active(model, g, x, stride, column)) {
+            join(model, &model->groups[g], x, stride, column);
+        }
+    }
+}
+
 void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n)
 {
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
@@ -370,11 +379,6 @@ void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_
             refresh_below(model, group, x, stride);
         }
         refresh_above(model, group, x, stride);
-        for (int64_t i = 0; i < n; i++) {
-            if (tpe_is_active(model, g, x, stride, running[i])) {
-                tpe_join(model, group, x, stride, running[i]);
-            }
-        }
         if (group->failed_stale) {
             parzen_rebuild(group->failed, model->domain, model->settings.min_bandwidth);
             parzen_smooth(group->failed, model->domain,
@@ -382,5 +386,8 @@ void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_
             group->failed_total = total(group->failed);
             group->failed_stale = 0;
         }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        tpe_join(model, x, stride, running[i]);
     }
 }

@@ -99,9 +99,9 @@ void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double
 /* Brings bandwidths and weights up to date and lets n running trials join g. */
 void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n);
 
-/* Column `column` of x joins g of one group with weight 1, behind the sorted kernels, whose bandwidths it does not
- * touch; where g has no room left, it does not join. */
-void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column);
+/* Column `column` of x joins g of every group that is active in it, with weight 1, behind the sorted kernels, whose
+ * bandwidths it does not touch; where a g has no room left, it does not join. */
+void tpe_join(tpe_model *model, const double *x, int64_t stride, int64_t column);
 
 int tpe_is_active(const tpe_model *model, int64_t group, const double *x, int64_t stride, int64_t column);
 

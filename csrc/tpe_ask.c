@@ -308,15 +308,6 @@ static int64_t take_subset(const tpe_model *model, int64_t m, uint64_t stream, i
     return n;
 }
 
-static void join_all(tpe_model *model, const tpe_pool *pool, int64_t j)
-{
-    for (int64_t g = 0; g < model->domain->n_groups; g++) {
-        if (tpe_is_active(model, g, pool->x, pool->capacity, j)) {
-            tpe_join(model, &model->groups[g], pool->x, pool->capacity, j);
-        }
-    }
-}
-
 int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
                    int64_t *picks, tpe_scratch *scratch)
 {
@@ -344,7 +335,7 @@ int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t s
         picks[pick] = best;
         scratch->mask[best] = 1;
         if (pick + 1 < q) {
-            join_all(model, pool, best);
+            tpe_join(model, pool->x, pool->capacity, best);
         }
     }
     return pick;

@@ -76,8 +76,7 @@ cdef extern from "tpe.h" nogil:
     void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *y, const double *fidelity,
                      const uint8_t *state, const int64_t *trials, int64_t k)
     void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n)
-    void tpe_join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column)
-    int tpe_is_active(const tpe_model *model, int64_t group, const double *x, int64_t stride, int64_t column)
+    void tpe_join(tpe_model *model, const double *x, int64_t stride, int64_t column)
     void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_pool *pool, int64_t m,
                   tpe_scratch *scratch)
     void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t last, tpe_scratch *scratch)
@@ -216,11 +215,9 @@ cdef class Model:
 
     def join(self, const double[:, ::1] x):
         """Columns of x (d, k) join g as running trials do."""
-        cdef int64_t g, j
-        for g in range(self.n_groups):
-            for j in range(x.shape[1]):
-                if tpe_is_active(&self.c, g, &x[0, 0], x.shape[1], j):
-                    tpe_join(&self.c, &self.c.groups[g], &x[0, 0], x.shape[1], j)
+        cdef int64_t j
+        for j in range(x.shape[1]):
+            tpe_join(&self.c, &x[0, 0], x.shape[1], j)
 
     def draw(self, Pool pool, uint64_t stream, uint64_t attempt, int64_t m):
         with nogil:

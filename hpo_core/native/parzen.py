@@ -102,9 +102,7 @@ def log_density(mixture: Mixture, x: NDArray[np.float64]) -> tuple[NDArray[np.fl
     if x.ndim != 2 or x.shape[0] != mixture.n_columns:
         raise ArgumentError(f"x has shape {x.shape}; allowed: ({mixture.n_columns}, m)")
     m = x.shape[1]
-    width = m + -m % LANES
-    width += LANES * (width % 64 == 0)  # rows that do not all start in one set of the cache
-    padded = np.pad(np.asarray(x, np.float64), ((0, 0), (0, width - m)), mode="edge" if m else "constant")
+    padded = np.pad(np.asarray(x, np.float64), ((0, 0), (0, -m % LANES)), mode="edge" if m else "constant")
     joint, context = np.empty(padded.shape[1]), np.empty(padded.shape[1])
     mixture.log_density(padded, joint, context)
     return joint[:m], context[:m]
