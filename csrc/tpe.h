@@ -78,7 +78,8 @@ typedef struct {
     double *above_context;  /* (n_groups, capacity) */
 } tpe_pool;
 
-/* Room for one thread, HPO_MAX_LANES wider than the candidates it is for: columns is max over groups of the mixtures' columns. */
+/* Room for one thread, HPO_MAX_LANES wider than the candidates it is for; columns is the largest number that any
+ * group's mixtures have. */
 typedef struct {
     double *block;      /* (columns, capacity) gathered candidates */
     double *terms;      /* (max_below + 1, capacity) */

@@ -18,3 +18,10 @@ def variant(request):
         return
     with _backend.use("native"), native.simd_level(request.param):
         yield request.param
+
+
+@pytest.fixture(params=["native", "numba"])
+def backend(request):
+    """Name of the backend that serves while a test of it runs."""
+    with _backend.use(request.param):
+        yield request.param

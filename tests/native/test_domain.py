@@ -33,10 +33,7 @@ PARAMETERS = (
 TAG = 1 << 56
 
 
-@pytest.fixture(params=["native", "numba"], autouse=True)
-def backend(request):
-    with _backend.use(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def on_both(function):

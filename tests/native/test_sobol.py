@@ -7,15 +7,10 @@ import pytest
 from native.layouts import build, continuous
 from scipy.stats import qmc
 
-from hpo_core.native import _backend
 from hpo_core.native.domain import Domain, sobol_draws
 from hpo_core.native.sobol_table import BITS, DIMENSIONS, directions
 
-
-@pytest.fixture(params=["native", "numba"], autouse=True)
-def backend(request):
-    with _backend.use(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def points(d, m, *, seed=1, start=0):

@@ -33,11 +33,7 @@ from hpo_core.history import State
 from hpo_core.native import _backend, get_num_threads, parallel, set_num_threads
 from hpo_core.native.tpe import new_pool
 
-
-@pytest.fixture(params=["native", "numba"], autouse=True)
-def backend(request):
-    with _backend.use(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 # ---- scores ------------------------------------------------------------------------------------------------

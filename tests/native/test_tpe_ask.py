@@ -24,15 +24,10 @@ from oracles.domain import uniform
 from scipy import stats
 
 from hpo_core.history import State
-from hpo_core.native import _backend
 from hpo_core.native.domain import Domain, settle
 from hpo_core.native.tpe import new_pool
 
-
-@pytest.fixture(params=["native", "numba"], autouse=True)
-def backend(request):
-    with _backend.use(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 # ---- choice ------------------------------------------------------------------------------------------------
