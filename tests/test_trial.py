@@ -147,6 +147,19 @@ def test_state_value_and_reason_follow_the_study(study, batch):
     assert part.traceback == [None, None, "line 7", None, None, None]
 
 
+def test_tier_names_what_chose_the_configuration(study, batch):
+    study.enqueue({"lr": 1e-3})
+    single, row = study.ask(), {"lr": 1e-2, "batch": 32, "optimizer": "adam", "depth": 1}
+    added, repeated = study.add(row, 1.0), study.ask(repeat=3)
+    assert [trial.tier for trial in (batch[0], single, added, repeated)] == [
+        "hashed", "enqueued", "added", "repeated",
+    ]  # fmt: skip
+    tier = study.trials.tier
+    assert tier.tolist() == [trial.tier for trial in study.trials]
+    assert study.trials[tier != "hashed"].number.tolist() == [40, 41, 42]
+    assert hashed_study().trials.tier.shape == (0,)
+
+
 def test_where_filters_by_state(study, batch):
     study.tell(batch[::2], np.ones(20))
     assert study.trials.where("complete").number.tolist() == list(range(0, 40, 2))

@@ -123,6 +123,12 @@ class Trial:
         return dict(self._study.history.notes.get(self.number, {}))
 
     @property
+    def tier(self) -> str:
+        """What chose the configuration: a sampler's name, or "enqueued", "added", "repeated"."""
+        history = self._study.history
+        return history.tiers[history.tier.item(self.number)]
+
+    @property
     def seed(self) -> int:
         """32-bit seed for the trial's own randomness, a function of the study's seed and the number."""
         return trial_seed(self._study.seed, self.number)
@@ -292,6 +298,12 @@ class TrialBatch:
         return [trial.notes for trial in self]
 
     @property
+    def tier(self) -> NDArray[np.str_]:
+        """(k,) names of what chose each configuration: ``batch[batch.tier == "tpe"]``."""
+        history = self._study.history
+        return np.array(history.tiers, np.str_)[history.tier[self._rows]]
+
+    @property
     def seed(self) -> NDArray[np.int64]:
         """(k,) 32-bit seeds, one per trial."""
         return trial_seed(self._study.seed, self._rows)
@@ -341,7 +353,7 @@ class TrialBatch:
             "value": self.value,
             "seconds": history.cost[rows],
             "started": pd.to_datetime(history.started[rows], unit="s", utc=True),
-            "tier": [history.tiers[tier] for tier in history.tier[rows].tolist()],
+            "tier": self.tier,
         }
         for name, column in self.params.items():
             columns[f"params_{name}"] = pd.Series(column).where(self.active(name))
