@@ -1,4 +1,8 @@
-"""hpo_core through its public ask and tell. ``sampler`` names it; other settings are its options."""
+"""hpo_core through its public ask and tell.
+
+``sampler`` names it; ``batch`` trials are asked at once and told together; other settings are options of
+the sampler.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import hpo_core as hpo
+from hpo_core import samplers
 
 if TYPE_CHECKING:
     from bench.quality.optimiser import Optimiser
@@ -39,7 +44,7 @@ def make_sampler(name: str, options: dict[str, Any]) -> Any:
     """The sampler by name; options that its constructor lacks are constants of its model."""
     if not options:
         return name
-    kind = getattr(hpo, {"tpe": "TPESampler", "sobol": "SobolSampler", "random": "RandomSampler"}[name])
+    kind = samplers.BY_NAME[name]
     public = inspect.signature(kind).parameters
     sampler = kind(**{k: v for k, v in options.items() if k in public})
     constants = {k: v for k, v in options.items() if k not in public}
@@ -51,15 +56,24 @@ def make_sampler(name: str, options: dict[str, Any]) -> Any:
 class HpoCore:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         options = dict(settings)
+        self._size = options.pop("batch", 1)
         sampler = make_sampler(options.pop("sampler"), options)
         self._study = hpo.Study(space(problem), sampler=sampler, seed=seed)
+        self._waiting: list[Any] = []
+        self._told: list[tuple[Any, float]] = []
 
     def ask(self) -> tuple[Any, Config]:
-        trial = self._study.ask()
+        if not self._waiting:
+            self._waiting = list(self._study.ask(self._size))[::-1]
+        trial = self._waiting.pop()
         return trial, trial.params
 
     def tell(self, handle: Any, value: float) -> None:
-        self._study.tell(handle, value)
+        self._told.append((handle, value))
+        if not self._waiting:
+            trials, values = zip(*self._told, strict=True)
+            self._study.tell(trials, values)
+            self._told.clear()
 
 
 def create(problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
