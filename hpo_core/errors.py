@@ -29,6 +29,10 @@ class TrialError(ArgumentError):
     """A result for a trial that is unknown, finished or foreign, or of the wrong shape."""
 
 
+class NotPositiveDefiniteError(HpoError, ArithmeticError):
+    """A covariance matrix has no Cholesky factor; the message names the pivot that failed."""
+
+
 class BackendError(HpoError, RuntimeError):
     """No usable compiled or JIT backend; the message says what to install."""
 
