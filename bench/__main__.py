@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from bench import report
+from bench.gate import command as gate
 from bench.native import command as native
 from bench.quality import ablation
 from bench.quality import command as quality
@@ -18,6 +19,7 @@ COMMANDS = {
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
     "study": (study, "trials per second of a whole study, beside the peers"),
     "native": (native, "kernels beside the machine's limits"),
+    "gate": (gate, "what must not get slower: instruction counts, growth, ratios to NumPy"),
     "report": (report, "write the tables of bench/README.md from bench/results"),
 }
 # What ``all`` and ``quick`` run. ``all`` leaves its figures in bench/results; ``quick`` prints them.

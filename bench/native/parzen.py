@@ -20,19 +20,19 @@ FLOOR = 0.03
 AGREE = 1e-10  # relative to max(1, |log p|)
 
 
-def _mixture(d: int) -> Any:
-    """A mixture of KERNELS kernels over d continuous columns, the prior component included."""
+def mixture_of(d: int, kernels: int) -> Any:
+    """A mixture of so many kernels over d continuous columns, the prior component included."""
     import hpo_core as hpo
     from hpo_core.native.domain import Domain
     from hpo_core.native.parzen import new_mixture
 
     space = hpo.Space({f"x{i}": hpo.Float(0.0, 1.0) for i in range(d)})
-    mixture = new_mixture(Domain(space.layout), np.arange(d), d, (0, 0), KERNELS)
-    x = np.random.default_rng(0).random((d, KERNELS))
-    for k in range(1, KERNELS):
+    mixture = new_mixture(Domain(space.layout), np.arange(d), d, (0, 0), kernels)
+    x = np.random.default_rng(0).random((d, kernels))
+    for k in range(1, kernels):
         mixture.place(k, x, k, 0.0)
     mixture.rebuild(FLOOR)
-    mixture.smooth(1.0 / KERNELS)
+    mixture.smooth(1.0 / kernels)
     return mixture
 
 
@@ -52,7 +52,7 @@ def reference(
 
 def measure(d: int, candidates: int, rate: dict[str, Any]) -> dict[str, Any]:
     """Check the answer, then time it."""
-    mixture = _mixture(d)
+    mixture = mixture_of(d, KERNELS)
     x = np.random.default_rng(1).random((d, candidates))
     joint, context = np.empty(candidates), np.empty(candidates)
     mixture.log_density(x, joint, context)
