@@ -1,0 +1,264 @@
+"""Maximum a posteriori hyperparameters of a Gaussian process, its mean and scale profiled out.
+
+Glossary
+--------
+n, d, G         data, parameters, groups (see ``hpo_core.layout``)
+R, C            correlations of the data; C = R + lambda I
+l, c            lengthscale (d,), correlation (G,) of groups 1, 2, ...
+mu, s2          profiled mean and scale: mu = 1'C^-1 y / 1'C^-1 1, s2 = (y - mu)' C^-1 (y - mu) / n
+alpha           C^-1 (y - mu 1)
+theta           what is searched: log l, log lambda, logit c, log a, log b (the last two of the input warp)
+objective       -log p(y | l, lambda, c) - log p(l) - log p(lambda) - log p(a, b)
+                = n/2 log(2 pi e s2) + 1/2 log det C - ...
+W               2 d objective / d C = C^-1 - alpha alpha' / s2, (n, n): mu and s2 are at their
+                optimum and add nothing. d objective / d log lambda = lambda/2 tr W, minus the prior's
+priors          l ~ LogNormal(sqrt 2 + log(d_g)/2, sqrt 3) with d_g the parameters of l's group,
+                lambda ~ LogNormal(-4, 1), log a and log b ~ Normal(0, 3/4), c uniform. The objective is
+                over densities of l and lambda, so that the modes are exp(location - scale^2)
+
+References
+----------
+.. [1] C. E. Rasmussen, C. K. I. Williams (2006), Gaussian Processes for Machine Learning, MIT
+   Press: equations 2.30 and 5.9.
+.. [2] C. Hvarfner et al. (2024), Vanilla Bayesian optimization performs great in high dimensions.
+   arXiv:2402.02229 (the priors).
+.. [3] A. I. Cowen-Rivers et al. (2022), HEBO: pushing the limits of sample-efficient hyperparameter
+   optimisation. JAIR 74 (the input warp).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.errors import NotPositiveDefiniteError
+from hpo_core.layout import Kind
+from hpo_core.native import covariance, linalg
+from hpo_core.surrogates.model import Hyperparameters
+from hpo_core.surrogates.warp import kumaraswamy_slopes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.layout import Layout
+    from hpo_core.native.covariance import Structure
+
+LENGTHSCALE_BOUNDS = (0.01, 1000.0)
+NOISE_BOUNDS = (1e-6, 10.0)
+CORRELATION_BOUNDS = (0.05, 0.95)
+WARP_BOUNDS = (0.1, 10.0)
+
+# A study refits after each trial to this many, then whenever it has grown by the factor.
+ALWAYS_REFIT = 64
+GROWTH = 1.08
+
+
+@dataclass(frozen=True)
+class GPSettings:
+    """Constants of the fit.
+
+    Attributes
+    ----------
+    noise : float or None
+        lambda, held; None fits it.
+    lengthscale_prior : (float, float)
+        Location and scale of log l; log(d_g) / 2 is added to the location.
+    noise_prior : (float, float)
+        Location and scale of log lambda.
+    input_warp : bool
+        Whether numeric inputs pass through a Kumaraswamy distribution function of their own.
+    warp_scale : float
+        Standard deviation of log a and log b.
+    max_evaluations : int
+        Of the objective, at most.
+    subset, max_full : int
+        A cold fit of more than 300 data is one of ``subset`` of them, then at most ``max_full``
+        evaluations with all.
+    """
+
+    noise: float | None = None
+    lengthscale_prior: tuple[float, float] = (math.sqrt(2.0), math.sqrt(3.0))
+    noise_prior: tuple[float, float] = (-4.0, 1.0)
+    input_warp: bool = False
+    warp_scale: float = 0.75
+    max_evaluations: int = 60
+    subset: int = 256
+    max_full: int = 8
+
+
+class Parameters:
+    """How theta holds hyperparameters, their priors and bounds."""
+
+    def __init__(self, layout: Layout, settings: GPSettings) -> None:
+        d, n_groups = layout.size, layout.n_groups
+        self.numeric = layout.kinds != Kind.CATEGORICAL
+        self.fixed_noise = settings.noise
+        self.warps = settings.input_warp and bool(self.numeric.any())
+        sizes = [d, settings.noise is None, n_groups - 1, *(2 * [self.warps * self.numeric.sum()])]
+        ends = np.cumsum(sizes)
+        starts = ends - sizes
+        self.lengthscale, self.noise, self.correlation, self.warp_a, self.warp_b = map(slice, starts, ends)
+        self.size = int(ends[-1])
+        self._set_priors(layout, settings)
+
+    def _set_priors(self, layout: Layout, settings: GPSettings) -> None:
+        """Every prior is normal in theta, with a slope for the density it is over; c's is flat."""
+        self.center, self.precision = np.zeros(self.size), np.zeros(self.size)
+        self.slope = np.zeros(self.size)
+        self.low, self.high = np.empty(self.size), np.empty(self.size)
+        group_size = np.bincount(layout.group, minlength=layout.n_groups)[layout.group]
+        location, scale = settings.lengthscale_prior
+        lengthscale = (location + 0.5 * np.log(group_size), scale, 1.0, LENGTHSCALE_BOUNDS)
+        exponent = (0.0, settings.warp_scale, 0.0, WARP_BOUNDS)
+        for part, (center, width, slope, bounds) in (
+            (self.lengthscale, lengthscale),
+            (self.noise, (*settings.noise_prior, 1.0, NOISE_BOUNDS)),
+            (self.warp_a, exponent),
+            (self.warp_b, exponent),
+        ):
+            self.center[part], self.precision[part], self.slope[part] = center, width**-2, slope
+            self.low[part], self.high[part] = np.log(bounds)
+        self.low[self.correlation], self.high[self.correlation] = map(_logit, CORRELATION_BOUNDS)
+
+    def mode(self) -> NDArray[np.float64]:
+        """Theta at the priors' modes; c is 1/2."""
+        shift = np.divide(self.slope, self.precision, out=np.zeros(self.size), where=self.precision > 0.0)
+        return np.clip(self.center - shift, self.low, self.high)
+
+    def penalty(self, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """-log of the priors' densities but for a constant, and its gradient."""
+        off = theta - self.center
+        pull = self.precision * off
+        return float(0.5 * (pull @ off) + self.slope @ theta), pull + self.slope
+
+    def hyperparameters(self, theta: NDArray[np.float64]) -> Hyperparameters:
+        correlation = np.concatenate([[1.0], 1.0 / (1.0 + np.exp(-theta[self.correlation]))])
+        noise = self.fixed_noise if self.fixed_noise is not None else float(np.exp(theta[self.noise][0]))
+        return Hyperparameters(np.exp(theta[self.lengthscale]), noise, correlation, self._warp(theta))
+
+    def theta(self, hyper: Hyperparameters) -> NDArray[np.float64]:
+        """The inverse of ``hyperparameters``, within the bounds."""
+        theta = self.mode()
+        theta[self.lengthscale] = np.log(hyper.lengthscale)
+        theta[self.noise] = math.log(max(hyper.noise, NOISE_BOUNDS[0]))
+        theta[self.correlation] = _logit(hyper.correlation[1:])
+        if self.warps and hyper.warp is not None:
+            theta[self.warp_a], theta[self.warp_b] = np.log(hyper.warp[:, self.numeric])
+        return np.clip(theta, self.low, self.high)
+
+    def _warp(self, theta: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        if not self.warps:
+            return None
+        logs = np.zeros((2, len(self.numeric)))
+        logs[:, self.numeric] = theta[self.warp_a], theta[self.warp_b]
+        return np.exp(logs)
+
+
+class Objective:
+    """The objective of the glossary and its gradient, for one set of data."""
+
+    def __init__(
+        self,
+        structure: Structure,
+        parameters: Parameters,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+    ) -> None:
+        self.structure, self.parameters = structure, parameters
+        self.x, self.y = x, y
+        n = len(y)
+        self.n_evaluations = 0
+        self._sides = np.stack([y, np.ones(n)], axis=1)
+        self._c, self._w = np.empty((2, n, n))
+
+    def __call__(self, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Value and gradient (p,); infinity where C is not positive definite in float64."""
+        self.n_evaluations += 1
+        try:
+            value, gradient = self._likelihood(theta)
+        except NotPositiveDefiniteError:
+            return math.inf, np.zeros(len(theta))
+        penalty, pull = self.parameters.penalty(theta)
+        return value + penalty, gradient + pull
+
+    def _likelihood(self, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parameters, n = self.parameters, len(self.y)
+        hyper = parameters.hyperparameters(theta)
+        kernel = covariance.Kernel(self.structure, hyper.lengthscale, hyper.correlation)
+        x = hyper.warped(self.x, parameters.numeric)
+        inputs = covariance.inputs(kernel, x)
+        c, w = self._c, self._w
+        covariance.matrix(kernel, inputs, out=c)
+        np.einsum("ii->i", c)[...] += hyper.noise
+        linalg.cholesky(c)
+        sides = self._sides.copy()
+        linalg.solve(c, sides)
+        target, one = sides.T
+        rest = target - (one @ target / (one @ one)) * one
+        s2 = rest @ rest / n
+        value = 0.5 * n * (math.log(2.0 * math.pi * s2) + 1.0) + np.log(np.einsum("ii->i", c)).sum()
+        linalg.solve_transposed(c, rest)  # alpha
+        linalg.inverse(c, out=w)
+        w -= np.outer(rest, rest / s2)
+        by_lengthscale, by_correlation = covariance.slopes(kernel, inputs, w)
+        gradient = np.zeros(parameters.size)
+        gradient[parameters.lengthscale] = by_lengthscale
+        gradient[parameters.noise] = 0.5 * hyper.noise * np.einsum("ii->", w)
+        gradient[parameters.correlation] = (by_correlation * hyper.correlation * (1.0 - hyper.correlation))[
+            1:
+        ]
+        if hyper.warp is not None:
+            by_x = covariance.cross_slopes(kernel, inputs, inputs, w)
+            _, by_log_a, by_log_b = kumaraswamy_slopes(self.x, hyper.warp)
+            for part, by in ((parameters.warp_a, by_log_a), (parameters.warp_b, by_log_b)):
+                gradient[part] = np.where(by_x, by_x * by, 0.0).sum(axis=1)[parameters.numeric]
+        return float(value), gradient
+
+
+def fit(
+    structure: Structure,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    settings: GPSettings,
+    start: Hyperparameters | None = None,
+) -> Hyperparameters:
+    """Hyperparameters of the highest posterior density that a search from ``start`` finds.
+
+    A function of its arguments alone: without ``start`` the search begins at the modes of the
+    priors, so that a study rebuilt from its log fits the same.
+    """
+    from scipy.optimize import minimize
+
+    parameters = Parameters(structure.layout, settings)
+    theta = parameters.mode() if start is None else parameters.theta(start)
+    if np.ptp(y) == 0.0:
+        return parameters.hyperparameters(theta)
+    objective = Objective(structure, parameters, x, y)
+    res = minimize(
+        objective,
+        theta,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(parameters.low, parameters.high, strict=True)),
+        options={"maxfun": settings.max_evaluations},
+    )
+    return parameters.hyperparameters(res.x)
+
+
+def scheduled(n: int) -> int:
+    """Of n finished trials, the first ones that the hyperparameters are fitted to.
+
+    All of them to 64, then those of the last fit until there are 8 % more: a function of n alone.
+    """
+    fitted = min(n, ALWAYS_REFIT)
+    while (following := math.ceil(GROWTH * fitted)) <= n and n > ALWAYS_REFIT:
+        fitted = following
+    return fitted
+
+
+def _logit(c: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return np.log(c / (1.0 - np.asarray(c)))
