@@ -109,14 +109,57 @@ def rank_difference(ours: Runs, theirs: Runs, cells: Sequence[Cell], checkpoint:
     the sample.
     """
     sign = np.sign(at(ours, cells, checkpoint) - at(theirs, cells, checkpoint))
+    low, high = np.quantile(_resampled(sign, cells).mean(axis=1), [LEVEL / 2, 1 - LEVEL / 2])
+    return Interval(float(sign.mean()), float(low), float(high))
+
+
+def _resampled(values: NDArray[np.float64], cells: Sequence[Cell]) -> NDArray[np.float64]:
+    """Values of ``cells`` with seeds drawn anew within each problem, (RESAMPLES, cells)."""
     names = np.array([problem for problem, _ in cells])
     rng = np.random.default_rng(0)
-    totals = np.zeros(RESAMPLES)
-    for name in np.unique(names):
-        sample = sign[names == name]
-        totals += rng.choice(sample, (RESAMPLES, len(sample))).sum(axis=1)
-    low, high = np.quantile(totals / len(cells), [LEVEL / 2, 1 - LEVEL / 2])
-    return Interval(float(sign.mean()), float(low), float(high))
+    samples = (values[names == name] for name in np.unique(names))
+    return np.concatenate([rng.choice(s, (RESAMPLES, len(s))) for s in samples], axis=1)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Trials until our regret is no more than the peer's last one of the same cell.
+
+    Attributes
+    ----------
+    trials : median over cells, inf where it is not reached in half of them, with its interval
+    share : cells in which it is reached at all
+    own : median trials after which the peer itself had it
+    """
+
+    trials: Interval
+    share: float
+    own: float
+
+
+def reach(ours: Runs, theirs: Runs, cells: Sequence[Cell]) -> Reach:
+    """How soon ours is where the peer ends; the interval is the bootstrap of ``rank_difference``."""
+    goal = [theirs.regret[cell][-1] for cell in cells]
+    needed, own = (
+        np.array([_first(r.regret[cell], g) for cell, g in zip(cells, goal, strict=True)])
+        for r in (ours, theirs)
+    )
+    low, high = np.quantile(
+        _median(_resampled(needed, cells)), [LEVEL / 2, 1 - LEVEL / 2], method="inverted_cdf"
+    )
+    estimate = Interval(float(_median(needed)), float(low), float(high))
+    return Reach(estimate, float(np.isfinite(needed).mean()), float(_median(own)))
+
+
+def _first(regret: NDArray[np.float64], goal: float) -> float:
+    """Number of the first trial with at most this regret; inf if there is none."""
+    there = np.flatnonzero(regret <= goal)
+    return float(there[0] + 1) if len(there) else np.inf
+
+
+def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lower median along the last axis: a value that occurs, also beside inf."""
+    return np.quantile(values, 0.5, axis=-1, method="inverted_cdf")
 
 
 def mean_ranks(runs: Sequence[Runs], checkpoint: int) -> dict[str, float]:

@@ -22,7 +22,8 @@ def comparison(ours: Runs, theirs: Runs) -> str:
         " (0 best known, 1 median of random draws), ours / theirs."
     )
     ranks = "Mean rank, ours - theirs (95 % bootstrap): " + _ranks(ours, theirs, cells)
-    return "\n\n".join([title, _problems(ours, theirs, cells), _families(ours, theirs), ranks])
+    reached = f"{_reach(ours, theirs, cells)}\n{_reach(theirs, ours, cells)}"
+    return "\n\n".join([title, _problems(ours, theirs, cells), _families(ours, theirs), ranks, reached])
 
 
 def _problems(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:
@@ -55,4 +56,18 @@ def _ranks(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:
     return ", ".join(
         f"{c}: {statistics.rank_difference(ours, theirs, cells, c)}"
         for c in statistics.checkpoints(ours, theirs)
+    )
+
+
+def _reach(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:
+    found = statistics.reach(ours, theirs, cells)
+    last = min(len(theirs.regret[cell]) for cell in cells)
+    median, low, high = (
+        f"{trials:.0f}" if trials < float("inf") else "never"
+        for trials in (found.trials.estimate, found.trials.low, found.trials.high)
+    )
+    return (
+        f"- {ours.label} reaches the regret of {theirs.label} after {last} trials"
+        f" within {median} [{low}, {high}] (median of pairs, 95 % bootstrap; reached in {found.share:.0%});"
+        f" {theirs.label} itself was there after {found.own:.0f}."
     )

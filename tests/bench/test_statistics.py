@@ -66,6 +66,37 @@ def test_bootstrap_interval_has_the_width_of_its_standard_error():
     assert interval.high - interval.low == pytest.approx(2 * 1.96 / 20, rel=0.1)
 
 
+def descending(label, last, n_seeds=20, trials=100):
+    """Regret falls in equal steps from 1 to ``last`` at the end."""
+    return Runs(label, {("branin", s): np.linspace(1.0, last, trials) for s in range(n_seeds)}, 0)
+
+
+def test_trials_to_reach_the_peers_final_regret():
+    fast, slow = descending("a", 0.0), descending("b", 0.5)
+    cells = statistics.shared_cells(fast, slow)
+    found = statistics.reach(fast, slow, cells)
+    assert (found.trials.estimate, found.trials.low, found.trials.high) == (51, 51, 51)
+    assert (found.share, found.own) == (1.0, 100)
+    behind = statistics.reach(slow, fast, cells)
+    assert behind.trials.estimate == behind.trials.high == np.inf
+    assert behind.share == 0.0
+    assert "never [never, never]" in tables.comparison(slow, fast)
+    assert "reaches the regret of b after 100 trials within 51 [51, 51]" in tables.comparison(fast, slow)
+
+
+def test_reach_is_a_median_over_pairs_with_an_interval_that_follows_the_seeds():
+    rng = np.random.default_rng(2)
+    starts = rng.integers(1, 101, 200)
+    ours = Runs(
+        "a", {("branin", s): np.where(np.arange(1, 101) < t, 1.0, 0.0) for s, t in enumerate(starts)}, 0
+    )
+    theirs = Runs("b", {("branin", s): np.full(100, 0.5) for s in range(200)}, 0)
+    found = statistics.reach(ours, theirs, statistics.shared_cells(ours, theirs))
+    assert found.trials.estimate == np.sort(starts)[99]
+    assert found.trials.low < found.trials.estimate < found.trials.high
+    assert found.trials.high - found.trials.low == pytest.approx(2 * 1.96 * 0.5 * 100 / 200**0.5, rel=0.4)
+
+
 def test_mean_ranks_share_ties():
     first, second = runs("a", 0.0), runs("b", 0.0)
     assert statistics.mean_ranks([first, second, runs("c", 1.0)], 50) == {"a": 1.5, "b": 1.5, "c": 3.0}
