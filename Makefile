@@ -53,11 +53,11 @@ sanitize: $(SANITIZED)/installed
 clean:
 	rm -rf build dist *.egg-info $(VENV) $(SANITIZED) .venv-bench hpo_core/native/_*.c hpo_core/native/*.so
 
-# pip, build tools and nothing else.
+# pip, build tools (SciPy for the declarations of its BLAS) and nothing else.
 %/created:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11+ is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $*
-	$*/bin/python -m pip install -q Cython setuptools
+	$*/bin/python -m pip install -q Cython scipy setuptools
 	touch $@
 
 # build/ is emptied first, or setuptools packs again what a removed module left there.

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 BACKENDS = ("native", "numba")
-TOPICS = ("normal", "domain", "parzen", "tpe")
+TOPICS = ("normal", "domain", "parzen", "tpe", "improvement")
+# Importing it loads SciPy, 0.1 s: only those who use it do. Until then its file is what counts.
+ON_SCIPY = ("linalg",)
 SIMD_LEVELS = ("baseline", "x86-64-v3", "x86-64-v4")
 OPTIONAL = ("scipy", "numba", "torch", "threadpoolctl")
 
@@ -75,7 +77,12 @@ def missing_extensions() -> dict[str, str]:
             _load("native", topic)
         except ImportError as error:
             missing[f"_{topic}"] = str(error)
+    missing |= {f"_{topic}": "not compiled" for topic in ON_SCIPY if not _is_compiled(topic)}
     return missing
+
+
+def _is_compiled(topic: str) -> bool:
+    return find_spec(f"hpo_core.native._{topic}") is not None
 
 
 def _describe(missing: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from hpo_core.native.numba_backend.normal import INV_ROOT_TWO_PI, LOG_ROOT_TWO_PI, mills
+from hpo_core.native.numba_backend.normal import LOG_ROOT_TWO_PI, mills
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

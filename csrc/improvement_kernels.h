@@ -1,0 +1,158 @@
+/* Kernels of improvement.c, once per target.
+ *
+ * t = |z|, R = Q / phi the Mills ratio, D(t) = -R'(t) = 1 - t R(t), so that
+ *     z < 0:   EI = phi(t) sd D(t),            Phi(z) = phi(t) R(t)
+ *     z >= 0:  EI = best - mean + sd phi D,    Phi(z) = 1 - phi R
+ * R and D are each one polynomial for all t >= 0: no branches to join, and no difference of nearly equal
+ * numbers is left in. For z < 0 the factor phi = exp(exponent) is taken out, which keeps every quotient exact
+ * however far out; the exponent is 0 elsewhere. (Ament et al. 2023, arXiv:2310.20708, on why log EI.)
+ */
+
+#ifndef HPO_IMPROVEMENT_TABLES
+#define HPO_IMPROVEMENT_TABLES
+
+/* Beyond this z^2 overflows in what follows: log EI saturates at -5e149. */
+#define FARTHEST 1e75
+
+/* (t + 5)^2 D(t) in s = (t - 5) / (t + 5), t in [0, inf): a Chebyshev expansion written as powers, within
+ * 1.2e-15 of D. */
+static const double decay[26] = {
+    3.5959476423421175,     -5.818827313525651,     6.082374411361284,      -4.798223165117077,
+    2.934497249096636,      -1.35228141899061,      0.41740149668139453,    -0.044026566865175566,
+    -0.030292390744729298,  0.015146923044923905,   -0.0002650681840667968, -0.0019986080107319134,
+    0.0004139054426764192,  0.00023689564821571303, -9.160433645185703e-05, -3.091935777960712e-05,
+    1.6898400771678573e-05, 4.985842290949531e-06,  -2.966103036497679e-06, -9.860653979399536e-07,
+    4.863614183922022e-07,  2.052544828363732e-07,  -6.547746130574846e-08, -3.522356552839328e-08,
+    5.159446504393579e-09,  3.366076047861771e-09,
+};
+
+#endif
+
+/* What all functions start from: everything but the exponent is divided by exp(exponent). */
+typedef struct {
+    vd exponent, value, below, density; /* ., EI, Phi(z), phi(z) */
+} HPO_NAME(improvement);
+
+#define improvement_v HPO_NAME(improvement)
+
+/* slopes is a constant of the caller: without it below and density are not computed. */
+HPO_INLINE improvement_v HPO_NAME(improvement_parts)(vd mean, vd sd, vd best, int slopes)
+{
+    const vd zero = vset(0.0);
+    vi valid = (mean == mean) & (sd >= 0.0);
+    sd = vmin(sd, vset(DBL_MAX));
+    vd diff = vselect(mean == best, zero, best - mean); /* inf - inf would be NaN */
+    vi lower = (diff < 0.0) & (sd > 0.0);
+    vd t = vmin(vabs(diff) / sd, vset(FARTHEST)); /* NaN, 0 / 0, becomes FARTHEST too */
+    vd w = 1.0 / (t + 5.0), s = (t - 5.0) * w;
+    vd exponent = -0.5 * t * t - HPO_LOG_ROOT_TWO_PI;
+    vd phi = HPO_NAME(vexp)(exponent);
+    vd slope = w * w * HPO_NAME(vpoly)(decay, 26, s);
+    improvement_v part;
+    part.value = vselect(lower, vmax(sd * slope, vset(DBL_MIN)), vmax(diff, zero) + sd * phi * slope);
+    part.value = vselect(valid, part.value, vset(NAN));
+    part.exponent = vselect(lower, exponent, zero);
+    if (slopes) {
+        vd mills = w * HPO_NAME(vpoly)(hpo_mills, 24, s);
+        vi flat = part.value == 0.0;
+        part.below = vselect(flat, zero, vselect(lower, mills, 1.0 - phi * mills));
+        part.density = vselect(flat, zero, vselect(lower, vset(1.0), phi));
+    }
+    return part;
+}
+
+HPO_INLINE vd HPO_NAME(vei)(vd mean, vd sd, vd best)
+{
+    improvement_v part = HPO_NAME(improvement_parts)(mean, sd, best, 0);
+    return part.value * HPO_NAME(vexp)(part.exponent);
+}
+
+HPO_INLINE vd HPO_NAME(vlog_ei)(vd mean, vd sd, vd best)
+{
+    improvement_v part = HPO_NAME(improvement_parts)(mean, sd, best, 0);
+    return part.exponent + HPO_NAME(vlog)(part.value);
+}
+
+HPO_INLINE vd HPO_NAME(vei_slopes)(vd mean, vd sd, vd best, vd *by_mean, vd *by_sd)
+{
+    improvement_v part = HPO_NAME(improvement_parts)(mean, sd, best, 1);
+    vd factor = HPO_NAME(vexp)(part.exponent);
+    vi valid = part.value == part.value;
+    *by_mean = vselect(valid, -part.below * factor, part.value);
+    *by_sd = vselect(valid, part.density * factor, part.value);
+    return part.value * factor;
+}
+
+HPO_INLINE vd HPO_NAME(vlog_ei_slopes)(vd mean, vd sd, vd best, vd *by_mean, vd *by_sd)
+{
+    improvement_v part = HPO_NAME(improvement_parts)(mean, sd, best, 1);
+    vd inverse = 1.0 / vselect(part.value == 0.0, vset(1.0), part.value);
+    *by_mean = -part.below * inverse;
+    *by_sd = part.density * inverse;
+    return part.exponent + HPO_NAME(vlog)(part.value);
+}
+
+#define HPO_MAP(name, f)                                                                                     \
+    static void HPO_NAME(name)(const double *mean, const double *sd, double best, int64_t m, double *out)    \
+    {                                                                                                        \
+        int64_t i = 0;                                                                                       \
+        for (; i + LANES <= m; i += LANES)                                                                   \
+            vstore(out + i, HPO_NAME(f)(vload(mean + i), vload(sd + i), vset(best)));                        \
+        if (i < m)                                                                                           \
+            vstore_n(out + i, HPO_NAME(f)(vload_n(mean + i, m - i), vload_n(sd + i, m - i), vset(best)),     \
+                     m - i);                                                                                 \
+    }
+#define HPO_MAP_SLOPES(name, f)                                                                              \
+    static void HPO_NAME(name)(const double *mean, const double *sd, double best, int64_t m, double *out,    \
+                               double *by_mean, double *by_sd)                                               \
+    {                                                                                                        \
+        vd a, b;                                                                                             \
+        int64_t i = 0;                                                                                       \
+        for (; i + LANES <= m; i += LANES) {                                                                 \
+            vstore(out + i, HPO_NAME(f)(vload(mean + i), vload(sd + i), vset(best), &a, &b));                \
+            vstore(by_mean + i, a);                                                                          \
+            vstore(by_sd + i, b);                                                                            \
+        }                                                                                                    \
+        if (i < m) {                                                                                         \
+            int64_t n = m - i;                                                                               \
+            vstore_n(out + i, HPO_NAME(f)(vload_n(mean + i, n), vload_n(sd + i, n), vset(best), &a, &b), n); \
+            vstore_n(by_mean + i, a, n);                                                                     \
+            vstore_n(by_sd + i, b, n);                                                                       \
+        }                                                                                                    \
+    }
+
+HPO_MAP(improvement_ei, vei)
+HPO_MAP(improvement_log_ei, vlog_ei)
+HPO_MAP_SLOPES(improvement_ei_slopes, vei_slopes)
+HPO_MAP_SLOPES(improvement_log_ei_slopes, vlog_ei_slopes)
+
+#undef HPO_MAP
+#undef HPO_MAP_SLOPES
+
+/* Running log-sum-exp over the rows: n <= LANES columns. */
+HPO_INLINE vd HPO_NAME(vlog_ei_average)(const double *mean, vd sd, const double *best, int64_t k, int64_t m,
+                                        int64_t n)
+{
+    vd top = vset(-DBL_MAX), total = vset(0.0);
+    for (int64_t row = 0; row < k; row++) {
+        vd predicted = n == LANES ? vload(mean + row * m) : vload_n(mean + row * m, n);
+        improvement_v part = HPO_NAME(improvement_parts)(predicted, sd, vset(best[row]), 0);
+        vd higher = vmax(top, part.exponent);
+        total *= HPO_NAME(vexp)(top - higher);
+        total += part.value * HPO_NAME(vexp)(part.exponent - higher);
+        top = higher;
+    }
+    return top + HPO_NAME(vlog)(total / (double)k);
+}
+
+static void HPO_NAME(improvement_log_ei_average)(const double *mean, const double *sd, const double *best, int64_t k,
+                                                 int64_t m, double *out)
+{
+    int64_t i = 0;
+    for (; i + LANES <= m; i += LANES)
+        vstore(out + i, HPO_NAME(vlog_ei_average)(mean + i, vload(sd + i), best, k, m, LANES));
+    if (i < m)
+        vstore_n(out + i, HPO_NAME(vlog_ei_average)(mean + i, vload_n(sd + i, m - i), best, k, m, m - i), m - i);
+}
+
+#undef improvement_v
