@@ -1,0 +1,1 @@
+"""What to try next, given a model: arrays in, arrays out."""

@@ -1,0 +1,312 @@
+"""Points to evaluate together: chosen one after another, each as if the earlier ones were observed.
+
+Glossary
+--------
+x           (d, m) candidates; the pending points stand after them
+R           (m, m) prior correlation of the candidates
+V           (p, m) with R - V'V their posterior correlation: L^-1 K(data, x), and a row for each choice
+lambda      noise variance in units of the outputscale s2
+variance    (m,) posterior variance of the latent objective in units of s2: 1 - sum of V**2
+v           row that joins V when s is chosen: (R[s] - V[:, s]'V) / sqrt(variance[s] + lambda)
+fantasy     one joint draw of the values at the chosen points. With z normal the mean becomes
+            mean + sqrt(s2) z v, and the expected improvement stays analytic given the draw
+
+Conditioning on a choice costs O(p m); nothing is solved or factorised again. Sources: Snoek et al.
+(2012), Practical Bayesian optimization of machine learning algorithms (fantasies); Contal et al.
+(2013), Parallel GP optimization with UCB and pure exploration; Kandasamy et al. (2018), Parallelised
+Bayesian optimisation via Thompson sampling.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.errors import NotPositiveDefiniteError
+from hpo_core.native import covariance, linalg
+from hpo_core.native.improvement import log_ei_average
+from hpo_core.native.normal import ndtri, uniforms_of_trial
+from hpo_core.surrogates.model import JITTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hpo_core.surrogates.model import Posterior
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
+N_FANTASIES = 64
+# A batch up to the first is chosen by improvement; up to the second its first quarter is, and the rest
+# where least is known; a larger one is half Thompson draws, half that.
+MAX_BY_IMPROVEMENT = 16
+MAX_BY_EXPLORATION = 64
+# Two points this correlated are one point to the model: at most 0.001 lengthscales apart.
+NEAR = 1.0 - 1e-6
+# Streams of the study's seed that nothing else reads.
+_FANTASY_STREAM = 0x66616E7461737900
+_THOMPSON_STREAM = 0x74686F6D70736F6E
+_FATE_STREAM = 0x6661746500000000
+
+
+def choose(
+    posterior: Posterior,
+    x: Matrix,
+    q: int,
+    *,
+    best: float,
+    bonus: Vector,
+    pending: Matrix,
+    seed: int,
+    first: int,
+) -> NDArray[np.int64]:
+    """Choose ``q`` candidates to evaluate together.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Given the data, and running trials beyond ``pending`` at their means.
+    x : (d, m) float64
+        Different configurations, those of greatest log-EI first where m is not the whole pool.
+    q : int
+        Wanted; min(q, m) come.
+    best : float
+        Value to improve upon, in the units of the posterior.
+    bonus : (m,) float64
+        Added to the log acquisition: log of the probability that the trial does not fail.
+    pending : (d, r) float64
+        Running trials, of which each fantasy draws a value.
+    seed, first : int
+        Seed of the study and number of the batch's first trial: the same draws for the same batch.
+
+    Returns
+    -------
+    (min(q, m),) int64
+        Columns of ``x`` in the order of choice.
+    """
+    q = min(q, x.shape[1])
+    key = seed, first
+    if q > MAX_BY_EXPLORATION:
+        return _choose_many(posterior, x, q, bonus, pending, key)
+    return _choose_few(posterior, x, q, best, bonus, pending, key)
+
+
+def _choose_few(
+    posterior: Posterior,
+    x: Matrix,
+    q: int,
+    best: float,
+    bonus: Vector,
+    pending: Matrix,
+    key: tuple[int, int],
+) -> NDArray[np.int64]:
+    """By improvement averaged over fantasies; of a larger batch, all but the first quarter by exploration."""
+    m, r = x.shape[1], pending.shape[1]
+    n_improving = q if q <= MAX_BY_IMPROVEMENT else -(-q // 4)
+    points = np.concatenate([x, pending], axis=1)
+    candidates = Candidates.of(posterior, points, capacity=r + q)
+    fantasies = Fantasies(posterior, points, best, key)
+    chosen = Chosen(m)
+    for s in range(m, m + r):
+        correlation = candidates.correlation(s)
+        chosen.avoid(correlation[:m] > NEAR)
+        fantasies.observe(s, candidates.observe(s, correlation))
+    for k in range(q):
+        improving = k < n_improving
+        score = fantasies.log_ei(candidates.variance) if improving else _log_sd(candidates.variance)
+        s = chosen.take(score[:m] + bonus)
+        correlation = candidates.correlation(s)
+        chosen.avoid(correlation[:m] > NEAR)
+        row = candidates.observe(s, correlation)
+        if k + 1 < n_improving:
+            fantasies.observe(s, row)
+    return chosen.order()
+
+
+class Candidates:
+    """Posterior of candidates, given the data and those observed so far.
+
+    Parameters
+    ----------
+    correlation : int -> (m,) float64
+        Row of R.
+    rows : (p, m) float64
+        V so far; (0, m) if ``correlation`` is posterior already.
+    variance : (m,) float64
+    noise : float
+        lambda.
+    capacity : int
+        How many will be observed.
+    """
+
+    def __init__(
+        self,
+        correlation: Callable[[int], Vector],
+        rows: Matrix,
+        variance: Vector,
+        *,
+        noise: float,
+        capacity: int,
+    ) -> None:
+        self.correlation = correlation
+        self.variance = variance
+        self._noise = noise
+        self._used = len(rows)
+        self._rows = np.empty((len(rows) + capacity, len(variance)))
+        self._rows[: self._used] = rows
+
+    @classmethod
+    def of(cls, posterior: Posterior, x: Matrix, capacity: int) -> Candidates:
+        """Candidates ``x`` (d, m) given the data alone."""
+        inputs = posterior._inputs(x)
+
+        def correlation(s: int) -> Vector:
+            row: Vector = covariance.cross(posterior.kernel, posterior._inputs(x[:, s : s + 1]), inputs)[0]
+            return row
+
+        rows: Matrix = posterior.columns(x)
+        variance = np.maximum(1.0 - np.einsum("ij,ij->j", rows, rows), 0.0)
+        return cls(correlation, rows, variance, noise=_noise(posterior), capacity=capacity)
+
+    def observe(self, s: int, correlation: Vector) -> Vector:
+        """Condition on candidate ``s``, row s of R being given; return the row v (m,) that it adds."""
+        p = self._used
+        row: Vector = self._rows[p]
+        np.dot(self._rows[:p, s], self._rows[:p], out=row)
+        np.subtract(correlation, row, out=row)
+        # Without noise, a candidate that is known already leaves rounding over rounding: the floor ends it.
+        row /= np.sqrt(max(self.variance[s] + self._noise, JITTER[1]))
+        self._used += 1
+        # Where v**2 is the whole variance, their difference rounds to either side of 0.
+        self.variance = np.maximum(self.variance - row * row, 0.0)
+        return row
+
+
+class Fantasies:
+    """Joint draws of the values at the observed candidates: means and incumbents, one for each draw."""
+
+    def __init__(self, posterior: Posterior, x: Matrix, best: float, key: tuple[int, int]) -> None:
+        self._mean = posterior.mean(x)[np.newaxis]
+        self._best = np.array([best])
+        self._s2 = posterior.s2
+        self._seed, self._stream = key[0] ^ _FANTASY_STREAM, key[1]
+        self._drawn = 0
+
+    def log_ei(self, variance: Vector) -> Vector:
+        """Log of EI averaged over the fantasies, (m,)."""
+        return log_ei_average(self._mean, np.sqrt(self._s2 * variance), self._best)
+
+    def observe(self, s: int, row: Vector) -> None:
+        """Draw values at candidate ``s``, whose observation adds ``row`` (m,) to V."""
+        normals = stratified_normals(self._seed, self._stream, self._drawn)
+        self._drawn += 1
+        self._mean = self._mean + np.sqrt(self._s2) * normals[:, np.newaxis] * row
+        # The latent value's mean, not the noisy draw: an incumbent is not lucky.
+        self._best = np.minimum(self._best, self._mean[:, s])
+
+
+class Chosen:
+    """Which candidates are taken, and which are too near to one that is."""
+
+    def __init__(self, m: int) -> None:
+        self._order: list[int] = []
+        self._free = np.ones(m, np.bool_)
+        self._distant = np.ones(m, np.bool_)
+
+    def take(self, score: Vector) -> int:
+        """Take the best free candidate, one to be avoided only if nothing else is left."""
+        rows = np.flatnonzero(self._free & self._distant)
+        if not len(rows):
+            rows = np.flatnonzero(self._free)
+        s = int(rows[score[rows].argmax()])
+        self._order.append(s)
+        self._free[s] = False
+        return s
+
+    def avoid(self, near: NDArray[np.bool_]) -> None:
+        """Avoid the candidates of a mask, (m,)."""
+        self._distant &= ~near
+
+    def order(self) -> NDArray[np.int64]:
+        """Columns in the order in which they were taken."""
+        return np.array(self._order, np.int64)
+
+
+def stratified_normals(seed: int, stream: int, index: int) -> Vector:
+    """Return ``N_FANTASIES`` normals, one of each stratum, in an order of its own for each index."""
+    order = uniforms_of_trial(seed, stream, index * N_FANTASIES, N_FANTASIES).argsort()
+    return ndtri((order + 0.5) / N_FANTASIES)
+
+
+def _noise(posterior: Posterior) -> float:
+    return posterior.hyper.noise + posterior.jitter
+
+
+def _log_sd(variance: Vector) -> Vector:
+    with np.errstate(divide="ignore"):
+        return 0.5 * np.log(variance)
+
+
+def _choose_many(
+    posterior: Posterior, x: Matrix, q: int, bonus: Vector, pending: Matrix, key: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Half by Thompson draws, half where these leave most unknown."""
+    chosen, inputs = Chosen(x.shape[1]), posterior._inputs(x)
+    if pending.shape[1]:
+        for row in covariance.cross(posterior.kernel, posterior._inputs(pending), inputs):
+            chosen.avoid(row > NEAR)
+        posterior = posterior.conditioned(pending)
+    noise = _noise(posterior)
+    m, n_draws = x.shape[1], -(-q // 2)
+    prior = covariance.matrix(posterior.kernel, inputs)
+    rows = posterior.columns(x)
+    residual = prior - rows.T @ rows
+    for draw in _draws(posterior.mean(x), posterior.s2, residual, bonus, n_draws, key):
+        chosen.avoid(prior[chosen.take(-draw)] > NEAR)
+    residual = _conditioned(residual, chosen.order(), noise)
+    variance = residual.diagonal().clip(min=0.0)
+    candidates = Candidates(
+        residual.__getitem__, np.empty((0, m)), variance, noise=noise, capacity=q - n_draws
+    )
+    for _ in range(q - n_draws):
+        s = chosen.take(_log_sd(candidates.variance) + bonus)
+        chosen.avoid(prior[s] > NEAR)
+        candidates.observe(s, residual[s])
+    return chosen.order()
+
+
+def _draws(mean: Vector, s2: float, residual: Matrix, bonus: Vector, n: int, key: tuple[int, int]) -> Matrix:
+    """``n`` joint draws of the objective (n, m); inf where a draw of the trial's fate has it fail."""
+    seed, stream = key
+    m = len(mean)
+    normals = ndtri(_uniforms(seed ^ _THOMPSON_STREAM, stream, (m, n)))
+    draws: Matrix = mean + np.sqrt(s2) * (_factor(residual) @ normals).T
+    draws[_uniforms(seed ^ _FATE_STREAM, stream, (n, m)) > np.exp(bonus)] = np.inf
+    return draws
+
+
+def _uniforms(seed: int, stream: int, shape: tuple[int, int]) -> Matrix:
+    return uniforms_of_trial(seed, stream, 0, shape[0] * shape[1]).reshape(shape)
+
+
+def _factor(matrix: Matrix) -> Matrix:
+    """Cholesky factor of a covariance that rounding may have made indefinite, its upper triangle 0."""
+    for jitter in JITTER[1:]:
+        factor = matrix + jitter * np.eye(len(matrix))
+        try:
+            linalg.cholesky(factor)
+        except NotPositiveDefiniteError:
+            continue
+        return np.tril(factor)
+    raise NotPositiveDefiniteError(f"covariance of {len(matrix)} points, even with {JITTER[-1]} added")
+
+
+def _conditioned(residual: Matrix, chosen: NDArray[np.int64], noise: float) -> Matrix:
+    """Covariance (m, m) once the ``chosen`` are observed, all at once."""
+    rows = np.ascontiguousarray(residual[chosen])
+    factor = _factor(rows[:, chosen] + noise * np.eye(len(chosen)))
+    linalg.solve(factor, rows)
+    return residual - rows.T @ rows
