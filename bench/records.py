@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -42,6 +42,53 @@ def append(path: Path, record: Record) -> None:
 def latest(records: Iterable[Record], *keys: str) -> dict[tuple[str, ...], Record]:
     """The last record of each combination of the fields ``keys``."""
     return {tuple(json.dumps(r.get(k), sort_keys=True) for k in keys): r for r in records}
+
+
+UNSTABLE = 0.1  # medians of two runs of a row differ by more
+NO_NAME = ("date", "load", "error", "best")  # what a row is not named by
+
+
+def row(record: Record) -> str:
+    """What a record measured: its words and whole numbers; figures are floats, or named ``best``."""
+    plain = {k: v for k, v in record.items() if isinstance(v, str | int) and k not in NO_NAME}
+    return json.dumps(plain, sort_keys=True)
+
+
+def figure(record: Record) -> float | None:
+    """The figure a row stands for: median seconds, trials a second, or nanoseconds; None if it has none."""
+    spread = record.get("seconds", record.get("ask"))
+    if isinstance(spread, dict):
+        return float(spread["median"])
+    found = next((record[k] for k in ("per_second", "seconds", "ns_per_pair", "ns") if k in record), None)
+    return None if found is None else float(found)
+
+
+def passes(held: Iterable[Record]) -> dict[str, list[Record]]:
+    """The last two records of each row by equal code on an equal machine, the latest last."""
+    rows: dict[str, list[Record]] = {}
+    for record in held:
+        before = rows.get(row(record), [])
+        same = [r for r in before if all(r.get(k) == record.get(k) for k in ("versions", "machine"))]
+        rows[row(record)] = [*same[-1:], record]
+    return rows
+
+
+def drift(pair: Sequence[Record]) -> float | None:
+    """How far the figures of two passes are apart, as a share of the lesser; None for a single pass."""
+    figures = [f for f in map(figure, pair) if f]
+    return max(figures) / min(figures) - 1.0 if len(figures) == 2 else None
+
+
+def is_done(held: Iterable[Record], wanted: Record, versions: dict[str, str] | None) -> bool:
+    """Whether two good passes of a row are on file: of these versions, or of any."""
+    good = [
+        r
+        for r in held
+        if not r["error"]
+        and all(r.get(k) == v for k, v in wanted.items())
+        and (versions is None or all(r.get("versions", {}).get(k) == v for k, v in versions.items()))
+    ]
+    return len(good) >= 2
 
 
 def compact(path: Path, *keys: str) -> None:

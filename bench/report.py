@@ -1,6 +1,6 @@
 """``python -m bench report``: the figures below the marker of ``bench/README.md``, from ``results/``.
 
-Every section gives its tables and what it lost; the losses stand first.
+Every section gives its tables and what it lost; the losses stand first, then the pictures.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bench import records
 
 if TYPE_CHECKING:
     import argparse
@@ -33,19 +35,39 @@ class Section:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=README)
+    parser.add_argument("--out", type=Path, default=README, help="the pictures go to plots/ beside it")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from bench import repeat
     from bench.native import report as native
     from bench.quality import report as quality
     from bench.samplers import report as samplers
     from bench.study import report as study
 
-    sections = [part.section() for part in (quality, samplers, study, native)]
+    sections = [part.section() for part in (quality, samplers, study, native, repeat)]
+    sections.insert(0, pictures(arguments.out.parent))
     page = arguments.out.read_text().split(MARKER)[0] if arguments.out.exists() else ""
     arguments.out.write_text(page.rstrip() + "\n\n" + render(sections))
     return 0
+
+
+def pictures(folder: Path) -> Section:
+    """Regret of every optimiser on file, and latency against n."""
+    from bench import figures
+    from bench.quality.report import recorded
+
+    section = Section("Pictures")
+    runs, held = recorded()
+    if runs:
+        figures.regret(runs, provenance(held, versions=False), folder / "plots" / "regret.png")
+        section.body.append("![Regret against trials, by family](plots/regret.png)")
+    timed = [r for r in records.read(records.RESULTS / "samplers.jsonl") if not r["error"]]
+    cycles = [r for r in timed if r["case"] in ("cycle", "growth")]
+    if cycles:
+        figures.latency(cycles, provenance(cycles, versions=False), folder / "plots" / "latency.png")
+        section.body.append("![Latency of ask and tell against trials on file](plots/latency.png)")
+    return section
 
 
 def render(sections: Iterable[Section]) -> str:
@@ -57,21 +79,18 @@ def render(sections: Iterable[Section]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def provenance(records: Iterable[Record]) -> str:
+def provenance(held: Iterable[Record], *, versions: bool = True) -> str:
     """Machine, versions, threads and dates of the records, each distinct value once."""
-    listed = list(records)
+    listed = list(held)
     machines = {
         f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']}, Python {m['python']}"
         for m in (r["machine"] for r in listed if "machine" in r)
     }
-    versions = {f"{k} {v}" for r in listed for k, v in r.get("versions", {}).items() if k != "code"}
+    packages = {f"{k} {v}" for r in listed for k, v in r.get("versions", {}).items() if k != "code"}
     threads = {str(r["threads"]) for r in listed if "threads" in r}
     dates = sorted({r["date"] for r in listed})
     span = dates[0] if dates[:1] == dates[-1:] else f"{dates[0]} to {dates[-1]}"
-    parts = (
-        "; ".join(sorted(machines)),
-        ", ".join(sorted(versions)),
-        f"threads {'/'.join(sorted(threads))}",
-        span,
-    )
-    return f"<sub>{'. '.join(parts)}.</sub>"
+    parts = ["; ".join(sorted(machines)), f"threads {'/'.join(sorted(threads))}", span]
+    if not versions:
+        return ". ".join(parts)
+    return f"<sub>{'. '.join([parts[0], ', '.join(sorted(packages)), *parts[1:]])}.</sub>"

@@ -59,15 +59,17 @@ def _ranks(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:
     )
 
 
+def trials(found: statistics.Reach, last: int) -> str:
+    """Median and interval of the trials needed; what lies beyond the last one is only known to."""
+    figures = (found.trials.estimate, found.trials.low, found.trials.high)
+    median, low, high = (f"{t:.0f}" if t <= last else f"> {last}" for t in figures)
+    return f"{median} [{low}, {high}]"
+
+
 def _reach(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:
     found = statistics.reach(ours, theirs, cells)
     last = min(len(theirs.regret[cell]) for cell in cells)
-    median, low, high = (
-        f"{trials:.0f}" if trials < float("inf") else "never"
-        for trials in (found.trials.estimate, found.trials.low, found.trials.high)
-    )
     return (
-        f"- {ours.label} reaches the regret of {theirs.label} after {last} trials"
-        f" within {median} [{low}, {high}] (median of pairs, 95 % bootstrap; reached in {found.share:.0%});"
-        f" {theirs.label} itself was there after {found.own:.0f}."
+        f"- {ours.label} needs {trials(found, last)} trials to reach {theirs.label}'s regret after {last};"
+        f" {theirs.label} itself {found.own:.0f} (medians, 95 % bootstrap; reached in {found.share:.0%})."
     )

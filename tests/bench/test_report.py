@@ -1,0 +1,117 @@
+"""What the report draws and marks, on records whose answer is known."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bench import figures, records, repeat, report
+from bench.quality.statistics import Runs
+
+MACHINE = {"cpu": "x", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3"}
+
+
+def timed(n, seconds, *, library="hpo_core", code="a", case="cycle"):
+    return {
+        "bench": "samplers",
+        "case": case,
+        "library": library,
+        "space": "mixed20",
+        "n": n,
+        "seconds": {"median": seconds, "p10": 0.9 * seconds, "p90": 1.2 * seconds},
+        "versions": {"code": code},
+        "machine": MACHINE,
+        "threads": 1,
+        "date": "2026-01-01",
+        "load": 0.5,
+        "error": None,
+    }
+
+
+def test_two_passes_are_of_one_row_by_equal_code():
+    held = [timed(100, 1.0), timed(100, 1.05), timed(1000, 1.0), timed(1000, 2.0, code="b"), timed(10, 3.0)]
+    pairs = records.passes(held)
+    assert [len(pair) for pair in pairs.values()] == [2, 1, 1]
+    assert [records.drift(pair) for pair in pairs.values()] == [pytest.approx(0.05), None, None]
+
+
+def test_the_last_two_passes_count():
+    pair = next(iter(records.passes([timed(1, 9.0), timed(1, 1.0), timed(1, 1.2)]).values()))
+    assert records.drift(pair) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("record", "figure"),
+    [
+        ({"seconds": {"median": 2.0}}, 2.0),
+        ({"ask": {"median": 3.0}, "per_second": 9.0}, 3.0),
+        ({"per_second": 5.0}, 5.0),
+        ({"ns": 7.0}, 7.0),
+        ({"study_over_columns": 2.0}, None),
+    ],
+)
+def test_the_figure_of_a_row(record, figure):
+    assert records.figure(record) == figure
+
+
+def test_a_row_is_done_after_two_good_passes_of_its_versions():
+    held = [timed(5, 1.0), timed(5, 1.0, code="b"), {**timed(5, 1.0), "error": "boom"}]
+    assert not records.is_done(held, {"n": 5}, {"code": "a"})
+    assert records.is_done(held, {"n": 5}, None)
+    assert records.is_done([*held, timed(5, 1.1)], {"n": 5}, {"code": "a"})
+    assert not records.is_done(held, {"n": 6}, None)
+
+
+def test_an_unstable_row_is_marked_and_said_first(monkeypatch, tmp_path):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    for record in (timed(100, 1.0), timed(100, 1.09), timed(1000, 1.0), timed(1000, 1.2), timed(7, 1.0)):
+        records.append(tmp_path / "samplers.jsonl", record)
+    section = repeat.section()
+    assert len(section.losses) == 1
+    assert "n 1000" in section.losses[0]
+    assert "2 rows were measured twice" in section.body[0]
+    assert "1 agree within 10%. 1 were measured once" in section.body[0]
+    assert "20%" in section.body[1]
+
+
+def is_png(path):
+    return path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_pictures_are_drawn_of_whatever_is_on_file(tmp_path):
+    rng = np.random.default_rng(0)
+    everywhere = {(p, s): rng.random(30) for p in ("branin", "coupled_branches") for s in range(4)}
+    names = ("tpe", "gp", "optuna-gp", "smac3", "botorch", "hyperopt", "plain-random")
+    runs = {name: Runs(name, everywhere, 0) for name in names}
+    runs["part"] = Runs("part", {("branin", s): np.zeros(20) for s in range(2)}, 0)
+    assert is_png(figures.regret(runs, "x", tmp_path / "a" / "regret.png"))
+    held = [
+        timed(n, 1e-4 * n, library=name) for n in (100, 1000) for name in ("hpo_core", "optuna", "botorch")
+    ]
+    assert is_png(figures.latency(held, "x", tmp_path / "latency.png"))
+
+
+def test_each_name_has_a_look_of_its_own():
+    names = ["tpe", "gp", "optuna-gp", "smac3", "botorch", "hyperopt", "plain-random", "random", "optuna-tpe"]
+    looks = figures.style(names)
+    assert len({(look["color"], str(look.get("linestyle"))) for look in looks.values()}) == len(names)
+
+
+def test_the_report_is_written_with_its_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    records.append(tmp_path / "samplers.jsonl", timed(100, 1.0, case="growth"))
+    out = tmp_path / "README.md"
+    out.write_text(f"# Title\n\n{report.MARKER}\nold")
+    for module in [
+        name for name in sys.modules if name.startswith("bench.") and hasattr(sys.modules[name], "FILE")
+    ]:
+        monkeypatch.setattr(sys.modules[module], "FILE", tmp_path / "nothing.jsonl")
+    assert report.run(SimpleNamespace(out=out)) == 0
+    text = out.read_text()
+    assert text.startswith("# Title")
+    assert "old" not in text
+    assert text.index("Where we lose") < text.index("plots/latency.png")
+    assert is_png(tmp_path / "plots" / "latency.png")
