@@ -23,9 +23,11 @@ COMMANDS = {
     "report": (report, "write the tables of bench/README.md from bench/results"),
 }
 # What ``all`` and ``quick`` run. ``all`` leaves its figures in bench/results; ``quick`` prints them.
+CHEAP = ("optuna-tpe", "optuna-tpe-group", "hyperopt", "plain-random", "random", "sobol")
+SLOW = ("optuna-gp", "smac3", "botorch")  # from tens of seconds to minutes a run: five seeds
 ALL = (
-    *(f"quality --optimiser {name} --record --against" for name in ("optuna-tpe", "optuna-tpe-group")),
-    *(f"quality --optimiser {name} --record --against" for name in ("plain-random", "random", "sobol")),
+    *(f"quality --optimiser {name} --record --against" for name in CHEAP),
+    *(f"quality --optimiser {name} --record --seeds 5 --against" for name in SLOW),
     "quality --optimiser tpe --record",
     "samplers --record",
     "study --record",

@@ -23,7 +23,13 @@ SCRATCH = tabular.CACHE / "runs.jsonl"  # what was run while developing; not che
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common_arguments(parser)
     parser.add_argument("--optimiser", choices=sorted(ENTRIES), default="tpe")
-    parser.add_argument("--against", nargs="*", choices=sorted(ENTRIES), default=list(PEERS), metavar="NAME")
+    parser.add_argument(
+        "--against",
+        nargs="*",
+        choices=sorted(ENTRIES),
+        metavar="NAME",
+        help="run these too, and compare; without it, compare with what peers have on file",
+    )
     parser.add_argument("--fresh", action="store_true", help="run again what is on file")
     parser.add_argument("--record", action="store_true", help="keep the runs in bench/results")
 
@@ -84,17 +90,28 @@ def measure(
 
     Peers' runs count whatever the date; ours only if the same code made them.
     """
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    wanted = runner.jobs(optimiser, settings, arguments.problems, seeds, arguments.trials)
+    wanted = _jobs(optimiser, settings, arguments)
     entry = ENTRIES[optimiser]
     versions = machine.versions(*entry.distributions) if entry.peer is None else None
     left = wanted if fresh else runner.missing(wanted, path, versions)
     runner.run(left, path, n_workers=arguments.workers)
-    if not wanted:
-        return statistics.Runs(optimiser, {}, 0)
+    return on_file(optimiser, settings, arguments, path=path)
+
+
+def on_file(
+    optimiser: str, settings: dict[str, Any], arguments: argparse.Namespace, *, path: Path
+) -> statistics.Runs:
+    """What ``path`` holds of the runs that are asked for."""
     held = records.latest(records.read(path), *runner.KEYS)
-    collected = statistics.collect(held[key] for key in records.latest(wanted, *runner.KEYS))
-    return collected[statistics.label(wanted[0])]
+    wanted = records.latest(_jobs(optimiser, settings, arguments), *runner.KEYS)
+    label = statistics.label({"optimiser": optimiser, "settings": settings})
+    collected = statistics.collect(held[key] for key in wanted if key in held)
+    return collected.get(label, statistics.Runs(label, {}, 0))
+
+
+def _jobs(optimiser: str, settings: dict[str, Any], arguments: argparse.Namespace) -> list[runner.Job]:
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    return runner.jobs(optimiser, settings, arguments.problems, seeds, arguments.trials)
 
 
 def baseline(name: str, arguments: argparse.Namespace) -> statistics.Runs:
@@ -113,7 +130,12 @@ def run(arguments: argparse.Namespace) -> int:
     ours = measure(arguments.optimiser, settings, arguments, path=path, fresh=arguments.fresh)
     if keep:
         records.compact(path, *runner.KEYS)
-    for name in arguments.against:
+    for name in PEERS if arguments.against is None else arguments.against:
         if name != arguments.optimiser or settings:
-            print("\n" + tables.comparison(ours, baseline(name, arguments)) + "\n")
+            theirs = (
+                on_file(name, {}, arguments, path=results_file(name))
+                if arguments.against is None
+                else baseline(name, arguments)
+            )
+            print("\n" + tables.comparison(ours, theirs) + "\n")
     return 1 if ours.failed else 0

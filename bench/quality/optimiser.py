@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -35,8 +35,14 @@ class Entry:
         return optimiser
 
 
-_OPTUNA = Entry("bench.quality.peers.optuna_tpe", peer="optuna", distributions=("optuna", "numpy"))
 _OURS = "bench.quality.peers.hpo_core_study"
+_OPTUNA = "bench.quality.peers.optuna_study"
+
+
+def _optuna(sampler: str, *distributions: str, **settings: Any) -> Entry:
+    versions = ("optuna", "numpy", *distributions)
+    return Entry(_OPTUNA, {"sampler": sampler, **settings}, peer="optuna", distributions=versions)
+
 
 # Optuna 5.0: the defaults are what its documentation recommends (multivariate for one objective).
 # ``group`` is its own answer to conditional spaces, off by default and marked experimental.
@@ -45,6 +51,21 @@ ENTRIES = {
     "random": Entry(_OURS, {"sampler": "random"}),
     "sobol": Entry(_OURS, {"sampler": "sobol"}),
     "plain-random": Entry("bench.quality.peers.plain_random", distributions=("numpy",)),
-    "optuna-tpe": _OPTUNA,
-    "optuna-tpe-group": replace(_OPTUNA, settings={"multivariate": True, "group": True}),
+    "optuna-tpe": _optuna("tpe"),
+    "optuna-tpe-group": _optuna("tpe", multivariate=True, group=True),
+    "optuna-gp": _optuna("gp", "scipy", "torch"),
+    "botorch": Entry(
+        "bench.quality.peers.botorch_ei",
+        peer="botorch",
+        distributions=("botorch", "gpytorch", "torch", "scipy", "numpy"),
+    ),
+    "smac3": Entry(
+        "bench.quality.peers.smac3",
+        {"n_trials": 100},
+        peer="smac",
+        distributions=("smac", "ConfigSpace", "scikit-learn", "numpy"),
+    ),
+    "hyperopt": Entry(
+        "bench.quality.peers.hyperopt_tpe", peer="hyperopt", distributions=("hyperopt", "numpy")
+    ),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from bench import machine, timing
-from bench.quality.peers.optuna_tpe import suggest
+from bench.quality.peers.optuna_study import suggest
 from bench.samplers import cases
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 
 from bench import timing
-from bench.quality.peers.optuna_tpe import suggest
+from bench.quality.peers.optuna_study import suggest
 from bench.samplers import cases
 from bench.samplers.optuna_side import SAMPLERS, stamp
 

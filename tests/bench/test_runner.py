@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from types import SimpleNamespace
 
@@ -82,10 +83,21 @@ def test_an_isolated_failure_is_a_record():
 def test_checked_in_peer_runs_are_complete_and_sound():
     held = records.read(command.results_file("optuna-tpe"))
     cells = {(r["optimiser"], r["problem"], r["seed"]) for r in held if r["seed"] < command.SEEDS}
-    assert len(cells) == 14 * 20 + 2 * 20
+    assert sum(name.startswith("optuna-tpe") for name, _, _ in cells) == 14 * 20 + 2 * 20
     for runs in statistics.collect(held).values():
         assert runs.failed == 0
         assert all((regret >= 0).all() for regret in runs.regret.values())
+
+
+def test_without_against_nothing_of_the_peers_is_run(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "results_file", lambda name: tmp_path / f"{name}.jsonl")
+    monkeypatch.setattr(command, "SCRATCH", tmp_path / "runs.jsonl")
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    words = ["--optimiser", "plain-random", "--problems", "branin", "--seeds", "2", "--trials", "10"]
+    assert command.run(parser.parse_args(words)) == 0
+    assert "share no run" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
 
 
 def test_report_says_first_where_we_lose():

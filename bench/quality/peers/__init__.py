@@ -1,1 +1,1 @@
-"""One module per optimiser: ``create(problem, seed, settings, n_trials)`` gives an ``Optimiser``."""
+"""One module per optimiser: ``create(problem, seed, settings)`` gives an ``Optimiser``."""

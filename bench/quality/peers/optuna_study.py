@@ -1,7 +1,8 @@
-"""Optuna's TPESampler through define-by-run suggestions, as its users write them.
+"""Optuna's samplers through define-by-run suggestions, as its users write them.
 
-An ordinal parameter is suggested as the integer index of its choice, which keeps the order; as a
-category Optuna would lose it.
+``sampler`` names one of ``SAMPLERS``; other settings are its arguments, and there are none beside
+the seed unless the entry lists them. An ordinal parameter is suggested as the integer index of its
+choice, which keeps the order; as a category Optuna would lose it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
+SAMPLERS = {
+    "tpe": optuna.samplers.TPESampler,
+    "gp": optuna.samplers.GPSampler,
+    "random": optuna.samplers.RandomSampler,
+}
+
 
 def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
     name, low, high = parameter.name, parameter.low, parameter.high
@@ -32,10 +39,11 @@ def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
             return trial.suggest_categorical(name, parameter.choices)
 
 
-class OptunaTPE:
+class OptunaStudy:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         self._parameters = problem.parameters
-        sampler = optuna.samplers.TPESampler(seed=seed, **settings)
+        options = dict(settings)
+        sampler = SAMPLERS[options.pop("sampler")](seed=seed, **options)
         self._study = optuna.create_study(sampler=sampler)
 
     def ask(self) -> tuple[optuna.Trial, Config]:
@@ -51,4 +59,4 @@ class OptunaTPE:
 
 
 def create(problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
-    return OptunaTPE(problem, seed, settings)
+    return OptunaStudy(problem, seed, settings)

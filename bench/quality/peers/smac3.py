@@ -1,0 +1,93 @@
+"""SMAC3 through its facades' ask and tell, conditions declared in ConfigSpace.
+
+As its documentation advises, ``BlackBoxFacade`` (Gaussian process) where every parameter is a float
+and none conditional, else ``HyperparameterOptimizationFacade`` (random forest). Not at its default:
+
+``n_trials``       the length of the run, of which SMAC3 takes a quarter for its initial design
+``deterministic``  True: a trial is not spent on a second look at an incumbent, since what counts here
+                   is the best that was observed
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    Float,
+    GreaterThanCondition,
+    InCondition,
+    Integer,
+    OrdinalHyperparameter,
+)
+from smac import BlackBoxFacade, HyperparameterOptimizationFacade, Scenario
+from smac.runhistory import TrialInfo, TrialValue
+
+if TYPE_CHECKING:
+    from bench.quality.optimiser import Optimiser
+    from bench.quality.spec import Config, Parameter, Problem
+
+
+def declare(parameter: Parameter) -> Any:
+    """A ConfigSpace hyperparameter; of a choice its index, which needs no look at the choice's type."""
+    name, bounds = parameter.name, (parameter.low, parameter.high)
+    match parameter.kind:
+        case "float":
+            return Float(name, bounds, log=parameter.log)
+        case "int":
+            return Integer(name, (int(parameter.low), int(parameter.high)), log=parameter.log)
+        case "ordinal":
+            return OrdinalHyperparameter(name, list(range(len(parameter.choices))))
+        case "categorical":
+            return CategoricalHyperparameter(name, list(range(len(parameter.choices))))
+
+
+def condition(parameter: Parameter, parents: dict[str, Parameter], space: Any) -> Any:
+    when = parameter.when
+    assert when is not None
+    child, parent, choices = space[parameter.name], space[when.parent], parents[when.parent].choices
+    if when.at_least is not None:
+        return GreaterThanCondition(child, parent, when.at_least - 1)  # parents of this kind are integers
+    return InCondition(child, parent, [choices.index(v) for v in when.values])
+
+
+def configuration_space(problem: Problem) -> Any:
+    parents = {p.name: p for p in problem.parameters}
+    space = ConfigurationSpace()
+    space.add([declare(p) for p in problem.parameters])
+    space.add([condition(p, parents, space) for p in problem.parameters if p.when is not None])
+    return space
+
+
+class Smac3:
+    def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
+        self._parameters = problem.parameters
+        continuous = not problem.conditional and all(p.kind == "float" for p in problem.parameters)
+        folder = tempfile.mkdtemp(prefix="smac3-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        scenario = Scenario(
+            configuration_space(problem), seed=seed, output_directory=folder, deterministic=True, **settings
+        )
+        facade = BlackBoxFacade if continuous else HyperparameterOptimizationFacade
+        self._facade = facade(scenario, logging_level=False, overwrite=True)
+
+    def ask(self) -> tuple[TrialInfo, Config]:
+        info = self._facade.ask()
+        given = dict(info.config)
+        return info, {p.name: self._value(p, given[p.name]) for p in self._parameters if p.name in given}
+
+    def _value(self, parameter: Parameter, value: Any) -> Any:
+        if parameter.choices:
+            return parameter.choices[int(value)]
+        return int(value) if parameter.kind == "int" else float(value)
+
+    def tell(self, handle: TrialInfo, value: float) -> None:
+        self._facade.tell(handle, TrialValue(cost=value), save=False)
+
+
+def create(problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
+    return Smac3(problem, seed, settings)
