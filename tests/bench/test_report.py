@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bench import figures, records, repeat, report
+from bench.native import report as native
 from bench.quality.statistics import Runs
+from bench.samplers import report as samplers
+from bench.study import report as study
 
 MACHINE = {"cpu": "x", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3"}
 
@@ -105,10 +107,8 @@ def test_the_report_is_written_with_its_pictures(tmp_path, monkeypatch):
     records.append(tmp_path / "samplers.jsonl", timed(100, 1.0, case="growth"))
     out = tmp_path / "README.md"
     out.write_text(f"# Title\n\n{report.MARKER}\nold")
-    for module in [
-        name for name in sys.modules if name.startswith("bench.") and hasattr(sys.modules[name], "FILE")
-    ]:
-        monkeypatch.setattr(sys.modules[module], "FILE", tmp_path / "nothing.jsonl")
+    for module in (native, samplers, study):
+        monkeypatch.setattr(module, "FILE", tmp_path / "nothing.jsonl")
     assert report.run(SimpleNamespace(out=out)) == 0
     text = out.read_text()
     assert text.startswith("# Title")
