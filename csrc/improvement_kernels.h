@@ -13,6 +13,8 @@
 
 /* Beyond this z^2 overflows in what follows: log EI saturates at -5e149. */
 #define FARTHEST 1e75
+/* What a larger sd counts as: inf * 0 would be NaN. */
+#define WIDEST 1e300
 
 /* (t + 5)^2 D(t) in s = (t - 5) / (t + 5), t in [0, inf): a Chebyshev expansion written as powers, within
  * 1.2e-15 of D. */
@@ -39,8 +41,8 @@ typedef struct {
 HPO_INLINE improvement_v HPO_NAME(improvement_parts)(vd mean, vd sd, vd best, int slopes)
 {
     const vd zero = vset(0.0);
-    vi valid = (mean == mean) & (sd >= 0.0);
-    sd = vmin(sd, vset(DBL_MAX));
+    vi valid = (mean == mean) & (best == best) & (sd >= 0.0);
+    sd = vmin(sd, vset(WIDEST));
     vd diff = vselect(mean == best, zero, best - mean); /* inf - inf would be NaN */
     vi lower = (diff < 0.0) & (sd > 0.0);
     vd t = vmin(vabs(diff) / sd, vset(FARTHEST)); /* NaN, 0 / 0, becomes FARTHEST too */
@@ -50,11 +52,11 @@ HPO_INLINE improvement_v HPO_NAME(improvement_parts)(vd mean, vd sd, vd best, in
     vd slope = w * w * HPO_NAME(vpoly)(decay, 26, s);
     improvement_v part;
     part.value = vselect(lower, vmax(sd * slope, vset(DBL_MIN)), vmax(diff, zero) + sd * phi * slope);
-    part.value = vselect(valid, part.value, vset(NAN));
+    vi flat = part.value < DBL_MIN; /* 0, or subnormal: without an inverse or a logarithm */
+    part.value = vselect(valid, vselect(flat, zero, part.value), vset(NAN));
     part.exponent = vselect(lower, exponent, zero);
     if (slopes) {
         vd mills = w * HPO_NAME(vpoly)(hpo_mills, 24, s);
-        vi flat = part.value == 0.0;
         part.below = vselect(flat, zero, vselect(lower, mills, 1.0 - phi * mills));
         part.density = vselect(flat, zero, vselect(lower, vset(1.0), phi));
     }
@@ -86,7 +88,7 @@ HPO_INLINE vd HPO_NAME(vei_slopes)(vd mean, vd sd, vd best, vd *by_mean, vd *by_
 HPO_INLINE vd HPO_NAME(vlog_ei_slopes)(vd mean, vd sd, vd best, vd *by_mean, vd *by_sd)
 {
     improvement_v part = HPO_NAME(improvement_parts)(mean, sd, best, 1);
-    vd inverse = 1.0 / vselect(part.value == 0.0, vset(1.0), part.value);
+    vd inverse = 1.0 / vmax(vset(DBL_MIN), part.value);
     *by_mean = -part.below * inverse;
     *by_sd = part.density * inverse;
     return part.exponent + HPO_NAME(vlog)(part.value);

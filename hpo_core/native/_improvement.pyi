@@ -1,9 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-def ei(
-    mean: NDArray[np.float64], sd: NDArray[np.float64], best: float, out: NDArray[np.float64]
-) -> None: ...
+def ei(mean: NDArray[np.float64], sd: NDArray[np.float64], best: float, out: NDArray[np.float64]) -> None: ...
 def log_ei(
     mean: NDArray[np.float64], sd: NDArray[np.float64], best: float, out: NDArray[np.float64]
 ) -> None: ...

@@ -79,7 +79,7 @@ def inverse(l: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> N
 
 
 def _check_rows(name: str, a: NDArray[np.float64]) -> None:
-    if a.dtype != FLOAT or (a.strides[-1] != FLOAT.itemsize and a.shape[-1] > 1):
+    if a.dtype != FLOAT or (a.strides[-1] != FLOAT.itemsize and a.shape[-1] > 1 and a.size):
         raise ArgumentError(
             f"{name} is {a.dtype} with strides {a.strides}; allowed: float64 in contiguous rows"
         )

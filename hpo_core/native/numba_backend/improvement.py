@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 FARTHEST = 1e75
-LARGEST = 2.0**1023 * (2.0 - 2.0**-52)
+WIDEST = 1e300
 SMALLEST_NORMAL = 2.0**-1022
 # fmt: off
 DECAY = np.array(
@@ -46,9 +46,9 @@ def _decay(t: float) -> float:
 @njit(cache=True, error_model="numpy")
 def _parts(mean: float, sd: float, best: float) -> tuple[float, float, float, float]:
     """An exponent, and EI, Phi(z) and phi(z) divided by its exp."""
-    if not sd >= 0.0 or math.isnan(mean):
+    if not sd >= 0.0 or math.isnan(mean) or math.isnan(best):
         return 0.0, math.nan, math.nan, math.nan
-    diff, scale = 0.0 if mean == best else best - mean, min(sd, LARGEST)
+    diff, scale = 0.0 if mean == best else best - mean, min(sd, WIDEST)
     t = abs(diff) / scale
     t = t if t < FARTHEST else FARTHEST  # so does 0 / 0
     exponent = -0.5 * t * t - LOG_ROOT_TWO_PI
@@ -56,7 +56,7 @@ def _parts(mean: float, sd: float, best: float) -> tuple[float, float, float, fl
         return exponent, max(scale * _decay(t), SMALLEST_NORMAL), mills(t), 1.0
     density = math.exp(exponent)
     value = max(diff, 0.0) + scale * density * _decay(t)
-    if value == 0.0:
+    if value < SMALLEST_NORMAL:
         return 0.0, 0.0, 0.0, 0.0
     return 0.0, value, 1.0 - density * mills(t), density
 
@@ -106,7 +106,7 @@ def log_ei_average(mean: Array, sd: Array, best: Array, out: Array) -> None:
     """Log of the average of EI over the rows of mean."""
     k, m = mean.shape
     for i in range(m):
-        top, total = -LARGEST, 0.0
+        top, total = -math.inf, 0.0
         for row in range(k):
             exponent, value, _, _ = _parts(mean[row, i], sd[i], best[row])
             if exponent > top:

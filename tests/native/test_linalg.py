@@ -1,0 +1,188 @@
+"""Factors and solves on both backends, against NumPy and SciPy, in views of larger buffers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
+from hpo_core.native import linalg
+
+SIZES = [1, 2, 3, 8, 31, 33, 64, 200]
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+def covariance(n, noise=1e-3, seed=0):
+    """A kernel matrix of n points on a line."""
+    x = np.random.default_rng(seed).uniform(size=n)
+    return np.exp(-0.5 * ((x[:, None] - x) / 0.2) ** 2) + noise * np.eye(n)
+
+
+def placed(matrix, spare=5):
+    """A copy of a matrix inside a larger buffer of NaN, and the buffer."""
+    buffer = np.full(tuple(size + spare for size in matrix.shape), np.nan)
+    view = buffer[: matrix.shape[0], : matrix.shape[1]]
+    view[:] = matrix
+    return view, buffer
+
+
+def factor(c):
+    """L in the lower triangle of a view of a buffer, and garbage above."""
+    view, _ = placed(c)
+    linalg.cholesky(view)
+    view[np.triu_indices(len(c), 1)] = np.nan
+    return view
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_cholesky_is_that_of_numpy_and_leaves_the_upper_triangle(n):
+    c = covariance(n)
+    above = np.triu_indices(n, 1)
+    given = c.copy()
+    given[above] = np.nan
+    view, buffer = placed(given)
+    linalg.cholesky(view)
+    np.testing.assert_allclose(np.tril(view), np.linalg.cholesky(c), rtol=0, atol=1e-12)
+    assert np.isnan(view[above]).all()
+    assert np.isnan(buffer[n:]).all()
+    assert np.isnan(buffer[:, n:]).all()
+
+
+@pytest.mark.parametrize("n", [5, 60, 150])
+def test_the_failing_pivot_is_named(n):
+    c = covariance(n)
+    c[n // 2, n // 2] = -1.0
+    with pytest.raises(NotPositiveDefiniteError, match=rf"pivot {n // 2 + 1}\b"):
+        linalg.cholesky(c)
+
+
+@pytest.mark.parametrize("pivot", [-1.0, 0.0, np.nan])
+def test_a_row_whose_pivot_is_not_positive_is_refused(pivot):
+    buffer = np.zeros((4, 4))
+    buffer[0, 0], buffer[1, 1], buffer[2, 2] = 1.0, 1.0, pivot
+    with pytest.raises(NotPositiveDefiniteError, match=r"pivot 3\b"):
+        linalg.append_row(buffer, 2)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (8,), (40,)])
+@pytest.mark.parametrize("n", SIZES)
+def test_solves_are_those_of_scipy(n, shape):
+    lower = factor(covariance(n))
+    exact = np.tril(np.linalg.cholesky(covariance(n)))
+    b = np.random.default_rng(n).normal(size=(n, *shape))
+    for function, trans in ((linalg.solve, 0), (linalg.solve_transposed, 1)):
+        x = b.copy()
+        function(lower, x)
+        expected = scipy.linalg.solve_triangular(exact, b, lower=True, trans=trans)
+        np.testing.assert_allclose(x, expected, rtol=1e-7, atol=1e-9 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("m", [1, 3, 20])
+def test_a_right_hand_side_may_be_a_view(m):
+    lower = factor(covariance(33))
+    b = np.random.default_rng(0).normal(size=(33, m))
+    view, buffer = placed(b)
+    alone = b.copy()
+    for function in (linalg.solve, linalg.solve_transposed):
+        function(lower, view)
+        function(lower, alone)
+    np.testing.assert_array_equal(view, alone)
+    assert np.isnan(buffer[:, m:]).all()
+    assert np.isnan(buffer[33:]).all()
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_inverse_is_that_of_numpy_and_symmetric(n):
+    c = covariance(n)
+    lower = factor(c)
+    before = lower.copy()
+    got = linalg.inverse(lower)
+    np.testing.assert_array_equal(got, got.T)
+    np.testing.assert_allclose(got @ c, np.eye(n), rtol=0, atol=1e-9)
+    view, buffer = placed(np.empty((n, n)))
+    assert linalg.inverse(lower, view) is view
+    np.testing.assert_array_equal(view, got)
+    assert np.isnan(buffer[n:]).all()
+    np.testing.assert_array_equal(lower, before)
+
+
+def appended(c, start, capacity):
+    """The factor of c of which rows start.. were appended, in a buffer of some capacity."""
+    n = len(c)
+    buffer = np.full((capacity, capacity), np.nan)
+    buffer[:start, :start] = c[:start, :start]
+    linalg.cholesky(buffer[:start, :start])
+    for row in range(start, n):
+        buffer[row, : row + 1] = c[row, : row + 1]
+        linalg.append_row(buffer, row)
+    assert np.isnan(buffer[n:]).all()
+    return np.tril(buffer[:n, :n])
+
+
+@pytest.mark.parametrize(("n", "start"), [(1, 0), (2, 1), (100, 64), (130, 1)])
+@pytest.mark.parametrize("noise", [1e-1, 1e-5])
+def test_appended_rows_equal_a_new_factor(n, start, noise):
+    c = covariance(n, noise)
+    assert np.linalg.cond(c) <= 1e8
+    got, whole = appended(c, start, n + 3), np.linalg.cholesky(c)
+    np.testing.assert_allclose(got, whole, rtol=0, atol=1e-8 * np.abs(whole).max())
+    np.testing.assert_allclose(got @ got.T, c, rtol=0, atol=1e-13 * n)
+
+
+def test_rows_have_one_value_whenever_they_were_appended_and_wherever_they_stand():
+    c = covariance(120)
+    once = appended(c, 64, 120)
+    np.testing.assert_array_equal(once, appended(c, 64, 257))
+    np.testing.assert_array_equal(once[:90, :90], appended(c[:90, :90], 64, 90))
+
+
+def test_a_new_row_beside_garbage_needs_only_the_rows_before():
+    buffer = np.full((3, 3), np.nan)
+    buffer[0, 0] = 4.0
+    linalg.append_row(buffer, 0)
+    assert buffer[0, 0] == 2.0
+    buffer[1, :2] = 2.0, 5.0
+    linalg.append_row(buffer, 1)
+    np.testing.assert_array_equal(buffer[1, :2], [1.0, 2.0])
+
+
+def test_nothing_to_solve():
+    empty = np.empty((0, 0))
+    linalg.cholesky(empty)
+    assert linalg.inverse(empty).shape == (0, 0)
+    linalg.solve(empty, np.empty((0, 3)))
+    linalg.solve(empty, np.empty(0))
+    linalg.solve_transposed(np.eye(3), np.empty((3, 0)))
+
+
+def test_a_read_only_factor_solves():
+    lower = np.eye(3) * 2.0
+    lower.flags.writeable = False
+    for b in (np.ones(3), np.ones((3, 2))):
+        linalg.solve(lower, b)
+        np.testing.assert_array_equal(b, 0.5)
+
+
+SQUARE = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: linalg.cholesky(np.ones((2, 3))), "c has shape"),
+        (lambda: linalg.cholesky(np.ones(3)), "c has shape"),
+        (lambda: linalg.cholesky(np.eye(3, dtype=np.float32)), "c is float32"),
+        (lambda: linalg.cholesky(np.asfortranarray(covariance(3))), "contiguous rows"),
+        (lambda: linalg.append_row(SQUARE, 3), "n is 3; allowed: 0 to 2"),
+        (lambda: linalg.append_row(SQUARE, -1), "n is -1"),
+        (lambda: linalg.solve(SQUARE, np.ones(4)), "b has shape"),
+        (lambda: linalg.solve(SQUARE, np.ones((3, 1, 1))), "b has shape"),
+        (lambda: linalg.solve(SQUARE, np.ones(6)[::2]), "b is float64 with strides"),
+        (lambda: linalg.solve_transposed(SQUARE, np.ones((3, 4))[:, ::2]), "b is float64 with strides"),
+        (lambda: linalg.inverse(SQUARE, np.empty((2, 2))), r"out has shape \(2, 2\)"),
+    ],
+)
+def test_arguments_are_checked(call, words):
+    with pytest.raises(ArgumentError, match=words):
+        call()
