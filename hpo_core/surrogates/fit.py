@@ -37,6 +37,7 @@ import numpy as np
 from hpo_core.errors import NotPositiveDefiniteError
 from hpo_core.layout import Kind
 from hpo_core.native import covariance, linalg
+from hpo_core.surrogates.descent import Minimum, minimize
 from hpo_core.surrogates.model import Hyperparameters
 from hpo_core.surrogates.warp import kumaraswamy_slopes
 
@@ -54,6 +55,8 @@ WARP_BOUNDS = (0.1, 10.0)
 # A study refits after each trial to this many, then whenever it has grown by the factor.
 ALWAYS_REFIT = 64
 GROWTH = 1.08
+# A cold fit of more data begins with some of them.
+LARGE = 300
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class GPSettings:
     warp_scale: float = 0.75
     max_evaluations: int = 60
     subset: int = 256
-    max_full: int = 8
+    max_full: int = 16
 
 
 class Parameters:
@@ -184,6 +187,12 @@ class Objective:
         penalty, pull = self.parameters.penalty(theta)
         return value + penalty, gradient + pull
 
+    def minimize(
+        self, theta: NDArray[np.float64], max_evaluations: int, hessian: NDArray[np.float64] | None = None
+    ) -> Minimum:
+        low, high = self.parameters.low, self.parameters.high
+        return minimize(self, theta, low, high, max_evaluations=max_evaluations, inverse_hessian=hessian)
+
     def _likelihood(self, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         parameters, n = self.parameters, len(self.y)
         hyper = parameters.hyperparameters(theta)
@@ -231,22 +240,22 @@ def fit(
     A function of its arguments alone: without ``start`` the search begins at the modes of the
     priors, so that a study rebuilt from its log fits the same.
     """
-    from scipy.optimize import minimize
-
     parameters = Parameters(structure.layout, settings)
     theta = parameters.mode() if start is None else parameters.theta(start)
     if np.ptp(y) == 0.0:
         return parameters.hyperparameters(theta)
-    objective = Objective(structure, parameters, x, y)
-    res = minimize(
-        objective,
-        theta,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(parameters.low, parameters.high, strict=True)),
-        options={"maxfun": settings.max_evaluations},
+    n, hessian = len(y), None
+    if start is None and n > LARGE:
+        some = np.linspace(0, n - 1, settings.subset).astype(np.int64)
+        first = Objective(structure, parameters, np.ascontiguousarray(x[:, some]), y[some])
+        found = first.minimize(theta, settings.max_evaluations)
+        theta, hessian = found.theta, found.inverse_hessian
+        if hessian is not None:
+            hessian = hessian * (settings.subset / n)
+    most = settings.max_full if n > LARGE else settings.max_evaluations
+    return parameters.hyperparameters(
+        Objective(structure, parameters, x, y).minimize(theta, most, hessian).theta
     )
-    return parameters.hyperparameters(res.x)
 
 
 def scheduled(n: int) -> int:
