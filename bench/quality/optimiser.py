@@ -6,6 +6,8 @@ import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.quality.problems import CONDITIONAL, CONTINUOUS, NAMES
+
 if TYPE_CHECKING:
     from bench.quality.spec import Config, Problem
 
@@ -22,12 +24,13 @@ class Optimiser(Protocol):
 
 @dataclass(frozen=True)
 class Entry:
-    """An optimiser's module, its fixed settings, and the peer environment that runs it."""
+    """An optimiser's module, its fixed settings, the peer environment that runs it, what it is run on."""
 
     module: str
     settings: dict[str, Any] = field(default_factory=dict)
     peer: str | None = None
     distributions: tuple[str, ...] = ("hpo_core", "numpy")
+    problems: tuple[str, ...] = NAMES
 
     def create(self, problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
         module = importlib.import_module(self.module)
@@ -39,32 +42,35 @@ _OURS = "bench.quality.peers.hpo_core_study"
 _OPTUNA = "bench.quality.peers.optuna_study"
 
 
-def _optuna(sampler: str, *distributions: str, **settings: Any) -> Entry:
+def _optuna(sampler: str, *distributions: str, problems: tuple[str, ...] = NAMES, **settings: Any) -> Entry:
     versions = ("optuna", "numpy", *distributions)
-    return Entry(_OPTUNA, {"sampler": sampler, **settings}, peer="optuna", distributions=versions)
+    return Entry(_OPTUNA, {"sampler": sampler, **settings}, "optuna", versions, problems)
+
+
+def _smac(facade: str, problems: tuple[str, ...] = NAMES) -> Entry:
+    versions = ("smac", "ConfigSpace", "scikit-learn", "numpy")
+    settings = {"facade": facade, "n_trials": 100}
+    return Entry("bench.quality.peers.smac3", settings, "smac", versions, problems)
 
 
 # Optuna 5.0: the defaults are what its documentation recommends (multivariate for one objective).
-# ``group`` is its own answer to conditional spaces, off by default and marked experimental.
+# ``group`` is its own answer to conditional spaces, off by default and marked experimental; elsewhere
+# it is ``optuna-tpe``.
 ENTRIES = {
     "tpe": Entry(_OURS, {"sampler": "tpe"}),
     "random": Entry(_OURS, {"sampler": "random"}),
     "sobol": Entry(_OURS, {"sampler": "sobol"}),
     "plain-random": Entry("bench.quality.peers.plain_random", distributions=("numpy",)),
     "optuna-tpe": _optuna("tpe"),
-    "optuna-tpe-group": _optuna("tpe", multivariate=True, group=True),
+    "optuna-tpe-group": _optuna("tpe", multivariate=True, group=True, problems=CONDITIONAL),
     "optuna-gp": _optuna("gp", "scipy", "torch"),
     "botorch": Entry(
         "bench.quality.peers.botorch_ei",
         peer="botorch",
         distributions=("botorch", "gpytorch", "torch", "scipy", "numpy"),
     ),
-    "smac3": Entry(
-        "bench.quality.peers.smac3",
-        {"n_trials": 100},
-        peer="smac",
-        distributions=("smac", "ConfigSpace", "scikit-learn", "numpy"),
-    ),
+    "smac3": _smac("forest"),
+    "smac3-gp": _smac("gp", problems=CONTINUOUS),
     "hyperopt": Entry(
         "bench.quality.peers.hyperopt_tpe", peer="hyperopt", distributions=("hyperopt", "numpy")
     ),

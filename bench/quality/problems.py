@@ -15,6 +15,7 @@ _TABLES = {f"{library}-{data_set}": (library, data_set) for library, data_set in
 
 NAMES = (*_TABLES, *_ANALYTIC)
 CONDITIONAL = tuple(name for name, p in _ANALYTIC.items() if p.conditional)
+CONTINUOUS = tuple(p.name for p in synthetic.problems())
 
 
 @cache

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from bench import ROOT, environments, machine, records
-from bench.quality import problems, tabular
+from bench.quality import tabular
 from bench.quality.optimiser import ENTRIES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def jobs(
         {"problem": name, "optimiser": optimiser, "settings": settings, "seed": seed, "trials": trials}
         for seed in seeds
         for name in names
-        if name in problems.CONDITIONAL or optimiser != "optuna-tpe-group"  # elsewhere it is optuna-tpe
+        if name in ENTRIES[optimiser].problems
     ]
 
 

@@ -1,7 +1,8 @@
 """SMAC3 through its facades' ask and tell, conditions declared in ConfigSpace.
 
-As its documentation advises, ``BlackBoxFacade`` (Gaussian process) where every parameter is a float
-and none conditional, else ``HyperparameterOptimizationFacade`` (random forest). Not at its default:
+``facade`` is one of ``FACADES``: the random forest that its documentation advises for hyperparameters,
+or the Gaussian process that it advises for a few continuous ones (an ask of some seconds). Settings
+that are not at their defaults:
 
 ``n_trials``       the length of the run, of which SMAC3 takes a quarter for its initial design
 ``deterministic``  True: a trial is not spent on a second look at an incumbent, since what counts here
@@ -30,6 +31,8 @@ from smac.runhistory import TrialInfo, TrialValue
 if TYPE_CHECKING:
     from bench.quality.optimiser import Optimiser
     from bench.quality.spec import Config, Parameter, Problem
+
+FACADES = {"forest": HyperparameterOptimizationFacade, "gp": BlackBoxFacade}
 
 
 def declare(parameter: Parameter) -> Any:
@@ -66,13 +69,13 @@ def configuration_space(problem: Problem) -> Any:
 class Smac3:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         self._parameters = problem.parameters
-        continuous = not problem.conditional and all(p.kind == "float" for p in problem.parameters)
+        options = dict(settings)
+        facade = FACADES[options.pop("facade")]
         folder = tempfile.mkdtemp(prefix="smac3-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         scenario = Scenario(
-            configuration_space(problem), seed=seed, output_directory=folder, deterministic=True, **settings
+            configuration_space(problem), seed=seed, output_directory=folder, deterministic=True, **options
         )
-        facade = BlackBoxFacade if continuous else HyperparameterOptimizationFacade
         self._facade = facade(scenario, logging_level=False, overwrite=True)
 
     def ask(self) -> tuple[TrialInfo, Config]:
