@@ -9,7 +9,7 @@ import numpy as np
 from studies import FULL, small_space
 
 import hpo_core as hpo
-from hpo_core import native, plots
+from hpo_core import acquisition, native, plots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +90,9 @@ NO_CONFIGURATION = [
     Named(FULL | {"epochs": 11}, "'epochs'"),
     Named(FULL | {"optimizer": "adam"}, "'momentum'"),
 ]
+NOT_FINITE = [None, "1", ["1"], [[1.0], [1.0, 2.0]], 1j, True, float("nan"), [0.0, float("inf")]]
+NOT_PREDICTIONS = {"mean": NOT_FINITE, "sd": [*NOT_FINITE, -1.0, [1.0, -1e-300]]}
+NOT_BEST = [None, "1", True, [1.0], 1j, float("nan")]
 NOT_X = [np.zeros((2, 3)), np.zeros(5)]
 
 CASES: dict[str, Case] = {
@@ -334,6 +337,21 @@ CASES: dict[str, Case] = {
         lambda scene, **arguments: enter(native.simd_level(**arguments)),
         {"name": [None, "avx", 1]},
         given(name="baseline"),
+    ),
+    **{
+        f"acquisition.{score.__name__}": Case(
+            make(score), {**NOT_PREDICTIONS, "best": NOT_BEST}, given(mean=[0.0, 1.0], sd=1.0, best=0)
+        )
+        for score in (
+            acquisition.expected_improvement,
+            acquisition.log_expected_improvement,
+            acquisition.probability_of_improvement,
+        )
+    },
+    "acquisition.upper_confidence_bound": Case(
+        make(acquisition.upper_confidence_bound),
+        {**NOT_PREDICTIONS, "beta": [*NOT_BEST, -1.0, float("inf")]},
+        given(mean=[0.0, 1.0], sd=1.0),
     ),
     "plots.plot_history": Case(
         make(plots.plot_history),

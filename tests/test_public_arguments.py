@@ -15,7 +15,7 @@ from rejections import CASES, Named, Scene
 from studies import fingerprint
 
 import hpo_core as hpo
-from hpo_core import native, plots
+from hpo_core import acquisition, native, plots
 from hpo_core.space import Expression
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ EXEMPT = {
     "Ordinal.checked": "called by Space",
     "Categorical.checked": "called by Space",
     "TPESampler.marginals": "called by plots",
+    "acquisition.thompson_draws": "takes a Posterior, which is not public: see tests/acquisition",
     **{f"{name}.{method}": "called by Study" for name in SAMPLERS for method in ("start", "ask")},
 }
 
@@ -67,6 +68,7 @@ def public_callables() -> dict[str, Any]:
             found.update(methods(name, item))
     found["Expression.isin"] = Expression.isin
     found["native.simd_level"] = native.simd_level
+    found |= {f"acquisition.{name}": getattr(acquisition, name) for name in acquisition.__all__}
     found["plots.plot_history"] = plots.plot_history
     found["plots.plot_parzen"] = plots.plot_parzen
     return found
