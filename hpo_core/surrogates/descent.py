@@ -100,7 +100,7 @@ def _search(
     high: NDArray[np.float64],
     left: int,
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64], int]:
-    """Shorten ``step`` until the value falls, or evaluations run out: point, value, gradient, what is left."""
+    """Shorten ``step`` until the value falls or evaluations run out: point, value, gradient, what is left."""
     length = 1.0
     while True:
         new = np.clip(theta + length * step, low, high)

@@ -38,14 +38,14 @@ from hpo_core.errors import NotPositiveDefiniteError
 from hpo_core.layout import Kind
 from hpo_core.native import covariance, linalg
 from hpo_core.surrogates.descent import Minimum, minimize
-from hpo_core.surrogates.model import Hyperparameters
-from hpo_core.surrogates.warp import kumaraswamy_slopes
+from hpo_core.surrogates.model import JITTER, Hyperparameters
+from hpo_core.surrogates.warp import kumaraswamy_slopes, standardized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.layout import Layout
-    from hpo_core.native.covariance import Structure
+    from hpo_core.native.covariance import Inputs, Kernel, Structure
 
 LENGTHSCALE_BOUNDS = (0.01, 1000.0)
 NOISE_BOUNDS = (1e-6, 10.0)
@@ -194,37 +194,44 @@ class Objective:
         return minimize(self, theta, low, high, max_evaluations=max_evaluations, inverse_hessian=hessian)
 
     def _likelihood(self, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters, n = self.parameters, len(self.y)
-        hyper = parameters.hyperparameters(theta)
+        """-log p(y | l, lambda, c), mu and s2 at their optimum, and its gradient."""
+        hyper = self.parameters.hyperparameters(theta)
         kernel = covariance.Kernel(self.structure, hyper.lengthscale, hyper.correlation)
-        x = hyper.warped(self.x, parameters.numeric)
-        inputs = covariance.inputs(kernel, x)
-        c, w = self._c, self._w
-        covariance.matrix(kernel, inputs, out=c)
-        np.einsum("ii->i", c)[...] += hyper.noise
-        linalg.cholesky(c)
+        inputs = covariance.inputs(kernel, hyper.warped(self.x, self.parameters.numeric))
+        factor, n = self._factor(kernel, inputs, hyper.noise), len(self.y)
         sides = self._sides.copy()
-        linalg.solve(c, sides)
+        linalg.solve(factor, sides)
         target, one = sides.T
         rest = target - (one @ target / (one @ one)) * one
-        s2 = rest @ rest / n
-        value = 0.5 * n * (math.log(2.0 * math.pi * s2) + 1.0) + np.log(np.einsum("ii->i", c)).sum()
-        linalg.solve_transposed(c, rest)  # alpha
-        linalg.inverse(c, out=w)
-        w -= np.outer(rest, rest / s2)
-        by_lengthscale, by_correlation = covariance.slopes(kernel, inputs, w)
-        gradient = np.zeros(parameters.size)
-        gradient[parameters.lengthscale] = by_lengthscale
-        gradient[parameters.noise] = 0.5 * hyper.noise * np.einsum("ii->", w)
-        gradient[parameters.correlation] = (by_correlation * hyper.correlation * (1.0 - hyper.correlation))[
-            1:
-        ]
+        s2 = float(rest @ rest) / n
+        determinant = float(np.log(factor.diagonal()).sum())
+        linalg.solve_transposed(factor, rest)  # now alpha
+        w = linalg.inverse(factor, out=self._w)
+        w -= np.outer(rest / s2, rest)
+        return 0.5 * n * (math.log(2.0 * math.pi * s2) + 1.0) + determinant, self._slopes(
+            hyper, kernel, inputs
+        )
+
+    def _factor(self, kernel: Kernel, inputs: Inputs, noise: float) -> NDArray[np.float64]:
+        c = covariance.matrix(kernel, inputs, out=self._c)
+        np.einsum("ii->i", c)[...] += max(noise, JITTER[1])
+        linalg.cholesky(c)
+        return c
+
+    def _slopes(self, hyper: Hyperparameters, kernel: Kernel, inputs: Inputs) -> NDArray[np.float64]:
+        """Gradient of the objective without the priors, once ``_w`` is W."""
+        parameters, w, c = self.parameters, self._w, hyper.correlation
+        gradient = np.empty(parameters.size)
+        gradient[parameters.lengthscale], by_correlation = covariance.slopes(kernel, inputs, w)
+        gradient[parameters.noise] = 0.5 * hyper.noise * w.trace()
+        gradient[parameters.correlation] = (by_correlation * c * (1.0 - c))[1:]
         if hyper.warp is not None:
-            by_x = covariance.cross_slopes(kernel, inputs, inputs, w)
-            _, by_log_a, by_log_b = kumaraswamy_slopes(self.x, hyper.warp)
-            for part, by in ((parameters.warp_a, by_log_a), (parameters.warp_b, by_log_b)):
-                gradient[part] = np.where(by_x, by_x * by, 0.0).sum(axis=1)[parameters.numeric]
-        return float(value), gradient
+            by_warped = covariance.cross_slopes(kernel, inputs, inputs, w)[parameters.numeric]
+            active = by_warped != 0.0
+            _, *by_logs = kumaraswamy_slopes(self.x[parameters.numeric], hyper.warp[:, parameters.numeric])
+            for part, by_log in zip((parameters.warp_a, parameters.warp_b), by_logs, strict=True):
+                gradient[part] = np.sum(by_warped * by_log, axis=1, where=active)
+        return gradient
 
 
 def fit(
@@ -242,7 +249,8 @@ def fit(
     """
     parameters = Parameters(structure.layout, settings)
     theta = parameters.mode() if start is None else parameters.theta(start)
-    if np.ptp(y) == 0.0:
+    y = standardized(y)  # the optimum is the same for any location and scale
+    if not y.any():
         return parameters.hyperparameters(theta)
     n, hessian = len(y), None
     if start is None and n > LARGE:

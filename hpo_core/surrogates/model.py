@@ -143,6 +143,11 @@ class Posterior:
         self.y = np.concatenate([self.y, y])
         self._solve()
 
+    def retarget(self, y: NDArray[np.float64]) -> None:
+        """Replace all targets (n,), in O(n^2): an output warp moves them all when there is one more."""
+        self.y = y
+        self._solve()
+
     def conditioned(self, x: NDArray[np.float64]) -> Posterior:
         """The posterior had the points (d, r) been observed at their mean: it alone has less variance."""
         other = copy.copy(self)

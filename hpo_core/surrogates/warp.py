@@ -19,15 +19,24 @@ References
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hpo_core.native.normal import ndtri
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # At 0 and 1 the slopes of w may be infinite; this far inside they are below 1e7 for any a, b >= 0.1.
 MARGIN = 1e-7
+# Exponents of the power transform that are tried: 1 leaves targets as they are, 0 takes the log of large
+# ones, below 0 and above 2 the largest and the smallest saturate. Finer steps change nothing that a
+# Gaussian process would notice.
+EXPONENTS = tuple(0.25 * k for k in range(-8, 17))
+# Farther from the median than this many deviations counts as this far: its powers stay in float64.
+FARTHEST = 1e30
 
 
 def kumaraswamy(x: NDArray[np.float64], warp: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,3 +58,75 @@ def kumaraswamy_slopes(
     by_log_a = by_power * a * power * np.log(inside)
     by_log_b = -b * np.log1p(-power) * (1.0 - power) ** b
     return by_x, by_log_a, by_log_b
+
+
+def standardized(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Targets with mean 0 and variance 1; zeros where they are constant."""
+    center, scale = location_scale(y)
+    return (y - center) / scale
+
+
+def location_scale(y: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation, the latter 1 of constant targets."""
+    largest = float(np.abs(y).max()) or 1.0
+    unit = y / largest  # whose squares neither overflow nor vanish
+    if not np.ptp(unit) > 0.0:
+        return float(y[0]), 1.0
+    return float(unit.mean()) * largest, float(unit.std()) * largest
+
+
+def power(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Yeo and Johnson's transform [3] of the exponent under which targets are most nearly normal."""
+    centered = _by_deviation(y)
+    logs, positive = np.log1p(np.abs(centered)), centered >= 0.0
+    signed = float(np.where(positive, logs, -logs).sum())
+
+    def likelihood(exponent: float) -> float:
+        variance = float(_yeo_johnson(logs, positive, exponent).var())
+        fit = -0.5 * len(y) * math.log(variance) if variance > 0.0 else -math.inf
+        return fit + (exponent - 1.0) * signed
+
+    if not np.ptp(centered) > 0.0:
+        return np.zeros(len(y))
+    return standardized(_yeo_johnson(logs, positive, max(EXPONENTS, key=likelihood)))
+
+
+def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks for the worse half, as far apart as the better half is wide; then the best spread out [2].
+
+    The worse half becomes quantiles of a normal distribution around the median with the better
+    half's deviation from it. With t in [0, 1] from the best to the worst, log(1 + t/2) follows.
+    """
+    centered = _by_deviation(y)
+    worse = centered > 0.0
+    if worse.any():
+        better = centered[~worse]
+        deviation = float(np.sqrt(np.mean(better * better))) or 1.0
+        _, rank, count = np.unique(centered[worse], return_inverse=True, return_counts=True)
+        position = np.cumsum(count) - 0.5 * (count - 1.0)  # of equal targets, the middle
+        centered[worse] = deviation * ndtri(0.5 + 0.5 * position / (worse.sum() + 1.0))[rank]
+    span = float(np.ptp(centered)) or 1.0
+    return standardized(np.log1p(0.5 * (centered - centered.min()) / span))
+
+
+OUTPUT_WARPS = {"none": standardized, "power": power, "half-rank": half_rank}
+
+
+def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Targets from their median, in units of their median (else mean) absolute deviation, within limits."""
+    unit = y / (float(np.abs(y).max()) or 1.0)
+    centered = unit - np.median(unit)
+    deviations = np.abs(centered)
+    scale = float(np.median(deviations)) or float(deviations.mean()) or 1.0
+    scaled: NDArray[np.float64] = np.clip(centered / max(scale, 1.0 / FARTHEST), -FARTHEST, FARTHEST)
+    return scaled
+
+
+def _yeo_johnson(
+    logs: NDArray[np.float64], positive: NDArray[np.bool_], exponent: float
+) -> NDArray[np.float64]:
+    """[3] equation 2.1 of log(1 + |y|) and the signs of y."""
+    upper = np.expm1(exponent * logs) / exponent if exponent else logs
+    other = 2.0 - exponent
+    lower = np.expm1(other * logs) / other if other else logs
+    return np.where(positive, upper, -lower)
