@@ -11,6 +11,7 @@ SOURCES = {
     "_domain": ["domain.c", "sobol.c"],
     "_parzen": ["parzen.c", "domain.c"],
     "_tpe": ["tpe.c", "tpe_ask.c", "parzen.c", "domain.c"],
+    "_covariance": ["covariance.c"],
     "_improvement": ["improvement.c"],
     "_linalg": [],
 }

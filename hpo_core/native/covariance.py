@@ -187,12 +187,13 @@ def slopes(kernel: Kernel, a: Inputs, weight: Array) -> tuple[Array, Array]:
     """
     n = _points("a", kernel, a)
     weight = _weight(weight, (n, n))
-    by_l, by_c = np.zeros((kernel.structure.n_columns, n)), np.zeros((kernel.structure.n_groups, n))
+    d, groups = kernel.structure.n_columns, kernel.structure.n_groups
+    by_l, by_c = np.zeros((d, n)), np.zeros((groups, n))
     run = module("covariance").slopes
     _spread_triangle(
         lambda start, stop: run(kernel.handle, a.z, a.rows, a.active, weight, start, stop, by_l, by_c), n
     )
-    return by_l.sum(axis=1), by_c.sum(axis=1)
+    return np.add.reduce(by_l, axis=1), np.add.reduce(by_c, axis=1)
 
 
 def cross_slopes(kernel: Kernel, a: Inputs, b: Inputs, weight: Array) -> Array:
