@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.errors import NotPositiveDefiniteError
-from hpo_core.native import covariance, linalg
+from hpo_core.acquisition.improvement import thompson_draws
+from hpo_core.native import covariance
 from hpo_core.native.improvement import log_ei_average
 from hpo_core.native.normal import ndtri, uniforms_of_trial
 from hpo_core.surrogates.model import JITTER
@@ -50,6 +50,7 @@ NEAR = 1.0 - 1e-6
 _FANTASY_STREAM = 0x66616E7461737900
 _THOMPSON_STREAM = 0x74686F6D70736F6E
 _FATE_STREAM = 0x6661746500000000
+_ODD, _WORD = 0x9E3779B97F4A7C15, 2**64 - 1  # 2**64 / golden ratio spreads consecutive numbers
 
 
 def choose(
@@ -109,20 +110,20 @@ def _choose_few(
     points = np.concatenate([x, pending], axis=1)
     candidates = Candidates.of(posterior, points, capacity=r + q)
     fantasies = Fantasies(posterior, points, best, key)
-    chosen = Chosen(m)
+    chosen, correlation = Chosen(m), _correlations(posterior, points)
     for s in range(m, m + r):
-        correlation = candidates.correlation(s)
-        chosen.avoid(correlation[:m] > NEAR)
-        fantasies.observe(s, candidates.observe(s, correlation))
+        row = correlation(s)
+        chosen.avoid(row[:m] > NEAR)
+        fantasies.observe(s, candidates.observe(s, row))
     for k in range(q):
         improving = k < n_improving
         score = fantasies.log_ei(candidates.variance) if improving else _log_sd(candidates.variance)
         s = chosen.take(score[:m] + bonus)
-        correlation = candidates.correlation(s)
-        chosen.avoid(correlation[:m] > NEAR)
-        row = candidates.observe(s, correlation)
+        row = correlation(s)
+        chosen.avoid(row[:m] > NEAR)
+        learnt = candidates.observe(s, row)
         if k + 1 < n_improving:
-            fantasies.observe(s, row)
+            fantasies.observe(s, learnt)
     return chosen.order()
 
 
@@ -131,10 +132,8 @@ class Candidates:
 
     Parameters
     ----------
-    correlation : int -> (m,) float64
-        Row of R.
     rows : (p, m) float64
-        V so far; (0, m) if ``correlation`` is posterior already.
+        V so far.
     variance : (m,) float64
     noise : float
         lambda.
@@ -144,14 +143,12 @@ class Candidates:
 
     def __init__(
         self,
-        correlation: Callable[[int], Vector],
         rows: Matrix,
         variance: Vector,
         *,
         noise: float,
         capacity: int,
     ) -> None:
-        self.correlation = correlation
         self.variance = variance
         self._noise = noise
         self._used = len(rows)
@@ -161,18 +158,12 @@ class Candidates:
     @classmethod
     def of(cls, posterior: Posterior, x: Matrix, capacity: int) -> Candidates:
         """Candidates ``x`` (d, m) given the data alone."""
-        inputs = posterior._inputs(x)
-
-        def correlation(s: int) -> Vector:
-            row: Vector = covariance.cross(posterior.kernel, posterior._inputs(x[:, s : s + 1]), inputs)[0]
-            return row
-
         rows: Matrix = posterior.columns(x)
         variance = np.maximum(1.0 - np.einsum("ij,ij->j", rows, rows), 0.0)
-        return cls(correlation, rows, variance, noise=_noise(posterior), capacity=capacity)
+        return cls(rows, variance, noise=_noise(posterior), capacity=capacity)
 
     def observe(self, s: int, correlation: Vector) -> Vector:
-        """Condition on candidate ``s``, row s of R being given; return the row v (m,) that it adds."""
+        """Condition on candidate ``s``, its correlations given; return the row v (m,) that it adds."""
         p = self._used
         row: Vector = self._rows[p]
         np.dot(self._rows[:p, s], self._rows[:p], out=row)
@@ -241,6 +232,53 @@ def stratified_normals(seed: int, stream: int, index: int) -> Vector:
     return ndtri((order + 0.5) / N_FANTASIES)
 
 
+def _choose_many(
+    posterior: Posterior, x: Matrix, q: int, bonus: Vector, pending: Matrix, key: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Half by Thompson draws, half where these leave most unknown."""
+    m, n_draws = x.shape[1], -(-q // 2)
+    chosen, correlation = Chosen(m), _correlations(posterior, x)
+    if pending.shape[1]:
+        for row in covariance.cross(posterior.kernel, posterior._inputs(pending), posterior._inputs(x)):
+            chosen.avoid(row > NEAR)
+        posterior = posterior.conditioned(pending)
+    draws = thompson_draws(posterior, x, n_draws, seed=_mixed(*key))
+    draws[_uniforms(key, draws.shape) > np.exp(bonus)] = np.inf  # a draw of the trial's fate, too
+    for draw in draws:
+        chosen.avoid(correlation(chosen.take(-draw)) > NEAR)
+    posterior = posterior.conditioned(x[:, chosen.order()])
+    residual = posterior.covariance(x) / posterior.s2
+    candidates = Candidates(
+        np.empty((0, m)), residual.diagonal().clip(min=0.0), noise=_noise(posterior), capacity=q - n_draws
+    )
+    for _ in range(q - n_draws):
+        s = chosen.take(_log_sd(candidates.variance) + bonus)
+        chosen.avoid(correlation(s) > NEAR)
+        candidates.observe(s, residual[s])
+    return chosen.order()
+
+
+def _correlations(posterior: Posterior, x: Matrix) -> Callable[[int], Vector]:
+    """Rows of R."""
+    inputs = posterior._inputs(x)
+
+    def row(s: int) -> Vector:
+        found: Vector = covariance.cross(posterior.kernel, posterior._inputs(x[:, s : s + 1]), inputs)[0]
+        return found
+
+    return row
+
+
+def _mixed(seed: int, first: int) -> int:
+    """A seed for the draws of one batch."""
+    return (seed ^ _THOMPSON_STREAM) + _ODD * first & _WORD
+
+
+def _uniforms(key: tuple[int, int], shape: tuple[int, int]) -> Matrix:
+    seed, first = key
+    return uniforms_of_trial(seed ^ _FATE_STREAM, first, 0, shape[0] * shape[1]).reshape(shape)
+
+
 def _noise(posterior: Posterior) -> float:
     return posterior.hyper.noise + posterior.jitter
 
@@ -248,65 +286,3 @@ def _noise(posterior: Posterior) -> float:
 def _log_sd(variance: Vector) -> Vector:
     with np.errstate(divide="ignore"):
         return 0.5 * np.log(variance)
-
-
-def _choose_many(
-    posterior: Posterior, x: Matrix, q: int, bonus: Vector, pending: Matrix, key: tuple[int, int]
-) -> NDArray[np.int64]:
-    """Half by Thompson draws, half where these leave most unknown."""
-    chosen, inputs = Chosen(x.shape[1]), posterior._inputs(x)
-    if pending.shape[1]:
-        for row in covariance.cross(posterior.kernel, posterior._inputs(pending), inputs):
-            chosen.avoid(row > NEAR)
-        posterior = posterior.conditioned(pending)
-    noise = _noise(posterior)
-    m, n_draws = x.shape[1], -(-q // 2)
-    prior = covariance.matrix(posterior.kernel, inputs)
-    rows = posterior.columns(x)
-    residual = prior - rows.T @ rows
-    for draw in _draws(posterior.mean(x), posterior.s2, residual, bonus, n_draws, key):
-        chosen.avoid(prior[chosen.take(-draw)] > NEAR)
-    residual = _conditioned(residual, chosen.order(), noise)
-    variance = residual.diagonal().clip(min=0.0)
-    candidates = Candidates(
-        residual.__getitem__, np.empty((0, m)), variance, noise=noise, capacity=q - n_draws
-    )
-    for _ in range(q - n_draws):
-        s = chosen.take(_log_sd(candidates.variance) + bonus)
-        chosen.avoid(prior[s] > NEAR)
-        candidates.observe(s, residual[s])
-    return chosen.order()
-
-
-def _draws(mean: Vector, s2: float, residual: Matrix, bonus: Vector, n: int, key: tuple[int, int]) -> Matrix:
-    """``n`` joint draws of the objective (n, m); inf where a draw of the trial's fate has it fail."""
-    seed, stream = key
-    m = len(mean)
-    normals = ndtri(_uniforms(seed ^ _THOMPSON_STREAM, stream, (m, n)))
-    draws: Matrix = mean + np.sqrt(s2) * (_factor(residual) @ normals).T
-    draws[_uniforms(seed ^ _FATE_STREAM, stream, (n, m)) > np.exp(bonus)] = np.inf
-    return draws
-
-
-def _uniforms(seed: int, stream: int, shape: tuple[int, int]) -> Matrix:
-    return uniforms_of_trial(seed, stream, 0, shape[0] * shape[1]).reshape(shape)
-
-
-def _factor(matrix: Matrix) -> Matrix:
-    """Cholesky factor of a covariance that rounding may have made indefinite, its upper triangle 0."""
-    for jitter in JITTER[1:]:
-        factor = matrix + jitter * np.eye(len(matrix))
-        try:
-            linalg.cholesky(factor)
-        except NotPositiveDefiniteError:
-            continue
-        return np.tril(factor)
-    raise NotPositiveDefiniteError(f"covariance of {len(matrix)} points, even with {JITTER[-1]} added")
-
-
-def _conditioned(residual: Matrix, chosen: NDArray[np.int64], noise: float) -> Matrix:
-    """Covariance (m, m) once the ``chosen`` are observed, all at once."""
-    rows = np.ascontiguousarray(residual[chosen])
-    factor = _factor(rows[:, chosen] + noise * np.eye(len(chosen)))
-    linalg.solve(factor, rows)
-    return residual - rows.T @ rows

