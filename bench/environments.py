@@ -39,7 +39,7 @@ def _create(folder: Path, python: Path, requirements: Path) -> None:
 
 
 def child_environment(threads: int = 1) -> dict[str, str]:
-    """Environment of a measured process: a fixed number of BLAS threads, and this checkout's bench."""
-    count = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
+    """Environment of a measured process: a fixed number of threads, and this checkout's bench."""
+    count = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL", "RAYON")}
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}  # it would hide bench
     return {**kept, **count, "PYTHONHASHSEED": "0"}

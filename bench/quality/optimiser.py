@@ -22,6 +22,12 @@ class Optimiser(Protocol):
         """The observed value, minimised."""
 
 
+class Resumable(Optimiser, Protocol):
+    """One that the latency bench gives a history before its first ask."""
+
+    def load(self, configs: list[Config], values: list[float]) -> None: ...
+
+
 @dataclass(frozen=True)
 class Entry:
     """An optimiser's module, its fixed settings, the peer environment that runs it, what it is run on."""
@@ -64,6 +70,7 @@ ENTRIES = {
     "optuna-tpe": _optuna("tpe"),
     "optuna-tpe-group": _optuna("tpe", multivariate=True, group=True, problems=CONDITIONAL),
     "optuna-gp": _optuna("gp", "scipy", "torch"),
+    "optuna-cma": _optuna("cma", "cmaes"),
     "botorch": Entry(
         "bench.quality.peers.botorch_ei",
         peer="botorch",

@@ -20,7 +20,12 @@ def mixed(floats: int, logs: int, ints: int, categories: int) -> tuple[Parameter
     )
 
 
-SPACES = {"mixed20": mixed(8, 4, 4, 4), "mixed10": mixed(4, 2, 2, 2), "mixed5": mixed(2, 1, 1, 1)}
+def floats(d: int) -> tuple[Parameter, ...]:
+    return mixed(d, 0, 0, 0)
+
+
+SPACES = {"float5": floats(5), "float20": floats(20), "float50": floats(50)}
+SPACES |= {"mixed20": mixed(8, 4, 4, 4), "mixed10": mixed(4, 2, 2, 2), "mixed5": mixed(2, 1, 1, 1)}
 
 
 def value(config: Config) -> float:

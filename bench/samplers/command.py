@@ -1,18 +1,18 @@
-"""``python -m bench samplers``: latency, throughput, memory and import time beside Optuna."""
+"""``python -m bench samplers``: latency, throughput, memory and import time beside peers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from bench import isolate, records
-from bench.samplers import imports
+from bench.samplers import imports, models
 from bench.tables import markdown
 
 if TYPE_CHECKING:
     import argparse
 
 FILE = records.RESULTS / "samplers.jsonl"
-OURS, OPTUNA = "bench.samplers.hpo_core_side", "bench.samplers.optuna_side"
+OURS, PEER = "bench.samplers.hpo_core_side", "bench.samplers.peer_side"
 SIZES = (100, 1000, 10_000)
 CYCLES, BLOCKS = 200, 10
 
@@ -20,9 +20,10 @@ CYCLES, BLOCKS = 200, 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", nargs="+", choices=sorted(CASES), default=list(CASES))
     parser.add_argument(
-        "--sizes", nargs="+", type=int, default=list(SIZES), help="histories of the case cycle"
+        "--sizes", nargs="+", type=int, help="trials before the clock starts, in the cases cycle and model"
     )
     parser.add_argument("--cycles", type=int, default=CYCLES)
+    models.add_arguments(parser)
     parser.add_argument("--only-ours", action="store_true", help="leave the peers out")
     parser.add_argument("--record", action="store_true", help="append the figures to results/samplers.jsonl")
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def cycle(arguments: argparse.Namespace) -> None:
     """One run: for each n, both sides one after the other."""
     rows = []
-    for n in arguments.sizes:
+    for n in arguments.sizes or SIZES:
         options: dict[str, Any] = {
             "space": "mixed20",
             "n": n,
@@ -38,7 +39,11 @@ def cycle(arguments: argparse.Namespace) -> None:
             "n_blocks": BLOCKS,
         }
         ours = isolate.call(OURS, "cycle", **options)
-        theirs = {} if arguments.only_ours else isolate.call(OPTUNA, "cycle", peer="optuna", **options)
+        theirs = (
+            {}
+            if arguments.only_ours
+            else isolate.call(PEER, "cycle", peer="optuna", optimiser="optuna-tpe", **options)
+        )
         for record in filter(None, (ours, theirs)):
             _file(arguments, "cycle", {**options, **record})
         rows.append([str(n), milliseconds(ours), milliseconds(theirs), _ratio(ours, theirs), _first(ours)])
@@ -50,6 +55,14 @@ def cycle(arguments: argparse.Namespace) -> None:
         "first cycle ms",
     ]
     print("TPE ask -> tell, d = 20 mixed\n\n" + markdown(header, rows))
+
+
+def model(arguments: argparse.Namespace) -> None:
+    held = []
+    for record in models.measure(arguments):
+        _file(arguments, "model", record)
+        held.append(record)
+    print(f"Model-based ask -> tell, {arguments.space}\n\n" + models.table(held))
 
 
 def batch(arguments: argparse.Namespace) -> None:
@@ -83,14 +96,14 @@ def memory(arguments: argparse.Namespace) -> None:
 
 def random(arguments: argparse.Namespace) -> None:
     runs: list[tuple[str, str, str | None, dict[str, Any]]] = [
-        (OURS, "one_by_one", None, {"n": 20_000}),
-        (OURS, "batches", None, {"m": 10_000, "n_batches": 50}),
+        (OURS, "one_by_one", None, {"sampler": "random", "n": 20_000}),
+        (OURS, "batches", None, {"sampler": "random", "m": 10_000, "n_batches": 50}),
     ]
     if not arguments.only_ours:
-        runs.append((OPTUNA, "one_by_one", "optuna", {"n": 2000}))
+        runs.append((PEER, "one_by_one", "optuna", {"optimiser": "optuna-random", "n": 2000}))
     rows = []
     for module, function, peer, options in runs:
-        options |= {"space": "mixed10", "sampler": "random"}
+        options |= {"space": "mixed10"}
         record = isolate.call(module, function, peer=peer, **options)
         _file(arguments, "random", {"how": function, **options, **record})
         rows.append([record.get("library", "?"), function, *_cells(record, "per_second")])
@@ -110,6 +123,7 @@ def importing(arguments: argparse.Namespace) -> None:
 
 CASES = {
     "cycle": cycle,
+    "model": model,
     "batch": batch,
     "growth": growth,
     "memory": memory,

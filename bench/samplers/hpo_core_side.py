@@ -13,7 +13,7 @@ import numpy as np
 import hpo_core as hpo
 from bench import machine, timing
 from bench.quality.peers.hpo_core_study import declare
-from bench.samplers import cases
+from bench.samplers import cases, loop
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 REPEATS = 7
@@ -31,25 +31,22 @@ def _study(space: str, n: int, sampler: str = "tpe") -> Any:
     return study
 
 
+class Side:
+    """A study that holds n trials, as the loop wants it."""
+
+    def __init__(self, space: str, n: int, sampler: str) -> None:
+        self._study = _study(space, n, sampler)
+        self.tell = self._study.tell
+
+    def ask(self) -> tuple[Any, dict[str, Any]]:
+        trial = self._study.ask()
+        return trial, trial.params
+
+
 def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") -> dict[str, Any]:
-    """Seconds of ask -> all parameters -> tell, from n trials on; a block's first cycle is apart."""
-    length = cycles // n_blocks
-    values = cases.results(space, length + 1)
-    first: list[float] = []
-    seconds: list[float] = []
-    cpu = 0.0
-    for _ in range(n_blocks):
-        study = _study(space, n, sampler)
-        for i, value in enumerate(values):
-            if i == 1:
-                cpu_start = time.process_time()
-            start = time.perf_counter()
-            trial = study.ask()
-            _ = trial.params
-            study.tell(trial, value)
-            (seconds if i else first).append(time.perf_counter() - start)
-        cpu += time.process_time() - cpu_start
-    return timing.cycles(seconds, first, cpu) | stamp()
+    """Seconds of ask -> all parameters -> tell, from n trials on."""
+    values = cases.results(space, cycles // n_blocks + 1)
+    return loop.cycles(lambda: Side(space, n, sampler), values, n_blocks) | stamp()
 
 
 def ask_batch(space: str, n: int, m: int) -> dict[str, Any]:

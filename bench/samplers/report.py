@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bench import records
 from bench.report import Section, provenance
+from bench.samplers import models
 from bench.samplers.command import FILE, milliseconds
 from bench.tables import markdown
 
 # Targets: n -> (milliseconds, ratio to Optuna).
 CYCLE = {100: (0.06, 300), 1000: (0.12, 500), 10_000: (0.75, 500)}
+MODEL_RATIO = {"optuna-gp": 100, "botorch": 100}
 ASK_1000_PER_SECOND, TELL_1000_SECONDS = 10_000, 2e-3
 MEMORY_OVER_COLUMNS, GROWTH_PER_DECADE = 3.0, 10.0
 DISTURBED = 1.3  # wall-clock over CPU time
@@ -22,6 +24,7 @@ def section() -> Section:
     by_case = {case: [r for r in good if r["case"] == case] for case in {r["case"] for r in good}}
     for case, write in (
         ("cycle", _cycle),
+        ("model", _model),
         ("batch", _batch),
         ("growth", _growth),
         ("memory", _memory),
@@ -59,6 +62,21 @@ def _cycle(section: Section, held: list[records.Record]) -> None:
     header = ["n", "hpo_core ms: mean (median, p10-p90; CPU)", "Optuna ms", "ratio of means"]
     title = "TPE ask -> tell, d = 20 mixed, mean of 200 cycles, all parameters read\n\n"
     section.body.append(title + markdown(header, rows))
+
+
+def _model(section: Section, held: list[records.Record]) -> None:
+    for space in dict.fromkeys(r["space"] for r in held):
+        latest = _by([r for r in held if r["space"] == space], "n", "sampler")
+        rows = [latest[key] for key in sorted(latest, key=lambda key: (key[0], key[1] != "gp"))]
+        title = f"Ask -> tell of samplers that fit a model, {space}: ours over a whole refit cycle"
+        section.body.append(f"{title}\n\n{models.table(rows)}")
+        for (n, sampler), r in latest.items():
+            ours = latest.get((n, "gp"))
+            if ours is None or sampler not in MODEL_RATIO:
+                continue
+            ratio = r["seconds"]["mean"] / ours["seconds"]["mean"]
+            slow = f"gp cycle at n = {n:,}, {space}: {ratio:.0f}x {sampler}, target {MODEL_RATIO[sampler]}x"
+            section.hold(met=ratio >= MODEL_RATIO[sampler], otherwise=slow)
 
 
 def _batch(section: Section, held: list[records.Record]) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import optuna
 
-from bench import timing
-from bench.quality.peers.optuna_study import suggest
+from bench import machine, timing
+from bench.quality.peers.optuna_study import SAMPLERS, suggest
 from bench.samplers import cases
-from bench.samplers.optuna_side import SAMPLERS, stamp
 
 
 def optimize(space: str, sampler: str, n: int) -> dict[str, Any]:
@@ -18,4 +17,6 @@ def optimize(space: str, sampler: str, n: int) -> dict[str, Any]:
     def objective(trial: optuna.Trial) -> float:
         return cases.value({p.name: suggest(trial, p) for p in cases.SPACES[space]})
 
-    return {"per_second": n / timing.clock(lambda: study.optimize(objective, n_trials=n)), **stamp()}
+    versions = machine.versions("optuna", "numpy")
+    seconds = timing.clock(lambda: study.optimize(objective, n_trials=n))
+    return {"per_second": n / seconds, "library": "optuna", "versions": versions, "threads": 1}

@@ -92,6 +92,10 @@ class BoTorch:
         self._x: list[list[float]] = []
         self._y: list[float] = []
 
+    def load(self, configs: list[Config], values: list[float]) -> None:
+        for config, value in zip(configs, values, strict=True):
+            self.tell(config, value)
+
     def ask(self) -> tuple[Config, Config]:
         if len(self._y) < N_STARTUP:
             config = self._first(self._startup[len(self._y)])

@@ -77,12 +77,31 @@ def flat(nested: dict[str, Any]) -> Config:
     return config
 
 
+def labelled(p: Parameter, value: Any) -> Any:
+    """What a trial's document holds of a value."""
+    return p.choices.index(value) if p.choices else value
+
+
 class HyperoptTPE:
     def __init__(self, problem: Problem, seed: int) -> None:
+        self._parameters = {p.name: p for p in problem.parameters}
         self._space = search_space(problem.parameters)
         self._domain = Domain(None, self._space)
         self._trials = Trials()
         self._rng = np.random.default_rng(seed)
+
+    def load(self, configs: list[Config], values: list[float]) -> None:
+        ids = self._trials.new_trial_ids(len(configs))
+        misc = []
+        for tid, config in zip(ids, configs, strict=True):
+            vals = {name: [labelled(self._parameters[name], v)] for name, v in config.items()}
+            empty: dict[str, list[Any]] = {name: [] for name in self._parameters if name not in config}
+            idxs = {name: [tid] for name in config}
+            misc.append({"tid": tid, "cmd": None, "idxs": {**empty, **idxs}, "vals": {**empty, **vals}})
+        results = [{"loss": value, "status": STATUS_OK} for value in values]
+        documents = self._trials.new_trial_docs(ids, [None] * len(ids), results, misc)
+        self._trials.insert_trial_docs([{**d, "state": JOB_STATE_DONE} for d in documents])
+        self._trials.refresh()
 
     def ask(self) -> tuple[dict[str, Any], Config]:
         ids = self._trials.new_trial_ids(1)

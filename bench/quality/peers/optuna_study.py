@@ -22,6 +22,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 SAMPLERS = {
     "tpe": optuna.samplers.TPESampler,
     "gp": optuna.samplers.GPSampler,
+    "cma": optuna.samplers.CmaEsSampler,
     "random": optuna.samplers.RandomSampler,
 }
 
@@ -39,12 +40,37 @@ def suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
             return trial.suggest_categorical(name, parameter.choices)
 
 
+def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
+    """What ``suggest`` leaves in a trial."""
+    p = parameter
+    match p.kind:
+        case "float":
+            return optuna.distributions.FloatDistribution(p.low, p.high, log=p.log)
+        case "int":
+            return optuna.distributions.IntDistribution(int(p.low), int(p.high), log=p.log)
+        case "ordinal":
+            return optuna.distributions.IntDistribution(0, len(p.choices) - 1)
+        case "categorical":
+            return optuna.distributions.CategoricalDistribution(p.choices)
+
+
 class OptunaStudy:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         self._parameters = problem.parameters
         options = dict(settings)
         sampler = SAMPLERS[options.pop("sampler")](seed=seed, **options)
         self._study = optuna.create_study(sampler=sampler)
+
+    def load(self, configs: list[Config], values: list[float]) -> None:
+        parameters = {p.name: p for p in self._parameters}
+        distributions = {name: distribution(p) for name, p in parameters.items()}
+        for config, value in zip(configs, values, strict=True):
+            params = {
+                name: parameters[name].choices.index(v) if parameters[name].kind == "ordinal" else v
+                for name, v in config.items()
+            }
+            active = {name: distributions[name] for name in config}
+            self._study.add_trial(optuna.trial.create_trial(params=params, distributions=active, value=value))
 
     def ask(self) -> tuple[optuna.Trial, Config]:
         trial = self._study.ask()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ConfigSpace import (
     CategoricalHyperparameter,
+    Configuration,
     ConfigurationSpace,
     Float,
     GreaterThanCondition,
@@ -73,10 +74,19 @@ class Smac3:
         facade = FACADES[options.pop("facade")]
         folder = tempfile.mkdtemp(prefix="smac3-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        scenario = Scenario(
-            configuration_space(problem), seed=seed, output_directory=folder, deterministic=True, **options
-        )
-        self._facade = facade(scenario, logging_level=False, overwrite=True)
+        space = configuration_space(problem)
+        self._scenario = Scenario(space, seed=seed, output_directory=folder, deterministic=True, **options)
+        self._facade = facade(self._scenario, logging_level=False, overwrite=True)
+
+    def load(self, configs: list[Config], values: list[float]) -> None:
+        kind, scenario = type(self._facade), self._scenario
+        none = kind.get_initial_design(scenario, n_configs=0, additional_configs=[])
+        self._facade = kind(scenario, initial_design=none, logging_level=False, overwrite=True)
+        choices = {p.name: p.choices for p in self._parameters if p.choices}
+        for config, value in zip(configs, values, strict=True):
+            given = {k: choices[k].index(v) if k in choices else v for k, v in config.items()}
+            info = TrialInfo(Configuration(scenario.configspace, values=given), seed=0)
+            self.tell(info, value)
 
     def ask(self) -> tuple[TrialInfo, Config]:
         info = self._facade.ask()

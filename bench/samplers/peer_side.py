@@ -1,0 +1,58 @@
+"""Peers' samplers, as the quality bench runs them; beside these, two that have no conditions at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from bench import machine, timing
+from bench.quality.optimiser import ENTRIES, Entry
+from bench.quality.spec import Problem
+from bench.samplers import cases, loop
+
+if TYPE_CHECKING:
+    from bench.quality.optimiser import Resumable
+
+PEERS = {name: entry for name, entry in ENTRIES.items() if entry.peer} | {
+    "optuna-random": replace(ENTRIES["optuna-tpe"], settings={"sampler": "random"}),
+    "sklearn-gp": Entry("bench.samplers.sklearn_gp", peer="sklearn", distributions=("scikit-learn", "numpy")),
+    "egobox": Entry("bench.samplers.egobox_ego", peer="egobox", distributions=("egobox", "numpy")),
+}
+
+
+def cycle(optimiser: str, space: str, n: int, cycles: int, n_blocks: int) -> dict[str, Any]:
+    """Seconds of a cycle from n trials on."""
+    history = cases.history(space, n)
+    values = cases.results(space, cycles // n_blocks + 1)
+
+    def begin() -> Resumable:
+        started = _begin(optimiser, space)
+        started.load(*history)
+        return started
+
+    return loop.cycles(begin, values, n_blocks) | stamp(optimiser)
+
+
+def one_by_one(optimiser: str, space: str, n: int) -> dict[str, Any]:
+    """Trials a second over n trials from an empty study."""
+    started = _begin(optimiser, space)
+
+    def run() -> None:
+        for _ in range(n):
+            started.tell(started.ask()[0], 0.5)
+
+    return {"per_second": n / timing.clock(run), **stamp(optimiser)}
+
+
+def _begin(optimiser: str, space: str) -> Resumable:
+    problem = Problem(space, "latency", cases.SPACES[space], cases.value, 0.0)
+    return cast("Resumable", PEERS[optimiser].create(problem, 0, {}))
+
+
+def stamp(optimiser: str) -> dict[str, Any]:
+    return {
+        "library": PEERS[optimiser].peer,
+        "versions": machine.versions(*PEERS[optimiser].distributions),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")),
+    }
