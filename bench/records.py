@@ -94,9 +94,21 @@ def is_done(held: Iterable[Record], wanted: Record, versions: dict[str, str] | N
 def compact(path: Path, *keys: str) -> None:
     """Keep the last record of each combination of ``keys``."""
     held = read(path)
-    kept = latest(held, *keys).values()
-    if len(kept) == len(held):
-        return
+    kept = list(latest(held, *keys).values())
+    if len(kept) < len(held):
+        _rewrite(path, kept)
+
+
+def keep_passes(path: Path) -> None:
+    """Keep the last two passes of each row."""
+    held = read(path)
+    rows = passes(held)
+    kept = [r for r in held if any(r is p for p in rows[row(r)])]
+    if len(kept) < len(held):
+        _rewrite(path, kept)
+
+
+def _rewrite(path: Path, kept: Iterable[Record]) -> None:
     partial = path.with_suffix(".tmp")
     partial.write_text("".join(json.dumps(r, separators=(",", ":")) + "\n" for r in kept))
     partial.replace(path)

@@ -22,12 +22,31 @@ static double HPO_NAME(lanes)(int64_t unused)
     return LANES;
 }
 
-/* exp of n values (a multiple of HPO_MAX_LANES) that stay in the first cache; four chains at a time. */
-static double HPO_NAME(exps)(const double *x, int64_t n)
+/* Sum of f of n values (a multiple of HPO_MAX_LANES) that stay in the first cache; four chains at a time. */
+#define SUM_OF(name, f)                                                                                      \
+    static double HPO_NAME(name)(const double *x, int64_t n)                                                 \
+    {                                                                                                        \
+        vd sum[4] = {vset(0.0), vset(0.0), vset(0.0), vset(0.0)};                                            \
+        for (int64_t i = 0; i + 4 * LANES <= n; i += 4 * LANES)                                              \
+            for (int c = 0; c < 4; c++)                                                                      \
+                sum[c] += HPO_NAME(f)(vload(x + i + c * LANES));                                             \
+        return vsum(sum[0] + sum[1] + sum[2] + sum[3]);                                                      \
+    }
+
+SUM_OF(exps, vexp)
+SUM_OF(logs, vlog)
+#undef SUM_OF
+
+static double HPO_NAME(uniforms)(double *out, int64_t n)
 {
-    vd sum[4] = {vset(0.0), vset(0.0), vset(0.0), vset(0.0)};
-    for (int64_t i = 0; i + 4 * LANES <= n; i += 4 * LANES)
-        for (int c = 0; c < 4; c++)
-            sum[c] += HPO_NAME(vexp)(vload(x + i + c * LANES));
-    return vsum(sum[0] + sum[1] + sum[2] + sum[3]);
+    HPO_NAME(vphilox_u01)(1, 2, 0, n, out);
+    return out[n - 1];
+}
+
+/* out = x + 1: a value read and a value written. */
+static double HPO_NAME(stream)(const double *x, int64_t n, double *out)
+{
+    for (int64_t i = 0; i + LANES <= n; i += LANES)
+        vstore(out + i, vload(x + i) + 1.0);
+    return out[n - 1];
 }

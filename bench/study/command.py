@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench import isolate, records
+from bench import isolate, machine, records
 from bench.tables import markdown
 
 if TYPE_CHECKING:
@@ -18,22 +18,37 @@ CASES = {"random": {"hpo_core": 20_000, "optuna": 2000}, "tpe": {"hpo_core": 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only-ours", action="store_true", help="leave the peers out")
-    parser.add_argument("--record", action="store_true", help="append the figures to results/study.jsonl")
+    parser.add_argument("--record", action="store_true", help="append two passes to results/study.jsonl")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    rows, failed = [], False
+    rows: list[list[str]] = []
+    status = max(_measure(arguments, rows) for _ in range(2 if arguments.record else 1))
+    if arguments.record:
+        records.keep_passes(FILE)
+    header = ["sampler", "library", "trials", "trials/s"]
+    print("optimize() with a trivial objective, 10 parameters, in memory\n\n" + markdown(header, rows))
+    return status
+
+
+def _measure(arguments: argparse.Namespace, rows: list[list[str]]) -> int:
+    """One pass over what is not on file twice."""
+    failed = False
     for sampler, trials in CASES.items():
         for library, (module, peer) in SIDES.items():
-            if arguments.only_ours and peer:
+            options: dict[str, Any] = {"space": "mixed10", "sampler": sampler, "n": trials[library]}
+            skipped = arguments.only_ours if peer else False
+            if skipped or (arguments.record and _on_file({**options, "library": library}, peer)):
                 continue
-            options = {"space": "mixed10", "sampler": sampler, "n": trials[library]}
             record = isolate.call(module, "optimize", peer=peer, **options)
             if arguments.record:
                 records.append(FILE, isolate.stamped("study", "optimize", {**options, **record}))
             failed |= record.get("error") is not None
             speed = f"{record['per_second']:,.0f}" if "per_second" in record else record["error"]
             rows.append([sampler, library, f"{options['n']:,}", speed])
-    header = ["sampler", "library", "trials", "trials/s"]
-    print("optimize() with a trivial objective, 10 parameters, in memory\n\n" + markdown(header, rows))
     return int(failed)
+
+
+def _on_file(row: records.Record, peer: str | None) -> bool:
+    """Twice: ours by the same code, a peer's whatever its date."""
+    return records.is_done(records.read(FILE), row, None if peer else machine.versions("hpo_core", "numpy"))

@@ -67,6 +67,14 @@ def test_a_row_is_done_after_two_good_passes_of_its_versions():
     assert not records.is_done(held, {"n": 6}, None)
 
 
+def test_of_each_row_two_passes_are_kept(tmp_path):
+    path = tmp_path / "a.jsonl"
+    for record in (timed(1, 1.0), timed(1, 2.0), timed(1, 3.0), timed(2, 4.0)):
+        records.append(path, record)
+    records.keep_passes(path)
+    assert [records.figure(r) for r in records.read(path)] == [2.0, 3.0, 4.0]
+
+
 def test_an_unstable_row_is_marked_and_said_first(monkeypatch, tmp_path):
     monkeypatch.setattr(records, "RESULTS", tmp_path)
     for record in (timed(100, 1.0), timed(100, 1.09), timed(1000, 1.0), timed(1000, 1.2), timed(7, 1.0)):
