@@ -12,11 +12,13 @@ from bench.quality import ablation
 from bench.quality import command as quality
 from bench.samplers import command as samplers
 from bench.study import command as study
+from bench.surrogates import command as fit
 
 COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
+    "fit": (fit, "a Gaussian process's cold fit, beside the peers"),
     "study": (study, "trials per second of a whole study, beside the peers"),
     "native": (native, "kernels beside the machine's limits"),
     "gate": (gate, "what must not get slower: instruction counts, growth, ratios to NumPy"),
@@ -30,6 +32,7 @@ ALL = (
     *(f"quality --optimiser {name} --record --seeds 5 --against" for name in SLOW),
     "quality --optimiser tpe --record",
     "samplers --record",
+    "fit --record",
     "study --record",
     "native --record",
     "report",

@@ -1,0 +1,1 @@
+"""A Gaussian process's cold fit, beside the peers', scored by one oracle."""

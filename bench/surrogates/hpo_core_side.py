@@ -1,0 +1,25 @@
+"""hpo_core's ``GaussianProcess().fit``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench import machine
+from bench.surrogates import clock
+from hpo_core.surrogates.gaussian_process import GaussianProcess
+
+
+def fit(n: int, repeats: int) -> dict[str, Any]:
+    def cold(x: Any, y: Any) -> GaussianProcess:
+        return GaussianProcess().fit(x, y)
+
+    def found(model: GaussianProcess) -> dict[str, Any]:
+        return {"lengthscale": model.lengthscale.tolist(), "noise": model.noise, "mean": model.mean}
+
+    def columns(x: Any) -> Any:
+        return np.ascontiguousarray(x.T)
+
+    stamp = {"library": "hpo_core", "versions": machine.versions("hpo_core", "numpy")}
+    return clock.measure(cold, found, n, repeats, inputs=columns) | stamp

@@ -1,0 +1,41 @@
+"""The cold fit beside the peers', from the checked-in figures."""
+
+from __future__ import annotations
+
+from bench import records
+from bench.report import Section, provenance
+from bench.surrogates.command import FILE, table
+
+# n -> how many times as fast as each peer a fit is to be.
+RATIO = {50: 10, 200: 10, 1000: 5}
+AS_GOOD = 0.05  # log posteriors closer than this are equal
+
+
+def section() -> Section:
+    section = Section("A Gaussian process's cold fit")
+    good = [r for r in records.read(FILE) if not r["error"]]
+    latest = records.latest(good, "n", "library")
+    held = sorted(latest.values(), key=lambda r: (r["n"], r["library"] != "hpo_core", r["library"]))
+    if not held:
+        return section
+    ours = {r["n"]: r for r in held if r["library"] == "hpo_core"}
+    for theirs in held:
+        if theirs["library"] != "hpo_core" and theirs["n"] in ours:
+            _compare(section, ours[theirs["n"]], theirs)
+    title = (
+        "Matern-5/2, d = 20, the same data; hyperparameters scored by one oracle, mean and scale at their"
+        " best. BoTorch maximises the posterior, scikit-learn the likelihood, which has no priors."
+    )
+    section.body += [f"{title}\n\n{table(held)}", provenance(good)]
+    return section
+
+
+def _compare(section: Section, ours: records.Record, theirs: records.Record) -> None:
+    n, name = ours["n"], theirs["library"]
+    ratio = theirs["seconds"]["median"] / ours["seconds"]["median"]
+    slow = f"fit at n = {n:,}: {ratio:.1f}x {name}, target {RATIO[n]}x"
+    section.hold(met=n not in RATIO or ratio >= RATIO[n], otherwise=slow)
+    worse = (
+        f"fit at n = {n:,}: log posterior {ours['log_posterior']:.2f}, {name} {theirs['log_posterior']:.2f}"
+    )
+    section.hold(met=ours["log_posterior"] >= theirs["log_posterior"] - AS_GOOD, otherwise=worse)
