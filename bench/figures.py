@@ -47,13 +47,19 @@ def regret(runs: Mapping[str, Runs], caption: str, path: Path = PLOTS / "regret.
         families.setdefault(problems.get(problem).family, set()).add(problem)
     figure, panels = _panels(len(families), caption)
     looks = style(list(runs))
+    most = max(_seeds(r) for r in runs.values())
     for panel, (family, names) in zip(panels, sorted(families.items()), strict=False):
         for name, r in runs.items():
             if names <= {problem for problem, _ in r.regret}:  # a mean over other problems would mislead
-                _curve(panel, r, names, looks[name])
+                label = name if _seeds(r) == most else f"{name} ({_seeds(r)} seeds)"
+                _curve(panel, r, names, {**looks[name], "label": label})
         panel.set_title(f"{family}: {len(names)} problem{'s' * (len(names) > 1)}", fontsize=10)
         panel.set(yscale="log", xlabel="trials", ylabel="mean normalised regret")
     return _save(figure, panels, len(families), path)
+
+
+def _seeds(runs: Runs) -> int:
+    return len({seed for _, seed in runs.regret})
 
 
 def _curve(panel: Any, runs: Runs, names: set[str], look: dict[str, Any]) -> None:
@@ -69,7 +75,7 @@ def _curve(panel: Any, runs: Runs, names: set[str], look: dict[str, Any]) -> Non
     ]
     low, high = np.maximum(np.quantile(resampled, [0.025, 0.975], axis=0), LEAST_REGRET)
     trials = np.arange(1, len(low) + 1)
-    panel.plot(trials, np.maximum(mean, LEAST_REGRET), label=runs.label, **look)
+    panel.plot(trials, np.maximum(mean, LEAST_REGRET), **look)
     panel.fill_between(trials, low, high, color=look["color"], alpha=0.12, linewidth=0)
 
 
@@ -77,7 +83,8 @@ def latency(records: Sequence[Record], caption: str, path: Path = PLOTS / "laten
     """Seconds of ask and tell against trials on file, both logarithmic, a panel for each space."""
     spaces: dict[str, Series] = {}
     for r in records:
-        name = f"{r['library']} {r.get('sampler', 'tpe')}"
+        ours = r["library"] == "hpo_core"
+        name = f"hpo_core {r.get('sampler', 'tpe')}" if ours else r.get("sampler", f"{r['library']}-tpe")
         point = (r["n"], *(1e3 * r["seconds"][k] for k in ("median", "p10", "p90")))
         held = spaces.setdefault(r["space"], {}).setdefault(name, [])
         held[:] = [p for p in held if p[0] != r["n"]] + [point]  # the last record of a row counts

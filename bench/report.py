@@ -63,7 +63,7 @@ def pictures(folder: Path) -> Section:
         figures.regret(runs, provenance(held, versions=False), folder / "plots" / "regret.png")
         section.body.append("![Regret against trials, by family](plots/regret.png)")
     timed = [r for r in records.read(records.RESULTS / "samplers.jsonl") if not r["error"]]
-    cycles = [r for r in timed if r["case"] in ("cycle", "growth")]
+    cycles = [r for r in timed if r["case"] in ("cycle", "growth", "model")]
     if cycles:
         figures.latency(cycles, provenance(cycles, versions=False), folder / "plots" / "latency.png")
         section.body.append("![Latency of ask and tell against trials on file](plots/latency.png)")

@@ -23,7 +23,9 @@ GROWTH = 1.5
 
 Counts = dict[str, int]
 
-KERNELS = ("normal.c", "domain.c", "sobol.c", "parzen.c", "tpe.c", "tpe_ask.c")
+KERNELS = (
+    "normal.c", "domain.c", "sobol.c", "parzen.c", "tpe.c", "tpe_ask.c", "covariance.c", "improvement.c",
+)  # fmt: skip
 
 
 def unavailable() -> str | None:
@@ -37,7 +39,12 @@ def unavailable() -> str | None:
 
 def measure() -> tuple[str, Counts]:
     """What the counts belong to (compiler and SIMD level), and the count of each case."""
-    sources = [HERE / "driver.c", HERE / "model.c", *(compiling.CSRC / name for name in KERNELS)]
+    sources = [
+        HERE / "driver.c",
+        HERE / "model.c",
+        HERE / "process.c",
+        *(compiling.CSRC / name for name in KERNELS),
+    ]
     driver = compiling.program("driver", sources, cache=HERE / ".cache")
     with tempfile.TemporaryDirectory() as folder:
         command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "-q"]

@@ -6,16 +6,19 @@
 #include <stdlib.h>
 #include <valgrind/callgrind.h>
 
+#include "improvement.h"
 #include "model.h"
 #include "normal.h"
 #include "philox.h"
+#include "process.h"
 #include "simd.h"
 #include "sobol.h"
 
 enum { N = 512, ASKS = 8, CANDIDATES = 24, POOL = 512, BATCH = 16, DRAWS = 256 };
 
 static gate_space space;
-static gate_model small, large, batch, mixture;
+static gate_model small, large, batch, mixture, line;
+static gate_process process;
 static double *u, *z, *low, *high, *out, *points;
 static uint32_t *directions;
 
@@ -51,6 +54,49 @@ static void density(void)
     parzen_log_density(mixture.groups[0].above, points, DRAWS, 0, mixture.groups[0].above->size, out, NULL);
 }
 
+/* One column: the exps and their sum weigh most. */
+static void density_of_a_line(void)
+{
+    parzen_log_density(line.groups[0].above, points, DRAWS, 0, line.groups[0].above->size, out, NULL);
+}
+
+static void correlations(void)
+{
+    covariance_matrix(&process.kernel, &process.points, 0, GATE_POINTS, process.out, GATE_POINTS);
+}
+
+static void cross_correlations(void)
+{
+    covariance_cross(&process.kernel, &process.points, &process.others, 0, GATE_OTHERS, process.out, GATE_OTHERS);
+}
+
+static void cross_means(void)
+{
+    covariance_cross_mean(&process.kernel, &process.points, process.weight, 2, &process.others, 0, GATE_OTHERS,
+                          process.out);
+}
+
+static void slopes(void)
+{
+    double *by_correlation = process.out + GATE_PARAMETERS * GATE_POINTS;
+    covariance_slopes(&process.kernel, &process.points, process.weight, GATE_OTHERS, 0, GATE_POINTS, process.out,
+                      by_correlation);
+}
+
+static void cross_slopes(void)
+{
+    covariance_cross_slopes(&process.kernel, &process.points, &process.others, process.weight, GATE_OTHERS, 0,
+                            GATE_OTHERS, process.out);
+}
+
+static void log_ei(void) { improvement_log_ei(process.mean, process.sd, 0.0, GATE_OTHERS, process.out); }
+
+static void log_ei_slopes(void)
+{
+    double *by_mean = process.out + GATE_OTHERS, *by_sd = by_mean + GATE_OTHERS;
+    improvement_log_ei_slopes(process.mean, process.sd, 0.0, GATE_OTHERS, process.out, by_mean, by_sd);
+}
+
 /* tell and ask, ASKS times. */
 static void cycle(gate_model *m, int64_t n)
 {
@@ -63,6 +109,17 @@ static void cycle(gate_model *m, int64_t n)
 static void ask_at_1000(void) { cycle(&small, 1000); }
 static void ask_at_10000(void) { cycle(&large, 10000); }
 static void ask_batch(void) { gate_ask(&batch, &space, 1000, POOL, BATCH, CANDIDATES); }
+
+/* Leaves the mixture its first column. */
+static void narrow(parzen_mixture *p)
+{
+    p->n_num = 1;
+    p->n_cat = 0;
+    for (int64_t k = 1; k < p->size; k++) {
+        parzen_place(p, k, space.x, space.n, k);
+    }
+    parzen_rebuild(p, &space.domain, 0.03);
+}
 
 /* Candidates of the flat space as rows of parzen_log_density: the parameters are in the mixture's order. */
 static void prepare(void)
@@ -85,6 +142,9 @@ static void prepare(void)
     gate_model_make(&large, &space, 10000, CANDIDATES);
     gate_model_make(&batch, &space, 1000, POOL);
     gate_model_make(&mixture, &space, 1000, CANDIDATES);
+    gate_model_make(&line, &space, 1000, CANDIDATES);
+    narrow(line.groups[0].above);
+    gate_process_make(&process, &space);
 }
 
 typedef struct {
@@ -95,8 +155,11 @@ typedef struct {
 #define CASE(f) {#f, f}
 static const gate_case CASES[] = {
     CASE(exps), CASE(logs), CASE(ndtr), CASE(log_ndtr), CASE(ndtri), CASE(log_mass), CASE(truncated), CASE(philox),
-    CASE(random_draws), CASE(sobol_draws), CASE(settle), CASE(keys), CASE(rebuild), CASE(splice),
-    CASE(density), CASE(ask_at_1000), CASE(ask_at_10000), CASE(ask_batch),
+    CASE(random_draws), CASE(sobol_draws), CASE(settle), CASE(keys),
+    CASE(rebuild), CASE(splice), CASE(density), CASE(density_of_a_line),
+    CASE(correlations), CASE(cross_correlations), CASE(cross_means), CASE(slopes), CASE(cross_slopes),
+    CASE(log_ei), CASE(log_ei_slopes),
+    CASE(ask_at_1000), CASE(ask_at_10000), CASE(ask_batch),
 };
 
 int main(void)

@@ -78,6 +78,7 @@ def pairs() -> list[Ratio]:
         _uniforms(),
         _density(5, (0.42, 0.16, 0.1)),
         _density(20, (0.3, 0.12, 0.075)),
+        _correlations(),
     ]
 
 
@@ -120,6 +121,23 @@ def _uniforms() -> Ratio:
 
     bounds = (1.8, 0.95, 0.5)
     return Ratio("uniforms beside NumPy's Philox", bounds, ours, lambda: rng.random(4096), tolerance=1.0)
+
+
+def _correlations() -> Ratio:
+    """So few pairs that one thread serves."""
+    from scipy.spatial.distance import cdist
+
+    from bench.native.covariance import Points, matern
+    from hpo_core.native import covariance
+
+    points, out = Points(64, 20, 256), np.empty((64, 256))
+    a, b = points.scaled()
+
+    def ours() -> Array:
+        return covariance.cross(points.kernel, points.a, points.b, out)
+
+    bounds = (1.5, 0.65, 0.5)
+    return Ratio("correlations beside SciPy's distances", bounds, ours, lambda: matern(cdist(a, b)), 1e-10)
 
 
 def _density(d: int, bounds: tuple[float, float, float]) -> Ratio:

@@ -50,15 +50,23 @@ def section() -> Section:
 
 
 def _ranks(runs: Sequence[Runs]) -> str:
-    """Over the cells that all share; who ran elsewhere only, or on a part of the suite, is left out."""
+    """Among those with the most runs; and among all, where some ran the whole suite with fewer seeds."""
     most = max(len(r.regret) for r in runs)
-    whole = [r for r in runs if len(r.regret) == most]
-    by_checkpoint = [statistics.mean_ranks(whole, c) for c in statistics.checkpoints(*whole)]
-    order = sorted(whole, key=lambda r: by_checkpoint[-1][r.label])
+    suite = {problem for r in runs for problem, _ in r.regret}
+    full = [r for r in runs if len(r.regret) == most]
+    everyone = [r for r in runs if {problem for problem, _ in r.regret} == suite]
+    both = [_rank_table(full)] + ([_rank_table(everyone)] if len(everyone) > len(full) else [])
+    return "\n\n".join(both)
+
+
+def _rank_table(runs: Sequence[Runs]) -> str:
+    """Mean ranks over the cells that all share, the best at the end first."""
+    checkpoints = statistics.checkpoints(*runs)
+    by_checkpoint = [statistics.mean_ranks(runs, c) for c in checkpoints]
+    order = sorted(runs, key=lambda r: by_checkpoint[-1][r.label])
     rows = [[r.label, *(f"{ranks[r.label]:.2f}" for ranks in by_checkpoint)] for r in order]
-    return f"Mean rank over {most} pairs of problem and seed (1 is best)\n\n" + markdown(
-        ["optimiser", *(f"after {c}" for c in statistics.checkpoints(*whole))], rows
-    )
+    title = f"Mean rank over {len(statistics.shared_cells(*runs))} pairs of problem and seed (1 is best)"
+    return f"{title}\n\n" + markdown(["optimiser", *(f"after {c}" for c in checkpoints)], rows)
 
 
 def _overview(ours: Sequence[Runs], peers: Sequence[Runs]) -> str:
