@@ -2,13 +2,14 @@
 #   make demo      tune a PyTorch model on a real data set       make test      the tests and the doctests
 #   make lint      ruff, mypy --strict, stubtest                 make sanitize  the kernels under ASan and UBSan
 #   make bench     the benchmarks, into bench/results/           make soak      the long versions of the tests
+#   make bench-quick, make bench-kernels (pytest-benchmark, ARGS="-k ...")
 # PYTHON=python3.12 chooses the interpreter. What is installed is a wheel, never the checkout.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench bench-quick soak sanitize clean
+.PHONY: demo test lint bench bench-quick bench-kernels soak sanitize clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,6 +44,10 @@ soak: $(VENV)/installed
 # The peers live in environments of their own, which the benchmarks make.
 bench bench-quick: $(VENV)/installed
 	@$(VENV)/bin/python -m bench $(if $(filter bench,$@),all,quick)
+
+bench-kernels: $(VENV)/installed
+	@$(VENV)/bin/python -m pip install -q -r bench/requirements.txt
+	$(VENV)/bin/python -m pytest -q bench/native/test_kernels.py --benchmark-autosave $(ARGS)
 
 # The tests run each kernel at every SIMD level; what numba compiles cannot be instrumented.
 sanitize: $(SANITIZED)/installed

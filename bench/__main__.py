@@ -20,7 +20,7 @@ COMMANDS = {
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
     "fit": (fit, "a Gaussian process's cold fit, beside the peers"),
     "study": (study, "trials per second of a whole study, beside the peers"),
-    "native": (native, "kernels beside the machine's limits"),
+    "native": (native, "every kernel beside NumPy or SciPy, and beside the machine's limits"),
     "gate": (gate, "what must not get slower: instruction counts, growth, ratios to NumPy"),
     "report": (report, "write the tables of bench/README.md from bench/results"),
 }
@@ -31,13 +31,13 @@ ALL = (
     *(f"quality --optimiser {name} --record --against" for name in CHEAP),
     *(f"quality --optimiser {name} --record --seeds 5 --against" for name in SLOW),
     "quality --optimiser tpe --record",
-    "samplers --record",
-    "fit --record",
+    *2 * ("samplers --record",),  # two passes of each row: those that differ are marked
+    *2 * ("fit --record",),
     "study --record",
     "native --record",
     "report",
 )
-QUICK = ("native", "samplers --cases cycle --sizes 1000", "quality --seeds 5")
+QUICK = ("gate", "native", "samplers --cases cycle --sizes 1000")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     for name, (module, summary) in COMMANDS.items():
         module.add_arguments(commands.add_parser(name, help=summary, description=module.__doc__))
     commands.add_parser("all", help="every bench, resuming where it can, and the report")
-    commands.add_parser("quick", help="kernels, one latency row and five seeds of regret: a few minutes")
+    commands.add_parser("quick", help="the gate, kernels and one latency row: a few minutes")
     return top
 
 

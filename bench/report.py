@@ -44,8 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     from bench.quality import report as quality
     from bench.samplers import report as samplers
     from bench.study import report as study
+    from bench.surrogates import report as fit
 
-    sections = [part.section() for part in (quality, samplers, study, native, repeat)]
+    sections = [part.section() for part in (quality, samplers, fit, study, native, repeat)]
     sections.insert(0, pictures(arguments.out.parent))
     page = arguments.out.read_text().split(MARKER)[0] if arguments.out.exists() else ""
     arguments.out.write_text(page.rstrip() + "\n\n" + render(sections))
