@@ -13,7 +13,7 @@ SOURCES = {
     "_tpe": ["tpe.c", "tpe_ask.c", "parzen.c", "domain.c"],
     "_covariance": ["covariance.c"],
     "_improvement": ["improvement.c"],
-    "_linalg": [],
+    "_linalg": ["solve.c"],
 }
 
 

@@ -134,7 +134,7 @@ def simd_level(name: str) -> Iterator[None]:
     """Hold every compiled module to a SIMD level inside a ``with`` block. For tests."""
     if name not in (allowed := simd_levels()):
         raise ArgumentError(f"name is {name!r}; this machine has: {', '.join(allowed) or 'none'}")
-    compiled_all = [_load("native", topic) for topic in TOPICS]
+    compiled_all = [_load("native", topic) for topic in (*TOPICS, *ON_SCIPY)]
     modules = [compiled for compiled in compiled_all if hasattr(compiled, "_set_simd_level")]
     before = [compiled._simd_level() for compiled in modules]
     for compiled in modules:

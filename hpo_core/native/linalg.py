@@ -1,4 +1,4 @@
-"""Cholesky factors and triangular solves on the BLAS that SciPy ships.
+"""Cholesky factors on the LAPACK that SciPy ships, and triangular solves.
 
 C = L Lᵀ, L lower triangular. Matrices are float64 in C order and may be views of a larger buffer (contiguous
 rows, any distance between them). The upper triangle of L is neither read nor written. SciPy is imported
@@ -13,14 +13,21 @@ import numpy as np
 
 from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
 from hpo_core.native._backend import module
+from hpo_core.native.threads import parallel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    Array = NDArray[np.float64]
+
 FLOAT = np.dtype(np.float64)
+# Multiply-adds that are worth another thread: 100 us.
+WORK_OF_THREAD = 1_500_000
 
 
-def cholesky(c: NDArray[np.float64]) -> None:
+def cholesky(c: Array) -> None:
     """Turn the lower triangle of ``c`` (n, n) into its Cholesky factor, in place.
 
     Raises
@@ -32,7 +39,7 @@ def cholesky(c: NDArray[np.float64]) -> None:
     _check_pivot(module("linalg").cholesky(c))
 
 
-def append_row(buffer: NDArray[np.float64], n: int) -> None:
+def append_row(buffer: Array, n: int) -> None:
     """Extend a factor by one row, in O(n²).
 
     Parameters
@@ -54,19 +61,19 @@ def append_row(buffer: NDArray[np.float64], n: int) -> None:
     _check_pivot(module("linalg").append_row(buffer, n))
 
 
-def solve(l: NDArray[np.float64], b: NDArray[np.float64]) -> None:  # noqa: E741 - the factor's usual name
+def solve(l: Array, b: Array) -> None:  # noqa: E741 - the factor's usual name
     """Turn ``b`` (n,) or (n, m) into L⁻¹ b, in place."""
     _check_system(l, b)
-    module("linalg").solve(l, b)
+    _by_columns(module("linalg").solve, l, b)
 
 
-def solve_transposed(l: NDArray[np.float64], b: NDArray[np.float64]) -> None:  # noqa: E741
+def solve_transposed(l: Array, b: Array) -> None:  # noqa: E741
     """Turn ``b`` (n,) or (n, m) into L⁻ᵀ b, in place."""
     _check_system(l, b)
-    module("linalg").solve_transposed(l, b)
+    _by_columns(module("linalg").solve_transposed, l, b)
 
 
-def inverse(l: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:  # noqa: E741
+def inverse(l: Array, out: Array | None = None) -> Array:  # noqa: E741
     """Both triangles of (L Lᵀ)⁻¹, into ``out`` (n, n) if it is given."""
     _check_square("l", l)
     if out is None:
@@ -78,20 +85,29 @@ def inverse(l: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> N
     return out
 
 
-def _check_rows(name: str, a: NDArray[np.float64]) -> None:
+def _by_columns(f: Callable[[Array, Array], None], l: Array, b: Array) -> None:  # noqa: E741
+    """Solve in as many threads as pay; a column's solution does not depend on the others."""
+    fewest = 2 * WORK_OF_THREAD // max(l.size, 1)
+    if b.ndim == 1 or b.shape[1] < 2 * fewest:
+        f(l, b)
+    else:
+        parallel(lambda start, stop: f(l, b[:, start:stop]), b.shape[1], fewest)
+
+
+def _check_rows(name: str, a: Array) -> None:
     if a.dtype != FLOAT or (a.strides[-1] != FLOAT.itemsize and a.shape[-1] > 1 and a.size):
         raise ArgumentError(
             f"{name} is {a.dtype} with strides {a.strides}; allowed: float64 in contiguous rows"
         )
 
 
-def _check_square(name: str, a: NDArray[np.float64]) -> None:
+def _check_square(name: str, a: Array) -> None:
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ArgumentError(f"{name} has shape {a.shape}; allowed: (n, n)")
     _check_rows(name, a)
 
 
-def _check_system(l: NDArray[np.float64], b: NDArray[np.float64]) -> None:  # noqa: E741
+def _check_system(l: Array, b: Array) -> None:  # noqa: E741
     _check_square("l", l)
     if b.ndim not in (1, 2) or b.shape[0] != l.shape[0]:
         raise ArgumentError(f"b has shape {b.shape}; allowed: ({l.shape[0]},) or ({l.shape[0]}, m)")

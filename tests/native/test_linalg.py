@@ -1,4 +1,4 @@
-"""Factors and solves on both backends, against NumPy and SciPy, in views of larger buffers."""
+"""Factors and solves on both backends, every SIMD level and in views of buffers, against NumPy and SciPy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from hpo_core import native
 from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
-from hpo_core.native import linalg
+from hpo_core.native import backend, linalg
 
 SIZES = [1, 2, 3, 8, 31, 33, 64, 200]
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("variant")
 
 
 def covariance(n, noise=1e-3, seed=0):
@@ -65,7 +66,7 @@ def test_a_row_whose_pivot_is_not_positive_is_refused(pivot):
         linalg.append_row(buffer, 2)
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (2,), (8,), (40,)])
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (8,), (9,), (77,)])
 @pytest.mark.parametrize("n", SIZES)
 def test_solves_are_those_of_scipy(n, shape):
     lower = factor(covariance(n))
@@ -76,6 +77,37 @@ def test_solves_are_those_of_scipy(n, shape):
         function(lower, x)
         expected = scipy.linalg.solve_triangular(exact, b, lower=True, trans=trans)
         np.testing.assert_allclose(x, expected, rtol=1e-7, atol=1e-9 * np.abs(expected).max())
+
+
+def test_a_column_of_the_native_solution_is_its_own(variant):
+    if variant == "numba":
+        pytest.skip("there the BLAS decides")
+    lower = factor(covariance(50))
+    b = np.random.default_rng(0).normal(size=(50, 70))
+    for function in (linalg.solve, linalg.solve_transposed):
+        whole = b.copy()
+        function(lower, whole)
+        for start, stop in ((0, 1), (3, 12), (15, 70)):
+            part = b[:, start:stop].copy()
+            function(lower, part)
+            np.testing.assert_array_equal(part, whole[:, start:stop])
+
+
+def test_solutions_do_not_depend_on_the_threads(monkeypatch):
+    monkeypatch.setattr(linalg, "WORK_OF_THREAD", 1000)
+    lower = factor(covariance(40))
+    b = np.random.default_rng(0).normal(size=(40, 300))
+    solutions = []
+    before = native.get_num_threads()
+    for n_threads in (1, 2, 3):
+        native.set_num_threads(n_threads)
+        solutions.append(b.copy())
+        linalg.solve(lower, solutions[-1])
+    native.set_num_threads(before)
+    np.testing.assert_allclose(solutions[1], solutions[0], rtol=1e-10, atol=1e-12)
+    if backend() == "native":
+        np.testing.assert_array_equal(solutions[1], solutions[0])
+        np.testing.assert_array_equal(solutions[2], solutions[0])
 
 
 @pytest.mark.parametrize("m", [1, 3, 20])
