@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 # Added to the diagonal, one after the other, until the factorisation succeeds. The smallest noise
 # that is fitted exceeds the first steps: only a noise fixed at less ever climbs.
 JITTER = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
+EPSILON = float(np.finfo(np.float64).eps)
 # Rows are appended to a factor until n reaches a multiple of this; then it is computed anew.
 BLOCK = 64
 # A row of the factor's buffer is this much longer than it need be: rows a power of two apart fall
@@ -210,10 +211,10 @@ class Posterior:
         return self._unwarped(covariance.cross_slopes(self.kernel, self.inputs, at.inputs, weight), at.x)
 
     def log_marginal_likelihood(self) -> float:
-        """Log density of the data, mu and s2 at their maximum: [1] equation 2.30."""
+        """Log density of the data under mu and s2: [1] equation 2.30."""
         n = len(self.y)
-        determinant = float(np.log(self.factor.diagonal()).sum())
-        return -0.5 * n * (math.log(2.0 * math.pi * self.s2) + 1.0) - determinant
+        determinant = float(np.log(self.factor.diagonal()[:n]).sum())
+        return -0.5 * (n * math.log(2.0 * math.pi * self.s2) + self._squares / self.s2) - determinant
 
     def survival(self, failed: NDArray[np.float64]) -> Survival:
         """The probability not to fail, given the inputs (d, f) of failed trials."""
@@ -267,14 +268,17 @@ class Posterior:
                 return
 
     def _append_rows(self, start: int) -> None:
+        """Rows of the factor from ``start`` on."""
         n = self.n
-        if start == n:
-            return
-        rows = self._buffer[start:n, :n]
-        covariance.cross(self.kernel, self._part(start, n), self.inputs, out=rows)
+        if start < n:
+            rows = self._buffer[start:n, :n]
+            covariance.cross(self.kernel, self._part(start, n), self.inputs, out=rows)
         for i in range(start, n):
             self._buffer[i, i] = 1.0 + (self.hyper.noise + self.jitter)
             linalg.append_row(self._buffer, i)
+        least = float(self.factor.diagonal().min()) ** 2
+        if not least > n * EPSILON:
+            raise NotPositiveDefiniteError(f"the least pivot of {n} is {least}: nothing but rounding")
 
     def _part(self, start: int, stop: int) -> Inputs:
         return self._inputs(self.x[:, start:stop])
@@ -289,7 +293,8 @@ class Posterior:
         rest = target - above * one
         self.mu = origin + above
         # Constant targets, of which one is a case, leave exactly 0 and say nothing of the scale.
-        self.s2 = float(rest @ rest) / n or 1.0
+        self._squares = float(rest @ rest)
+        self.s2 = self._squares / n or 1.0
         self.alpha = rest
         linalg.solve_transposed(self.factor, self.alpha)
 
