@@ -62,8 +62,9 @@ def kumaraswamy_slopes(
 
 def standardized(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets with mean 0 and variance 1; zeros where they are constant."""
-    center, scale = location_scale(y)
-    return (y - center) / scale
+    unit = y / (float(np.abs(y).max()) or 1.0)
+    center, scale = location_scale(unit)
+    return (unit - center) / scale
 
 
 def location_scale(y: NDArray[np.float64]) -> tuple[float, float]:
@@ -114,8 +115,8 @@ OUTPUT_WARPS = {"none": standardized, "power": power, "half-rank": half_rank}
 
 def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets from their median, in units of their median (else mean) absolute deviation, within limits."""
-    unit = y / (float(np.abs(y).max()) or 1.0)
-    centered = unit - np.median(unit)
+    halved = 0.5 * y  # two of which differ by a number that float64 has
+    centered = halved - np.median(halved)
     deviations = np.abs(centered)
     scale = float(np.median(deviations)) or float(deviations.mean()) or 1.0
     scaled: NDArray[np.float64] = np.clip(centered / max(scale, 1.0 / FARTHEST), -FARTHEST, FARTHEST)
