@@ -185,7 +185,11 @@ def blas() -> str:
 
 
 def build_id() -> str:
-    """Version, backend, SIMD level and BLAS in one string: equal ids give bit-equal suggestions."""
+    """Version, backend, SIMD level, BLAS and SciPy in one string: equal ids give bit-equal suggestions.
+
+    SciPy ships the LAPACK that factorises; its release stands for it, so that nothing is loaded.
+    """
     from hpo_core import __version__
 
-    return "/".join((__version__, backend(), simd() or "jit", blas().replace(" ", "-")))
+    parts = __version__, backend(), simd() or "jit", blas(), f"scipy {_version('scipy')}"
+    return "/".join(parts).replace(" ", "-")
