@@ -49,12 +49,14 @@ def regret(runs: Mapping[str, Runs], caption: str, path: Path = PLOTS / "regret.
     looks = style(list(runs))
     most = max(_seeds(r) for r in runs.values())
     for panel, (family, names) in zip(panels, sorted(families.items()), strict=False):
+        lowest = []
         for name, r in runs.items():
             if names <= {problem for problem, _ in r.regret}:  # a mean over other problems would mislead
                 label = name if _seeds(r) == most else f"{name} ({_seeds(r)} seeds)"
-                _curve(panel, r, names, {**looks[name], "label": label})
+                lowest.append(_curve(panel, r, names, {**looks[name], "label": label}))
         panel.set_title(f"{family}: {len(names)} problem{'s' * (len(names) > 1)}", fontsize=10)
         panel.set(yscale="log", xlabel="trials", ylabel="mean normalised regret")
+        panel.set_ylim(bottom=0.6 * min(lowest))  # a band may reach 0
     return _save(figure, panels, len(families), path)
 
 
@@ -62,8 +64,11 @@ def _seeds(runs: Runs) -> int:
     return len({seed for _, seed in runs.regret})
 
 
-def _curve(panel: Any, runs: Runs, names: set[str], look: dict[str, Any]) -> None:
-    """Mean over problems of the mean over seeds; the seeds of a problem are what is drawn anew."""
+def _curve(panel: Any, runs: Runs, names: set[str], look: dict[str, Any]) -> float:
+    """Mean over problems of the mean over seeds, whose least value is returned.
+
+    The band is of means with the seeds of each problem drawn anew.
+    """
     by_problem = [
         np.array([curve for (problem, _), curve in runs.regret.items() if problem == name]) for name in names
     ]
@@ -77,6 +82,7 @@ def _curve(panel: Any, runs: Runs, names: set[str], look: dict[str, Any]) -> Non
     trials = np.arange(1, len(low) + 1)
     panel.plot(trials, np.maximum(mean, LEAST_REGRET), **look)
     panel.fill_between(trials, low, high, color=look["color"], alpha=0.12, linewidth=0)
+    return float(max(mean.min(), LEAST_REGRET))
 
 
 def latency(records: Sequence[Record], caption: str, path: Path = PLOTS / "latency.png") -> Path:

@@ -79,6 +79,15 @@ def drift(pair: Sequence[Record]) -> float | None:
     return max(figures) / min(figures) - 1.0 if len(figures) == 2 else None
 
 
+def marked(held: Iterable[Record]) -> list[Record]:
+    """The last record of each row, with ``unstable`` set where the two passes differ."""
+    last = []
+    for pair in passes(held).values():
+        apart = drift(pair)
+        last.append({**pair[-1], "unstable": apart is not None and apart > UNSTABLE})
+    return last
+
+
 def is_done(held: Iterable[Record], wanted: Record, versions: dict[str, str] | None) -> bool:
     """Whether two good passes of a row are on file: of these versions, or of any."""
     good = [

@@ -29,14 +29,19 @@ def section() -> Section:
         f"{len(drifts)} rows were measured twice by the same code on the same machine; the two medians of"
         f" {len(drifts) - len(unstable)} agree within {records.UNSTABLE:.0%}. {once} were measured once."
     )
-    for name in unstable:
-        section.losses.append(f"unstable: {describe(found[name][-1])}")
+    section.hold(met=not unstable, otherwise=f"{len(unstable)} rows are unstable, see the table of them")
     if unstable:
         rows = [
-            [describe(found[name][-1]), *(f"{records.figure(r):.4g}" for r in found[name]), f"{drift:.0%}"]
+            [
+                describe(found[name][-1]),
+                *(f"{records.figure(r):.4g} ({r.get('load')})" for r in found[name]),
+                f"{drift:.0%}",
+            ]
             for name, drift in sorted(unstable.items(), key=lambda item: -item[1])
         ]
-        section.body.append(markdown(["unstable row", "first", "second", "apart"], rows))
+        section.body.append(
+            markdown(["unstable row", "first (load of the machine)", "second", "apart"], rows)
+        )
     return section
 
 

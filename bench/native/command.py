@@ -109,7 +109,7 @@ def table(rows: Iterable[records.Record]) -> str:
             [
                 r["kernel"],
                 size,
-                f"{ns:,.4g}",
+                f"{ns:,.4g}" + " unstable" * r.get("unstable", False),
                 f"{limit:.3g}",
                 share,
                 f"{reference:,.4g}",

@@ -13,8 +13,11 @@ def section() -> Section:
     good = [r for r in records.read(FILE) if not r["error"]]
     if not good:
         return section
-    latest = {(r["sampler"], r["library"]): r for r in good}
-    rows = [[s, library, f"{r['n']:,}", f"{r['per_second']:,.0f}"] for (s, library), r in latest.items()]
+    latest = {(r["sampler"], r["library"]): r for r in records.marked(good)}
+    rows = [
+        [s, library, f"{r['n']:,}", f"{r['per_second']:,.0f}" + " unstable" * r["unstable"]]
+        for (s, library), r in latest.items()
+    ]
     for sampler in {s for s, _ in latest}:
         pair = [latest.get((sampler, library)) for library in ("hpo_core", "optuna")]
         if None not in pair:

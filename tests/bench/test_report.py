@@ -80,10 +80,11 @@ def test_an_unstable_row_is_marked_and_said_first(monkeypatch, tmp_path):
     for record in (timed(100, 1.0), timed(100, 1.09), timed(1000, 1.0), timed(1000, 1.2), timed(7, 1.0)):
         records.append(tmp_path / "samplers.jsonl", record)
     section = repeat.section()
-    assert len(section.losses) == 1
-    assert "n 1000" in section.losses[0]
+    assert section.losses == ["1 rows are unstable, see the table of them"]
+    assert [r["unstable"] for r in records.marked(records.read(tmp_path / "samplers.jsonl"))] == [0, 1, 0]
     assert "2 rows were measured twice" in section.body[0]
     assert "1 agree within 10%. 1 were measured once" in section.body[0]
+    assert "n 1000" in section.body[1]
     assert "20%" in section.body[1]
 
 
