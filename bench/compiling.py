@@ -34,6 +34,13 @@ def version() -> str:
     return done.stdout.splitlines()[0]
 
 
+def finds(header: str) -> bool:
+    """Whether a header is installed."""
+    command = [str(compiler()), "-E", "-x", "c", "-", "-o", "-"]
+    done = subprocess.run(command, input=f"#include <{header}>\n".encode(), capture_output=True, check=False)
+    return done.returncode == 0
+
+
 def program(name: str, sources: Sequence[Path], *, cache: Path) -> Path:
     """The program ``name`` of these C files, whose headers are beside them or in csrc."""
     folders = sorted({path.parent for path in sources} | {CSRC})

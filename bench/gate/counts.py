@@ -34,7 +34,7 @@ def unavailable() -> str | None:
         return "no C compiler"
     if shutil.which("valgrind") is None:
         return "valgrind is not installed"
-    return None
+    return None if compiling.finds("valgrind/callgrind.h") else "valgrind's headers are not installed"
 
 
 def measure() -> tuple[str, Counts]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench import compiling
 from bench.gate import counts, growth, ratios
 from hpo_core import native
 from hpo_core.native import _backend
@@ -42,6 +43,16 @@ def test_native_keeps_its_distance_to_numpy(level):
 
 def test_seconds_of_an_ask_do_not_grow_with_the_history():
     assert growth.measure() < growth.AT_MOST
+
+
+@pytest.mark.skipif(compiling.compiler() is None, reason="no C compiler")
+def test_what_is_not_installed_is_a_reason_to_skip(monkeypatch):
+    assert compiling.finds("stdio.h")
+    assert not compiling.finds("no/such/header.h")
+    monkeypatch.setattr(compiling, "finds", lambda header: False)
+    assert counts.unavailable() is not None
+    monkeypatch.setattr(counts.shutil, "which", lambda name: None)
+    assert counts.unavailable() == "valgrind is not installed"
 
 
 def test_deviations_name_what_is_off_and_what_is_missing():
