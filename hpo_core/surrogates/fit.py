@@ -247,7 +247,7 @@ def fit(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     *,
-    settings: GPSettings,
+    settings: GPSettings | None = None,
     start: Hyperparameters | None = None,
 ) -> Hyperparameters:
     """Hyperparameters of the highest posterior density that a search from ``start`` finds.
@@ -255,6 +255,7 @@ def fit(
     A function of its arguments alone: without ``start`` the search begins at the modes of the
     priors, so that a study rebuilt from its log fits the same.
     """
+    settings = settings or GPSettings()
     parameters = Parameters(structure.layout, settings)
     starts = _cold_starts(parameters, settings, len(y)) if start is None else [parameters.theta(start)]
     y = standardized(y)  # the optimum is the same for any location and scale

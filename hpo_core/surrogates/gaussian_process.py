@@ -13,7 +13,7 @@ from hpo_core.native import linalg
 from hpo_core.native.covariance import Structure
 from hpo_core.surrogates.fit import GPSettings, fit
 from hpo_core.surrogates.model import JITTER, Hyperparameters, Posterior
-from hpo_core.surrogates.warp import OUTPUT_WARPS, location_scale
+from hpo_core.surrogates.warp import OUTPUT_WARPS, location_scale, warp
 
 if TYPE_CHECKING:
     from typing import Self
@@ -178,7 +178,7 @@ class GaussianProcess:
     def _targets(self) -> NDArray[np.float64]:
         """Targets as they are modelled."""
         if self._warp != "none":
-            return OUTPUT_WARPS[self._warp](self._y)
+            return warp(self._y, self._warp)
         center, scale = self._units
         return (self._y - center) / scale
 

@@ -109,6 +109,11 @@ def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
 OUTPUT_WARPS = {"none": standardized, "power": power, "half-rank": half_rank}
 
 
+def warp(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Targets mapped by one of ``OUTPUT_WARPS``: mean 0, variance 1, never in another order."""
+    return OUTPUT_WARPS[kind](y)
+
+
 def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets from their median, in units of their median (else mean) absolute deviation, within limits."""
     halved = 0.5 * y  # two of which differ by a number that float64 has
