@@ -105,7 +105,7 @@ def complete(
     """
     x = fill_with_defaults(space, fixed)
     if not is_complete(x, fixed):
-        proposals = space.impose(sampler.ask(history, len(history), _PROPOSALS).x, fixed)
+        proposals = space.impose(sampler.ask_again(history, len(history), _PROPOSALS, ENQUEUED).x, fixed)
         good = np.flatnonzero(~space.forbidden_mask(proposals) & space.feasible_mask(proposals))
         if len(good) == 0:
             return x, False
@@ -189,7 +189,7 @@ def _derive(
     try:
         if event.tier == ENQUEUED:
             return complete(space, sampler, again, history.fixed[event.first])[0]
-        return sampler.ask(again, event.first, event.wanted or event.x.shape[1]).x
+        return sampler.ask_again(again, event.first, event.wanted or event.x.shape[1], event.tier).x
     except SpaceExhausted:
         return np.empty((len(event.x), 0))
 

@@ -136,6 +136,25 @@ def test_a_sampler_that_changes_its_mind_is_found_where_it_does():
     assert (result.number, result.parameter, result.checked) == (17, study.space.names[0], 17)
 
 
+def test_a_choice_that_no_history_explains_is_taken_from_the_record():
+    class Timed(Hashed):
+        tiers = iter(["slow", "fast", "fast", "slow", "slow", "fast"])
+
+        def ask(self, history, first, n):
+            return self.ask_again(history, first, n, next(self.tiers))
+
+        def ask_again(self, history, first, n, tier):
+            x = super().ask(history, first, n).x
+            return Suggestion(x if tier == "slow" else np.ascontiguousarray(x[:, ::-1]), tier)
+
+    study = hashed_study(sampler=Timed())
+    study.enqueue({"depth": 3})  # its completion is not for ``ask`` to choose
+    for _ in range(6):
+        study.ask(2)
+    assert set(study.trials.tier) == {"enqueued", "slow", "fast"}
+    assert study.replay().checked == 12
+
+
 def test_what_the_sampler_was_shown_matters():
     """The sampler notices results that arrived in another order, so the tests here can fail."""
     study = busy_study()

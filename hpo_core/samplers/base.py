@@ -49,3 +49,11 @@ class Sampler(ABC):
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
         """
+
+    def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:  # noqa: ARG002
+        """Propose what a recorded suggestion of ``tier`` was, given the history it had seen.
+
+        A sampler whose choice of tier is not a function of the history follows the record. What completes
+        an enqueued configuration is on record as ``ENQUEUED``, and is asked for here the first time too.
+        """
+        return self.ask(history, first, n)
