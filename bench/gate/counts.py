@@ -25,6 +25,7 @@ Counts = dict[str, int]
 
 KERNELS = (
     "normal.c", "domain.c", "sobol.c", "parzen.c", "tpe.c", "tpe_ask.c", "covariance.c", "improvement.c",
+    "solve.c",
 )  # fmt: skip
 
 

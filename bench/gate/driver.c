@@ -12,6 +12,7 @@
 #include "philox.h"
 #include "process.h"
 #include "simd.h"
+#include "solve.h"
 #include "sobol.h"
 
 enum { N = 512, ASKS = 8, CANDIDATES = 24, POOL = 512, BATCH = 16, DRAWS = 256 };
@@ -19,7 +20,7 @@ enum { N = 512, ASKS = 8, CANDIDATES = 24, POOL = 512, BATCH = 16, DRAWS = 256 }
 static gate_space space;
 static gate_model small, large, batch, mixture, line;
 static gate_process process;
-static double *u, *z, *low, *high, *out, *points;
+static double *u, *z, *low, *high, *out, *points, *scratch;
 static uint32_t *directions;
 
 static void exps(void) { vector_exp(low, N, out); }
@@ -97,6 +98,17 @@ static void log_ei_slopes(void)
     improvement_log_ei_slopes(process.mean, process.sd, 0.0, GATE_OTHERS, process.out, by_mean, by_sd);
 }
 
+/* Few right-hand sides, as an ask has, then many. */
+static void solves(int transposed)
+{
+    double *b = process.out;
+    solve_lower(process.lower, GATE_POINTS, GATE_POINTS, b, GATE_OTHERS, 1, transposed, scratch);
+    solve_lower(process.lower, GATE_POINTS, GATE_POINTS, b, GATE_OTHERS, GATE_OTHERS, transposed, scratch);
+}
+
+static void solve(void) { solves(0); }
+static void solve_transposed(void) { solves(1); }
+
 /* tell and ask, ASKS times. */
 static void cycle(gate_model *m, int64_t n)
 {
@@ -127,6 +139,7 @@ static void prepare(void)
     gate_space_make(&space, 10000 + ASKS);
     u = gate_doubles(N), z = gate_doubles(N), low = gate_doubles(N), high = gate_doubles(N), out = gate_doubles(N);
     points = gate_doubles(space.domain.d * DRAWS);
+    scratch = aligned_alloc(64, sizeof *scratch * (size_t)(GATE_POINTS * solve_scratch(GATE_OTHERS)));
     directions = calloc((size_t)(32 * space.domain.d), sizeof *directions);
     for (int64_t i = 0; i < 32 * space.domain.d; i++) {
         directions[i] = (uint32_t)1 << (31 - i % 32); /* van der Corput in each: the work is that of any table */
@@ -158,7 +171,7 @@ static const gate_case CASES[] = {
     CASE(random_draws), CASE(sobol_draws), CASE(settle), CASE(keys),
     CASE(rebuild), CASE(splice), CASE(density), CASE(density_of_a_line),
     CASE(correlations), CASE(cross_correlations), CASE(cross_means), CASE(slopes), CASE(cross_slopes),
-    CASE(log_ei), CASE(log_ei_slopes),
+    CASE(log_ei), CASE(log_ei_slopes), CASE(solve), CASE(solve_transposed),
     CASE(ask_at_1000), CASE(ask_at_10000), CASE(ask_batch),
 };
 

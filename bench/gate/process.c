@@ -40,6 +40,10 @@ void gate_process_make(gate_process *process, const gate_space *space)
     for (int64_t i = 0; i < GATE_POINTS * GATE_OTHERS; i++) {
         process->weight[i] = philox_u01(10, 0, (uint64_t)i) - 0.5;
     }
+    process->lower = gate_doubles(GATE_POINTS * GATE_POINTS);
+    for (int64_t i = 0; i < GATE_POINTS * GATE_POINTS; i++) {
+        process->lower[i] = i % (GATE_POINTS + 1) ? 0.01 * process->weight[i] : 1.0;
+    }
     for (int64_t i = 0; i < GATE_OTHERS; i++) {
         process->mean[i] = 4.0 * philox_u01(10, 1, (uint64_t)i) - 2.0;
         process->sd[i] = 0.1 + philox_u01(10, 2, (uint64_t)i);

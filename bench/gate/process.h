@@ -13,6 +13,7 @@ typedef struct {
     double *weight;                   /* (GATE_POINTS, GATE_OTHERS) */
     double *out;                      /* as large, and room for every gradient */
     double *mean, *sd;                /* (GATE_OTHERS) */
+    double *lower;                    /* (GATE_POINTS, GATE_POINTS) a factor */
 } gate_process;
 
 void gate_process_make(gate_process *process, const gate_space *space);
