@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TrialStopped,
     )
     from hpo_core.native import set_num_threads
-    from hpo_core.samplers import RandomSampler, SobolSampler, TPESampler
+    from hpo_core.samplers import GPSampler, RandomSampler, SobolSampler, TPESampler
     from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
     from hpo_core.study import Study
     from hpo_core.trial import Trial, TrialBatch
@@ -39,6 +39,7 @@ __all__ = [
     "BackendError",
     "Categorical",
     "Float",
+    "GPSampler",
     "HpoError",
     "InfeasibleSpaceError",
     "Int",
@@ -77,7 +78,7 @@ _ROOMS = {
         "TrialStopped",
     ),
     "native": ("set_num_threads",),
-    "samplers": ("RandomSampler", "SobolSampler", "TPESampler"),
+    "samplers": ("GPSampler", "RandomSampler", "SobolSampler", "TPESampler"),
     "space": ("Categorical", "Float", "Int", "Ordinal", "Space", "param"),
     "study": ("Study",),
     "trial": ("Trial", "TrialBatch"),

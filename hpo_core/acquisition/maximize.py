@@ -1,0 +1,244 @@
+"""Where expected improvement is largest: exact pruning of a pool, then local search from its best.
+
+Glossary
+--------
+n, m, d     data, candidates, parameters
+criterion   log EI of the latent f below the incumbent, plus log(1 - p_f)
+bound       the criterion with the variance given ``N_BOUND`` of the data: never below the criterion,
+            because fewer data never leave less variance and EI grows with it
+start       a candidate that local search begins with
+
+Candidates are settled and allowed: inside the space, permitted, not used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hpo_core.native import covariance, linalg
+from hpo_core.native.domain import settle
+from hpo_core.native.improvement import log_ei, log_ei_slopes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hpo_core.acquisition.local_search import Climber
+    from hpo_core.acquisition.neighbours import Neighbours
+    from hpo_core.native.domain import Domain
+    from hpo_core.surrogates.model import Posterior, Survival
+
+    Array = NDArray[np.float64]
+    Allowed = Callable[[Array], NDArray[np.bool_]]
+
+N_BOUND = 32
+# Candidates whose exact variance is computed at once: wide enough for BLAS, few enough to stop early.
+BLOCK = 256
+# Below this many values of the kernel the bound costs more than it saves.
+MIN_PRUNED = 100_000
+# Rounding of a bound and of a value, many times over.
+SLACK = 1e-6
+
+
+class Ranked(NamedTuple):
+    """Candidates (d, k), best first, with their values (k,)."""
+
+    x: Array
+    value: Array
+
+
+class Criterion:
+    """Log EI below the incumbent plus the log probability not to fail.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Conditioned on running trials, if there are any.
+    incumbent : float
+        The value to improve on.
+    survival : Survival or None
+        None where no trial has failed.
+    """
+
+    def __init__(self, posterior: Posterior, incumbent: float, survival: Survival | None = None) -> None:
+        self.posterior, self.incumbent, self.survival = posterior, incumbent, survival
+
+    def value(self, x: Array) -> Array:
+        """The criterion of candidates (d, m)."""
+        mean, variance = self.posterior.predict(x)
+        return self.combined(mean, variance, x)
+
+    def combined(self, mean: Array, variance: Array, x: Array) -> Array:
+        """The criterion, given means and variances."""
+        value = log_ei(mean, np.sqrt(variance), self.incumbent)
+        return value if self.survival is None else value + self.survival.log_probability(x)
+
+    def slopes(self, x: Array) -> tuple[Array, Array]:
+        """The criterion (m,) and its gradient (d, m)."""
+        at = self.posterior.evaluate(x)
+        sd = np.sqrt(at.variance)
+        value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
+        slope = self.posterior.slopes(at, by_mean, by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny))
+        if self.survival is not None:
+            value = value + self.survival.log_probability(x)
+            slope = slope + self.survival.slopes(x, np.ones(x.shape[1]))
+        return value, slope
+
+    def bound(self, x: Array) -> Array:
+        """At least the criterion, from all means and the variances given a few of the data."""
+        return self.combined(self.posterior.mean(x), self._wide_variance(x), x)
+
+    def _wide_variance(self, x: Array) -> Array:
+        """Variance given the best of the data alone."""
+        model = self.posterior
+        kernel, few = model.kernel, best_rows(model.y, N_BOUND)
+        data, inputs = covariance.inputs(kernel, model.x[:, few]), covariance.inputs(kernel, x)
+        factor = covariance.matrix(kernel, data)
+        factor.flat[:: len(few) + 1] += model.hyper.noise + model.jitter
+        linalg.cholesky(factor)
+        columns = covariance.cross(kernel, data, inputs)
+        linalg.solve(factor, columns)
+        left: Array = np.maximum(1.0 - np.einsum("ij,ij->j", columns, columns), 0.0)
+        return model.s2 * left
+
+
+def best_rows(y: Array, k: int) -> NDArray[np.int64]:
+    """Indices of the k least values, ascending; the earliest among equals."""
+    return np.sort(np.argsort(y, kind="stable")[:k])
+
+
+def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], Array]:
+    """The k best of the candidates (d, m): their indices, best first, and their values.
+
+    Exactly the k best, the earlier of equals first: a candidate whose bound is below the k-th best value
+    cannot be among them.
+    """
+    m = x.shape[1]
+    if m <= 2 * BLOCK or m * criterion.posterior.n < MIN_PRUNED:
+        value = np.concatenate([criterion.value(x[:, i : i + 4 * BLOCK]) for i in range(0, m, 4 * BLOCK)])
+        index = np.argsort(-value, kind="stable")[:k]
+        return index, value[index]
+    bound = criterion.bound(x)
+    order = np.argsort(-bound, kind="stable")
+    value, done, least = np.full(m, -np.inf), 0, -np.inf
+    while done < m and (done < k or bound[order[done]] >= least - SLACK):
+        block = order[done : done + BLOCK]
+        value[block] = criterion.value(x[:, block])
+        done += len(block)
+        least = np.partition(value, m - k)[m - k] if done >= k else -np.inf
+    index = order[:done]
+    index = index[np.lexsort((index, -value[index]))][:k]
+    return index, value[index]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What local search may do.
+
+    Attributes
+    ----------
+    climber : Climber or None
+        Moves continuous parameters; None if there are none.
+    neighbours : Neighbours or None
+        Moves discrete ones; None if there are none.
+    domain : Domain
+    template : (d,)
+        Values of parameters that become active.
+    allowed : callable
+        Where configurations (d, m) may be proposed, (m,).
+    """
+
+    climber: Climber | None
+    neighbours: Neighbours | None
+    domain: Domain
+    template: Array
+    allowed: Allowed
+    n_starts: int = 8
+    n_rounds: int = 2
+
+    def settled(self, x: Array) -> Array:
+        """Configurations snapped, what is inactive filled from the template before."""
+        return settle(self.domain, np.where(np.isnan(x), self.template[:, None], x))
+
+
+def maximize(
+    criterion: Criterion, pool: Array, search: Search, branch: NDArray[np.int64], *, k: int = 1
+) -> Ranked:
+    """The best candidates found, at least the k best of the pool (fewer if it holds fewer).
+
+    Parameters
+    ----------
+    criterion : Criterion
+    pool : (d, m)
+        Candidates, settled and allowed; m is at least 1.
+    search : Search
+    branch : (m,) int64
+        Which branch of a conditional space each is in: the best of each branch is a start, as far
+        as starts go.
+    k : int
+        Candidates wanted beside those that local search finds.
+    """
+    index, value = best_of(criterion, pool, max(k, 4 * search.n_starts))
+    starts = _starts(branch[index], search.n_starts)
+    found = _improved(criterion, Ranked(pool[:, index[starts]], value[starts]), search)
+    new = found.value > value[starts]
+    x = np.concatenate([found.x[:, new], pool[:, index]], axis=1)
+    value = np.concatenate([found.value[new], value])
+    order = np.argsort(-value, kind="stable")
+    return Ranked(np.ascontiguousarray(x[:, order]), value[order])
+
+
+def _starts(branch: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Places of the starts in a ranking: the best of each branch, then the best of all."""
+    _, first = np.unique(branch, return_index=True)
+    leaders = np.sort(first)[:n]
+    others = np.setdiff1d(np.arange(len(branch)), leaders)[: n - len(leaders)]
+    return np.sort(np.concatenate([leaders, others]))
+
+
+def _improved(criterion: Criterion, starts: Ranked, search: Search) -> Ranked:
+    """Each start, or something better that local search reached from it."""
+    current = starts
+    for _ in range(search.n_rounds):
+        before = current.value
+        if search.neighbours is not None:
+            current = _stepped(criterion, current, search, search.neighbours)
+        if search.climber is not None:
+            current = _climbed(criterion, current, search, search.climber)
+        if not np.any(current.value > before + 1e-3):
+            break
+    return current
+
+
+def _climbed(criterion: Criterion, current: Ranked, search: Search, climber: Climber) -> Ranked:
+    x = search.settled(climber.climb(criterion.slopes, current.x))
+    return _better(criterion, current, x, search.allowed(x))
+
+
+def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: Neighbours) -> Ranked:
+    """The best neighbour of each, where it is better."""
+    x, owner = neighbours.of(current.x, search.template)
+    allowed = np.flatnonzero(search.allowed(x))
+    if not len(allowed):
+        return current
+    x, owner = np.ascontiguousarray(x[:, allowed]), owner[allowed]
+    value = criterion.value(x)
+    order = np.lexsort((-value, owner))
+    owners, first = np.unique(owner[order], return_index=True)
+    best = order[first]
+    moved, reached = current.x.copy(), current.value.copy()
+    better = value[best] > reached[owners]
+    moved[:, owners[better]] = x[:, best[better]]
+    reached[owners[better]] = value[best[better]]
+    return Ranked(moved, reached)
+
+
+def _better(criterion: Criterion, current: Ranked, x: Array, allowed: NDArray[np.bool_]) -> Ranked:
+    """Candidates x in place of the current ones, where they are allowed and better."""
+    value = np.where(allowed, criterion.value(x), -np.inf)
+    better = value > current.value
+    return Ranked(np.where(better, x, current.x), np.where(better, value, current.value))

@@ -1,0 +1,308 @@
+"""Gaussian-process Bayesian optimisation: go where expected improvement is largest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from hpo_core.acquisition import batch, trust_region
+from hpo_core.acquisition.candidates import Candidates, whole
+from hpo_core.acquisition.local_search import Climber
+from hpo_core.acquisition.maximize import Criterion, Search, maximize
+from hpo_core.acquisition.neighbours import Neighbours, discrete_rows
+from hpo_core.errors import SpaceExhausted
+from hpo_core.history import State
+from hpo_core.native.covariance import Structure
+from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.gp_model import GPModel
+from hpo_core.samplers.pool import Pool
+from hpo_core.samplers.sobol import SobolSampler
+from hpo_core.surrogates.fit import GPSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.acquisition.candidates import Box
+    from hpo_core.history import History
+    from hpo_core.space import Space
+
+    Array = NDArray[np.float64]
+
+# Values that differ, without which a model has nothing to tell.
+FEWEST_VALUES = 3
+# Trials that candidates are drawn near to.
+N_BEST = 5
+# New candidates that are enough where constraints reject most.
+FEWEST_CANDIDATES = 64
+# Failed trials that repel, and running ones that are conditioned on: the newest.
+MAX_FAILED = 256
+MAX_RUNNING = 256
+# Running trials whose values are drawn, the others are at their mean.
+MAX_FANTASIES = 16
+# Candidates that a batch is chosen from, beside those local search found.
+N_BATCH = 512
+# Configurations of a finite space that are kept in memory.
+MAX_LISTED = 2**17
+# A batch is cut into parts; each is chosen given those before it.
+MAX_PART = 256
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Constants of the model and of the search for the next trial.
+
+    Those marked * were decided on the development suite: ``bench/results/ablation.jsonl``.
+
+    Attributes
+    ----------
+    n_startup : int
+        * Trials that have finished before the model is used; 0 stands for min(max(4, d + 1), 10).
+    n_pool, n_near : int
+        Candidates spread over the space, and near the best trials.
+    n_starts, n_rounds : int
+        Of local search: candidates it begins with, and turns of discrete and continuous moves.
+    warp, input_warp : str, bool
+        * Of the values (see ``hpo_core.surrogates.warp``) and of the inputs.
+    noise_location : float
+        * Of the prior on the log of the noise.
+    quiet : float
+        * Noise below which the best value seen is the incumbent; above, the best posterior mean.
+    trust_dims, trust_trials : int
+        * Parameters, or trials, past which candidates are drawn in a trust region.
+    max_fit, max_posterior : int
+        Trials that hyperparameters are fitted to, and that are conditioned on.
+    max_enumerated : float
+        Configurations of a finite space, times trials, up to which each is looked at.
+    """
+
+    n_startup: int = 0
+    n_pool: int = 2048
+    n_near: int = 512
+    n_starts: int = 8
+    n_rounds: int = 2
+    warp: str = "half-rank"
+    input_warp: bool = False
+    noise_location: float = -4.0
+    quiet: float = 1e-3
+    trust_dims: int = 20
+    trust_trials: int = 500
+    max_fit: int = 512
+    max_posterior: int = 1000
+    max_enumerated: float = 2e7
+
+
+class GPSampler(Sampler):
+    """Gaussian process and expected improvement over mixed and conditional spaces.
+
+    The first trials are Sobol points. Then a Gaussian process (Matern-5/2, a lengthscale for each
+    parameter, a factor for each group of conditional ones) is fitted to the complete trials, and the
+    configuration of greatest expected improvement is proposed: the best of a pool, improved by local
+    search over all kinds of parameters. A batch is chosen as if its earlier members and the running
+    trials were observed; failed trials repel. With more than 20 parameters or 500 trials the search
+    keeps to a trust region; past 1,000 trials the model keeps to the best and nearest of them, so that
+    a suggestion costs the same at any number of trials.
+
+    References
+    ----------
+    .. [1] C. E. Rasmussen, C. K. I. Williams (2006), Gaussian Processes for Machine Learning. MIT Press.
+    .. [2] S. Ament et al. (2023), Unexpected improvements to expected improvement for Bayesian
+       optimization. arXiv:2310.20708.
+    .. [3] D. Eriksson et al. (2019), Scalable global optimization via local Bayesian optimization.
+       NeurIPS 32.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="gp", seed=0)
+    >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=20)
+    >>> study.best_value < 1e-3
+    True
+    """
+
+    name: ClassVar[str] = "gp"
+
+    def __init__(self) -> None:
+        self._settings = SearchSettings()
+
+    def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
+        """Bind to a space and a seed with an empty model."""
+        layout, settings = space.layout, self._settings
+        self._startup = SobolSampler()
+        self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._space, self._layout, self._seed = space, layout, seed
+        self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._model = GPModel(
+            Structure(layout),
+            GPSettings(input_warp=settings.input_warp, noise_prior=(settings.noise_location, 1.0)),
+            warp=settings.warp,
+            quiet=settings.quiet,
+            max_fit=settings.max_fit,
+            max_posterior=settings.max_posterior,
+        )
+        self._candidates = Candidates(self._pool.domain, seed)
+        discrete = discrete_rows(layout)
+        self._neighbours = Neighbours(self._pool.domain) if len(discrete) else None
+        self._continuous = np.setdiff1d(np.flatnonzero(layout.levels != 1), discrete)
+        self._every: Array | None = None
+
+    def ask(self, history: History, first: int, n: int) -> Suggestion:
+        """Propose Sobol points until the model can be fitted, then what it chooses."""
+        rows = self._modelled(history)
+        if rows is None:
+            return self._startup.ask(history, first, n)
+        self._pool.sync(history)
+        self._model.refresh(history.x[:, rows], history.y[0, rows])
+        x = self._propose(history, first, min(n, MAX_PART), np.empty((self._layout.size, 0)))
+        while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
+            try:
+                part = self._propose(history, first + x.shape[1], min(n - x.shape[1], MAX_PART), x)
+            except SpaceExhausted:
+                break
+            x = np.concatenate([x, part], axis=1)
+        return Suggestion(x, self.name)
+
+    def recommend(self, history: History) -> Array:
+        """The complete trial with the least posterior mean, as coordinates (d,)."""
+        rows = self._modelled(history)
+        if rows is None:
+            return history.x[:, history.best]
+        self._model.refresh(history.x[:, rows], history.y[0, rows])
+        return self._model.best_by_mean()
+
+    def _modelled(self, history: History) -> NDArray[np.int64] | None:
+        """Complete trials in the order of finishing; None if they are too few for a model."""
+        order = history.finish_order
+        n_startup = self._settings.n_startup or min(max(4, self._layout.size + 1), 10)
+        if len(order) < n_startup or history.count(State.COMPLETE) < 2:
+            return None
+        rows = order[history.state[order] == State.COMPLETE]
+        return rows if len(np.unique(history.y[0, rows])) >= FEWEST_VALUES else None
+
+    def _propose(self, history: History, first: int, n: int, earlier: Array) -> Array:
+        """Choose ``n`` configurations, (d, k), given those of ``earlier`` (d, e) in the same batch."""
+        model, running = self._model, history.x[:, history.running]
+        pending = np.concatenate([running, earlier], axis=1)[:, -MAX_RUNNING:]
+        settled, fantasies = np.split(pending, [max(pending.shape[1] - MAX_FANTASIES, 0)], axis=1)
+        posterior = model.posterior.conditioned(settled) if settled.shape[1] else model.posterior
+        informed = posterior.conditioned(fantasies) if fantasies.shape[1] else posterior
+        order = history.finish_order
+        failed = order[history.state[order] == State.FAILED][-MAX_FAILED:]
+        survival = model.posterior.survival(history.x[:, failed]) if len(failed) else None
+        criterion = Criterion(informed, model.incumbent, survival)
+        box = self._box(history)
+        pool = self._drawn(first, n, earlier, box)
+        ranked = maximize(
+            criterion,
+            pool,
+            self._search(box, earlier),
+            self._branch(pool),
+            k=n if n == 1 else max(N_BATCH, 4 * n),
+        )
+        if n == 1 and not pending.shape[1]:
+            return ranked.x[:, :1]
+        x = ranked.x[:, self._pool.fresh(ranked.x)]
+        bonus = np.zeros(x.shape[1]) if survival is None else survival.log_probability(x)
+        chosen = batch.choose(
+            posterior,
+            x,
+            n,
+            best=model.incumbent,
+            bonus=bonus,
+            pending=fantasies,
+            seed=self._seed,
+            first=first,
+        )
+        return x[:, chosen]
+
+    def _box(self, history: History) -> Box:
+        """Where candidates are drawn: a trust region if there are many parameters or many trials."""
+        settings, d = self._settings, self._layout.size
+        n = history.count(State.COMPLETE)
+        start = 0 if d > settings.trust_dims else settings.trust_trials
+        if n <= start or not d:
+            return whole(d)
+        order = history.finish_order
+        y = history.y[0, order[history.state[order] == State.COMPLETE]]
+        side = trust_region.length(y, start, d)
+        return trust_region.around(self._model.best(1)[:, 0], self._model.posterior.hyper.lengthscale, side)
+
+    def _drawn(self, first: int, n: int, earlier: Array, box: Box) -> Array:
+        """The pool: all that is left of a small finite space, else draws that the constraints permit."""
+        if (
+            self._space.size * len(self._model.level) <= self._settings.max_enumerated
+            and self._space.size <= MAX_LISTED
+        ):
+            if self._every is None:
+                self._every = self._space.enumerate()
+            x = self._new(self._every, earlier)
+            if not x.shape[1]:
+                raise SpaceExhausted("every configuration of the space has been used")
+            return x
+        draw, settings = self._candidates, self._settings
+        spread = draw.spread(first, 0, settings.n_pool, box)
+        near = draw.near(first, self._model.best(N_BEST), settings.n_near, box)
+        x = np.concatenate([spread, near], axis=1)
+        return self._filled(first, n, earlier, x) if self._pool.filters else x
+
+    def _filled(self, first: int, n: int, earlier: Array, x: Array) -> Array:
+        x = self._new(x[:, self._pool.feasible(x)], earlier)
+        found = x.shape[1]
+        least, enough = max(n - found, 0 if found else 1), max(n, FEWEST_CANDIDATES) - found
+        if enough <= 0:
+            return x
+        before = np.concatenate([earlier, x], axis=1)
+        everywhere = whole(self._layout.size)
+        try:
+            more = self._pool.fill(
+                lambda start, m: self._candidates.prior(first, start, m, everywhere),
+                enough,
+                least=least,
+                earlier=before,
+            )
+        except SpaceExhausted:
+            if not found:
+                raise
+            return x
+        return np.concatenate([x, more], axis=1)
+
+    def _new(self, x: Array, earlier: Array) -> Array:
+        """The configurations that are neither used nor in ``earlier``, nor twice in x."""
+        fresh = self._pool.fresh(np.concatenate([earlier, x], axis=1))[earlier.shape[1] :]
+        return x if fresh.all() else np.ascontiguousarray(x[:, fresh])
+
+    def _search(self, box: Box, earlier: Array) -> Search:
+        settings = self._settings
+        scale = self._model.posterior.hyper.lengthscale
+        climber = Climber(self._continuous, scale, box.low, box.high) if len(self._continuous) else None
+        template = self._model.typical(self._layout.default)
+
+        def allowed(x: Array) -> NDArray[np.bool_]:
+            if not self._pool.filters:
+                return np.ones(x.shape[1], np.bool_)
+            both = np.concatenate([earlier, x], axis=1)
+            return self._pool.feasible(x) & self._pool.fresh(both)[earlier.shape[1] :]
+
+        return Search(
+            climber,
+            self._neighbours,
+            self._pool.domain,
+            template,
+            allowed,
+            settings.n_starts,
+            settings.n_rounds,
+        )
+
+    def _branch(self, x: Array) -> NDArray[np.int64]:
+        """A number for each combination of active groups, (m,)."""
+        layout = self._layout
+        if layout.n_groups == 1:
+            return np.zeros(x.shape[1], np.int64)
+        rows = np.searchsorted(layout.group, np.arange(1, layout.n_groups), sorter=np.argsort(layout.group))
+        rows = np.argsort(layout.group, kind="stable")[rows]
+        weights = np.cumprod(np.full(len(rows), 0x9E3779B97F4A7C15, np.uint64))
+        return (weights @ ~np.isnan(x[rows])).view(np.int64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_settings": self._settings}
