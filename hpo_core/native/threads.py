@@ -81,7 +81,8 @@ def set_num_threads(n: int) -> None:
     with suppress(ImportError):
         from threadpoolctl import threadpool_limits
 
-        threadpool_limits(limits=count, user_api="blas")
+        # Threads of BLAS that wait for a CPU spin: a hundred times slower where they outnumber the CPUs.
+        threadpool_limits(limits=min(count, available_cpus()), user_api="blas")
 
 
 def parallel(fn: Callable[[int, int], object], n_items: int, min_per_thread: int) -> None:
