@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TrialStopped,
     )
     from hpo_core.native import set_num_threads
-    from hpo_core.samplers import GPSampler, RandomSampler, SobolSampler, TPESampler
+    from hpo_core.samplers import AutoSampler, GPSampler, RandomSampler, SobolSampler, TPESampler
     from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
     from hpo_core.study import Study
     from hpo_core.trial import Trial, TrialBatch
@@ -36,6 +36,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "AutoSampler",
     "BackendError",
     "Categorical",
     "Float",
@@ -78,7 +79,7 @@ _ROOMS = {
         "TrialStopped",
     ),
     "native": ("set_num_threads",),
-    "samplers": ("GPSampler", "RandomSampler", "SobolSampler", "TPESampler"),
+    "samplers": ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler"),
     "space": ("Categorical", "Float", "Int", "Ordinal", "Space", "param"),
     "study": ("Study",),
     "trial": ("Trial", "TrialBatch"),

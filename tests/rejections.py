@@ -320,6 +320,7 @@ CASES: dict[str, Case] = {
         },
         given(step=0, value=[1.0, 2.0, 3.0]),
     ),
+    "AutoSampler": Case(make(hpo.AutoSampler), {"max_ms": [0, -1.0, 1e9, True, "10", float("nan")]}),
     "TPESampler": Case(
         make(hpo.TPESampler),
         {

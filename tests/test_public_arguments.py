@@ -21,7 +21,7 @@ from hpo_core.space import Expression
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SAMPLERS = ("RandomSampler", "SobolSampler", "TPESampler")
+SAMPLERS = ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler")
 # Public by name only.
 EXEMPT = {
     "Trial": "made by ask",
@@ -31,9 +31,12 @@ EXEMPT = {
     "Int.checked": "called by Space",
     "Ordinal.checked": "called by Space",
     "Categorical.checked": "called by Space",
+    "GPSampler.recommend": "called by Study",
     "TPESampler.marginals": "called by plots",
     "acquisition.thompson_draws": "takes a Posterior, which is not public: see tests/acquisition",
-    **{f"{name}.{method}": "called by Study" for name in SAMPLERS for method in ("start", "ask")},
+    **{
+        f"{name}.{method}": "called by Study" for name in SAMPLERS for method in ("start", "ask", "ask_again")
+    },
 }
 
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from hpo_core.errors import ArgumentError
+from hpo_core.samplers.auto import AutoSampler
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.gp import GPSampler
 from hpo_core.samplers.random import RandomSampler
 from hpo_core.samplers.sobol import SobolSampler
 from hpo_core.samplers.tpe import TPESampler
 
-__all__ = ["GPSampler", "RandomSampler", "Sampler", "SobolSampler", "Suggestion", "TPESampler", "resolve"]
+__all__ = [
+    "AutoSampler",
+    "GPSampler",
+    "RandomSampler",
+    "Sampler",
+    "SobolSampler",
+    "Suggestion",
+    "TPESampler",
+    "resolve",
+]
 
-BY_NAME: dict[str, type[Sampler]] = {s.name: s for s in (GPSampler, RandomSampler, SobolSampler, TPESampler)}
+BY_NAME: dict[str, type[Sampler]] = {
+    s.name: s for s in (AutoSampler, GPSampler, RandomSampler, SobolSampler, TPESampler)
+}
 
 
 def resolve(sampler: str | Sampler) -> Sampler:

@@ -1,0 +1,133 @@
+"""Gaussian process while it is affordable, then the Tree-structured Parzen Estimator."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from statistics import median
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hpo_core.errors import ArgumentError
+from hpo_core.history import State
+from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.gp import GPSampler
+from hpo_core.samplers.sobol import SobolSampler
+from hpo_core.samplers.tpe import TPESampler
+from hpo_core.surrogates.fit import scheduled
+
+if TYPE_CHECKING:
+    from hpo_core.history import History
+    from hpo_core.space import Space
+
+# Up to here a Gaussian process sees every trial, at most in a third of a second; past it TPE does.
+MAX_TRIALS = 1000
+# Trials squared times parameters: what kernel matrices cost. Not reached below 200 parameters.
+MAX_WORK = 2e8
+# A larger batch asks for throughput.
+MAX_BATCH = 64
+# With a budget: what is expected, times this, must be within it.
+MARGIN = 1.5
+# Median of the latest measurements beside expectations; an import or a busy moment is outvoted.
+N_RATIOS = 9
+
+
+class AutoSampler(Sampler):
+    """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator.
+
+    Which of the two answers depends on how many trials have finished (up to 1,000), on how many are asked for
+    (up to 64) and on how many parameters there are, so that a study repeats itself; ``trial.tier`` names
+    it. With ``max_ms`` it is a matter of measured time: the study then need not repeat itself elsewhere, but
+    its replay follows the record.
+
+    Parameters
+    ----------
+    max_ms : float from 0.001 to 3,600,000, optional
+        Milliseconds that a suggestion may take, ``ask(n)`` n times as many. Where the Gaussian process is
+        expected to take longer TPE answers, which takes about a tenth of a millisecond.
+
+    Raises
+    ------
+    ArgumentError
+        An option outside its range.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="auto", seed=0)
+    >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=20)
+    >>> study.trials[0].tier, study.trials[-1].tier, study.best_value < 1e-3
+    ('sobol', 'gp', True)
+    """
+
+    name: ClassVar[str] = "auto"
+
+    def __init__(self, *, max_ms: float | None = None) -> None:
+        number = isinstance(max_ms, int | float) and not isinstance(max_ms, bool)
+        if max_ms is not None and not (number and 1e-3 <= max_ms <= 3.6e6):
+            raise ArgumentError(f"max_ms is {max_ms!r}; allowed: a number from 0.001 to 3,600,000 or None")
+        self.max_ms = max_ms
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"max_ms": self.max_ms}
+
+    def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
+        """Bind to a space and a seed with empty models."""
+        self._gp, self._tpe = GPSampler(), TPESampler()
+        self._tiers: dict[str, Sampler] = {s.name: s for s in (self._gp, self._tpe, SobolSampler())}
+        for sampler in self._tiers.values():
+            sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._n_parameters = space.layout.size
+        self._clock, self._fitted = Clock(), 0
+
+    def ask(self, history: History, first: int, n: int) -> Suggestion:
+        """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
+        n_finished, d = len(history.finish_order), self._n_parameters
+        if not is_affordable(n_finished, d, n):
+            return self._tpe.ask(history, first, n)
+        if self.max_ms is None:
+            return self._gp.ask(history, first, n)
+        expected = expected_seconds(n_finished, d, n)
+        if self._clock.predict(expected) > n * self.max_ms / 1000:
+            return self._tpe.ask(history, first, n)
+        started = time.perf_counter()
+        suggestion = self._gp.ask(history, first, n)
+        fitted = scheduled(history.count(State.COMPLETE))
+        if suggestion.tier == self._gp.name and fitted != self._fitted:
+            self._clock.record(expected, time.perf_counter() - started)
+            self._fitted = fitted
+        return suggestion
+
+    def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:
+        """Propose again what ``tier`` proposed, whatever the time it took.
+
+        What completes an enqueued configuration is not on record: with ``max_ms`` that is always TPE.
+        """
+        if tier in self._tiers:
+            return self._tiers[tier].ask(history, first, n)
+        return (self if self.max_ms is None else self._tpe).ask(history, first, n)
+
+
+class Clock:
+    """Foretells seconds from how long the latest suggestions with a fit took beside what was expected."""
+
+    def __init__(self) -> None:
+        self._ratios = deque([1.0] * 3, maxlen=N_RATIOS)
+
+    def predict(self, expected: float) -> float:
+        """Seconds to allow for."""
+        return MARGIN * median(self._ratios) * expected
+
+    def record(self, expected: float, measured: float) -> None:
+        """Take in one measurement."""
+        self._ratios.append(measured / expected)
+
+
+def is_affordable(n: int, d: int, q: int) -> bool:
+    """Whether a Gaussian process chooses ``q`` configurations after ``n`` trials of ``d`` parameters."""
+    return n <= MAX_TRIALS and n * n * d <= MAX_WORK and q <= MAX_BATCH
+
+
+def expected_seconds(n: int, d: int, q: int) -> float:
+    """Roughly what it takes one core, a fit included."""
+    fit_and_search = 4e-3 + 1e-4 * d + 2e-5 * n + n * n * (1.5e-7 + 2.2e-9 * d)
+    return fit_and_search + (q - 1) * (3e-4 + 3.5e-6 * n)

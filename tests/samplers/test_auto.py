@@ -1,0 +1,163 @@
+"""Which sampler answers when, that it is on record, and that replay follows the record."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+import hpo_core as hpo
+from hpo_core import Float
+from hpo_core.samplers import auto
+from hpo_core.samplers.auto import Clock
+
+SQUARE = {"x": Float(-1, 1), "y": Float(-1, 1)}
+
+
+def sphere(trial):
+    return trial["x"] ** 2 + trial["y"] ** 2
+
+
+def values(batch):
+    return batch["x"] ** 2 + batch["y"] ** 2
+
+
+def searched(sampler, n, seed=0):
+    study = hpo.Study(SQUARE, sampler=sampler, seed=seed)
+    study.optimize(sphere, n_trials=n)
+    return study
+
+
+def told(n):
+    """A study of n trials at once."""
+    study = hpo.Study(SQUARE, sampler="auto", seed=0)
+    batch = study.ask(n)
+    study.tell(batch, values(batch))
+    return study
+
+
+def test_small_studies_are_those_of_the_gaussian_process():
+    ours, gp = searched("auto", 25), searched("gp", 25)
+    np.testing.assert_array_equal(ours.history.x, gp.history.x)
+    assert ours.trials.tier.tolist() == gp.trials.tier.tolist()
+    assert ours.trials[-1].tier == "gp"
+
+
+def test_tpe_takes_over_where_trials_or_picks_are_many(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 40)
+    study = told(40)
+    assert study.ask().tier == "gp"
+    assert set(study.ask(auto.MAX_BATCH).tier) == {"gp"}
+    assert set(study.ask(auto.MAX_BATCH + 1).tier) == {"tpe"}
+    study.tell(study.ask(), 0.5)
+    assert study.ask().tier == "tpe"
+    assert study.replay()
+
+
+def test_trials_that_run_do_not_count(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 40)
+    study = told(40)
+    study.ask(60)
+    assert study.ask().tier == "gp"
+
+
+def test_wide_spaces_are_given_up_earlier():
+    assert auto.is_affordable(1000, 200, 1)
+    assert not auto.is_affordable(1000, 201, 1)
+    assert auto.is_affordable(100, 5000, 64)
+    assert not auto.is_affordable(1001, 1, 1)
+
+
+def test_what_tpe_proposes_is_what_it_would_alone(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 12)
+    ours, tpe = (hpo.Study(SQUARE, sampler=name, seed=0) for name in ("auto", "tpe"))
+    for study in (ours, tpe):
+        for k in range(40):
+            study.add({"x": k / 40, "y": -k / 40}, k % 7)
+    np.testing.assert_array_equal(ours.ask(5)["x"], tpe.ask(5)["x"])
+
+
+class Slow:
+    """Stands in for the time that passes: each look at it is ``step`` later."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def perf_counter(self):
+        self.now += self.step
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "tier"), [(1e-4, "gp"), (30.0, "tpe")])
+def test_a_budget_holds_by_measured_time(monkeypatch, seconds, tier):
+    monkeypatch.setattr(auto, "time", Slow(seconds))
+    study = searched(hpo.AutoSampler(max_ms=10_000), 40)
+    assert set(study.trials.tier[-15:]) == {tier}
+    assert "gp" in study.trials.tier
+
+
+def test_a_budget_is_per_suggestion(monkeypatch):
+    monkeypatch.setattr(auto, "time", Slow(2.0))
+    study = searched(hpo.AutoSampler(max_ms=1000), 40)
+    assert study.ask().tier == "tpe"
+    assert study.ask(50).tier[0] == "gp"
+
+
+def test_a_budget_too_small_for_any_fit():
+    study = searched(hpo.AutoSampler(max_ms=0.001), 30)
+    assert study.trials.tier.tolist() == ["sobol"] * 10 + ["tpe"] * 20
+    assert study.replay()
+
+
+def test_replay_follows_the_record_not_the_clock(monkeypatch):
+    sampler = hpo.AutoSampler(max_ms=1000)
+    study = hpo.Study(SQUARE, sampler=sampler, seed=0)
+    seconds = iter([0.001] * 18 + [60.0] * 12 + [0.001] * 100)
+
+    class Clock:
+        now = 0.0
+
+        def perf_counter(self):
+            Clock.now += next(seconds)
+            return Clock.now
+
+    monkeypatch.setattr(auto, "time", Clock())
+    for k in range(40):
+        if k % 7 == 5:
+            study.enqueue({"x": 0.25})
+        trial = study.ask()
+        study.tell(trial, sphere(trial))
+    assert {"sobol", "gp", "tpe", "enqueued"} <= set(study.trials.tier)
+    for step in (1e-5, 1e3):
+        monkeypatch.setattr(auto, "time", Slow(step))
+        replay = study.replay()
+        assert replay, str(replay)
+        assert pickle.loads(pickle.dumps(study)).replay()
+
+
+def test_the_clock_outvotes_a_busy_moment():
+    clock = Clock()
+    before = clock.predict(0.1)
+    clock.record(0.1, 90.0)
+    assert clock.predict(0.1) == before
+    for _ in range(9):
+        clock.record(0.1, 0.3)
+    assert clock.predict(0.2) == pytest.approx(2 * 3 * before)
+
+
+def test_expectations_grow():
+    grown = [auto.expected_seconds(n, 20, 1) for n in (5, 20, 64, 200, 1000)]
+    assert grown == sorted(grown)
+    assert auto.expected_seconds(200, 50, 1) > auto.expected_seconds(200, 5, 1)
+    assert auto.expected_seconds(200, 5, 16) > auto.expected_seconds(200, 5, 1)
+
+
+@pytest.mark.parametrize("wrong", [0, -1.0, 1e9, "1", True, float("nan")])
+def test_budgets_outside_the_range_are_refused(wrong):
+    with pytest.raises(hpo.ArgumentError, match="max_ms"):
+        hpo.AutoSampler(max_ms=wrong)
+
+
+def test_options_survive_pickling():
+    assert pickle.loads(pickle.dumps(hpo.AutoSampler(max_ms=5))).max_ms == 5
