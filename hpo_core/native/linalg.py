@@ -3,11 +3,15 @@
 C = L Lᵀ, L lower triangular. Matrices are float64 in C order and may be views of a larger buffer (contiguous
 rows, any distance between them). The upper triangle of L is neither read nor written. SciPy is imported
 at the first call.
+
+LAPACK runs on one thread where it is OpenBLAS: how a factorisation is cut among threads decides its last
+bits, and below a thousand rows OpenBLAS's threads wait for each other longer than they work.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 FLOAT = np.dtype(np.float64)
 # Multiply-adds that are worth another thread: 100 us.
 WORK_OF_THREAD = 1_500_000
+# OpenBLAS as SciPy's wheels name its functions, and as others do.
+OPENBLAS = ("scipy_openblas_{}_num_threads", "scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads")
 
 
 def cholesky(c: Array) -> None:
@@ -36,7 +42,7 @@ def cholesky(c: Array) -> None:
         At the first pivot that is not positive; the lower triangle is then garbage.
     """
     _check_square("c", c)
-    _check_pivot(module("linalg").cholesky(c))
+    _check_pivot(_on_one_thread(module("linalg").cholesky, c))
 
 
 def append_row(buffer: Array, n: int) -> None:
@@ -58,7 +64,7 @@ def append_row(buffer: Array, n: int) -> None:
     _check_square("buffer", buffer)
     if not 0 <= n < buffer.shape[0]:
         raise ArgumentError(f"n is {n}; allowed: 0 to {buffer.shape[0] - 1}, the rows of buffer")
-    _check_pivot(module("linalg").append_row(buffer, n))
+    _check_pivot(_on_one_thread(module("linalg").append_row, buffer, n))
 
 
 def solve(l: Array, b: Array) -> None:  # noqa: E741 - the factor's usual name
@@ -81,8 +87,34 @@ def inverse(l: Array, out: Array | None = None) -> Array:  # noqa: E741
     _check_square("out", out)
     if out.shape != l.shape:
         raise ArgumentError(f"out has shape {out.shape}; allowed: {l.shape}")
-    module("linalg").inverse(l, out)
+    _on_one_thread(module("linalg").inverse, l, out)
     return out
+
+
+def _on_one_thread(f: Callable[..., Any], *arguments: object) -> Any:
+    get, put = _openblas()
+    before = get()
+    if before == 1:
+        return f(*arguments)
+    put(1)
+    try:
+        return f(*arguments)
+    finally:
+        put(before)
+
+
+@cache
+def _openblas() -> tuple[Callable[[], int], Callable[[int], object]]:
+    """The functions that get and set the threads of SciPy's BLAS; without OpenBLAS, of none."""
+    import ctypes
+
+    from scipy.linalg import cython_blas
+
+    library = ctypes.CDLL(cython_blas.__file__)  # a symbol is looked up in what it is linked to, too
+    for name in OPENBLAS:
+        if hasattr(library, name.format("get")):
+            return getattr(library, name.format("get")), getattr(library, name.format("set"))
+    return lambda: 1, lambda _: None
 
 
 def _by_columns(f: Callable[[Array, Array], None], l: Array, b: Array) -> None:  # noqa: E741
