@@ -1,4 +1,4 @@
-"""The demo, shortened: what it prints, writes and promises. Without PyTorch it fails, not skips."""
+"""What the examples print, write and promise; the demo shortened. Without PyTorch it fails, not skips."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from matplotlib.image import imread
 
 import hpo_core as hpo
 
-PATH = Path(__file__).parents[1] / "examples" / "tune_digits.py"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def demo():
-    spec = importlib.util.spec_from_file_location("tune_digits", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("tune_digits")
     module.EPOCHS = 1
     module.RETRAININGS = 2
     return module
@@ -79,3 +84,26 @@ def test_demo_reports(demo, tmp_path, capsys):
     image = imread(tmp_path / "report.png")
     assert image.shape[:2] == (704, 1760)
     assert image[..., :3].std() > 0.1  # something is drawn
+
+
+def test_the_picture_of_one_dimension(tmp_path, capsys):
+    module = load("one_dimension")
+    module.main(["--out", str(tmp_path / "picture.png")])
+    assert "best value -0.60" in capsys.readouterr().out
+    image = imread(tmp_path / "picture.png")
+    assert image.shape == imread(EXAMPLES / "one_dimension.png").shape
+    assert image[..., :3].std() > 0.1
+
+
+def test_each_trial_stands_where_improvement_was_greatest():
+    module = load("one_dimension")
+    study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="sobol", seed=0)
+    study.optimize(lambda trial: float(module.objective(trial["x"])), n_trials=4)
+    axes = np.array(module.draw(study).axes).reshape(2, module.N_STEPS)
+    following = study.trials["x"][4:]
+    for bottom, x in zip(axes[1], following, strict=True):
+        curve, marker = bottom.get_lines()
+        assert curve.get_xdata()[curve.get_ydata().argmax()] == marker.get_xdata()[0]
+        np.testing.assert_allclose(x, marker.get_xdata()[0])
+    assert np.ptp(following) > 0.5  # it explores
+    assert study.best_value == pytest.approx(module.objective(module.GRID).min(), abs=0.01)  # and finds
