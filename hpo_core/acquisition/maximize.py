@@ -4,7 +4,7 @@ Glossary
 --------
 n, m, d     data, candidates, parameters
 criterion   log EI of the latent f below the incumbent, plus log(1 - p_f)
-bound       the criterion with the variance given ``N_BOUND`` of the data: never below the criterion,
+bound       the criterion with the variance given a few of the data: never below the criterion,
             because fewer data never leave less variance and EI grows with it
 start       a candidate that local search begins with
 
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Allowed = Callable[[Array], NDArray[np.bool_]]
 
-N_BOUND = 32
-# Candidates whose exact variance is computed at once: wide enough for BLAS, few enough to stop early.
-BLOCK = 256
-# Below this many values of the kernel the bound costs more than it saves.
+# Data that bound all candidates, and those that bound what is left after the first exact values.
+N_BOUND, N_TIGHT = 32, 128
+# Candidates whose exact variance is computed at once, where there are 1,000 data: the solves are fastest so,
+# and stop early. Fewer data, wider blocks.
+BLOCK = 64
+# Below this many values of the kernel a bound costs more than it saves.
 MIN_PRUNED = 100_000
 # Rounding of a bound and of a value, many times over.
 SLACK = 1e-6
@@ -88,14 +90,13 @@ class Criterion:
             slope = slope + self.survival.slopes(x, np.ones(x.shape[1]))
         return value, slope
 
-    def bound(self, x: Array) -> Array:
-        """At least the criterion, from all means and the variances given a few of the data."""
-        return self.combined(self.posterior.mean(x), self._wide_variance(x), x)
+    def bound(self, x: Array, mean: Array, k: int = N_BOUND) -> Array:
+        """At least the criterion, from the means (m,) and the variances given the k best of the data."""
+        return self.combined(mean, self._wide_variance(x, k), x)
 
-    def _wide_variance(self, x: Array) -> Array:
-        """Variance given the best of the data alone."""
+    def _wide_variance(self, x: Array, k: int) -> Array:
         model = self.posterior
-        kernel, few = model.kernel, best_rows(model.y, N_BOUND)
+        kernel, few = model.kernel, best_rows(model.y, k)
         data, inputs = covariance.inputs(kernel, model.x[:, few]), covariance.inputs(kernel, x)
         factor = covariance.matrix(kernel, data)
         factor.flat[:: len(few) + 1] += model.hyper.noise + model.jitter
@@ -117,22 +118,32 @@ def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], 
     Exactly the k best, the earlier of equals first: a candidate whose bound is below the k-th best value
     cannot be among them.
     """
-    m = x.shape[1]
-    if m <= 2 * BLOCK or m * criterion.posterior.n < MIN_PRUNED:
-        value = np.concatenate([criterion.value(x[:, i : i + 4 * BLOCK]) for i in range(0, m, 4 * BLOCK)])
+    m, n = x.shape[1], criterion.posterior.n
+    block = BLOCK * max(1, 1000 // n)
+    if m <= 2 * block or m * n < MIN_PRUNED:
+        value = np.concatenate([criterion.value(x[:, i : i + block]) for i in range(0, m, block)])
         index = np.argsort(-value, kind="stable")[:k]
         return index, value[index]
-    bound = criterion.bound(x)
-    order = np.argsort(-bound, kind="stable")
-    value, done, least = np.full(m, -np.inf), 0, -np.inf
-    while done < m and (done < k or bound[order[done]] >= least - SLACK):
-        block = order[done : done + BLOCK]
-        value[block] = criterion.value(x[:, block])
-        done += len(block)
-        least = np.partition(value, m - k)[m - k] if done >= k else -np.inf
-    index = order[:done]
-    index = index[np.lexsort((index, -value[index]))][:k]
+    mean = criterion.posterior.mean(x)
+    bound = criterion.bound(x, mean)
+    value = np.full(m, -np.inf)
+    left = np.argsort(-bound, kind="stable")
+    first, left = left[: max(block, k)], left[max(block, k) :]
+    value[first] = criterion.value(x[:, first])
+    left = left[bound[left] >= _least(value, k)]
+    if len(left) > block and n > 2 * N_TIGHT:
+        bound[left] = criterion.bound(np.ascontiguousarray(x[:, left]), mean[left], N_TIGHT)
+        left = left[np.argsort(-bound[left], kind="stable")]
+    while len(left) and bound[left[0]] >= _least(value, k):
+        some, left = left[:block], left[block:]
+        value[some] = criterion.value(x[:, some])
+    index = np.argsort(-value, kind="stable")[:k]
     return index, value[index]
+
+
+def _least(value: Array, k: int) -> float:
+    """What a bound must reach for its candidate to be among the k best."""
+    return float(np.partition(value, -k)[-k]) - SLACK
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,8 @@ def maximize(
     k : int
         Candidates wanted beside those that local search finds.
     """
-    index, value = best_of(criterion, pool, max(k, 4 * search.n_starts))
+    spare = 4 if branch.any() else 1  # the best of a pool may all be in one branch
+    index, value = best_of(criterion, pool, min(max(k, spare * search.n_starts), pool.shape[1]))
     starts = _starts(branch[index], search.n_starts)
     found = _improved(criterion, Ranked(pool[:, index[starts]], value[starts]), search)
     new = found.value > value[starts]
@@ -226,6 +238,10 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
     if not len(allowed):
         return current
     x, owner = np.ascontiguousarray(x[:, allowed]), owner[allowed]
+    if x.shape[1] * criterion.posterior.n >= MIN_PRUNED:
+        bound = criterion.bound(x, criterion.posterior.mean(x))
+        hopeful = bound > current.value[owner]
+        x, owner = np.ascontiguousarray(x[:, hopeful]), owner[hopeful]
     value = criterion.value(x)
     order = np.lexsort((-value, owner))
     owners, first = np.unique(owner[order], return_index=True)
