@@ -120,7 +120,8 @@ def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
     centered = halved - np.median(halved)
     deviations = np.abs(centered)
     scale = float(np.median(deviations)) or float(deviations.mean()) or 1.0
-    scaled: NDArray[np.float64] = np.clip(centered / max(scale, 1.0 / FARTHEST), -FARTHEST, FARTHEST)
+    with np.errstate(over="ignore"):  # to infinity, which is clipped
+        scaled: NDArray[np.float64] = np.clip(centered / max(scale, 1.0 / FARTHEST), -FARTHEST, FARTHEST)
     return scaled
 
 
