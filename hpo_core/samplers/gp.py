@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,7 @@ from hpo_core.acquisition.neighbours import Neighbours, discrete_rows
 from hpo_core.errors import SpaceExhausted
 from hpo_core.history import State
 from hpo_core.native.covariance import Structure
+from hpo_core.native.domain import KeySet, keys
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.gp_model import GPModel
 from hpo_core.samplers.pool import Pool
@@ -133,6 +135,7 @@ class GPSampler(Sampler):
         self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._space, self._layout, self._seed = space, layout, seed
         self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._repeats, self._seen, self._n_seen = allow_duplicates, KeySet(), 0
         self._model = GPModel(
             Structure(layout),
             GPSettings(input_warp=settings.input_warp, noise_prior=(settings.noise_location, 1.0)),
@@ -152,7 +155,7 @@ class GPSampler(Sampler):
         rows = self._modelled(history)
         if rows is None:
             return self._startup.ask(history, first, n)
-        self._pool.sync(history)
+        self._sync(history)
         self._model.refresh(history.x[:, rows], history.y[0, rows])
         x = self._propose(history, first, min(n, MAX_PART), np.empty((self._layout.size, 0)))
         while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
@@ -170,6 +173,13 @@ class GPSampler(Sampler):
             return history.x[:, history.best]
         self._model.refresh(history.x[:, rows], history.y[0, rows])
         return self._model.best_by_mean()
+
+    def _sync(self, history: History) -> None:
+        """Take what has been asked as used, in infinite spaces too: clipping makes equal points there."""
+        self._pool.sync(history)
+        if self._space.size == math.inf and len(history) > self._n_seen:
+            self._seen.insert(keys(self._pool.domain, history.x_buffer[:, self._n_seen : len(history)]))
+            self._n_seen = len(history)
 
     def _modelled(self, history: History) -> NDArray[np.int64] | None:
         """Complete trials in the order of finishing; None if they are too few for a model."""
@@ -202,7 +212,7 @@ class GPSampler(Sampler):
         )
         if n == 1 and not pending.shape[1]:
             return ranked.x[:, :1]
-        x = ranked.x[:, self._pool.fresh(ranked.x)]
+        x = self._new(np.concatenate([ranked.x, self._around(ranked.x, first, box)], axis=1), earlier)
         bonus = np.zeros(x.shape[1]) if survival is None else survival.log_probability(x)
         chosen = batch.choose(
             posterior,
@@ -214,7 +224,13 @@ class GPSampler(Sampler):
             seed=self._seed,
             first=first,
         )
-        return x[:, chosen]
+        # A batch may be larger than a finite space of which everything may be tried again.
+        return x[:, np.resize(chosen, n) if self._repeats and len(chosen) < n else chosen]
+
+    def _around(self, x: Array, first: int, box: Box) -> Array:
+        """Candidates near the best, for a batch: local search finds its first member, not the others."""
+        near = self._candidates.near(first, x[:, : self._settings.n_starts], N_BATCH, box)
+        return near[:, self._pool.feasible(near)]
 
     def _box(self, history: History) -> Box:
         """Where candidates are drawn: a trust region if there are many parameters or many trials."""
@@ -236,6 +252,8 @@ class GPSampler(Sampler):
         ):
             if self._every is None:
                 self._every = self._space.enumerate()
+            if not self._every.shape[1]:
+                return self._filled(first, n, earlier, self._every)
             x = self._new(self._every, earlier)
             if not x.shape[1]:
                 raise SpaceExhausted("every configuration of the space has been used")
@@ -244,7 +262,7 @@ class GPSampler(Sampler):
         spread = draw.spread(first, 0, settings.n_pool, box)
         near = draw.near(first, self._model.best(N_BEST), settings.n_near, box)
         x = np.concatenate([spread, near], axis=1)
-        return self._filled(first, n, earlier, x) if self._pool.filters else x
+        return self._filled(first, n, earlier, x)
 
     def _filled(self, first: int, n: int, earlier: Array, x: Array) -> Array:
         x = self._new(x[:, self._pool.feasible(x)], earlier)
@@ -269,8 +287,13 @@ class GPSampler(Sampler):
 
     def _new(self, x: Array, earlier: Array) -> Array:
         """The configurations that are neither used nor in ``earlier``, nor twice in x."""
-        fresh = self._pool.fresh(np.concatenate([earlier, x], axis=1))[earlier.shape[1] :]
+        fresh = self._fresh(x, earlier)
         return x if fresh.all() else np.ascontiguousarray(x[:, fresh])
+
+    def _fresh(self, x: Array, earlier: Array) -> NDArray[np.bool_]:
+        both = np.concatenate([earlier, x], axis=1)
+        fresh = self._pool.fresh(both) & self._seen.fresh(keys(self._pool.domain, both))
+        return fresh[earlier.shape[1] :]
 
     def _search(self, box: Box, earlier: Array) -> Search:
         settings = self._settings
@@ -279,10 +302,7 @@ class GPSampler(Sampler):
         template = self._model.typical(self._layout.default)
 
         def allowed(x: Array) -> NDArray[np.bool_]:
-            if not self._pool.filters:
-                return np.ones(x.shape[1], np.bool_)
-            both = np.concatenate([earlier, x], axis=1)
-            return self._pool.feasible(x) & self._pool.fresh(both)[earlier.shape[1] :]
+            return self._pool.feasible(x) & self._fresh(x, earlier)
 
         return Search(
             climber,
