@@ -16,6 +16,9 @@ from hpo_core.samplers.tpe import TPESampler
 from hpo_core.surrogates.fit import scheduled
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hpo_core.history import History
     from hpo_core.space import Space
 
@@ -96,6 +99,12 @@ class AutoSampler(Sampler):
             self._clock.record(expected, time.perf_counter() - started)
             self._fitted = fitted
         return suggestion
+
+    def recommend(self, history: History) -> NDArray[np.float64]:
+        """Return the complete trial to use, (d,): by posterior mean while affordable, else the best."""
+        if is_affordable(len(history.finish_order), self._n_parameters, 1):
+            return self._gp.recommend(history)
+        return history.x[:, history.best]
 
     def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:
         """Propose again what ``tier`` proposed, whatever the time it took.

@@ -69,6 +69,13 @@ def test_wide_spaces_are_given_up_earlier():
     assert not auto.is_affordable(1001, 1, 1)
 
 
+def test_what_it_recommends(monkeypatch):
+    ours, gp = searched("auto", 25), searched("gp", 25)
+    assert ours.recommend() == gp.recommend()
+    monkeypatch.setattr(auto, "MAX_TRIALS", 20)
+    assert ours.recommend() == ours.best_params
+
+
 def test_what_tpe_proposes_is_what_it_would_alone(monkeypatch):
     monkeypatch.setattr(auto, "MAX_TRIALS", 12)
     ours, tpe = (hpo.Study(SQUARE, sampler=name, seed=0) for name in ("auto", "tpe"))
