@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contracts.cases import CASES, Case, every_sampler, value_of, values_of
+from contracts.cases import CASES, Case, every_sampler, many, value_of, values_of
 
 import hpo_core as hpo
 from hpo_core import Categorical, Float, Int
@@ -102,7 +102,7 @@ def test_asking_leaves_no_trace(sampler):
     study = session(MIXED, sampler)
     first = len(study.history)
     before = study.sampler.ask(study.history, first, 4).x
-    for n in (1, 40, 1100):
+    for n in (1, 40, many(sampler, 1100)):
         study.sampler.ask(study.history, first, n)
     np.testing.assert_array_equal(study.sampler.ask(study.history, first, 4).x, before)
 
@@ -123,9 +123,9 @@ def test_any_number_of_threads_gives_the_same_suggestions(sampler, case, threads
     for n in (1, 2, 3, 7):
         threads(n)
         study = session(case, sampler)
-        batch = study.ask(1000)
+        batch = study.ask(many(sampler, 1000))
         study.tell(batch, values_of(batch))
-        study.ask(1500)
+        study.ask(many(sampler, 1500))
         found.append(coordinates(study))
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)

@@ -11,6 +11,7 @@ from contracts.cases import (
     check_history,
     columns_of,
     every_sampler,
+    many,
     value_of,
 )
 
@@ -125,6 +126,7 @@ def test_duplicates_where_they_are_allowed(sampler):
 @every_sampler
 @pytest.mark.parametrize(("levels", "n"), [(1500, 3000), (5000, 3000), (60_000, 4000)])
 def test_a_large_batch_has_no_duplicates(sampler, levels, n):
+    levels, n = many(sampler, levels), many(sampler, n)
     study = hpo.Study({"k": Int(0, levels - 1)}, sampler=sampler, seed=0)
     study.tell(study.ask(12), np.arange(12.0))
     k = study.ask(n)["k"]

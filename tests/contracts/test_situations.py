@@ -10,7 +10,15 @@ from itertools import cycle
 
 import numpy as np
 import pytest
-from contracts.cases import CASES, check_configurations, check_history, every_sampler, value_of, values_of
+from contracts.cases import (
+    CASES,
+    check_configurations,
+    check_history,
+    every_sampler,
+    many,
+    value_of,
+    values_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from space.strategies import spaces
@@ -152,14 +160,14 @@ def test_ten_thousand_observations(sampler, name):
     case = CASES[name]
     study = case.study(sampler, allow_duplicates=name == "finite tree")
     for _ in range(10):
-        batch = study.ask(1000)
+        batch = study.ask(many(sampler, 1000))
         study.tell(batch, values_of(batch))
     for _ in range(20):
         trial = study.ask()
         study.tell(trial, value_of(trial))
     study.ask(30)
     newest = study.trials[-50:]
-    assert study.history.count(State.COMPLETE) == 10_020
+    assert study.history.count(State.COMPLETE) == many(sampler, 10_000) + 20
     assert all(study.space.contains(trial.params) for trial in newest)
     assert study.replay()
 
