@@ -29,7 +29,7 @@ class Asked:
     first: int
     x: NDArray[np.float64]  # (d, n)
     cursor: int  # log position the suggestion had seen
-    tier: str  # which sampler answered: "random", "sobol", "tpe", or one of the constants above
+    tier: str  # which sampler answered, "gp" say, or one of the constants above
     time: float = math.nan  # seconds since the epoch
     wanted: int = 0  # number asked for, where a finite space ran out and fewer came; else 0
 

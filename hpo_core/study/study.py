@@ -48,8 +48,9 @@ class Study(Results):
     ----------
     space : Space or mapping
         What to search; a mapping is passed to ``Space``.
-    sampler : str or Sampler, default "tpe"
-        "tpe", "sobol", "random", or a sampler with its options, of which the study takes a copy.
+    sampler : str or Sampler, default "auto"
+        "auto", "gp", "tpe", "sobol", "random", or a sampler with its options, of which the study takes a
+        copy.
     direction : {"minimize", "maximize"}, default "minimize"
     seed : int, optional
         In [0, 2**63). The same seed gives the same suggestions. None draws one, see ``seed``.
@@ -89,7 +90,7 @@ class Study(Results):
         self,
         space: Space | Mapping[str, Any],
         *,
-        sampler: str | Sampler = "tpe",
+        sampler: str | Sampler = "auto",
         direction: Literal["minimize", "maximize"] = "minimize",
         seed: int | None = None,
         allow_duplicates: bool = False,
