@@ -63,6 +63,8 @@ def _smac(facade: str, problems: tuple[str, ...] = NAMES) -> Entry:
 # ``group`` is its own answer to conditional spaces, off by default and marked experimental; elsewhere
 # it is ``optuna-tpe``.
 ENTRIES = {
+    "auto": Entry(_OURS, {"sampler": "auto"}),
+    "gp": Entry(_OURS, {"sampler": "gp"}),
     "tpe": Entry(_OURS, {"sampler": "tpe"}),
     "random": Entry(_OURS, {"sampler": "random"}),
     "sobol": Entry(_OURS, {"sampler": "sobol"}),
