@@ -49,8 +49,7 @@ class Study(Results):
     space : Space or mapping
         What to search; a mapping is passed to ``Space``.
     sampler : str or Sampler, default "auto"
-        "auto", "gp", "tpe", "sobol", "random", or a sampler with its options, of which the study takes a
-        copy.
+        "auto", "gp", "tpe", "sobol", "random", or a sampler with its options, which is copied.
     direction : {"minimize", "maximize"}, default "minimize"
     seed : int, optional
         In [0, 2**63). The same seed gives the same suggestions. None draws one, see ``seed``.
