@@ -40,8 +40,8 @@ N_BOUND, N_TIGHT = 32, 128
 # Candidates whose exact variance is computed at once, where there are 1,000 data: the solves are fastest so,
 # and stop early. Fewer data, wider blocks.
 BLOCK = 64
-# Below this many values of the kernel a bound costs more than it saves.
-MIN_PRUNED = 100_000
+# A bound pays where what it leaves out outweighs it: from this many data on, and values of the kernel.
+FEWEST_DATA, MIN_PRUNED = 4 * N_BOUND, 100_000
 # Rounding of a bound and of a value, many times over.
 SLACK = 1e-6
 
@@ -120,7 +120,7 @@ def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], 
     """
     m, n = x.shape[1], criterion.posterior.n
     block = BLOCK * max(1, 1000 // n)
-    if m <= 2 * block or m * n < MIN_PRUNED:
+    if m <= 2 * block or not _pays(n, m):
         value = np.concatenate([criterion.value(x[:, i : i + block]) for i in range(0, m, block)])
         index = np.argsort(-value, kind="stable")[:k]
         return index, value[index]
@@ -139,6 +139,11 @@ def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], 
         value[some] = criterion.value(x[:, some])
     index = np.argsort(-value, kind="stable")[:k]
     return index, value[index]
+
+
+def _pays(n: int, m: int) -> bool:
+    """Whether bounds of m candidates, given n data, cost less than they save."""
+    return n >= FEWEST_DATA and n * m >= MIN_PRUNED
 
 
 def _least(value: Array, k: int) -> float:
@@ -215,20 +220,29 @@ def _starts(branch: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 def _improved(criterion: Criterion, starts: Ranked, search: Search) -> Ranked:
     """Each start, or something better that local search reached from it."""
     current = starts
-    for _ in range(search.n_rounds):
+    for turn in range(search.n_rounds):
         before = current.value
         if search.neighbours is not None:
             current = _stepped(criterion, current, search, search.neighbours)
-        if search.climber is not None:
-            current = _climbed(criterion, current, search, search.climber)
-        if not np.any(current.value > before + 1e-3):
+        # Where a climb has ended, only a discrete move opens another.
+        open_ = np.flatnonzero((current.value > before) | (turn == 0))
+        if not len(open_):
             break
+        if search.climber is not None:
+            current = _climbed(criterion, current, search, search.climber, open_)
     return current
 
 
-def _climbed(criterion: Criterion, current: Ranked, search: Search, climber: Climber) -> Ranked:
-    x = search.settled(climber.climb(criterion.slopes, current.x))
-    return _better(criterion, current, x, search.allowed(x))
+def _climbed(
+    criterion: Criterion, current: Ranked, search: Search, climber: Climber, rows: NDArray[np.int64]
+) -> Ranked:
+    """The starts ``rows`` at the ends of their climbs, where these are better."""
+    x = search.settled(climber.climb(criterion.slopes, np.ascontiguousarray(current.x[:, rows])))
+    value = np.where(search.allowed(x), criterion.value(x), -np.inf)
+    better = value > current.value[rows]
+    moved, reached = current.x.copy(), current.value.copy()
+    moved[:, rows[better]], reached[rows[better]] = x[:, better], value[better]
+    return Ranked(moved, reached)
 
 
 def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: Neighbours) -> Ranked:
@@ -238,7 +252,7 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
     if not len(allowed):
         return current
     x, owner = np.ascontiguousarray(x[:, allowed]), owner[allowed]
-    if x.shape[1] * criterion.posterior.n >= MIN_PRUNED:
+    if _pays(criterion.posterior.n, x.shape[1]):
         bound = criterion.bound(x, criterion.posterior.mean(x))
         hopeful = bound > current.value[owner]
         x, owner = np.ascontiguousarray(x[:, hopeful]), owner[hopeful]
@@ -252,9 +266,3 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
     reached[owners[better]] = value[best[better]]
     return Ranked(moved, reached)
 
-
-def _better(criterion: Criterion, current: Ranked, x: Array, allowed: NDArray[np.bool_]) -> Ranked:
-    """Candidates x in place of the current ones, where they are allowed and better."""
-    value = np.where(allowed, criterion.value(x), -np.inf)
-    better = value > current.value
-    return Ranked(np.where(better, x, current.x), np.where(better, value, current.value))
