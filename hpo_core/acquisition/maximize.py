@@ -265,4 +265,3 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
     moved[:, owners[better]] = x[:, best[better]]
     reached[owners[better]] = value[best[better]]
     return Ranked(moved, reached)
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,8 +23,11 @@ from hpo_core.samplers.gp_model import GPModel
 from hpo_core.samplers.pool import Pool
 from hpo_core.samplers.sobol import SobolSampler
 from hpo_core.surrogates.fit import GPSettings
+from hpo_core.surrogates.warp import OUTPUT_WARPS, capped, zoom
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hpo_core.acquisition.candidates import Box
@@ -67,6 +71,10 @@ class SearchSettings:
         Of local search: candidates it begins with, and turns of discrete and continuous moves.
     warp, input_warp : str, bool
         * Of the values (see ``hpo_core.surrogates.warp``) and of the inputs.
+    zoomed : float
+        * Where the better half of the trials lies within this share of what the first trials' did, the
+        warped values tell small differences among them and little of elsewhere: every other suggestion
+        then comes from a model of the values as they are, the worst capped. 0 turns that off.
     noise_location : float
         * Of the prior on the log of the noise.
     quiet : float
@@ -86,6 +94,7 @@ class SearchSettings:
     n_rounds: int = 2
     warp: str = "half-rank"
     input_warp: bool = False
+    zoomed: float = 0.3
     noise_location: float = -4.0
     quiet: float = 1e-3
     trust_dims: int = 20
@@ -101,7 +110,8 @@ class GPSampler(Sampler):
     The first trials are Sobol points. Then a Gaussian process (Matern-5/2, a lengthscale for each
     parameter, a factor for each group of conditional ones) is fitted to the complete trials, and the
     configuration of greatest expected improvement is proposed: the best of a pool, improved by local
-    search over all kinds of parameters. A batch is chosen as if its earlier members and the running
+    search over all kinds of parameters. Once the better half of the trials is close together, every other
+    suggestion is one of a model that looks at the whole range of values again. A batch is chosen as if its earlier members and the running
     trials were observed; failed trials repel. With more than 20 parameters or 500 trials the search
     keeps to a trust region; past 1,000 trials the model keeps to the best and nearest of them, so that
     a suggestion costs the same at any number of trials.
@@ -134,16 +144,11 @@ class GPSampler(Sampler):
         self._startup = SobolSampler()
         self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._space, self._layout, self._seed = space, layout, seed
+        self._n_startup = settings.n_startup or min(max(4, layout.size + 1), 10)
         self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
         self._repeats, self._seen, self._n_seen = allow_duplicates, KeySet(), 0
-        self._model = GPModel(
-            Structure(layout),
-            GPSettings(input_warp=settings.input_warp, noise_prior=(settings.noise_location, 1.0)),
-            warp=settings.warp,
-            quiet=settings.quiet,
-            max_fit=settings.max_fit,
-            max_posterior=settings.max_posterior,
-        )
+        self._model = self._sharp = self._modelled_by(OUTPUT_WARPS[settings.warp])
+        self._plain = self._modelled_by(partial(capped, n_first=self._n_startup))
         self._candidates = Candidates(self._pool.domain, seed)
         discrete = discrete_rows(layout)
         self._neighbours = Neighbours(self._pool.domain) if len(discrete) else None
@@ -156,7 +161,10 @@ class GPSampler(Sampler):
         if rows is None:
             return self._startup.ask(history, first, n)
         self._sync(history)
-        self._model.refresh(history.x[:, rows], history.y[0, rows])
+        y = history.y[0, rows]
+        zoomed = first // n % 2 == 1 and zoom(y, self._n_startup) < self._settings.zoomed
+        self._model = self._plain if zoomed else self._sharp
+        self._model.refresh(history.x[:, rows], y)
         x = self._propose(history, first, min(n, MAX_PART), np.empty((self._layout.size, 0)))
         while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
             try:
@@ -171,8 +179,20 @@ class GPSampler(Sampler):
         rows = self._modelled(history)
         if rows is None:
             return history.x[:, history.best]
-        self._model.refresh(history.x[:, rows], history.y[0, rows])
-        return self._model.best_by_mean()
+        self._sharp.refresh(history.x[:, rows], history.y[0, rows])
+        return self._sharp.best_by_mean()
+
+    def _modelled_by(self, warp: Callable[[Array], Array]) -> GPModel:
+        """An empty model of values under a warp."""
+        settings = self._settings
+        return GPModel(
+            Structure(self._layout),
+            GPSettings(input_warp=settings.input_warp, noise_prior=(settings.noise_location, 1.0)),
+            warp=warp,
+            quiet=settings.quiet,
+            max_fit=settings.max_fit,
+            max_posterior=settings.max_posterior,
+        )
 
     def _sync(self, history: History) -> None:
         """Take what has been asked as used, in infinite spaces too: clipping makes equal points there."""
@@ -184,8 +204,7 @@ class GPSampler(Sampler):
     def _modelled(self, history: History) -> NDArray[np.int64] | None:
         """Complete trials in the order of finishing; None if they are too few for a model."""
         order = history.finish_order
-        n_startup = self._settings.n_startup or min(max(4, self._layout.size + 1), 10)
-        if len(order) < n_startup or history.count(State.COMPLETE) < 2:
+        if len(order) < self._n_startup or history.count(State.COMPLETE) < 2:
             return None
         rows = order[history.state[order] == State.COMPLETE]
         return rows if len(np.unique(history.y[0, rows])) >= FEWEST_VALUES else None
@@ -265,7 +284,8 @@ class GPSampler(Sampler):
         return self._filled(first, n, earlier, x)
 
     def _filled(self, first: int, n: int, earlier: Array, x: Array) -> Array:
-        x = self._new(x[:, self._pool.feasible(x)], earlier)
+        feasible = self._pool.feasible(x)
+        x = self._new(x if feasible.all() else x[:, feasible], earlier)
         found = x.shape[1]
         least, enough = max(n - found, 0 if found else 1), max(n, FEWEST_CANDIDATES) - found
         if enough <= 0:

@@ -10,9 +10,10 @@ from hpo_core.acquisition.maximize import best_rows
 from hpo_core.native import covariance
 from hpo_core.surrogates.fit import fit, scheduled
 from hpo_core.surrogates.model import Posterior
-from hpo_core.surrogates.warp import OUTPUT_WARPS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hpo_core.native.covariance import Structure
@@ -29,8 +30,8 @@ class GPModel:
     ----------
     structure : Structure
     fit_settings : GPSettings
-    warp : str
-        Of the values, a key of ``OUTPUT_WARPS``.
+    warp : callable
+        Of the values: (n,) to (n,), mean 0 and variance 1, never in another order.
     quiet : float
         Noise, relative to the output scale, below which a value is compared by what was seen; above, by
         its posterior mean.
@@ -54,13 +55,13 @@ class GPModel:
         structure: Structure,
         fit_settings: GPSettings,
         *,
-        warp: str,
+        warp: Callable[[Array], Array],
         quiet: float,
         max_fit: int,
         max_posterior: int,
     ) -> None:
         self._structure, self._fit_settings = structure, fit_settings
-        self._warp, self._quiet = OUTPUT_WARPS[warp], quiet
+        self._warp, self._quiet = warp, quiet
         self._max_fit, self._max_posterior = max_fit, max_posterior
         self._n = self._fitted = 0
         self._hyper: Hyperparameters | None = None
@@ -105,9 +106,6 @@ class GPModel:
         active = ~np.isnan(x)
         first = x[np.arange(len(x)), active.argmax(axis=1)]
         return np.where(active.any(axis=1), first, default)
-
-    def _condition(self, x: Array, y: Array, hyper: Hyperparameters) -> None:
-        self.posterior = Posterior(self._structure, hyper, np.ascontiguousarray(x), y)
 
     def _conditioned(self, hyper: Hyperparameters, x: Array, y: Array) -> Posterior:
         return Posterior(self._structure, hyper, np.ascontiguousarray(x), y)

@@ -106,6 +106,21 @@ def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
     return standardized(np.log1p(0.5 * (centered - centered.min()) / span))
 
 
+def capped(y: NDArray[np.float64], n_first: int) -> NDArray[np.float64]:
+    """Targets as they are, but no farther above the median of the first ones than the best is below it."""
+    unit = y / (float(np.abs(y).max()) or 1.0)
+    middle = np.median(unit[:n_first])
+    return standardized(np.minimum(unit, middle + (middle - unit.min())))
+
+
+def zoom(y: NDArray[np.float64], n_first: int) -> float:
+    """How far the median lies above the best, as a share of how far the median of the first targets does."""
+    unit = y / (float(np.abs(y).max()) or 1.0)
+    least = unit.min()
+    span = float(np.median(unit[:n_first]) - least)
+    return float(np.median(unit) - least) / span if span > 0.0 else 1.0
+
+
 OUTPUT_WARPS = {"none": standardized, "power": power, "half-rank": half_rank}
 
 

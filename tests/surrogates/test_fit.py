@@ -183,8 +183,8 @@ def test_constant_targets_leave_the_modes(y):
 
 
 def test_schedule_refits_every_trial_then_at_eight_percent():
-    assert [scheduled(n) for n in range(65)] == list(range(65))
-    fits = sorted({scheduled(n) for n in range(64, 2000)})
+    assert [scheduled(n) for n in range(14)] == list(range(14))
+    fits = sorted({scheduled(n) for n in range(12, 2000)})
     assert all(later == math.ceil(1.08 * earlier) for earlier, later in pairwise(fits))
     assert all(scheduled(n) <= n < 1.08 * scheduled(n) + 1 for n in range(1, 2000))
 

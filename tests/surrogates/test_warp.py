@@ -12,11 +12,13 @@ from scipy import stats
 from hpo_core.surrogates.warp import (
     EXPONENTS,
     OUTPUT_WARPS,
+    capped,
     half_rank,
     kumaraswamy,
     kumaraswamy_slopes,
     power,
     standardized,
+    zoom,
 )
 
 every_warp = pytest.mark.parametrize("warp", OUTPUT_WARPS.values(), ids=OUTPUT_WARPS.keys())
@@ -78,6 +80,21 @@ def test_half_rank_keeps_the_order_of_magnitudes_of_the_better_half_only():
     assert np.array_equal(half_rank(y), half_rank(moved))
     z = half_rank(y)
     assert z[1] - z[0] > z[2] - z[1] > z[3] - z[2] > 0.0
+
+
+def test_capped_leaves_the_better_ones_apart_and_makes_the_worse_equal():
+    y = np.array([4.0, 2.0, 6.0, 1.0, 1e12, 1.5, 0.0])  # the first three: median 4, best 0, so 8 at most
+    capped_y = capped(y, 3)
+    np.testing.assert_allclose(capped_y, standardized(np.minimum(y, 8.0)), atol=1e-10)
+    np.testing.assert_allclose(capped(1e296 * y, 3), capped_y, atol=1e-10)
+    assert not capped(np.full(4, 7.0), 3).any()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e307])
+def test_zoom_is_the_share_of_the_first_spread_that_the_better_half_takes(scale):
+    y = scale * np.array([4.0, 2.0, 6.0, 0.5, 0.0, 1.0, 1.0])  # medians: 4 of the first three, 1 of all
+    assert zoom(y, 3) == pytest.approx(0.25)
+    assert zoom(np.full(4, scale), 3) == 1.0
 
 
 def test_input_warp_is_the_distribution_function_and_its_slopes_are_right():
