@@ -110,11 +110,11 @@ class GPSampler(Sampler):
     The first trials are Sobol points. Then a Gaussian process (Matern-5/2, a lengthscale for each
     parameter, a factor for each group of conditional ones) is fitted to the complete trials, and the
     configuration of greatest expected improvement is proposed: the best of a pool, improved by local
-    search over all kinds of parameters. Once the better half of the trials is close together, every other
-    suggestion is one of a model that looks at the whole range of values again. A batch is chosen as if its earlier members and the running
-    trials were observed; failed trials repel. With more than 20 parameters or 500 trials the search
-    keeps to a trust region; past 1,000 trials the model keeps to the best and nearest of them, so that
-    a suggestion costs the same at any number of trials.
+    search over all kinds of parameters. Once the better half of the trials is close together, every
+    other suggestion is that of a model which looks at the whole range of values again. A batch is chosen
+    as if its earlier members and the running trials were observed; failed trials repel. With more than
+    20 parameters or 500 trials the search keeps to a trust region; past 1,000 trials the model keeps to
+    the best and nearest of them, so that a suggestion costs the same at any number of trials.
 
     References
     ----------
