@@ -29,6 +29,10 @@ class TrialError(ArgumentError):
     """A result for a trial that is unknown, finished or foreign, or of the wrong shape."""
 
 
+class StorageError(ArgumentError):
+    """A storage that cannot be opened, read or written; what was acknowledged before is untouched."""
+
+
 class NotPositiveDefiniteError(HpoError, ArithmeticError):
     """A covariance matrix has no Cholesky factor; the message names the pivot that failed."""
 

@@ -1,0 +1,69 @@
+"""What a storage is: logs of events, appended to atomically and read after a cursor."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+CREATED: Final = "created"
+DELETED: Final = "deleted"
+
+
+class Record(NamedTuple):
+    """One event as it is kept."""
+
+    position: int  # 0, 1, 2 ... within its study
+    kind: str
+    data: str  # JSON text
+
+
+class Storage(ABC):
+    """Logs of events, one per study. Not for use by several threads at a time."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """Keep every other writer out; what was appended is there as a whole at the end, or not at all."""
+
+    @abstractmethod
+    def studies(self) -> dict[str, int]:
+        """Return the key of each study that is not deleted, by its name."""
+
+    @abstractmethod
+    def create(self, name: str) -> int:
+        """Start an empty log inside a transaction and return its key."""
+
+    @abstractmethod
+    def append(self, key: int, events: Sequence[tuple[str, str]]) -> int:
+        """Append (kind, JSON text) pairs inside a transaction; return the length of the log."""
+
+    @abstractmethod
+    def read(self, key: int, after: int = 0) -> list[Record]:
+        """Return the events from position ``after`` on, in their order.
+
+        Raises
+        ------
+        StorageError
+            An event is damaged or missing; the message says the last good one.
+        """
+
+    def check(self) -> str | None:
+        """Return what is wrong with the storage as a whole, None if nothing is."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; the next use opens them again."""
+
+
+def masked(storage: object) -> str:
+    """Return a storage's address for print, the password of a URL replaced by stars."""
+    return re.sub(
+        r"(?i)(password|passwd|token|secret)=[^&\s]*",
+        r"\1=***",
+        re.sub(r"(://[^/?#\s:]*):.*@", r"\1:***@", str(storage), flags=re.DOTALL),
+    )

@@ -1,0 +1,72 @@
+"""Logs in the memory of this process: a storage for tests and experiments."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hpo_core.storage.base import DELETED, Record, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class MemoryStorage(Storage):
+    """Logs in the memory of this process, shared by the studies that are given the same object.
+
+    Examples
+    --------
+    >>> storage = MemoryStorage()
+    >>> with storage.transaction():
+    ...     key = storage.create("digits")
+    ...     storage.append(key, [("created", "{}")])
+    1
+    >>> storage.studies(), storage.read(key)
+    ({'digits': 0}, [Record(position=0, kind='created', data='{}')])
+    """
+
+    def __init__(self) -> None:
+        self._logs: list[list[Record]] = []
+        self._names: dict[str, int] = {}
+        self._lock = threading.RLock()
+
+    def __str__(self) -> str:
+        return "memory"
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep other threads out, and take back what was appended if the body raises."""
+        with self._lock:
+            names, lengths = dict(self._names), [len(log) for log in self._logs]
+            try:
+                yield
+            except BaseException:
+                self._names = names
+                self._logs = [log[:n] for log, n in zip(self._logs, lengths, strict=False)]
+                raise
+
+    def studies(self) -> dict[str, int]:
+        """Return the key of each study that is not deleted, by its name."""
+        return dict(self._names)
+
+    def create(self, name: str) -> int:
+        """Start an empty log and return its key."""
+        self._logs.append([])
+        self._names[name] = len(self._logs) - 1
+        return self._names[name]
+
+    def append(self, key: int, events: Sequence[tuple[str, str]]) -> int:
+        """Append (kind, JSON text) pairs; return the length of the log."""
+        log = self._logs[key]
+        log.extend(Record(i, *event) for i, event in enumerate(events, len(log)))
+        if any(kind == DELETED for kind, _ in events):
+            self._names = {name: each for name, each in self._names.items() if each != key}
+        return len(log)
+
+    def read(self, key: int, after: int = 0) -> list[Record]:
+        """Return the events from position ``after`` on."""
+        return self._logs[key][after:]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
