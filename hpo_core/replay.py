@@ -62,7 +62,13 @@ class Replay:
 
 
 def replay(
-    space: Space, history: History, sampler: Sampler, *, seed: int, allow_duplicates: bool = False
+    space: Space,
+    history: History,
+    sampler: Sampler,
+    *,
+    seed: int,
+    allow_duplicates: bool = False,
+    settle: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
 ) -> Replay:
     """Derive every suggestion of a history again.
 
@@ -74,6 +80,8 @@ def replay(
         A copy is started; this one is left alone.
     seed : int
     allow_duplicates : bool
+    settle : callable, optional
+        What the study does to the coordinates (d, n) that its sampler proposes.
     """
     sampler = copy.deepcopy(sampler)
     sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
@@ -83,6 +91,7 @@ def replay(
         again.position = position
         if isinstance(event, Asked) and event.tier not in (ADDED, REPEATED):
             derived = _derive(space, sampler, again, event, history)
+            derived = derived if settle is None or not derived.size else settle(derived)
             difference = _first_difference(space, event, derived)
             if difference is not None:
                 number, *found = difference

@@ -10,6 +10,7 @@ from studies import FULL, small_space
 
 import hpo_core as hpo
 from hpo_core import acquisition, native, plots
+from hpo_core.storage import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,12 @@ def enter(context: AbstractContextManager[Any]) -> None:
 
 def given(**arguments: Any) -> Callable[[Scene], dict[str, Any]]:
     return lambda scene: arguments
+
+
+def stored_study() -> MemoryStorage:
+    storage = MemoryStorage()
+    hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", name="s", storage=storage)
+    return storage
 
 
 WHEN = [True, "depth > 1", hpo.param("depth") + 1]
@@ -226,8 +233,21 @@ CASES: dict[str, Case] = {
             "seed": [-1, 2**63, 1.0, True, "0"],
             "allow_duplicates": NOT_FLAGS,
             "name": [None, 3],
+            "storage": [3, "", "postgresql://user:secret@host/studies"],
+            "if_exists": [None, "replace"],
+            "durability": [None, "none"],
         },
         given(space={"x": hpo.Float(0, 1)}),
+    ),
+    "Study.open": Case(
+        lambda scene, **arguments: hpo.Study.open(**arguments),
+        {
+            "storage": [None, 3, "", Named("missing.db", "no such file")],
+            "name": ["other", None],
+            "sampler": ["tpe", 3],
+            "durability": [None, "none"],
+        },
+        lambda scene: {"storage": stored_study(), "name": "s"},
     ),
     "Study.ask": Case(
         on("study", "ask"),

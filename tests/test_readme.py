@@ -29,7 +29,8 @@ def test_quickstart_finds_a_good_model(capsys):
     assert "best accuracy 0.9" in capsys.readouterr().out
 
 
-def test_other_examples_run_in_order():
+def test_other_examples_run_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert len(BLOCKS) >= 8
     names = {"hpo": hpo, "np": np}
     for block in BLOCKS[1:]:

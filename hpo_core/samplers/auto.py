@@ -71,6 +71,10 @@ class AutoSampler(Sampler):
         self.max_ms = max_ms
 
     def __getstate__(self) -> dict[str, Any]:
+        return self.options()
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this sampler again."""
         return {"max_ms": self.max_ms}
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,10 @@ class Sampler(ABC):
     """
 
     name: ClassVar[str]
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this sampler again."""
+        return {}
 
     @abstractmethod
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:

@@ -97,6 +97,12 @@ class TPESampler(Sampler):
             newest=max_above // 4,
         )
 
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this sampler again."""
+        names = ("gamma", "prior_weight", "min_bandwidth", "weigh_below", "max_above")
+        own = {"n_startup": self.n_startup, "n_candidates": self.n_candidates}
+        return own | {name: getattr(self._settings, name) for name in names}
+
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with an empty model."""
         self._startup = SobolSampler()

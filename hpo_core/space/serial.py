@@ -45,13 +45,13 @@ def _dump_declaration(declaration: Any, where: str) -> dict[str, Any]:
             step = [] if declaration.step == 1 else [declaration.step]
             written = {"int": [declaration.low, declaration.high, *step]}
         case Ordinal():
-            written = {"ordinal": [_dump_value(value, where) for value in declaration.values]}
+            written = {"ordinal": [dump_value(value, where) for value in declaration.values]}
         case Categorical(choices=choices):
-            written = {"categorical": [_dump_value(choice, where) for choice in choices]}
+            written = {"categorical": [dump_value(choice, where) for choice in choices]}
             if isinstance(choices, Mapping):
                 written["spaces"] = [_dump_space(subspace) for subspace in choices.values()]
         case _:
-            return {"constant": _dump_value(declaration, where)}
+            return {"constant": dump_value(declaration, where)}
     if getattr(declaration, "log", False):
         written["log"] = True
     if declaration.when is not None:
@@ -65,19 +65,20 @@ def _dump_expression(expression: Expression, where: str) -> list[Any]:
     return [
         expression.op,
         *(
-            _dump_expression(arg, where) if isinstance(arg, Expression) else _dump_value(arg, where)
+            _dump_expression(arg, where) if isinstance(arg, Expression) else dump_value(arg, where)
             for arg in expression.args
         ),
     ]
 
 
-def _dump_value(value: Any, where: str) -> Any:
+def dump_value(value: Any, where: str) -> Any:
+    """A choice or constant as what JSON can hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"number": repr(float(value))}
     if type(value) in {str, int, float, bool, type(None)}:
         return value
     if type(value) in {tuple, list}:
-        return {type(value).__name__: [_dump_value(item, where) for item in value]}
+        return {type(value).__name__: [dump_value(item, where) for item in value]}
     raise SpaceError(
         f"{where}: {value!r} cannot be written as JSON; str, int, float, bool, None and tuples can"
     )
@@ -91,7 +92,7 @@ def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
         space = json.loads(text)
         if not isinstance(space, dict) or space.get("hpo_core") != VERSION:
             raise SpaceError(f"not a space of version {VERSION}: {str(text)[:80]!r}")
-        return _load_space(space["space"]), [_load_value(written) for written in space.get("forbid", [])]
+        return _load_space(space["space"]), [load_value(written) for written in space.get("forbid", [])]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         if isinstance(error, SpaceError):
             raise
@@ -107,14 +108,14 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     (kind,) = options.keys() & KINDS
     domain = options.pop(kind)
     if kind == "constant":
-        return _load_value(domain)
+        return load_value(domain)
     if "when" in options:
-        options["when"] = _load_value(options["when"])
+        options["when"] = load_value(options["when"])
     if kind in {"float", "int"}:
         low, high, *step = domain
         options |= {"step": step[0]} if step else {}
         return (Float if kind == "float" else Int)(low, high, **options)
-    values = [_load_value(value) for value in domain]
+    values = [load_value(value) for value in domain]
     if kind == "ordinal":
         return Ordinal(values, **options)
     subspaces = options.pop("spaces", None)
@@ -123,14 +124,15 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     return Categorical(dict(zip(values, map(_load_space, subspaces), strict=True)), **options)
 
 
-def _load_value(written: Any) -> Any:
+def load_value(written: Any) -> Any:
+    """What ``dump_value`` or an expression was written from."""
     if isinstance(written, list):
         op, *args = written
-        return build(op, tuple(map(_load_value, args)))
+        return build(op, tuple(map(load_value, args)))
     if isinstance(written, dict):
         ((kind, content),) = written.items()
         if kind == "number":
             return float(content)
-        items = [_load_value(item) for item in content]
+        items = [load_value(item) for item in content]
         return tuple(items) if kind == "tuple" else items
     return written

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hpo_core.events import Event
     from hpo_core.history import History
     from hpo_core.study.study import Study
 
@@ -43,10 +44,14 @@ class Recorder:
         self.history = history
         self.sign = sign
 
+    def apply(self, event: Event) -> None:
+        """Apply one event: every change of a study comes through here."""
+        self.history.apply(event)
+
     def asked(self, x: NDArray[np.float64], tier: str, *, wanted: int = 0) -> None:
         """Start one trial per column of ``x``; the suggestion has seen the whole log."""
         history = self.history
-        history.apply(Asked(len(history), x, history.position, tier, time.time(), wanted))
+        self.apply(Asked(len(history), x, history.position, tier, time.time(), wanted))
 
     def told_one(self, row: int, value: float) -> None:
         """Complete one trial: the work of ``told`` without arrays where a float will do."""
@@ -56,7 +61,7 @@ class Recorder:
         rows = np.array([row])
         if math.isfinite(value):
             cost = max(0.0, time.time() - self.history.started.item(row))
-            self.history.apply(Told(rows, np.array([[self.sign * value]]), np.array([cost])))
+            self.apply(Told(rows, np.array([[self.sign * value]]), np.array([cost])))
         else:
             self.failed(rows, f"the value told is {value}")
 
@@ -69,12 +74,12 @@ class Recorder:
                 self.failed(rows[bad], f"the value told is {text}")
             rows, values = rows[finite], values[finite]
         if len(rows):
-            self.history.apply(Told(rows, self.sign * values[np.newaxis], self._cost(rows)))
+            self.apply(Told(rows, self.sign * values[np.newaxis], self._cost(rows)))
 
     def failed(self, rows: Rows, reason: str, traceback: str | None = None) -> None:
         """End trials as failed."""
         if len(rows):
-            self.history.apply(Failed(rows, reason, self._cost(rows), traceback))
+            self.apply(Failed(rows, reason, self._cost(rows), traceback))
             logger.info("%d failed, trial %d first: %s", len(rows), rows[0], reason)
 
     def stopped(self, rows: Rows) -> None:
@@ -85,7 +90,7 @@ class Recorder:
         self.failed(rows[~known], "stopped without a finite report")
         rows, y = rows[known], y[known]
         if len(rows):
-            self.history.apply(Stopped(rows, y[np.newaxis], self._cost(rows)))
+            self.apply(Stopped(rows, y[np.newaxis], self._cost(rows)))
 
     def reported(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
         """Record intermediate values."""
@@ -93,14 +98,14 @@ class Recorder:
             raise TrialError(f"step must be an int of at least 0, got {step!r}")
         require_running(self.history, rows)
         if len(rows):
-            self.history.apply(Reported(rows, int(step), self.sign * values))
+            self.apply(Reported(rows, int(step), self.sign * values))
 
     def noted(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         """Attach notes, one mapping per row."""
         plain = tuple({name: as_json(name, value) for name, value in each.items()} for each in notes)
         require_running(self.history, rows)
         if len(rows):
-            self.history.apply(Noted(rows, plain))
+            self.apply(Noted(rows, plain))
 
     def _cost(self, rows: Rows) -> NDArray[np.float64]:
         return np.maximum(time.time() - self.history.started[rows], 0.0)
@@ -119,16 +124,20 @@ def trial_number(study: Study, trial: object) -> int:
     return int(trial)
 
 
-def running_rows(study: Study, trials: object) -> Rows:
-    """Return the numbers of trials, all of which run and none of which is given twice."""
+def trial_numbers(study: Study, trials: object) -> Rows:
+    """Return the numbers of trials of this study, running or not."""
     if isinstance(trials, TrialBatch):
         if trials._study is not study:
             raise TrialError(f"{trials!r} belongs to another study")
-        rows = trials.number
-    elif isinstance(trials, list | tuple) or (isinstance(trials, np.ndarray) and trials.ndim == 1):
-        rows = np.array([trial_number(study, trial) for trial in trials], np.int64)
-    else:
-        rows = np.array([trial_number(study, trials)])
+        return trials.number
+    if isinstance(trials, list | tuple) or (isinstance(trials, np.ndarray) and trials.ndim == 1):
+        return np.array([trial_number(study, trial) for trial in trials], np.int64)
+    return np.array([trial_number(study, trials)])
+
+
+def running_rows(study: Study, trials: object) -> Rows:
+    """Return the numbers of trials, all of which run and none of which is given twice."""
+    rows = trial_numbers(study, trials)
     require_running(study.history, rows)
     if len(rows) > 1 and not (np.diff(rows) > 0).all():
         unique, counts = np.unique(rows, return_counts=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hpo_core.history import History
     from hpo_core.samplers.base import Sampler
     from hpo_core.space import Space
+    from hpo_core.study.journal import Journal
 
 
 class Results:
@@ -27,12 +28,13 @@ class Results:
 
     space: Space
     sampler: Sampler
-    direction: str
+    direction: Literal["minimize", "maximize"]
     name: str
     seed: int
     allow_duplicates: bool
     history: History
     _sign: float
+    _journal: Journal | None
     _lock: AbstractContextManager[Any]
     _report: Callable[[NDArray[np.int64], int, NDArray[np.float64]], None]
     _note: Callable[[NDArray[np.int64], Sequence[Mapping[str, object]]], None]
@@ -76,6 +78,7 @@ class Results:
                 self.sampler,
                 seed=self.seed,
                 allow_duplicates=self.allow_duplicates,
+                settle=None if self._journal is None else self._journal.codec.settle,
             )
 
     @property

@@ -18,26 +18,35 @@ from hpo_core.history import History
 from hpo_core.replay import complete, fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
+from hpo_core.storage import open_storage
+from hpo_core.study.attaching import attach, read_again, set_late_aside
+from hpo_core.study.opening import find, make_sampler
+from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
-from hpo_core.study.results import Results
+from hpo_core.study.writing import StoredRecorder, Writing
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_column, as_number, is_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
     from hpo_core.samplers.base import Sampler
+    from hpo_core.storage import Storage
+    from hpo_core.study.journal import Journal
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
 
 logger = logging.getLogger("hpo_core")
 
+_NOT_PICKLED = ("_lock", "_recorder", "_writing")
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 
-class Study(Results):
+class Study(Optimizing):
     """A search for the parameters that give the least, or the greatest, value.
 
     ``ask`` proposes trials and ``tell`` takes their results, in any order and any number at a time;
@@ -56,12 +65,20 @@ class Study(Results):
     allow_duplicates : bool, default False
         Whether a configuration of a finite space may be proposed twice.
     name : str, default ""
-        Shown where the study is.
+        Shown where the study is; needed with a storage.
+    storage : path or Storage, optional
+        Keep every event in this SQLite file, which several processes may share. A study of that name
+        is resumed: it proposes what it would have, had it never stopped. Ranges of its space may be
+        widened, choices and parameters added; every other argument must be what it was.
+    if_exists : {"resume", "error"}, default "resume"
+        What to do if the storage has a study of that name.
+    durability : {"normal", "full"}, default "normal"
+        What an acknowledged result survives: the death of the process, or a power failure too.
 
     Attributes
     ----------
     space, sampler, direction, seed, allow_duplicates, name
-        As given; the seed as drawn.
+        As given; the seed as drawn, or as stored.
     history : History
         Columns of everything observed so far, minimised, in internal coordinates.
     suggest_seconds : float
@@ -73,6 +90,8 @@ class Study(Results):
         An argument is outside what is allowed.
     SpaceError
         The mapping does not describe a space.
+    StorageError
+        The storage cannot be used, or is damaged.
 
     Examples
     --------
@@ -94,6 +113,9 @@ class Study(Results):
         seed: int | None = None,
         allow_duplicates: bool = False,
         name: str = "",
+        storage: str | Path | Storage | None = None,
+        if_exists: Literal["resume", "error"] = "resume",
+        durability: Literal["normal", "full"] = "normal",
     ) -> None:
         if not isinstance(space, Space | Mapping):
             raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
@@ -115,12 +137,59 @@ class Study(Results):
         self.suggest_seconds = 0.0
         self._sign = 1.0 if direction == "minimize" else -1.0
         self._stop_requested = False
+        self._journal: Journal | None = None
+        records = attach(self, storage, seed, if_exists, durability)
         self._ready()
+        if self._journal is not None:
+            self._journal.load(self.history, records)
+
+    @classmethod
+    def open(
+        cls,
+        storage: str | Path | Storage,
+        name: str,
+        *,
+        sampler: str | Sampler | None = None,
+        durability: Literal["normal", "full"] = "normal",
+    ) -> Study:
+        """Open a stored study as it is: its space, sampler and seed come from the storage.
+
+        Parameters
+        ----------
+        storage : path or Storage
+        name : str
+        sampler : str or Sampler, optional
+            Must be the stored one; needed only if that is none of hpo_core's.
+        durability : {"normal", "full"}, default "normal"
+
+        Raises
+        ------
+        StorageError
+            There is no such file, or it is damaged.
+        StudyError
+            There is no such study, or its sampler is another.
+        """
+        place = open_storage(storage, durability=durability, must_exist=True)
+        stored = find(place, name)
+        return cls(
+            stored.space,
+            sampler=make_sampler(stored.sampler) if sampler is None else sampler,
+            direction=stored.direction,
+            seed=stored.seed,
+            allow_duplicates=stored.allow_duplicates,
+            name=name,
+            storage=place,
+        )
+
+    def sync(self) -> None:
+        """Take in what other processes have added to the storage; ask, tell and the like do so anyway."""
+        with self._writing:
+            pass
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickling goes on after this returns, while other threads may tell: it gets a history of its own.
         with self._lock:
-            kept = {key: value for key, value in vars(self).items() if key not in ("_lock", "_recorder")}
+            kept = {key: value for key, value in vars(self).items() if key not in _NOT_PICKLED}
             return kept | {"history": copy.deepcopy(self.history)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -129,8 +198,12 @@ class Study(Results):
 
     def _ready(self) -> None:
         """Make what is not pickled."""
-        self._recorder = Recorder(self.history, self._sign)
         self._lock = threading.RLock()
+        self._writing: AbstractContextManager[Any] = self._lock
+        self._recorder = Recorder(self.history, self._sign)
+        if self._journal is not None:
+            self._writing = Writing(self._lock, self._journal, lambda: self.history, lambda: read_again(self))
+            self._recorder = StoredRecorder(self.history, self._sign, self._journal)
         self.sampler.start(self.space, seed=self.seed, allow_duplicates=self.allow_duplicates)
 
     @overload
@@ -163,7 +236,7 @@ class Study(Results):
         """
         if n is not None and not (is_int(n) and 1 <= n < 2**32):
             raise StudyError(f"n must be an int in [1, 2**32), got {n!r}")
-        with self._lock:
+        with self._writing:
             started = time.perf_counter()
             queued = self._ask_queued(n or 1) if repeat is None and self.history.queue else []
             first, rest = len(self.history), (n or 1) - len(queued)
@@ -227,8 +300,10 @@ class Study(Results):
             A trial is unknown, finished, repeated or of another study, the number of values is wrong,
             or one is not a number. The study is then unchanged.
         """
-        with self._lock:
+        with self._writing:
             best = self.history.best
+            if self._journal is not None and self._journal.finished_elsewhere:
+                trials, values = set_late_aside(self, trials, values)
             if isinstance(trials, Trial) or is_int(trials):
                 self._recorder.told_one(trial_number(self, trials), as_number(values))
             else:
@@ -257,20 +332,22 @@ class Study(Results):
             raise TrialError(f"reason must be a string, got {reason!r}")
         if not isinstance(traceback, str | None):
             raise TrialError(f"traceback must be a string or None, got {traceback!r}")
-        with self._lock:
+        with self._writing:
+            if self._journal is not None and self._journal.finished_elsewhere:
+                trials, _ = set_late_aside(self, trials, reason=reason)
             self._recorder.failed(running_rows(self, trials), reason, traceback)
 
     def _finish_stopped(self, trials: Trials) -> None:
         """End running trials early, each with its last report."""
-        with self._lock:
+        with self._writing:
             self._recorder.stopped(running_rows(self, trials))
 
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
-        with self._lock:
+        with self._writing:
             self._recorder.reported(rows, step, values)
 
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
-        with self._lock:
+        with self._writing:
             self._recorder.noted(rows, notes)
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
@@ -291,8 +368,8 @@ class Study(Results):
         x = fill_with_defaults(self.space, fixed)
         if is_complete(x, fixed) and not (self.space.feasible_mask(x) & ~self.space.forbidden_mask(x)).all():
             raise SpaceError(f"params: the constraints do not permit {dict(params)!r}")
-        with self._lock:
-            self.history.apply(Enqueued(fixed))
+        with self._writing:
+            self._recorder.apply(Enqueued(fixed))
 
     def add(self, params: Mapping[str, Any], value: float) -> Trial:
         """Record a result from elsewhere as a new, finished trial.
@@ -313,88 +390,8 @@ class Study(Results):
         """
         x = self.space.encode_params(params)[:, np.newaxis]
         number = as_number(value)
-        with self._lock:
+        with self._writing:
             row = len(self.history)
             self._recorder.asked(x, ADDED)
             self._recorder.told_one(row, number)
             return Trial(self, row)
-
-    def stop(self) -> None:
-        """Let ``optimize`` end once its running trials have finished; for callbacks."""
-        self._stop_requested = True
-
-    def optimize(
-        self,
-        objective: Callable[[Any], Any],
-        *,
-        n_trials: int | None = None,
-        until: int | None = None,
-        timeout: float | None = None,
-        n_jobs: int = 1,
-        callbacks: Iterable[Callable[[Study, Trial], object]] = (),
-        catch: type[Exception] | tuple[type[Exception], ...] = (),
-        progress: bool = False,
-        batch_size: int | None = None,
-        vectorized: bool = False,
-    ) -> None:
-        """Ask, evaluate and tell until a limit is reached, or until a finite space is used up.
-
-        Ctrl-C raises ``KeyboardInterrupt``: finished trials are kept, running ones fail with the reason
-        "interrupted", and the study can go on.
-
-        Parameters
-        ----------
-        objective : callable
-            ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
-        n_trials, until : int, optional
-            How many trials this call finishes; how many the study holds in the end, so that a script
-            started again stops at the same place.
-        timeout : float, optional
-            Seconds after which no trial starts.
-        n_jobs : int
-            Processes to run trials in; -1 is one per CPU. They share the cores: each starts with
-            CPUs / n_jobs threads in ``OMP_NUM_THREADS`` and its kin, unless one is set. A script must
-            call ``optimize`` under ``if __name__ == "__main__":`` if n_jobs > 1.
-        callbacks : iterable of callables
-            Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
-        catch : exception type or tuple of them
-            Exceptions of the objective after which the study goes on. Any other is raised once its
-            trial has been recorded as failed.
-        progress : bool
-            Show a progress bar (needs tqdm).
-        batch_size : int, optional
-            At least 1; goes with ``vectorized``, and with ``n_jobs=1``.
-        vectorized : bool
-            ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
-            for each, (k,).
-
-        Raises
-        ------
-        ArgumentError
-            An argument is outside what is allowed, or nothing would end the call.
-        HpoError
-            Worker processes cannot start, or die one after another.
-
-        Examples
-        --------
-        >>> import hpo_core as hpo
-        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
-        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=30)
-        >>> study.best_value < 0.1
-        True
-        """
-        from hpo_core.loop import run
-
-        run(
-            self,
-            objective,
-            n_trials=n_trials,
-            until=until,
-            timeout=timeout,
-            n_jobs=n_jobs,
-            callbacks=callbacks,
-            catch=catch,
-            progress=progress,
-            batch_size=batch_size,
-            vectorized=vectorized,
-        )

@@ -1,0 +1,75 @@
+"""A study meets its storage, and results meet trials that another process has finished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hpo_core.errors import StudyError
+from hpo_core.history import History
+from hpo_core.storage import open_storage
+from hpo_core.study.journal import Journal
+from hpo_core.study.opening import Description, create_or_resume, describe_sampler
+from hpo_core.study.recorder import trial_numbers
+from hpo_core.trial.values import as_column
+
+if TYPE_CHECKING:
+    from hpo_core.storage import Record
+    from hpo_core.study.study import Study
+
+
+def attach(study: Study, storage: Any, seed: int | None, if_exists: str, durability: str) -> list[Record]:
+    """Give a new study its journal, and return the log so far; nothing where there is no storage."""
+    if if_exists not in ("resume", "error"):
+        raise StudyError(f"if_exists must be 'resume' or 'error', got {if_exists!r}")
+    if durability not in ("normal", "full"):
+        raise StudyError(f"durability must be 'normal' or 'full', got {durability!r}")
+    if storage is None:
+        return []
+    _check_name(study.name)
+    place = open_storage(storage, durability=durability)
+    given = Description(
+        study.space, describe_sampler(study.sampler), study.seed, study.direction, study.allow_duplicates
+    )
+    key, records, stored = create_or_resume(
+        place, study.name, given, seed_given=seed is not None, if_exists=if_exists
+    )
+    study.seed = stored.seed
+    study.history = History(study.space.layout)
+    study._journal = Journal(place, key, study.name, study.space, study._sign)
+    return records
+
+
+def read_again(study: Study) -> None:
+    """Put a study back to what its log says, with models made anew."""
+    journal: Any = study._journal
+    study.history = study._recorder.history = History(study.space.layout)
+    study.sampler.start(study.space, seed=study.seed, allow_duplicates=study.allow_duplicates)
+    journal.load(study.history, journal.storage.read(journal.key))
+
+
+def _check_name(name: str) -> None:
+    try:
+        good = 1 <= len(name.encode()) <= 1024 and "\0" not in name
+    except UnicodeEncodeError:
+        good = False
+    if not good:
+        raise StudyError(
+            f"name must be text of 1 to 1,024 bytes without NUL where a storage is given, got {name!r}"
+        )
+
+
+def set_late_aside(
+    study: Study, trials: Any, values: Any = None, *, reason: str | None = None
+) -> tuple[Any, Any]:
+    """Log what is for trials that another process finished first, and return the rest."""
+    journal: Any = study._journal
+    rows = trial_numbers(study, trials)
+    late = journal.is_late(rows)
+    if not late.any():
+        return trials, values
+    if reason is not None:
+        journal.late(rows[late], {"reason": reason})
+        return rows[~late], None
+    column = as_column(values if len(rows) > 1 or hasattr(values, "__len__") else [values], len(rows))
+    journal.late(rows[late], {"values": journal.codec.values(study._sign * column[late])})
+    return rows[~late], column[~late]

@@ -1,0 +1,130 @@
+"""Making a stored study or finding it again: what it is stands in the first event of its log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from hpo_core.errors import StorageError, StudyError
+from hpo_core.samplers import BY_NAME, Sampler
+from hpo_core.space import Space
+from hpo_core.storage.base import CREATED
+from hpo_core.study.journal import CHANGED
+from hpo_core.study.widening import check_widening
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpo_core.storage import Record, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a study is, apart from its trials."""
+
+    space: Space
+    sampler: dict[str, Any]  # name and options; no options where the sampler is not one of ours
+    seed: int
+    direction: Literal["minimize", "maximize"]
+    allow_duplicates: bool
+
+    def to_json(self) -> str:
+        """Return the text of the event ``created``."""
+        return json.dumps(
+            {
+                "space": json.loads(self.space.to_json()),
+                "sampler": self.sampler,
+                "seed": self.seed,
+                "directions": [self.direction],
+                "allow_duplicates": self.allow_duplicates,
+            }
+        )
+
+    @classmethod
+    def of(cls, records: Sequence[Record], name: str) -> Description:
+        """Description in a log, the space as it was last changed."""
+        try:
+            if records[0].kind != CREATED:
+                raise KeyError(CREATED)
+            data = json.loads(records[0].data)
+            spaces = [data["space"], *(json.loads(r.data)["space"] for r in records if r.kind == CHANGED)]
+            space = Space.from_json(json.dumps(spaces[-1]))
+            (direction,) = data["directions"]
+            return cls(space, data["sampler"], data["seed"], direction, data["allow_duplicates"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise StorageError(
+                f"the log of study {name!r} does not begin with what it is: {error!r}"
+            ) from error
+
+
+def describe_sampler(sampler: Sampler) -> dict[str, Any]:
+    """Return a sampler's name and, where it is one of ours, its options."""
+    if BY_NAME.get(sampler.name) is not type(sampler):
+        return {"name": sampler.name}
+    return {"name": sampler.name, "options": sampler.options()}
+
+
+def make_sampler(described: dict[str, Any]) -> Sampler:
+    """Return the sampler of a description."""
+    name = described["name"]
+    if "options" not in described or name not in BY_NAME:
+        raise StudyError(f"sampler {name!r} is not one of hpo_core's: pass it as sampler=")
+    kind: Any = BY_NAME[name]
+    sampler: Sampler = kind(**described["options"])
+    return sampler
+
+
+def find(storage: Storage, name: str) -> Description:
+    """Return what a stored study is.
+
+    Raises
+    ------
+    StudyError
+        There is no such study.
+    """
+    return Description.of(storage.read(key_of(storage, name)), name)
+
+
+def key_of(storage: Storage, name: str) -> int:
+    """Return the key of a study by its name."""
+    studies = storage.studies()
+    if name not in studies:
+        known = ", ".join(map(repr, list(studies)[:12])) or "none"
+        raise StudyError(f"name: there is no study {name!r} in {storage}; there is {known}")
+    return studies[name]
+
+
+def create_or_resume(
+    storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
+) -> tuple[int, list[Record], Description]:
+    """Return key, log and description of a study, which is created if it is not there.
+
+    Raises
+    ------
+    StudyError
+        It is there and must not be, or is another study than the one given.
+    """
+    with storage.transaction():
+        key = storage.studies().get(name)
+        if key is None:
+            key = storage.create(name)
+            storage.append(key, [(CREATED, given.to_json())])
+        elif if_exists == "error":
+            raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
+        records = storage.read(key)
+        stored = Description.of(records, name)
+        _check_same(stored, given, name, seed_given=seed_given)
+        if stored.space != given.space:
+            check_widening(stored.space, given.space, name)
+            storage.append(key, [(CHANGED, json.dumps({"space": json.loads(given.space.to_json())}))])
+            records = storage.read(key)
+    return key, records, Description.of(records, name)
+
+
+def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
+    names = ["sampler", "direction", "allow_duplicates", *(["seed"] if seed_given else [])]
+    for argument in names:
+        was, now = getattr(stored, argument), getattr(given, argument)
+        if was != now:
+            raise StudyError(f"{argument}: study {name!r} was created with {was!r}, got {now!r}")

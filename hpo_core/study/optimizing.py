@@ -1,0 +1,99 @@
+"""Study: the half that runs objectives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from hpo_core.study.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hpo_core.loop.protocol import StudyLike
+    from hpo_core.trial import Trial
+
+
+class Optimizing(Results):
+    """A study that runs objectives; ``Study`` adds ask and tell."""
+
+    _stop_requested: bool
+
+    def stop(self) -> None:
+        """Let ``optimize`` end once its running trials have finished; for callbacks."""
+        self._stop_requested = True
+
+    def optimize(
+        self,
+        objective: Callable[[Any], Any],
+        *,
+        n_trials: int | None = None,
+        until: int | None = None,
+        timeout: float | None = None,
+        n_jobs: int = 1,
+        callbacks: Iterable[Callable[[Any, Trial], object]] = (),
+        catch: type[Exception] | tuple[type[Exception], ...] = (),
+        progress: bool = False,
+        batch_size: int | None = None,
+        vectorized: bool = False,
+    ) -> None:
+        """Ask, evaluate and tell until a limit is reached, or until a finite space is used up.
+
+        Ctrl-C raises ``KeyboardInterrupt``: finished trials are kept, running ones fail with the reason
+        "interrupted", and the study can go on.
+
+        Parameters
+        ----------
+        objective : callable
+            ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
+        n_trials, until : int, optional
+            How many trials this call finishes; how many the study holds in the end, so that a script
+            started again stops at the same place.
+        timeout : float, optional
+            Seconds after which no trial starts.
+        n_jobs : int
+            Processes to run trials in; -1 is one per CPU. They share the cores: each starts with
+            CPUs / n_jobs threads in ``OMP_NUM_THREADS`` and its kin, unless one is set. A script must
+            call ``optimize`` under ``if __name__ == "__main__":`` if n_jobs > 1.
+        callbacks : iterable of callables
+            Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
+        catch : exception type or tuple of them
+            Exceptions of the objective after which the study goes on. Any other is raised once its
+            trial has been recorded as failed.
+        progress : bool
+            Show a progress bar (needs tqdm).
+        batch_size : int, optional
+            At least 1; goes with ``vectorized``, and with ``n_jobs=1``.
+        vectorized : bool
+            ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
+            for each, (k,).
+
+        Raises
+        ------
+        ArgumentError
+            An argument is outside what is allowed, or nothing would end the call.
+        HpoError
+            Worker processes cannot start, or die one after another.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=30)
+        >>> study.best_value < 0.1
+        True
+        """
+        from hpo_core.loop import run
+
+        run(
+            cast("StudyLike", self),
+            objective,
+            n_trials=n_trials,
+            until=until,
+            timeout=timeout,
+            n_jobs=n_jobs,
+            callbacks=callbacks,
+            catch=catch,
+            progress=progress,
+            batch_size=batch_size,
+            vectorized=vectorized,
+        )
