@@ -51,6 +51,10 @@ class Storage(ABC):
             An event is damaged or missing; the message says the last good one.
         """
 
+    @abstractmethod
+    def count_good(self, key: int) -> int:
+        """Return how many events can be read from the beginning on."""
+
     def check(self) -> str | None:
         """Return what is wrong with the storage as a whole, None if nothing is."""
         return None

@@ -68,5 +68,9 @@ class MemoryStorage(Storage):
         """Return the events from position ``after`` on."""
         return self._logs[key][after:]
 
+    def count_good(self, key: int) -> int:
+        """Return the number of events."""
+        return len(self._logs[key])
+
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

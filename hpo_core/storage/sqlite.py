@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import zlib
@@ -133,6 +134,16 @@ class SQLiteStorage(Storage):
                     )
                 records.append(Record(*event))
         return records
+
+    def count_good(self, key: int) -> int:
+        """Return how many events can be read from the beginning on."""
+        good = 0
+        with contextlib.suppress(StorageError), self._errors():
+            for *event, crc in self._connected().execute(_EVENTS, (key, 0)):
+                if event[0] != good or _checksum(*event) != crc:
+                    break
+                good += 1
+        return good
 
     def check(self) -> str | None:
         """Return what SQLite finds wrong with the file, None if nothing is."""

@@ -1,5 +1,6 @@
-"""The study: ask, tell, optimize."""
+"""Study: ask, tell, optimize, and what looks after stored ones."""
 
+from hpo_core.study.care import delete, examine
 from hpo_core.study.study import Study
 
-__all__ = ["Study"]
+__all__ = ["Study", "delete", "examine"]

@@ -1,0 +1,232 @@
+"""What every storage promises, and how the SQLite file fares in a hostile world."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import hpo_core as hpo
+from hpo_core import Categorical, Float
+from hpo_core.storage import MemoryStorage, SQLiteStorage, masked, open_storage
+
+SPACE = {"x": Float(0, 1), "c": Categorical({"a": {"m": Float(0, 1)}, ("b", 1): {}})}
+HOSTILE = ["it's", 'a"b', "x'; DROP TABLE events; --", "two\nlines", "\U0001f680", "%s {}", "e\u0301" * 200]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def storage(request, tmp_path):
+    return MemoryStorage() if request.param == "memory" else SQLiteStorage(str(tmp_path / "s.db"))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "s.db")
+
+
+def sql(path, statement):
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(statement).fetchall()
+
+
+def grown(path, n=40, **options):
+    study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=path, **options)
+    for k in range(n):
+        study.tell(study.ask(), float(k))
+    return study
+
+
+def test_events_come_back_after_a_cursor(storage):
+    with storage.transaction():
+        one, other = storage.create("one"), storage.create("other")
+        assert storage.append(one, [("created", "{}"), ("a", "1")]) == 2
+        assert storage.append(other, [("created", "{}")]) == 1
+        assert storage.append(one, [("b", "2")]) == 3
+    assert [tuple(record) for record in storage.read(one, 1)] == [(1, "a", "1"), (2, "b", "2")]
+    assert storage.read(one, 3) == []
+    assert storage.studies() == {"one": one, "other": other}
+
+
+def test_a_transaction_is_there_as_a_whole_or_not_at_all(storage):
+    with storage.transaction():
+        key = storage.create("one")
+        storage.append(key, [("created", "{}")])
+
+    def broken():
+        with storage.transaction():
+            storage.append(key, [("a", "1")] * 5)
+            storage.create("two")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert len(storage.read(key)) == 1
+    assert list(storage.studies()) == ["one"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_only_a_name(storage, name):
+    study = hpo.Study(SPACE, sampler="random", seed=0, name=name, storage=storage)
+    study.ask()
+    assert list(storage.studies()) == [name]
+    assert len(hpo.Study.open(storage, name).trials) == 1
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * 1025])
+def test_a_name_that_no_file_can_hold_is_refused(storage, name):
+    with pytest.raises(hpo.StudyError, match="name must be text"):
+        hpo.Study(SPACE, name=name, storage=storage)
+
+
+def test_a_function_of_the_space_cannot_be_stored(storage):
+    space = hpo.Space(SPACE, feasible=lambda columns: columns["x"] < 1)
+    with pytest.raises(hpo.SpaceError, match="cannot be written as JSON"):
+        hpo.Study(space, name="s", storage=storage)
+    assert storage.studies() == {}
+
+
+def test_the_view_shows_trials_to_people(path):
+    study = hpo.Study(SPACE, sampler="random", seed=0, direction="maximize", name="s", storage=path)
+    batch = study.ask(5)
+    study.tell(batch[1:3], [4.0, 5.0])
+    study.fail(batch[3], reason="oom")
+    rows = sql(path, "SELECT number, state, value, reason, params FROM trials ORDER BY number")
+    assert [row[:4] for row in rows] == [
+        (0, "running", None, None),
+        (1, "complete", 4.0, None),
+        (2, "complete", 5.0, None),
+        (3, "failed", None, "oom"),
+        (4, "running", None, None),
+    ]
+    for row, trial in zip(rows, batch, strict=True):
+        params = json.loads(row[4])
+        assert params["x"] == pytest.approx(trial["x"], abs=1e-15)
+        assert (params["m"] is None) == ("m" not in trial)
+
+
+@pytest.mark.parametrize(("durability", "level"), [("normal", 1), ("full", 2)])
+def test_the_file_is_in_wal_mode_as_durable_as_asked(path, durability, level):
+    study = grown(path, 1, durability=durability)
+    connection = study._journal.storage._connection
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+
+
+def test_a_newer_file_is_refused(path):
+    grown(path, 1)
+    sql(path, "PRAGMA user_version = 7")
+    with pytest.raises(hpo.StorageError, match=r"schema 7.*newer.*update"):
+        hpo.Study.open(path, "s")
+
+
+def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
+    sql(path, "CREATE TABLE mine (x)")
+    with pytest.raises(hpo.StorageError, match="another program"):
+        hpo.Study(SPACE, name="s", storage=path)
+    assert sql(path, "SELECT name FROM sqlite_master") == [("mine",)]
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database, " * 100)
+    with pytest.raises(hpo.StorageError, match="not a database"):
+        hpo.Study(SPACE, name="s", storage=text)
+    assert text.read_text() == "not a database, " * 100
+
+
+@pytest.mark.parametrize(
+    "lost", ["DELETE FROM events WHERE position = 9", "UPDATE events SET data = '{' WHERE position = 9"]
+)
+def test_a_damaged_event_is_named_with_the_last_good_one(path, lost):
+    grown(path)
+    sql(path, lost)
+    with pytest.raises(hpo.StorageError, match=r"event 9 .* last good event is 8"):
+        hpo.Study.open(path, "s")
+
+
+@pytest.mark.parametrize("where", [0.05, 0.3, 0.6, 0.95])
+def test_damage_anywhere_gives_a_prefix_or_is_named(path, where, tmp_path):
+    study = grown(path, 150)
+    whole = study.trials.value.tolist()
+    study._journal.storage.close()
+    data = bytearray(Path(path).read_bytes())
+    start = int(where * len(data))
+    data[start : start + 600] = b"\xa5" * 600
+    Path(path).write_bytes(data)
+    try:
+        found = hpo.Study.open(path, "s").trials.value.tolist()
+    except hpo.StorageError:
+        return
+    assert found == whole[: len(found)]
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.3, 0.7, 0.999])
+def test_a_wal_that_was_cut_gives_a_prefix(path, cut, tmp_path):
+    study = grown(path, 60)
+    whole = study.trials.value.tolist()
+    copy = str(tmp_path / "copy.db")
+    shutil.copy(path, copy)
+    wal = Path(path + "-wal").read_bytes()
+    Path(copy + "-wal").write_bytes(wal[: int(cut * len(wal))])
+    try:
+        found = hpo.Study.open(copy, "s").trials.value.tolist()
+    except (hpo.StorageError, hpo.StudyError):
+        assert cut < 0.3  # nothing had reached the file itself
+        return
+    assert [a for a in found if a == a] == whole[: len([a for a in found if a == a])]
+
+
+def test_a_full_disk_is_an_error_after_which_work_goes_on(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("a small file system needs root")
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", mount]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted: {done.stderr.decode().strip()}")
+    try:
+        study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=mount / "s.db")
+        filler = mount / "filler"
+        filler.write_bytes(b"x" * 200_000)
+
+        def fill():
+            for _ in range(10_000):
+                study.tell(study.ask(50), [1.0] * 50)
+
+        with pytest.raises(hpo.StorageError, match=r"full|I/O"):
+            fill()
+        n = len(study.trials)
+        filler.unlink()
+        study.ask(2)
+        assert len(hpo.Study.open(mount / "s.db", "s").trials) == n + 2
+        study._journal.storage.close()
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
+
+
+def test_a_commit_that_fails_puts_the_study_back(storage, monkeypatch):
+    study = hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=storage)
+    twin = hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=MemoryStorage())
+    for each in (study, twin):
+        each.tell(each.ask(20), range(20))
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "append", lambda key, events: (_ for _ in ()).throw(hpo.StorageError("full")))
+        with pytest.raises(hpo.StorageError, match="full"):
+            study.ask(3)
+    assert len(study.trials) == 20
+    assert study.ask(4).params["x"].tolist() == twin.ask(4).params["x"].tolist()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:s3cret@host/db", "postgresql://host/db?password=s3cret&x=1"]
+)
+def test_a_url_is_refused_and_its_secret_kept(url):
+    with pytest.raises(hpo.StorageError, match="not supported yet") as caught:
+        open_storage(url)
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in masked(url)
+    assert "host" in masked(url)
