@@ -37,7 +37,7 @@ ALL = (
     "native --record",
     "report",
 )
-QUICK = ("gate", "native", "samplers --cases cycle --sizes 1000")
+QUICK = ("gate", "native", "samplers --cases cycle --space mixed20 --sizes 1000")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import machine
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -88,12 +90,19 @@ def marked(held: Iterable[Record]) -> list[Record]:
     return last
 
 
+def of_one_machine(held: Iterable[Record]) -> list[Record]:
+    """The records of the machine that made the last of them: a ratio of two machines' figures is none."""
+    listed = list(held)
+    return [r for r in listed if r.get("machine") == listed[-1].get("machine")]
+
+
 def is_done(held: Iterable[Record], wanted: Record, versions: dict[str, str] | None) -> bool:
-    """Whether two good passes of a row are on file: of these versions, or of any."""
+    """Whether two good passes of a row are on file, by this machine: of these versions, or of any."""
     good = [
         r
         for r in held
         if not r["error"]
+        and r.get("machine") == machine.describe()
         and all(r.get(k) == v for k, v in wanted.items())
         and (versions is None or all(r.get("versions", {}).get(k) == v for k, v in versions.items()))
     ]

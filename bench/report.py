@@ -13,7 +13,7 @@ from bench import records
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from bench.records import Record
 
@@ -64,11 +64,20 @@ def pictures(folder: Path) -> Section:
         figures.regret(runs, provenance(held, versions=False), folder / "plots" / "regret.png")
         section.body.append("![Regret against trials, by family](plots/regret.png)")
     timed = [r for r in records.read(records.RESULTS / "samplers.jsonl") if not r["error"]]
-    cycles = [r for r in timed if r["case"] in ("cycle", "growth", "model")]
+    cycles = records.of_one_machine(r for r in timed if r["case"] in ("cycle", "growth", "model"))
     if cycles:
         figures.latency(cycles, provenance(cycles, versions=False), folder / "plots" / "latency.png")
         section.body.append("![Latency of ask and tell against trials on file](plots/latency.png)")
     return section
+
+
+def signed(tables: Iterable[tuple[str, Sequence[Record]]]) -> list[str]:
+    """Tables with what they were measured on: a line for all of one machine, else a line each."""
+    listed = list(tables)
+    held = [r for _, records_of in listed for r in records_of]
+    if len({machine_of(r) for r in held}) < 2:
+        return [*(table for table, _ in listed), provenance(held)]
+    return [f"{table}\n\n{provenance(records_of)}" for table, records_of in listed]
 
 
 def render(sections: Iterable[Section]) -> str:
@@ -80,13 +89,15 @@ def render(sections: Iterable[Section]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def machine_of(record: Record) -> str:
+    m = record["machine"]
+    return f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']}, Python {m['python']}"
+
+
 def provenance(held: Iterable[Record], *, versions: bool = True) -> str:
     """Machine, versions, threads and dates of the records, each distinct value once."""
     listed = list(held)
-    machines = {
-        f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']}, Python {m['python']}"
-        for m in (r["machine"] for r in listed if "machine" in r)
-    }
+    machines = {machine_of(r) for r in listed if "machine" in r}
     packages = {f"{k} {v}" for r in listed for k, v in r.get("versions", {}).items() if k != "code"}
     threads = {str(r["threads"]) for r in listed if "threads" in r}
     dates = sorted({r["date"] for r in listed})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench import records
 from bench.native.command import FILE, SIZES, blas_line, rates_table, table
 from bench.native.kernels import TOPICS
-from bench.report import Section, provenance
+from bench.report import Section, signed
 
 NOTES = {
     "tpe": ", where the reference of `observe` computes the final state only, that of `choose` an arg max",
@@ -17,23 +17,25 @@ OVER_LIMIT = 2.0  # the target of the Parzen log-density
 def section() -> Section:
     section = Section("Native kernels")
     good = [r for r in records.read(FILE) if not r["error"]]
-    rates = {r["level"]: r for r in good if r["case"] == "rates"}
-    blas = next((r for r in reversed(good) if r["case"] == "blas"), None)
+    limits = records.of_one_machine(r for r in good if r["case"] in ("rates", "blas"))
+    rates = {r["level"]: r for r in limits if r["case"] == "rates"}
+    blas = next((r for r in reversed(limits) if r["case"] == "blas"), None)
     if not rates or blas is None:
         return section
     listed = [rate for _, rate in sorted(rates.items())]
-    section.body.append(f"One core ({listed[-1]['compiler']})\n\n{rates_table(listed)}\n\n{blas_line(blas)}")
+    text = f"One core ({listed[-1]['compiler']})\n\n{rates_table(listed)}\n\n{blas_line(blas)}"
+    tables = [(text, limits)]
     section.body.append(
         "Nanoseconds per item (value, pair or suggestion), the answer checked equal first. The limit is what"
         " the formula cannot do without at the measured rates: its arithmetic or its bytes, the longer of the"
         " two. A small call pays for the door, too."
     )
     for topic in TOPICS:
-        rows = records.marked(r for r in good if r.get("topic") == topic)
+        rows = records.marked(records.of_one_machine(r for r in good if r.get("topic") == topic))
         if rows:
-            section.body.append(f"**{topic}**{NOTES.get(topic, '')}\n\n" + table(rows))
+            tables.append((f"**{topic}**{NOTES.get(topic, '')}\n\n" + table(rows), rows))
             _losses(section, topic, rows)
-    section.body.append(provenance(good))
+    section.body += signed(tables)
     return section
 
 

@@ -6,9 +6,11 @@ cube and a little noise), so that the good trials cluster as they do in practice
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from bench.quality.spec import Config, Parameter, draw
+from bench.quality.spec import Config, Parameter, When, draw
 
 
 def mixed(floats: int, logs: int, ints: int, categories: int) -> tuple[Parameter, ...]:
@@ -24,12 +26,25 @@ def floats(d: int) -> tuple[Parameter, ...]:
     return mixed(d, 0, 0, 0)
 
 
+def conditional() -> tuple[Parameter, ...]:
+    """Five parameters always, of which one category activates five others, another five more."""
+    a, b = (
+        tuple(
+            replace(p, name=f"{p.name}{c}", when=When("c0", (c,)))
+            for p in (*mixed(2, 1, 1, 0), Parameter("cc", "categorical", choices=("a", "b", "c", "d")))
+        )
+        for c in ("a", "b")
+    )
+    return (*mixed(2, 1, 1, 1), *a, *b)
+
+
 SPACES = {"float5": floats(5), "float20": floats(20), "float50": floats(50)}
-SPACES |= {"mixed20": mixed(8, 4, 4, 4), "mixed10": mixed(4, 2, 2, 2), "mixed5": mixed(2, 1, 1, 1)}
+SPACES |= {"mixed50": mixed(20, 10, 10, 10), "mixed20": mixed(8, 4, 4, 4)}
+SPACES |= {"mixed10": mixed(4, 2, 2, 2), "mixed5": mixed(2, 1, 1, 1), "conditional": conditional()}
 
 
 def value(config: Config) -> float:
-    """A bowl over the numeric parameters, and a category that is better."""
+    """A bowl over the active numeric parameters, and a category that is better."""
     total = 0.0
     for name, v in config.items():
         if name[0] == "f":

@@ -1,26 +1,35 @@
-"""``python -m bench samplers``: latency, throughput, memory and import time beside peers."""
+"""``python -m bench samplers``: latency, throughput, memory and import time beside peers.
+
+With ``--record`` a comparison is measured again, both sides in one run, until each has two passes on file by
+this machine, ours by the same code.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench import isolate, records
-from bench.samplers import imports, models
+from bench import machine, records
+from bench.samplers import cases, imports, models, sides
+from bench.samplers.sides import FILE, Side
 from bench.tables import markdown
 
 if TYPE_CHECKING:
     import argparse
 
-FILE = records.RESULTS / "samplers.jsonl"
-OURS, PEER = "bench.samplers.hpo_core_side", "bench.samplers.peer_side"
+SPACES = ("mixed20", "mixed5", "mixed50", "conditional")
 SIZES = (100, 1000, 10_000)
 CYCLES, BLOCKS = 200, 10
+# n -> cycles and blocks of a peer that slows down as n grows; ours has the same at every n.
+GROWTH = {1000: (60, 2), 10_000: (20, 1), 100_000: (4, 1)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", nargs="+", choices=sorted(CASES), default=list(CASES))
     parser.add_argument(
         "--sizes", nargs="+", type=int, help="trials before the clock starts, in the cases cycle and model"
+    )
+    parser.add_argument(
+        "--space", choices=sorted(cases.SPACES), help="the only one, in the cases cycle and model"
     )
     parser.add_argument("--cycles", type=int, default=CYCLES)
     models.add_arguments(parser)
@@ -29,91 +38,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def cycle(arguments: argparse.Namespace) -> None:
-    """One run: for each n, both sides one after the other."""
-    rows = []
-    for n in arguments.sizes or SIZES:
-        options: dict[str, Any] = {
-            "space": "mixed20",
-            "n": n,
-            "cycles": arguments.cycles,
-            "n_blocks": BLOCKS,
-        }
-        ours = isolate.call(OURS, "cycle", **options)
-        theirs = (
-            {}
-            if arguments.only_ours
-            else isolate.call(PEER, "cycle", peer="optuna", optimiser="optuna-tpe", **options)
-        )
-        for record in filter(None, (ours, theirs)):
-            _file(arguments, "cycle", {**options, **record})
-        rows.append([str(n), milliseconds(ours), milliseconds(theirs), _ratio(ours, theirs), _first(ours)])
-    header = [
-        "n",
-        "hpo_core ms: mean (median, p10-p90; CPU)",
-        "Optuna ms",
-        "ratio of means",
-        "first cycle ms",
-    ]
-    print("TPE ask -> tell, d = 20 mixed\n\n" + markdown(header, rows))
+    """TPE beside Optuna's."""
+    for space in [arguments.space] if arguments.space else SPACES:
+        rows = []
+        for n in arguments.sizes or SIZES:
+            options = {"space": space, "n": n, "cycles": arguments.cycles, "n_blocks": BLOCKS}
+            pair = [Side("cycle", options), Side("cycle", options, "optuna-tpe")]
+            ours, *theirs = sides.measure(arguments, "cycle", pair)
+            rows.append(cycle_row(ours, theirs[0] if theirs else {}))
+        print(f"TPE ask -> tell, {space}\n\n" + markdown(CYCLE_HEADER, rows))
 
 
 def model(arguments: argparse.Namespace) -> None:
-    held = []
-    for record in models.measure(arguments):
-        _file(arguments, "model", record)
-        held.append(record)
-    print(f"Model-based ask -> tell, {arguments.space}\n\n" + models.table(held))
+    for space, held in models.measure(arguments):
+        print(f"Model-based ask -> tell, {space}\n\n" + models.table(held), flush=True)
 
 
 def batch(arguments: argparse.Namespace) -> None:
     rows = []
     for n in (10_000, 100_000):
-        options: dict[str, Any] = {"space": "mixed20", "n": n, "m": 1000}
-        record = isolate.call(OURS, "ask_batch", **options)
-        _file(arguments, "batch", {**options, **record})
+        (record,) = sides.measure(
+            arguments, "batch", [Side("ask_batch", {"space": "mixed20", "n": n, "m": 1000})]
+        )
         rows.append([str(n), *_cells(record, "per_second", "ask", "tell")])
     print("ask(1000) and telling 1,000\n\n" + markdown(["n", "suggestions/s", "ask s", "tell s"], rows))
 
 
 def growth(arguments: argparse.Namespace) -> None:
-    """ask -> tell at 10,000 and at 100,000 trials, ours only."""
+    """To 100,000 trials, ours and Optuna's TPE; the other peers cannot within minutes."""
     rows = []
-    for n in (1000, 10_000, 100_000):
-        options: dict[str, Any] = {"space": "mixed20", "n": n, "cycles": 60, "n_blocks": 2}
-        record = isolate.call(OURS, "cycle", **options)
-        _file(arguments, "growth", {**options, **record})
-        rows.append([str(n), milliseconds(record), _first(record)])
-    print("Growth of ask -> tell\n\n" + markdown(["n", "ms", "first ask ms"], rows))
+    for n, (cycles, n_blocks) in GROWTH.items():
+        options: dict[str, Any] = {"space": "mixed20", "n": n}
+        ours = Side("cycle", options | {"cycles": 60, "n_blocks": 2})
+        theirs = Side("cycle", options | {"cycles": cycles, "n_blocks": n_blocks}, "optuna-tpe")
+        held = sides.measure(arguments, "growth", [ours, theirs])
+        rows += [[str(n), r["library"], milliseconds(r), _first(r)] for r in held]
+    print("Growth of ask -> tell\n\n" + markdown(["n", "library", "ms", "first ask ms"], rows))
 
 
 def memory(arguments: argparse.Namespace) -> None:
-    options: dict[str, Any] = {"space": "mixed20", "n": 100_000}
-    record = isolate.call(OURS, "memory", **options)
-    _file(arguments, "memory", {**options, **record})
+    (record,) = sides.measure(arguments, "memory", [Side("memory", {"space": "mixed20", "n": 100_000})])
     names = ("columns", "study_over_columns", "sampler_over_columns")
     print("Memory at n = 100,000\n\n" + markdown(names, [_cells(record, *names)]))
 
 
 def random(arguments: argparse.Namespace) -> None:
-    runs: list[tuple[str, str, str | None, dict[str, Any]]] = [
-        (OURS, "one_by_one", None, {"sampler": "random", "n": 20_000}),
-        (OURS, "batches", None, {"sampler": "random", "m": 10_000, "n_batches": 50}),
+    space = "mixed10"
+    one, many = "one_by_one", "batches"
+    ours = {"space": space, "sampler": "random"}
+    group = [
+        Side(one, ours | {"n": 20_000}, named={"how": one}),
+        Side(many, ours | {"m": 10_000, "n_batches": 50}, named={"how": many}),
+        Side(one, {"space": space, "n": 2000}, "optuna-random", named={"how": one}),
     ]
-    if not arguments.only_ours:
-        runs.append((PEER, "one_by_one", "optuna", {"optimiser": "optuna-random", "n": 2000}))
-    rows = []
-    for module, function, peer, options in runs:
-        options |= {"space": "mixed10"}
-        record = isolate.call(module, function, peer=peer, **options)
-        _file(arguments, "random", {"how": function, **options, **record})
-        rows.append([record.get("library", "?"), function, *_cells(record, "per_second")])
+    rows = [
+        [r["library"], r["how"], *_cells(r, "per_second")] for r in sides.measure(arguments, "random", group)
+    ]
     print("random ask + tell, 10 parameters\n\n" + markdown(["library", "how", "trials/s"], rows))
 
 
 def importing(arguments: argparse.Namespace) -> None:
+    row = {"case": "import", "library": "hpo_core"}
+    if arguments.record and records.is_done(records.read(FILE), row, machine.versions("hpo_core")):
+        return
     rows = []
     for record in imports.measure():
-        _file(arguments, "import", record)
+        sides.put(arguments, "import", record)
         rows.append([str(record[k]) for k in ("library", "best", "median", "late_modules_loaded")])
     print(
         "import, fresh interpreters\n\n"
@@ -136,19 +126,31 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.cases:
         CASES[name](arguments)
         print(flush=True)
+    if arguments.record:
+        records.keep_passes(FILE)
     return 0
 
 
-def _file(arguments: argparse.Namespace, case: str, record: records.Record) -> None:
-    if arguments.record:
-        records.append(FILE, isolate.stamped("samplers", case, record))
+CYCLE_HEADER = (
+    "n",
+    "hpo_core ms: mean (median, p10-p90; CPU)",
+    "Optuna ms",
+    "ratio of means",
+    "first cycle ms",
+)
+
+
+def cycle_row(ours: records.Record, theirs: records.Record) -> list[str]:
+    n = f"{ours['n']:,}"
+    return [n, milliseconds(ours), milliseconds(theirs), _ratio(ours, theirs), _first(ours)]
 
 
 def milliseconds(record: records.Record) -> str:
     if "seconds" not in record:
         return record.get("error") or "-"
     mean, median, p10, p90 = (1e3 * record["seconds"][k] for k in ("mean", "median", "p10", "p90"))
-    return f"{mean:.3g} ({median:.3g}, {p10:.3g}-{p90:.3g}; {1e3 * record['cpu']:.3g})"
+    text = f"{mean:.3g} ({median:.3g}, {p10:.3g}-{p90:.3g}; {1e3 * record['cpu']:.3g})"
+    return text + " unstable" * record.get("unstable", False)
 
 
 def _first(record: records.Record) -> str:
@@ -158,7 +160,7 @@ def _first(record: records.Record) -> str:
 def _ratio(ours: records.Record, theirs: records.Record) -> str:
     if "seconds" not in ours or "seconds" not in theirs:
         return "-"
-    return f"{theirs['seconds']['mean'] / ours['seconds']['mean']:.0f}"
+    return f"{theirs['seconds']['mean'] / ours['seconds']['mean']:,.0f}"
 
 
 def _cells(record: records.Record, *names: str) -> list[str]:

@@ -7,18 +7,26 @@ over a few, SMAC3, which refits at every eighth, over sixteen.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench import isolate, records
-from bench.samplers.peer_side import PEERS
+from bench.samplers import cases, sides
+from bench.samplers.sides import Side
 from bench.tables import markdown
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-OURS = "bench.samplers.hpo_core_side"
-SIZES = (50, 200, 1000)
+    from bench import records
+
+# space -> trials on file. The growth with n is shown on floats, which every peer takes.
+SIZES = {
+    "float20": (50, 200, 1000),
+    "mixed5": (200,),
+    "mixed20": (200,),
+    "mixed50": (200,),
+    "conditional": (200,),
+}
 GROWTH = 0.08
 # Cycles that are timed, after a first one.
 CYCLES = {
@@ -32,28 +40,30 @@ CYCLES = {
 }
 
 
+FLOATS_ONLY = ("egobox",)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--space", default="float20", help="of the case model: float or mixed, and d")
     parser.add_argument("--peers", nargs="*", choices=sorted(CYCLES), default=list(CYCLES), metavar="NAME")
 
 
-def measure(arguments: argparse.Namespace) -> Iterator[records.Record]:
-    """A record for each n and side, as they are made; prints each as a line."""
-    for n in arguments.sizes or SIZES:
-        for library in ("gp", *(() if arguments.only_ours else arguments.peers)):
-            cycles = CYCLES.get(library, max(4, math.ceil(GROWTH * n)))
-            options: dict[str, Any] = {"space": arguments.space, "n": n, "cycles": cycles, "n_blocks": 1}
-            if library in PEERS:
-                record = isolate.call(
-                    "bench.samplers.peer_side",
-                    "cycle",
-                    peer=PEERS[library].peer,
-                    optimiser=library,
-                    **options,
-                )
-            else:
-                record = isolate.call(OURS, "cycle", sampler=library, **options)
-            yield {"sampler": library, **options, **record}
+def measure(arguments: argparse.Namespace) -> Iterator[tuple[str, list[records.Record]]]:
+    """Each space, and the records of all sides at every n."""
+    spaces = {arguments.space: SIZES.get(arguments.space, (200,))} if arguments.space else SIZES
+    for space, sizes in spaces.items():
+        held = []
+        for n in arguments.sizes or sizes:
+            held += sides.measure(arguments, "model", list(_sides(space, n, arguments.peers)))
+        yield space, held
+
+
+def _sides(space: str, n: int, peers: list[str]) -> Iterator[Side]:
+    floats = all(p.kind == "float" for p in cases.SPACES[space])
+    options = {"space": space, "n": n, "n_blocks": 1}
+    yield Side("cycle", options | {"cycles": max(4, math.ceil(GROWTH * n)), "sampler": "gp"})
+    for name in peers:
+        if floats or name not in FLOATS_ONLY:
+            yield Side("cycle", options | {"cycles": CYCLES[name]}, name, named={"sampler": name})
 
 
 def table(held: list[records.Record]) -> str:
@@ -67,6 +77,7 @@ def table(held: list[records.Record]) -> str:
         figures = [
             f"{1e3 * v:,.3g}" for v in (*(r["seconds"][k] for k in ("mean", "median", "max")), r["cpu"])
         ]
+        figures[1] += " unstable" * r.get("unstable", False)
         ratio = f"{r['seconds']['mean'] / ours[r['n']]:,.0f}" if r["n"] in ours else "-"
         rows.append([f"{r['n']:,}", r["sampler"], *figures, ratio])
     return markdown(["n", "sampler", "mean ms", "median", "max", "CPU", "times ours"], rows)

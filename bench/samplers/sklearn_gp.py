@@ -2,7 +2,8 @@
 
 Nothing in scikit-learn optimises an acquisition: 2,560 candidates are as many as hpo_core's pool.
 The kernel is the usual one (scaled Matern-5/2 with a lengthscale a column, and white noise), the
-target normalised, no restarts (the default). Categories are one-hot columns.
+target normalised, no restarts (the default). Categories are one-hot columns; ``coordinates`` says where
+an inactive parameter stands.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from bench.quality.coordinates import coordinate
+from bench.quality.coordinates import encode
+from bench.quality.spec import draw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +46,7 @@ class SklearnGP:
         x, y = self._columns(self._configs), np.array(self._y)
         kernel = ConstantKernel() * Matern(np.ones(x.shape[1]), nu=2.5) + WhiteKernel()
         model = GaussianProcessRegressor(kernel, normalize_y=True).fit(x, y)
-        draws = self._rng.random((CANDIDATES, len(self._parameters))).tolist()
-        candidates = [{p.name: p.at(u) for p, u in zip(self._parameters, d, strict=True)} for d in draws]
+        candidates = [draw(self._parameters, self._rng) for _ in range(CANDIDATES)]
         mean, deviation = model.predict(self._columns(candidates), return_std=True)
         config = candidates[int(np.argmax(expected_improvement(y.min() - mean, deviation)))]
         return config, config
@@ -53,8 +54,8 @@ class SklearnGP:
     def _columns(self, configs: list[Config]) -> NDArray[np.float64]:
         """(n, columns): a number's place in its range, a category's indicators."""
         columns = []
-        for p in self._parameters:
-            u = np.array([coordinate(p, config[p.name]) for config in configs])
+        coordinates = np.array([encode(self._parameters, config) for config in configs]).T
+        for p, u in zip(self._parameters, coordinates, strict=True):
             levels = range(len(p.choices)) if p.kind == "categorical" else ()
             columns += [(u == level).astype(float) for level in levels] or [u]
         return np.column_stack(columns)

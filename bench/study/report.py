@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bench import records
-from bench.report import Section, provenance
+from bench.report import Section, signed
 from bench.study.command import FILE
 from bench.tables import markdown
 
 
 def section() -> Section:
     section = Section("A whole study")
-    good = [r for r in records.read(FILE) if not r["error"]]
-    if not good:
+    read = [r for r in records.read(FILE) if not r["error"]]
+    if not read:
         return section
+    good = records.of_one_machine(read)
     latest = {(r["sampler"], r["library"]): r for r in records.marked(good)}
     rows = [
         [s, library, f"{r['n']:,}", f"{r['per_second']:,.0f}" + " unstable" * r["unstable"]]
@@ -27,5 +28,5 @@ def section() -> Section:
             )
     header = ["sampler", "library", "trials", "trials/s"]
     title = "`optimize` with a trivial objective, 10 parameters, in memory\n\n"
-    section.body += [title + markdown(header, rows), provenance(good)]
+    section.body += signed([(title + markdown(header, rows), good)])
     return section

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import records
-from bench.report import Section, provenance
+from bench.report import Section, signed
 from bench.surrogates.command import FILE, table
 
 # n -> how many times as fast as each peer a fit is to be.
@@ -14,10 +14,11 @@ AS_GOOD = 0.05  # log posteriors closer than this are equal
 def section() -> Section:
     section = Section("A Gaussian process's cold fit")
     good = [r for r in records.read(FILE) if not r["error"]]
-    latest = records.latest(good, "n", "library")
-    held = sorted(latest.values(), key=lambda r: (r["n"], r["library"] != "hpo_core", r["library"]))
-    if not held:
+    if not good:
         return section
+    here = records.of_one_machine(good)
+    latest = records.latest(here, "n", "library")
+    held = sorted(latest.values(), key=lambda r: (r["n"], r["library"] != "hpo_core", r["library"]))
     ours = {r["n"]: r for r in held if r["library"] == "hpo_core"}
     for theirs in held:
         if theirs["library"] != "hpo_core" and theirs["n"] in ours:
@@ -26,7 +27,7 @@ def section() -> Section:
         "Matern-5/2, d = 20, the same data; hyperparameters scored by one oracle, mean and scale at their"
         " best. BoTorch maximises the posterior, scikit-learn the likelihood, which has no priors."
     )
-    section.body += [f"{title}\n\n{table(held)}", provenance(good)]
+    section.body += signed([(f"{title}\n\n{table(held)}", here)])
     return section
 
 

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench import figures, records, repeat, report
+from bench import figures, machine, records, repeat, report
 from bench.native import report as native
 from bench.quality.statistics import Runs
 from bench.samplers import report as samplers
 from bench.study import report as study
 
 MACHINE = {"cpu": "x", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3"}
+OTHER = {**MACHINE, "cpu": "other"}
 
 
 def timed(n, seconds, *, library="hpo_core", code="a", case="cycle"):
@@ -59,12 +60,51 @@ def test_the_figure_of_a_row(record, figure):
     assert records.figure(record) == figure
 
 
-def test_a_row_is_done_after_two_good_passes_of_its_versions():
+def test_a_row_is_done_after_two_good_passes_of_its_versions(monkeypatch):
+    monkeypatch.setattr(machine, "describe", lambda: MACHINE)
     held = [timed(5, 1.0), timed(5, 1.0, code="b"), {**timed(5, 1.0), "error": "boom"}]
     assert not records.is_done(held, {"n": 5}, {"code": "a"})
     assert records.is_done(held, {"n": 5}, None)
     assert records.is_done([*held, timed(5, 1.1)], {"n": 5}, {"code": "a"})
     assert not records.is_done(held, {"n": 6}, None)
+    monkeypatch.setattr(machine, "describe", lambda: OTHER)
+    assert not records.is_done([*held, timed(5, 1.1)], {"n": 5}, {"code": "a"})
+
+
+def full(n, seconds, library, on, **fields):
+    figures_of = dict.fromkeys(("mean", "median", "p10", "p90", "max"), seconds)
+    return {
+        **timed(n, seconds, library=library),
+        "cpu": seconds,
+        **fields,
+        "seconds": figures_of,
+        "machine": on,
+    }
+
+
+def test_no_ratio_is_of_two_machines(monkeypatch, tmp_path):
+    path = tmp_path / "samplers.jsonl"
+    monkeypatch.setattr(samplers, "FILE", path)
+    for record in (
+        full(100, 1e-5, "hpo_core", MACHINE),
+        full(100, 3e-5, "optuna", MACHINE),
+        full(1000, 1e-5, "hpo_core", MACHINE, case="growth"),
+        full(100, 2e-5, "hpo_core", OTHER),
+    ):
+        records.append(path, record)
+    alone, growth = samplers.section().body
+    assert "| 100" not in alone  # the peer was not measured there
+    assert "other" in alone
+    assert "<sub>x," in growth
+    records.append(path, full(100, 8e-5, "optuna", OTHER))
+    assert samplers.section().body[0].splitlines()[4].split("|")[-2].strip() == "4"
+
+
+def test_one_line_says_where_all_tables_of_a_machine_are_from():
+    held = [timed(1, 1.0), timed(2, 1.0)]
+    assert report.signed([("a", held[:1]), ("b", held[1:])])[:2] == ["a", "b"]
+    apart = report.signed([("a", held[:1]), ("b", [{**held[1], "machine": OTHER}])])
+    assert ["<sub>x," in text for text in apart] == [True, False]
 
 
 def test_of_each_row_two_passes_are_kept(tmp_path):
