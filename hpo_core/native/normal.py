@@ -99,9 +99,10 @@ def uniforms_of_index(seed: int, trial: int, index: int, n: int) -> NDArray[np.f
 def _apply(name: str, *arrays: ArrayLike) -> NDArray[np.float64]:
     """Broadcast the arguments, flatten them, and call the backend's function of that name."""
     given = [np.asarray(array, dtype=np.float64) for array in arrays]
-    out = np.empty(np.broadcast_shapes(*(array.shape for array in given)))
-    whole = [array if array.shape == out.shape else np.broadcast_to(array, out.shape) for array in given]
-    flat = [np.ascontiguousarray(array).reshape(-1) for array in whole]
+    if any(array.shape != given[0].shape for array in given[1:]):  # broadcasting is a third of a small call
+        given = list(np.broadcast_arrays(*given))
+    out = np.empty(given[0].shape)
+    flat = [np.ascontiguousarray(array).reshape(-1) for array in given]
     getattr(_backend.module("normal"), name)(*flat, out.reshape(-1))
     return out
 
