@@ -100,7 +100,8 @@ def _apply(name: str, *arrays: ArrayLike) -> NDArray[np.float64]:
     """Broadcast the arguments, flatten them, and call the backend's function of that name."""
     given = [np.asarray(array, dtype=np.float64) for array in arrays]
     if any(array.shape != given[0].shape for array in given[1:]):  # broadcasting is a third of a small call
-        given = list(np.broadcast_arrays(*given))
+        shape = np.broadcast_shapes(*(array.shape for array in given))
+        given = [array if array.shape == shape else np.broadcast_to(array, shape) for array in given]
     out = np.empty(given[0].shape)
     flat = [np.ascontiguousarray(array).reshape(-1) for array in given]
     getattr(_backend.module("normal"), name)(*flat, out.reshape(-1))
