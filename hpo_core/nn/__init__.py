@@ -1,0 +1,36 @@
+"""The PyTorch side: trainings as objectives, one at a time or many together. torch loads on first use.
+
+>>> from hpo_core import nn
+>>> nn.Training(optimizer="sgd", lr=0.1).momentum
+0.0
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpo_core.nn.cohort import train_cohort
+    from hpo_core.nn.objective import TrainingObjective
+    from hpo_core.nn.trained import Trained
+    from hpo_core.nn.training import Training
+
+__all__ = ["Trained", "Training", "TrainingObjective", "train_cohort"]
+
+_HOMES = {
+    "Trained": "trained",
+    "Training": "training",
+    "TrainingObjective": "objective",
+    "train_cohort": "cohort",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

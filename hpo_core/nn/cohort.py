@@ -1,0 +1,307 @@
+"""Cohorts: configurations of one architecture, trained together as one stack of weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+
+from hpo_core.errors import ArgumentError
+from hpo_core.nn.single import train_single
+from hpo_core.nn.stack import Stack, StackedOptimizer
+from hpo_core.nn.task import VALIDATION_BATCH, batches, is_out_of_memory, release_memory, seeded
+from hpo_core.nn.trained import Trained, failed
+from hpo_core.nn.training import PER_MEMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from hpo_core.nn.objective import TrainingObjective
+    from hpo_core.nn.task import Task
+
+    # report(epoch, members, values) -> mask of the members that are told to stop, or None
+    Report: TypeAlias = Callable[[int, NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_] | None]
+
+
+def cohorts(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) -> list[NDArray[np.int64]]:
+    """Return the positions of configurations that agree in everything that shapes a training.
+
+    May differ within a cohort: learning rate, momentum, betas, weight decay, label smoothing, epochs,
+    and the parameters in ``vary``.
+    """
+    free = PER_MEMBER | set(vary)
+    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for k, params in enumerate(configurations):
+        # repr tells 1 from True and from 1.0, and hashes whatever a choice may be.
+        groups[
+            tuple(sorted((name, repr(value)) for name, value in params.items() if name not in free))
+        ].append(k)
+    return [np.array(rows) for rows in groups.values()]
+
+
+def train_cohort(
+    objective: TrainingObjective,
+    configurations: Sequence[Mapping[str, Any]],
+    *,
+    seeds: Sequence[int],
+    report: Report | None = None,
+) -> list[Trained]:
+    """Train configurations of one architecture together.
+
+    The same as training each alone, up to rounding, but several times faster where networks are so
+    small that a step of one does not fill the processor. Each member has its own weights, order of
+    examples and settings. One that diverges, ends or is told to stop leaves at the end of the epoch
+    and changes nothing for the others. With dropout a member's masks depend on the cohort it is in.
+
+    Parameters
+    ----------
+    objective : TrainingObjective
+        What to train and on what.
+    configurations : sequence of mappings
+        They may differ in ``lr``, ``momentum``, ``beta1``, ``beta2``, ``weight_decay``,
+        ``label_smoothing``, ``epochs`` and what ``objective.vary`` names; the networks have the same layers.
+    seeds : sequence of int
+        One per configuration, in [0, 2**63), as ``TrialBatch.seed``.
+    report : callable, optional
+        ``report(epoch, members, values)`` after each epoch, with the positions (k,) of the members
+        that still train and their values (k,). It may return a mask (k,) of those that are to stop.
+
+    Returns
+    -------
+    list of Trained
+        One per configuration; with a ``reason`` where the training failed. A cohort for which memory
+        runs out is trained in halves.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is outside what is allowed, or the configurations differ in more than they may.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hpo_core.nn import Training, TrainingObjective, train_cohort
+    >>> x = torch.linspace(-1, 1, 64)[:, None]
+    >>> objective = TrainingObjective(
+    ...     lambda params: torch.nn.Linear(1, 2), (x, (x[:, 0] > 0).long()), (x, (x[:, 0] > 0).long()),
+    ...     training=Training(optimizer="sgd", epochs=5), device="cpu",
+    ... )
+    >>> slow, fast = train_cohort(objective, [{"lr": 0.001}, {"lr": 1.0}], seeds=[7, 7])
+    >>> fast.value < slow.value
+    True
+    """
+    from hpo_core.nn.objective import TrainingObjective
+
+    if not isinstance(objective, TrainingObjective):
+        raise ArgumentError(f"objective must be a TrainingObjective, got {objective!r}")
+    seeds = check_configurations(configurations, seeds)
+    task = objective.task
+    if report is None:
+        report = _ignore
+    if not callable(report):
+        raise ArgumentError(f"report must be callable or None, got {report!r}")
+    _require_one_cohort(configurations, objective.vary)
+    members = np.arange(len(seeds))
+    if len(seeds) == 1 or task.train.tensors is None or task.validation.tensors is None:
+        return [
+            _train_alone(task, configurations[k], s, report, members[k : k + 1]) for k, s in enumerate(seeds)
+        ]
+    return _train_together(task, configurations, seeds, report, members)
+
+
+def _ignore(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    """Report to nobody."""
+
+
+def check_configurations(configurations: Any, seeds: Any) -> list[int]:
+    """Return the seeds as ints, one per configuration."""
+    if not isinstance(configurations, Sequence) or not all(isinstance(c, Mapping) for c in configurations):
+        raise ArgumentError(f"configurations must be a sequence of mappings, got {configurations!r:.80}")
+    numbers = list(seeds) if hasattr(seeds, "__iter__") else []
+    legal = all(
+        isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 2**63 for s in numbers
+    )
+    if len(numbers) != len(configurations) or not legal:
+        raise ArgumentError(
+            f"seeds must be ints in [0, 2**63), one for each of {len(configurations)} configurations, "
+            f"got {seeds!r:.80}"
+        )
+    return [int(s) for s in numbers]
+
+
+def _require_one_cohort(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) -> None:
+    groups = cohorts(configurations, vary)
+    if len(groups) > 1:
+        one, other = configurations[groups[0][0]], configurations[groups[1][0]]
+        names = [name for name in one.keys() | other.keys() if repr(one.get(name)) != repr(other.get(name))]
+        names = sorted(set(names) - PER_MEMBER - set(vary))
+        raise ArgumentError(
+            f"configurations differ in {', '.join(map(repr, names))}; in a cohort only "
+            f"{', '.join(sorted(PER_MEMBER | set(vary)))} may differ"
+        )
+
+
+def _train_alone(
+    task: Task, params: Mapping[str, Any], seed: int, report: Report, member: NDArray[np.int64]
+) -> Trained:
+    def report_one(epoch: int, value: float) -> bool:
+        stop = report(epoch, member, np.array([value]))
+        return stop is not None and bool(stop[0])
+
+    return train_single(task, params, seed, report_one)
+
+
+def _train_together(
+    task: Task,
+    configurations: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    report: Report,
+    members: NDArray[np.int64],
+) -> list[Trained]:
+    """Train the configurations at the positions ``members``; in halves where memory runs out."""
+    try:
+        with seeded(seeds[members[0]], task.device):
+            return _Run(task, configurations, seeds, report, members).train()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    release_memory()
+    if len(members) == 1:
+        return [failed(configurations[members[0]], "oom")]
+    halves = np.array_split(members, 2)
+    return [each for half in halves for each in _train_together(task, configurations, seeds, report, half)]
+
+
+class _Run:
+    """A cohort under way. Row k of the stack is the member ``members[k]``."""
+
+    def __init__(
+        self,
+        task: Task,
+        configurations: Sequence[Mapping[str, Any]],
+        seeds: Sequence[int],
+        report: Report,
+        members: NDArray[np.int64],
+    ) -> None:
+        self.task = task
+        self.configurations = configurations
+        self.report = report
+        self.members = members
+        self.settings = [task.settings(configurations[k]) for k in members.tolist()]
+        self.deadline = time.monotonic() + task.timeout * len(members)
+        networks = []
+        for k in members.tolist():
+            torch.manual_seed(seeds[k])
+            networks.append(task.network(configurations[k]))
+        self.stack = Stack(networks)
+        self.loss = self.stack.map(task.training_loss)
+        self.optimizer = StackedOptimizer(self.stack, self.settings)
+        self.orders = [torch.Generator().manual_seed(seeds[k]) for k in members]
+        self.results = {k: _Best() for k in members.tolist()}
+
+    def train(self) -> list[Trained]:
+        members, epoch = self.members, 0
+        while len(self.members):
+            if not self._epoch():
+                self._leave(np.ones(len(self.members), np.bool_), "timeout")
+                break
+            values = self._validate()
+            self._leave(~np.isfinite(values), "diverged")
+            values = values[np.isfinite(values)]
+            if len(values):
+                self._keep_best(epoch, values)
+                stop = self.report(epoch, self.members, values)
+                epoch += 1
+                ended = np.array([epoch >= each.epochs for each in self.settings])
+                self._leave(ended if stop is None else ended | stop, None)
+        return [self.results[k].trained(self.configurations[k]) for k in members.tolist()]
+
+    def _epoch(self) -> bool:
+        """Train every member for an epoch; False if time runs out."""
+        task = self.task
+        self.stack.train(True)
+        finite = torch.ones(len(self.members), dtype=torch.bool, device=task.device)
+        smoothing = self._smoothing()
+        n = len(task.train)
+        order = torch.stack([torch.randperm(n, generator=generator) for generator in self.orders])
+        for rows in batches(order.to(task.device), self.settings[0].batch_size):
+            if time.monotonic() > self.deadline:
+                return False
+            inputs, targets = task.train.take(rows, task.device)
+            with task.autocast():
+                losses = self.loss(inputs, targets, smoothing)
+            # Each loss depends on its own member only, so the gradient of the sum is everyone's own.
+            self.optimizer.step(torch.autograd.grad(losses.sum(), list(self.stack.weights.values())))
+            finite &= losses.detach().isfinite()
+        self.finite = finite.cpu().numpy()
+        return True
+
+    def _smoothing(self) -> Tensor | float:
+        column = [each.label_smoothing for each in self.settings]
+        return self.optimizer.column(column) if any(column) else 0.0
+
+    @torch.no_grad()
+    def _validate(self) -> NDArray[np.float64]:
+        """Value of every member, NaN for those that have diverged."""
+        task = self.task
+        self.stack.train(False)
+        parts = []
+        for rows in torch.split(torch.arange(len(task.validation)), VALIDATION_BATCH):
+            inputs, targets = task.validation.take(rows, task.device)
+            with task.autocast():
+                parts.append((self.stack.outputs(inputs), targets))
+        outputs = torch.cat([part for part, _ in parts], dim=1)
+        targets = torch.cat([part for _, part in parts])
+        scores = [
+            task.score(each, targets) if ok else math.nan
+            for each, ok in zip(outputs, self.finite, strict=True)
+        ]
+        return np.array(scores)
+
+    def _keep_best(self, epoch: int, values: NDArray[np.float64]) -> None:
+        state = self.stack.state()
+        for row, (member, value) in enumerate(zip(self.members.tolist(), values.tolist(), strict=True)):
+            best = self.results[member]
+            best.values.append(value)
+            if self.task.better(value, best.value):
+                best.value, best.epoch = value, epoch
+                best.weights = {name: state[name][row].detach().cpu().clone() for name in self.stack.saved}
+
+    def _leave(self, mask: NDArray[np.bool_], reason: str | None) -> None:
+        """Let members go; the stack holds only those that still train."""
+        if not mask.any():
+            return
+        for member in self.members[mask].tolist():
+            self.results[member].reason = reason
+        kept = np.flatnonzero(~mask)
+        self.members = self.members[kept]
+        self.settings = [self.settings[row] for row in kept]
+        self.orders = [self.orders[row] for row in kept]
+        rows = torch.from_numpy(kept).to(self.task.device)
+        self.stack.keep(rows)
+        self.optimizer.keep(rows)
+
+
+@dataclass
+class _Best:
+    """What a member has reached."""
+
+    value: float = math.nan
+    epoch: int = -1
+    values: list[float] = field(default_factory=list)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    reason: str | None = None
+
+    def trained(self, params: Mapping[str, Any]) -> Trained:
+        if self.reason is not None:
+            return failed(params, self.reason, self.values)
+        return Trained(dict(params), self.value, self.epoch, tuple(self.values), self.weights)

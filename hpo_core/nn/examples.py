@@ -1,0 +1,90 @@
+"""Examples to train and validate on, wherever they come from, as batches on the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, TensorDataset, default_collate
+
+from hpo_core.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Batch: TypeAlias = tuple[Tensor, Tensor]
+
+
+class Examples:
+    """Inputs and targets, by row number.
+
+    Attributes
+    ----------
+    tensors : pair of tensors or None
+        All inputs (n, ...) and targets (n, ...); None for a ``Dataset`` that is read item by item.
+    """
+
+    def __init__(self, tensors: Batch | None, dataset: Any = None) -> None:
+        self.tensors = tensors
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset) if self.tensors is None else len(self.tensors[0])
+
+    def to(self, device: torch.device) -> Examples:
+        """Return the examples with what is in memory on a device."""
+        if self.tensors is None:
+            return self
+        inputs, targets = self.tensors
+        return Examples((inputs.to(device), targets.to(device)))
+
+    def take(self, rows: Tensor, device: torch.device) -> Batch:
+        """Inputs and targets of some rows, an index array of any shape for tensors, on the device."""
+        if self.tensors is not None:
+            inputs, targets = self.tensors
+            rows = rows.to(device)
+            return inputs[rows], targets[rows]
+        inputs, targets = default_collate([self._dataset[row] for row in rows.tolist()])
+        return inputs.to(device), targets.to(device)
+
+
+def read_examples(name: str, given: Any) -> Examples:
+    """Read a pair of arrays or tensors, or a map-style ``Dataset`` of pairs.
+
+    Arrays of floats become the default dtype of torch, integer targets int64; tensors of floats stay
+    as they are.
+    """
+    if isinstance(given, TensorDataset):
+        given = given.tensors
+    if isinstance(given, Dataset):
+        examples = Examples(None, given)
+    elif isinstance(given, tuple | list) and len(given) == 2:
+        inputs, targets = (_tensor(name, part) for part in given)
+        if not targets.is_floating_point():
+            targets = targets.long()
+        if len(inputs) != len(targets):
+            raise ArgumentError(
+                f"{name} has {len(inputs)} inputs and {len(targets)} targets; allowed is one each"
+            )
+        examples = Examples((inputs, targets))
+    else:
+        raise ArgumentError(
+            f"{name} must be a pair (inputs, targets) or a Dataset, got {type(given).__name__}"
+        )
+    if len(examples) == 0:
+        raise ArgumentError(f"{name} must hold at least one example, got an empty dataset")
+    return examples
+
+
+def _tensor(name: str, part: Any) -> Tensor:
+    if not isinstance(part, torch.Tensor):
+        array = np.asarray(part)
+        if array.dtype.kind not in "fiub":
+            raise ArgumentError(f"{name} must hold arrays or tensors of numbers, got {part!r:.60}")
+        part = torch.as_tensor(array)
+        part = part.to(torch.get_default_dtype()) if array.dtype.kind == "f" else part
+    if part.ndim == 0:
+        raise ArgumentError(f"{name} must hold arrays with a row per example, got a scalar")
+    tensor: Tensor = part.detach()
+    return tensor

@@ -1,0 +1,279 @@
+"""A training as the objective of a study."""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+import torch
+
+from hpo_core.errors import ArgumentError, TrialFailed, TrialStopped
+from hpo_core.nn.cohort import check_configurations, cohorts, train_cohort
+from hpo_core.nn.examples import read_examples
+from hpo_core.nn.single import train_single
+from hpo_core.nn.task import Task, default_device
+from hpo_core.nn.training import Training
+from hpo_core.trial import TrialBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from hpo_core.nn.trained import Trained
+    from hpo_core.trial import Trial
+
+
+class TrainingObjective:
+    """Trains a network on the trial's configuration; the value is that of the best epoch.
+
+    An instance is an objective for ``Study.optimize``. Given one trial it trains, validates and
+    reports after each epoch, and stops when the trial says so. Given a batch
+    (``vectorized=True, batch_size=256``) it trains configurations that share an architecture
+    together, see ``train_cohort``.
+
+    Weights, order of examples and dropout follow from ``trial.seed``: on one machine a trial repeats
+    itself. A training that runs out of memory, takes too long or whose loss is not finite is a failed
+    trial with the reason "oom", "timeout" or "diverged".
+
+    Parameters
+    ----------
+    build : callable
+        ``build(params)`` returns a ``torch.nn.Module`` for a mapping of the trial's parameters.
+    train, validation : pair of arrays or tensors, or map-style Dataset
+        Inputs and targets, a row per example. Arrays of floats become torch's default dtype.
+    loss : callable, optional
+        ``loss(outputs, targets)`` is a scalar tensor; cross-entropy of logits if None.
+    metric : callable, optional
+        ``metric(outputs, targets)`` is a number, computed once over the whole validation set; the
+        loss without label smoothing if None.
+    direction : {"minimize", "maximize"}, default "minimize"
+        Of the metric; that of the study.
+    training : Training, optional
+        Settings where the trial has none of that name.
+    vary : collection of str, default ("dropout",)
+        Parameters other than training settings that may differ within a cohort: they change the
+        probability of ``nn.Dropout`` layers and nothing else about the network.
+    timeout : float, optional
+        Seconds a trial may take, above 0, looked at before each step; a cohort has as many times that
+        as members.
+    device : str or torch.device, optional
+        CUDA or MPS if there, else the CPU.
+    folder : path, optional
+        Where every trial that completes saves its best weights, as ``trial-12.safetensors``.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is outside what is allowed, here or when a trial shows it: the loss is not a
+        scalar, ``build`` gives no network or reads no parameter of the trial, a setting is out of range.
+
+    Notes
+    -----
+    On CUDA devices that compute in bfloat16, networks run under autocast.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> import torch
+    >>> from hpo_core.nn import Training, TrainingObjective
+    >>> x = torch.linspace(-1, 1, 64)[:, None]
+    >>> y = (x[:, 0] > 0.2).long()
+    >>> def build(params):
+    ...     return torch.nn.Sequential(
+    ...         torch.nn.Linear(1, params["width"]), torch.nn.Tanh(), torch.nn.Linear(params["width"], 2)
+    ...     )
+    >>> objective = TrainingObjective(build, (x, y), (x, y), training=Training(epochs=3), device="cpu")
+    >>> space = {"width": hpo.Int(2, 8), "lr": hpo.Float(1e-3, 1.0, log=True)}
+    >>> study = hpo.Study(space, sampler="random", seed=0)
+    >>> study.optimize(objective, n_trials=4)
+    >>> study.optimize(objective, n_trials=8, batch_size=8, vectorized=True)
+    >>> best = study.best_trial
+    >>> objective.train(best.params, seed=best.seed).value < 0.5
+    True
+    """
+
+    def __init__(  # noqa: PLR0913 - three things to train on and eight options
+        self,
+        build: Callable[[Mapping[str, Any]], nn.Module],
+        train: Any,
+        validation: Any,
+        *,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+        metric: Callable[[Tensor, Tensor], Any] | None = None,
+        direction: Literal["minimize", "maximize"] = "minimize",
+        training: Training | None = None,
+        vary: Collection[str] = ("dropout",),
+        timeout: float | None = None,
+        device: str | torch.device | None = None,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        for name, function in (("build", build), ("loss", loss), ("metric", metric)):
+            if not callable(function) and (function is not None or name == "build"):
+                raise ArgumentError(f"{name} must be callable, got {function!r}")
+        if direction not in ("minimize", "maximize"):
+            raise ArgumentError(f"direction must be 'minimize' or 'maximize', got {direction!r}")
+        self.build = build
+        self.loss = loss
+        self.metric = metric
+        self.direction = direction
+        self.training = _read_training(training)
+        self.vary = _read_vary(vary)
+        self.timeout = _read_timeout(timeout)
+        self.device = _read_device(device)
+        self.folder = _read_folder(folder)
+        self._train = read_examples("train", train)
+        self._validation = read_examples("validation", validation)
+        if metric is None and direction == "maximize":
+            raise ArgumentError("direction must be 'minimize' where metric is None: a loss is minimised")
+
+    @cached_property
+    def task(self) -> Task:
+        """What the trainings share, with the data on the device."""
+        return Task(
+            self.build,
+            self._train.to(self.device),
+            self._validation.to(self.device),
+            self.loss,
+            self.metric,
+            self.direction == "maximize",
+            self.training,
+            self.device,
+            self.timeout,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Worker processes put the data on the device themselves.
+        return {name: value for name, value in vars(self).items() if name != "task"}
+
+    def train(self, params: Mapping[str, Any], *, seed: int) -> Trained:
+        """Train one configuration as in a trial, and keep what came of it.
+
+        Given a trial's parameters and seed, this trains it again.
+
+        Parameters
+        ----------
+        params : mapping
+            What a trial would hold.
+        seed : int
+            Of weights, order of examples and dropout, in [0, 2**63).
+
+        Returns
+        -------
+        Trained
+            Best weights and values; with a ``reason`` if the training failed.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is outside what is allowed.
+        """
+        check_configurations([params], [seed])
+        return train_single(self.task, params, int(seed))
+
+    @overload
+    def __call__(self, trial: Trial) -> float: ...
+    @overload
+    def __call__(self, trial: TrialBatch) -> NDArray[np.float64]: ...
+    def __call__(self, trial: Trial | TrialBatch) -> float | NDArray[np.float64]:
+        """Train a running trial, or a batch of them.
+
+        Returns
+        -------
+        float or (k,) array
+            Value of the best epoch. In a batch a failed training is NaN, and its reason the note
+            ``failure``; a member told to stop has the value it had reached.
+
+        Raises
+        ------
+        TrialFailed, TrialStopped
+            The training failed, or the trial was told to stop.
+        ArgumentError
+            A trial shows an argument to be wrong.
+        """
+        if isinstance(trial, TrialBatch):
+            return self._train_batch(trial)
+
+        def report(epoch: int, value: float) -> None:
+            trial.report(epoch, value)
+            if trial.should_stop():
+                raise TrialStopped
+
+        trained = train_single(self.task, trial.params, trial.seed, report)
+        if trained.reason is not None:
+            raise TrialFailed(trained.reason)
+        self._save(trial.number, trained)
+        return trained.value
+
+    def _train_batch(self, batch: TrialBatch) -> NDArray[np.float64]:
+        configurations = [trial.params for trial in batch]
+        values = np.full(len(batch), math.nan)
+        for rows in cohorts(configurations, self.vary):
+            part = batch[rows]
+            results = train_cohort(
+                self,
+                [configurations[row] for row in rows],
+                seeds=part.seed.tolist(),
+                report=partial(_report, part),
+            )
+            values[rows] = [trained.value for trained in results]
+            for trial, trained in zip(part, results, strict=True):
+                if trained.reason is not None:
+                    trial.note(failure=trained.reason)
+                else:
+                    self._save(trial.number, trained)
+        return values
+
+    def _save(self, number: int, trained: Trained) -> None:
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            trained.save(self.folder / f"trial-{number}.safetensors")
+
+
+def _report(
+    batch: TrialBatch, epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    running = batch[members]
+    running.report(epoch, values)
+    return running.should_stop()
+
+
+def _read_training(training: object) -> Training:
+    if not isinstance(training, Training | None):
+        raise ArgumentError(f"training must be a Training or None, got {training!r}")
+    return training or Training()
+
+
+def _read_vary(vary: Any) -> frozenset[str]:
+    names = None if isinstance(vary, str) or not hasattr(vary, "__iter__") else list(vary)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"vary must be a collection of parameter names, got {vary!r}")
+    return frozenset(names)
+
+
+def _read_timeout(timeout: Any) -> float:
+    if timeout is None:
+        return math.inf
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise ArgumentError(f"timeout must be a number of seconds above 0 or None, got {timeout!r}")
+    return float(timeout)
+
+
+def _read_device(device: Any) -> torch.device:
+    if device is None:
+        return default_device()
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ArgumentError(f"device must be one that torch can use here, got {device!r}: {error}") from error
+
+
+def _read_folder(folder: Any) -> Path | None:
+    if not isinstance(folder, str | os.PathLike | None):
+        raise ArgumentError(f"folder must be a path or None, got {folder!r}")
+    return None if folder is None else Path(folder)

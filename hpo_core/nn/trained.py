@@ -1,0 +1,109 @@
+"""What a training leaves: its best weights with the configuration they belong to."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpo_core.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from os import PathLike
+
+    from torch import Tensor, nn
+
+_KEY = "hpo_core"  # of our entry in the metadata of a safetensors file
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of one training.
+
+    Attributes
+    ----------
+    params : dict
+        The configuration.
+    value : float
+        Of the best epoch, in the objective's direction; NaN if there was none.
+    epoch : int
+        The best one, from 0; -1 if there was none.
+    values : tuple of float
+        Of each epoch.
+    weights : dict of str to Tensor
+        Parameters and buffers after the best epoch, on the CPU.
+    reason : str or None
+        Why the training failed: "diverged", "oom" or "timeout". None if it did not.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from hpo_core.nn import Trained
+    >>> trained = Trained({"width": 2}, 0.5, 0, (0.5,), {"weight": torch.ones(2, 2)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     trained.save(f"{folder}/best.safetensors")
+    ...     Trained.load(f"{folder}/best.safetensors").params
+    {'width': 2}
+    """
+
+    params: dict[str, Any]
+    value: float
+    epoch: int
+    values: tuple[float, ...]
+    weights: dict[str, Tensor]
+    reason: str | None = None
+
+    def model(self, build: Callable[[Mapping[str, Any]], nn.Module]) -> nn.Module:
+        """Return the trained network, in evaluation mode on the CPU, given the factory that built it."""
+        model = build(self.params)
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write weights and configuration to a safetensors file.
+
+        Raises
+        ------
+        ArgumentError
+            The configuration holds a value that JSON cannot express.
+        """
+        from safetensors.torch import save_file
+
+        about = {"params": self.params, "value": self.value, "epoch": self.epoch, "values": self.values}
+        try:
+            text = json.dumps(about, default=_plain)
+        except TypeError as error:
+            raise ArgumentError(f"params must be JSON values to be saved, got {self.params!r}") from error
+        save_file({name: tensor.contiguous() for name, tensor in self.weights.items()}, path, {_KEY: text})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Trained:
+        """Read what ``save`` wrote; tuples come back as lists.
+
+        Raises
+        ------
+        ArgumentError
+            The file was not written by ``save``.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {})[_KEY])
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        except (KeyError, SafetensorError) as error:
+            raise ArgumentError(f"path must be a file that Trained.save wrote, got {str(path)!r}") from error
+        return cls(about["params"], about["value"], about["epoch"], tuple(about["values"]), weights)
+
+
+def failed(params: Mapping[str, Any], reason: str, values: Sequence[float] = ()) -> Trained:
+    """Return the result of a training that failed."""
+    return Trained(dict(params), math.nan, -1, tuple(values), {}, reason)
+
+
+def _plain(value: Any) -> object:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(type(value).__name__)
