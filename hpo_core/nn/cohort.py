@@ -15,7 +15,14 @@ import torch
 from hpo_core.errors import ArgumentError
 from hpo_core.nn.single import train_single
 from hpo_core.nn.stack import Stack, StackedOptimizer
-from hpo_core.nn.task import VALIDATION_BATCH, batches, is_out_of_memory, release_memory, seeded
+from hpo_core.nn.task import (
+    VALIDATION_BATCH,
+    batches,
+    is_out_of_memory,
+    release_memory,
+    seed_all,
+    seeded,
+)
 from hpo_core.nn.trained import Trained, failed
 from hpo_core.nn.training import PER_MEMBER
 
@@ -200,7 +207,7 @@ class _Run:
         self.deadline = time.monotonic() + task.timeout * len(members)
         networks = []
         for k in members.tolist():
-            torch.manual_seed(seeds[k])
+            seed_all(seeds[k], task.device)
             networks.append(task.network(configurations[k]))
         self.stack = Stack(networks)
         self.loss = self.stack.map(task.training_loss)

@@ -127,8 +127,8 @@ class TrainingObjective:
         self.timeout = _read_timeout(timeout)
         self.device = _read_device(device)
         self.folder = _read_folder(folder)
-        self._train = read_examples("train", train)
-        self._validation = read_examples("validation", validation)
+        self._train = read_examples("train", train, classes=loss is None)
+        self._validation = read_examples("validation", validation, classes=loss is None and metric is None)
         if metric is None and direction == "maximize":
             raise ArgumentError("direction must be 'minimize' where metric is None: a loss is minimised")
 

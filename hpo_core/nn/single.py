@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hpo_core.errors import ArgumentError
-from hpo_core.nn.task import VALIDATION_BATCH, batches, is_out_of_memory, release_memory, seeded
+from hpo_core.nn.task import (
+    VALIDATION_BATCH,
+    batches,
+    is_out_of_memory,
+    release_memory,
+    seeded,
+    tensor_from,
+)
 from hpo_core.nn.trained import Trained, failed
 
 if TYPE_CHECKING:
@@ -87,7 +93,9 @@ class _Run:
             inputs, targets = task.train.take(rows, task.device)
             self.optimizer.zero_grad()
             with task.autocast():
-                loss = task.training_loss(self._outputs(inputs), targets, self.settings.label_smoothing)
+                loss = task.training_loss(
+                    tensor_from(self.forward(inputs)), targets, self.settings.label_smoothing
+                )
             # The loss before this one is known by now: looking at it does not make the device wait.
             _require_finite(previous)
             torch.autograd.backward(loss)
@@ -103,17 +111,9 @@ class _Run:
         for rows in torch.split(torch.arange(len(task.validation)), VALIDATION_BATCH):
             inputs, targets = task.validation.take(rows, task.device)
             with task.autocast():
-                parts.append((self._outputs(inputs), targets))
+                parts.append((tensor_from(self.forward(inputs)), targets))
         outputs, targets = (torch.cat(column) for column in zip(*parts, strict=True))
         return task.score(outputs, targets)
-
-    def _outputs(self, inputs: Tensor) -> Tensor:
-        outputs = self.forward(inputs)
-        if not isinstance(outputs, torch.Tensor):
-            raise ArgumentError(
-                f"build must give a network that returns a tensor, got {type(outputs).__name__}"
-            )
-        return outputs
 
 
 def make_optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:

@@ -17,6 +17,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from hpo_core.errors import ArgumentError
+from hpo_core.nn.task import tensor_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +88,7 @@ class Stack:
         """
 
         def of_one(state: dict[str, Tensor], inputs: Tensor, targets: Tensor, extra: Any) -> Tensor:
-            return loss(functional_call(self._network, state, (inputs,)), targets, extra)
+            return loss(tensor_from(functional_call(self._network, state, (inputs,))), targets, extra)
 
         def of_all(inputs: Tensor, targets: Tensor, extra: Any) -> Tensor:
             dims = (0, 0, 0, 0 if isinstance(extra, torch.Tensor) else None)
@@ -100,8 +101,8 @@ class Stack:
     def outputs(self, inputs: Tensor) -> Tensor:
         """Outputs of every member, (B, n, ...), for the same inputs (n, ...)."""
 
-        def of_one(state: dict[str, Tensor]) -> Any:
-            return functional_call(self._network, state, (inputs,))
+        def of_one(state: dict[str, Tensor]) -> Tensor:
+            return tensor_from(functional_call(self._network, state, (inputs,)))
 
         result: Tensor = vmap(of_one, randomness="different")(self.state())
         return result
@@ -217,15 +218,16 @@ def _device_of(network: nn.Module) -> torch.device:
 def _require_one_architecture(networks: Sequence[nn.Module]) -> None:
     """Raise unless every network looks like the first."""
     shapes = [{name: tuple(t.shape) for name, t in network.state_dict().items()} for network in networks]
+    layers = repr(networks[0])
     for k, (network, of_this) in enumerate(zip(networks, shapes, strict=True)):
         allowed = "allowed in a cohort is one architecture"
-        for name in shapes[0].keys() | of_this.keys():
+        for name in {**shapes[0], **of_this}:
             if of_this.get(name) != shapes[0].get(name):
                 raise ArgumentError(
                     f"configurations[{k}] gives {name!r} the shape {of_this.get(name)}, configurations[0] "
                     f"{shapes[0].get(name)}; {allowed}"
                 )
-        if repr(network) != repr(networks[0]):
+        if repr(network) != layers:
             raise ArgumentError(
                 f"configurations[{k}] gives a network with other layers than configurations[0]; {allowed}"
             )

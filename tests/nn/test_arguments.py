@@ -1,0 +1,196 @@
+"""Every argument of the training side has values that are refused, by an error that names it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from nn.problems import mlp, objective, points
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import hpo_core as hpo
+from hpo_core.nn import Training, TrainingObjective, train_cohort
+
+X, Y = points(8, seed=0)
+NOT_EXAMPLES = [
+    None,
+    3,
+    (X,),
+    (X, Y[:-1]),
+    (X[:0], Y[:0]),
+    ([], []),
+    TensorDataset(X[:0], Y[:0]),
+    (X, torch.tensor(1.0)),
+    (["a"], [1]),
+    (np.array([None]), [1]),
+]
+CONSTRUCTOR = {
+    "build": [None, 3, nn.Linear(2, 2).weight],
+    "train": NOT_EXAMPLES,
+    "validation": NOT_EXAMPLES,
+    "loss": ["mse", 3],
+    "metric": ["accuracy", 3],
+    "direction": ["min", None, "maximize"],
+    "training": [{"lr": 0.1}, 3],
+    "vary": ["dropout", None, 3, [1]],
+    "timeout": [0, -1.0, "3", True, float("nan")],
+    "device": ["abacus", 3.5],
+    "folder": [3, b"x"],
+}
+SETTINGS = {
+    "optimizer": ["lion", None, 3],
+    "lr": [-0.1, float("nan"), float("inf"), "0.1", None, True],
+    "momentum": [-0.1, 1.0, None],
+    "nesterov": [None, "yes", 2],
+    "beta1": [1.0, -0.1],
+    "beta2": [1.0, "0.9"],
+    "weight_decay": [-1.0, float("nan")],
+    "label_smoothing": [-0.1, 1.1],
+    "batch_size": [0, 1.5, True, None],
+    "epochs": [0, -1, 2.0],
+    "compile": [None, "yes"],
+}
+COHORT = {
+    "objective": [None, mlp],
+    "configurations": [None, 3, [3], {"lr": 0.1}],
+    "seeds": [None, 3, [1, 2], [-1], [1.5], [True], [2**63]],
+    "report": [3, "print"],
+}
+
+
+def cases(table):
+    return [
+        pytest.param(name, value, id=f"{name}-{k}")
+        for name, values in table.items()
+        for k, value in enumerate(values)
+    ]
+
+
+def refused(argument):
+    return pytest.raises(hpo.ArgumentError, match=rf"\b{argument}\b")
+
+
+@pytest.mark.parametrize(("argument", "value"), cases(CONSTRUCTOR))
+def test_the_objective_names_what_it_refuses(argument, value):
+    arguments = {"build": mlp, "train": (X, Y), "validation": (X, Y)} | {argument: value}
+    with refused(argument):
+        TrainingObjective(**arguments)
+
+
+@pytest.mark.parametrize(("argument", "value"), cases(SETTINGS))
+def test_settings_name_what_they_refuse(argument, value):
+    with refused(argument):
+        Training(**{argument: value})
+    with refused(argument):
+        objective().train({argument: value}, seed=0)
+
+
+@pytest.mark.parametrize(("argument", "value"), cases(COHORT))
+def test_cohorts_name_what_they_refuse(argument, value):
+    arguments = {"objective": objective(), "configurations": [{"lr": 0.1}], "seeds": [0], "report": None}
+    with refused(argument):
+        train_cohort(**(arguments | {argument: value}))
+
+
+def test_a_seed_out_of_range_is_refused():
+    with refused("seeds"):
+        objective().train({"lr": 0.1}, seed=-1)
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "came"),
+    [
+        (
+            lambda outputs, targets: nn.functional.cross_entropy(outputs, targets, reduction="none"),
+            r"shape \(\d+,\)",
+        ),
+        (lambda outputs, targets: 1.0, "float"),
+        (lambda outputs, targets: None, "NoneType"),
+    ],
+    ids=["vector", "number", "nothing"],
+)
+def test_a_loss_that_is_no_scalar_tensor_is_refused(loss, came, together):
+    task = objective(loss=loss)
+    settings = [{"lr": 0.1}, {"lr": 0.2}] if together else [{"lr": 0.1}]
+    with pytest.raises(hpo.ArgumentError, match=f"loss must return a scalar tensor, got .*{came}"):
+        train_cohort(task, settings, seeds=range(len(settings)))
+
+
+@pytest.mark.parametrize("value", [torch.zeros(3), "good", None], ids=["vector", "string", "nothing"])
+def test_a_metric_that_is_no_number_is_refused(value):
+    with pytest.raises(hpo.ArgumentError, match="metric must return a number"):
+        objective(metric=lambda outputs, targets: value).train({"lr": 0.1}, seed=0)
+
+
+def test_a_factory_that_reads_no_parameter_is_refused():
+    task = objective(lambda params: nn.Linear(2, 4))
+    space = {"width": hpo.Int(2, 8), "depth": hpo.Int(1, 3), "lr": 0.1}
+    study = hpo.Study(space, sampler="random", seed=0)
+    with pytest.raises(hpo.ArgumentError, match=r"build reads no parameter of the trial.*'width', 'depth'"):
+        study.optimize(task, n_trials=1)
+    with pytest.raises(hpo.ArgumentError, match="build reads no parameter"):
+        study.optimize(task, n_trials=4, batch_size=4, vectorized=True)
+
+
+@pytest.mark.parametrize("read", [lambda p: p["width"], lambda p: dict(p)["width"], lambda p: p.get("width")])
+def test_every_way_of_reading_counts(read):
+    task = objective(lambda params: mlp({"width": read(params)}))
+    assert task.train({"width": 4, "lr": 0.1}, seed=0).reason is None
+
+
+def test_a_fixed_network_may_be_tuned_by_its_training_alone():
+    assert objective(lambda params: nn.Linear(2, 4)).train({"lr": 0.1, "epochs": 1}, seed=0).reason is None
+
+
+@pytest.mark.parametrize("network", [None, 3, lambda inputs: inputs])
+def test_a_factory_that_gives_no_network_is_refused(network):
+    with pytest.raises(hpo.ArgumentError, match=r"build must return a torch.nn.Module"):
+        objective(lambda params: network).train({"lr": 0.1}, seed=0)
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 4)
+
+    def forward(self, inputs):
+        return self.layer(inputs), None
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_network_that_returns_no_tensor_is_refused(together):
+    task = objective(lambda params: Pair())
+    settings = [{"lr": 0.1}, {"lr": 0.2}] if together else [{"lr": 0.1}]
+    with pytest.raises(hpo.ArgumentError, match="build must give a network that returns a tensor"):
+        train_cohort(task, settings, seeds=range(len(settings)))
+
+
+@pytest.mark.parametrize("name", ["train", "validation"])
+def test_targets_that_are_no_classes_need_a_loss(name):
+    with pytest.raises(hpo.ArgumentError, match=rf"{name} must hold classes.*torch.float32.*give a loss"):
+        objective(**{name: (X, X[:, 0])})
+    task = objective(**{name: (X, X)}, loss=lambda outputs, targets: outputs.square().mean())
+    assert task.train({"lr": 0.1}, seed=0).reason is None
+
+
+def test_smoothing_needs_the_default_loss():
+    task = objective(loss=nn.functional.cross_entropy)
+    with pytest.raises(hpo.ArgumentError, match="label_smoothing must be 0"):
+        task.train({"label_smoothing": 0.1}, seed=0)
+
+
+def test_an_error_says_what_is_allowed():
+    with pytest.raises(hpo.ArgumentError, match=re.escape("one of sgd, adam, adamw, got 'lion'")):
+        Training(optimizer="lion")
+
+
+def test_torch_is_loaded_only_when_it_is_used():
+    code = "import hpo_core, sys; hpo_core.nn.Training(lr=0.1); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
