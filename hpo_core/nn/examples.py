@@ -84,7 +84,7 @@ def read_examples(name: str, given: Any, *, classes: bool) -> Examples:
 
 def _rows_of(tensor: Tensor, rows: Tensor) -> Tensor:
     # Several times faster than tensor[rows].
-    return tensor.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+    return tensor.index_select(0, rows.flatten()).reshape(*rows.shape, *tensor.shape[1:])
 
 
 def _tensor(name: str, part: Any) -> Tensor:
