@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,61 @@ def test_each_trial_stands_where_improvement_was_greatest():
         np.testing.assert_allclose(x, marker.get_xdata()[0])
     assert np.ptp(following) > 0.5  # it explores
     assert study.best_value == pytest.approx(module.objective(module.GRID).min(), abs=0.01)  # and finds
+
+
+def test_the_cohort_sweep_reports(tmp_path, capsys):
+    module = load("cohort_sweep")
+    module.EPOCHS, module.BATCH, module.PLAIN_TRAININGS, module.WIDTHS = 1, 12, 1, (8, 16)
+    module.main(["--trials", "24", "--out", str(tmp_path / "picture.png")])
+    output = capsys.readouterr().out
+    for label in (
+        "best configuration",
+        "trainings/s in cohorts",
+        "trainings/s, plain loop",
+        "time in the sampler",
+    ):
+        assert label in output
+    assert re.search(r"^trainings +24 +12$", output, flags=re.MULTILINE)
+    image = imread(tmp_path / "picture.png")
+    assert image.shape == imread(EXAMPLES / "cohort_sweep.png").shape
+    assert image[..., :3].std() > 0.1
+
+
+def test_the_plain_loop_trains_what_the_cohorts_train():
+    module = load("cohort_sweep")
+    data = module.splits()
+    objective = module.TrainingObjective(
+        module.build,
+        data["train"],
+        data["validation"],
+        training=module.Training(epochs=module.EPOCHS),
+        device="cpu",
+    )
+    params = {"width": 32, "lr": 0.1, "optimizer": "sgd", "momentum": 0.5, "weight_decay": 1e-4}
+    params |= {"dropout": 0.1, "label_smoothing": 0.1}
+    plain = [module.train_plainly(params, data, seed=seed) for seed in range(3)]
+    ours = [trained.value for trained in module.hpo.nn.train_cohort(objective, [params] * 3, seeds=range(3))]
+    assert np.mean(ours) == pytest.approx(np.mean(plain), rel=0.15)  # other shuffles of the same examples
+
+
+def test_the_choice_of_a_model_reports(tmp_path, capsys):
+    module = load("cash_sklearn")
+    module.main(["--trials", "14", "--out", str(tmp_path / "picture.png")])
+    output = capsys.readouterr().out
+    assert re.search(r"^svm +\d+ +0\.99\d+ +0\.99\d+ +C=", output, flags=re.MULTILINE)
+    assert "chosen: " in output
+    image = imread(tmp_path / "picture.png")
+    assert image.shape == imread(EXAMPLES / "cash_sklearn.png").shape
+    assert image[..., :3].std() > 0.1
+
+
+@pytest.mark.parametrize("model", ["svm", "forest", "boosting", "mlp"])
+def test_every_model_of_the_space_can_be_built(model):
+    module = load("cash_sklearn")
+    study = hpo.Study(module.search_space(), sampler="random", seed=0)
+    study.enqueue({"model": model})
+    params = study.ask().params
+    estimator = module.build(params)
+    given = {name.split("__")[-1]: value for name, value in estimator.get_params().items()}
+    for name in params.keys() - {"model", "width"}:
+        assert given[name] == params[name]

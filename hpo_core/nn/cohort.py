@@ -267,21 +267,24 @@ class _Run:
             with task.autocast():
                 parts.append((self.stack.outputs(inputs), targets))
         outputs = torch.cat([part for part, _ in parts], dim=1)
-        targets = torch.cat([part for _, part in parts])
-        scores = [
-            task.score(each, targets) if ok else math.nan
-            for each, ok in zip(outputs, self.finite, strict=True)
-        ]
-        return np.array(scores)
+        return self._scores(outputs, torch.cat([part for _, part in parts]))
+
+    def _scores(self, outputs: Tensor, targets: Tensor) -> NDArray[np.float64]:
+        task = self.task
+        if task.metric is None:
+            losses = torch.vmap(lambda each: task.training_loss(each, targets, 0.0))(outputs)
+            return np.where(self.finite, losses.cpu().double().numpy(), math.nan)
+        pairs = zip(outputs, self.finite, strict=True)
+        return np.array([task.score(each, targets) if ok else math.nan for each, ok in pairs])
 
     def _keep_best(self, epoch: int, values: NDArray[np.float64]) -> None:
-        state = self.stack.state()
+        state = {name: tensor.detach().cpu() for name, tensor in self.stack.state().items()}
         for row, (member, value) in enumerate(zip(self.members.tolist(), values.tolist(), strict=True)):
             best = self.results[member]
             best.values.append(value)
             if self.task.better(value, best.value):
                 best.value, best.epoch = value, epoch
-                best.weights = {name: state[name][row].detach().cpu().clone() for name in self.stack.saved}
+                best.weights = {name: state[name][row].clone() for name in self.stack.saved}
 
     def _leave(self, mask: NDArray[np.bool_], reason: str | None) -> None:
         """Let members go; the stack holds only those that still train."""

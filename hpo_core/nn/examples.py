@@ -39,6 +39,11 @@ class Examples:
         inputs, targets = self.tensors
         return Examples((inputs.to(device), targets.to(device)))
 
+    def shuffled(self, generator: torch.Generator, device: torch.device) -> Tensor:
+        """Return the row numbers in random order, where ``take`` wants them."""
+        order = torch.randperm(len(self), generator=generator)
+        return order if self.tensors is None else order.to(device)
+
     def take(self, rows: Tensor, device: torch.device) -> Batch:
         """Inputs and targets of some rows, an index array of any shape for tensors, on the device."""
         if self.tensors is not None:

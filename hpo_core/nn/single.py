@@ -87,7 +87,8 @@ class _Run:
         task = self.task
         self.network.train()
         previous = None
-        for rows in batches(torch.randperm(len(task.train), generator=self.order), self.settings.batch_size):
+        order = task.train.shuffled(self.order, task.device)
+        for rows in batches(order, self.settings.batch_size):
             if time.monotonic() > self.deadline:
                 raise _Broken("timeout")
             inputs, targets = task.train.take(rows, task.device)

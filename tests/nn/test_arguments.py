@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -61,6 +62,12 @@ COHORT = {
     "seeds": [None, 3, [1, 2], [-1], [1.5], [True], [2**63]],
     "report": [3, "print"],
 }
+
+
+def test_every_argument_has_a_rejected_value():
+    tables = {TrainingObjective: CONSTRUCTOR, Training: SETTINGS, train_cohort: COHORT}
+    for item, table in tables.items():
+        assert set(inspect.signature(item).parameters) == set(table)
 
 
 def cases(table):

@@ -126,6 +126,19 @@ def test_best_weights_give_the_best_value():
         assert loss.item() == pytest.approx(each.value, rel=1e-5)
 
 
+def test_a_metric_is_that_of_each_member_alone():
+    def accuracy(outputs, targets):
+        return (outputs.argmax(1) == targets).double().mean()
+
+    task = double_objective(metric=accuracy, direction="maximize")
+    settings = [{"optimizer": "sgd", "lr": lr} for lr in (0.01, 0.5, 1e308)]
+    results = train_cohort(task, settings, seeds=[1, 2, 3])
+    for k in (0, 1):
+        assert results[k].values == task.train(settings[k], seed=k + 1).values
+        assert results[k].value == max(results[k].values)
+    assert results[2].reason == "diverged"
+
+
 def test_each_member_has_its_own_dropout():
     task = double_objective()
     results = train_cohort(task, [{"dropout": p, "lr": 0.05} for p in (0.0, 1.0)], seeds=[5, 5])

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import hpo_core as hpo
-from hpo_core.nn import Training
+from hpo_core.nn import Training, TrainingObjective
 
 STEPS = {"batch_size": 32, "epochs": 4}
 SETTINGS = [
@@ -181,6 +181,20 @@ def test_out_of_memory_fails_the_trial_and_releases_everything(error):
     assert search.trials[0].reason == "oom"
     assert Counting.steps == 3
     assert live() == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_out_of_memory_on_a_device_gives_its_memory_back():
+    def build(params):
+        return Counting(params, 3, lambda outputs: outputs.new_empty(2**44)).to("cuda")
+
+    task = TrainingObjective(build, points(96, seed=0), points(64, seed=1), device="cuda")
+    assert len(task.task.train) == 96  # the data is where it stays
+    before = torch.cuda.memory_allocated()
+    search = study()
+    search.optimize(task, n_trials=2)
+    assert {trial.reason for trial in search.trials} == {"oom"}
+    assert torch.cuda.memory_allocated() == before
 
 
 def test_a_tensor_beyond_all_memory_is_out_of_memory():
