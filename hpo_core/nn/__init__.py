@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "Training", "TrainingObjective", "train_cohort"]
 
-_HOMES = {
-    "Trained": "trained",
-    "Training": "training",
-    "TrainingObjective": "objective",
-    "train_cohort": "cohort",
+_ROOMS = {
+    "cohort": ("train_cohort",),
+    "objective": ("TrainingObjective",),
+    "trained": ("Trained",),
+    "training": ("Training",),
 }
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
