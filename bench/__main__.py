@@ -13,12 +13,14 @@ from bench.quality import command as quality
 from bench.samplers import command as samplers
 from bench.study import command as study
 from bench.surrogates import command as fit
+from bench.surrogates import posterior
 
 COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
     "fit": (fit, "a Gaussian process's cold fit, beside the peers"),
+    "posterior": (posterior, "a Gaussian process of many trials, beside the BLAS under it"),
     "study": (study, "trials per second of a whole study, beside the peers"),
     "native": (native, "every kernel beside NumPy or SciPy, and beside the machine's limits"),
     "gate": (gate, "what must not get slower: instruction counts, growth, ratios to NumPy"),
@@ -33,6 +35,7 @@ ALL = (
     "quality --optimiser tpe --record",
     *2 * ("samplers --record",),  # two passes of each row: those that differ are marked
     *2 * ("fit --record",),
+    *2 * ("posterior --record",),
     "study --record",
     "native --record",
     "report",

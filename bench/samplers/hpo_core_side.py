@@ -15,6 +15,8 @@ from bench import machine, timing
 from bench.quality.peers.hpo_core_study import declare
 from bench.samplers import cases, loop
 
+# As many threads as the peers have.
+hpo.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 PAGE = os.sysconf("SC_PAGE_SIZE")
 REPEATS = 7
 
@@ -23,7 +25,7 @@ def _space(name: str) -> Any:
     return hpo.Space({p.name: declare(p) for p in cases.SPACES[name]})
 
 
-def _study(space: str, n: int, sampler: str = "tpe") -> Any:
+def study_of(space: str, n: int, sampler: str = "tpe") -> Any:
     """A study that holds the bench's history of n trials."""
     study = hpo.Study(_space(space), sampler=sampler, seed=0)
     for config, value in zip(*cases.history(space, n), strict=True):
@@ -35,7 +37,7 @@ class Side:
     """A study that holds n trials, as the loop wants it."""
 
     def __init__(self, space: str, n: int, sampler: str) -> None:
-        self._study = _study(space, n, sampler)
+        self._study = study_of(space, n, sampler)
         self.tell = self._study.tell
 
     def ask(self) -> tuple[Any, dict[str, Any]]:
@@ -51,7 +53,7 @@ def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") 
 
 def ask_batch(space: str, n: int, m: int) -> dict[str, Any]:
     """Suggestions a second of ``ask(m)`` and seconds of telling them, the history at n to n + 7 m."""
-    study = _study(space, n)
+    study = study_of(space, n)
     study.tell(batch := study.ask(m), np.linspace(1.0, 2.0, len(batch)))
     asks, tells = [], []
     for _ in range(REPEATS):
@@ -70,12 +72,12 @@ def ask_batch(space: str, n: int, m: int) -> dict[str, Any]:
 
 def memory(space: str, n: int) -> dict[str, Any]:
     """Resident bytes at n trials over the bytes of the history's columns."""
-    _study(space, 100).ask()  # what is allocated once
-    before = _resident()
-    study = _study(space, n)
-    loaded = _resident()
+    study_of(space, 100).ask()  # what is allocated once
+    before = resident()
+    study = study_of(space, n)
+    loaded = resident()
     study.tell(study.ask(), 1.0)
-    asked = _resident()
+    asked = resident()
     history = study.history
     columns = sum(getattr(history, name).nbytes for name in ("x", "y", "state", "cost", "cursor"))
     return {
@@ -86,7 +88,7 @@ def memory(space: str, n: int) -> dict[str, Any]:
     }
 
 
-def _resident() -> int:
+def resident() -> int:
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
 from bench import machine
 from bench.surrogates import clock
+from hpo_core.native import set_num_threads
 from hpo_core.surrogates.gaussian_process import GaussianProcess
+
+# As many threads as the peers have.
+set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 def fit(n: int, repeats: int) -> dict[str, Any]:
