@@ -1,0 +1,44 @@
+"""The PyTorch side: light architectures under a budget, compression of a given model.
+
+Names load when first asked for, and PyTorch with the first that needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpo_core.nn.budget import Budget, Counts
+    from hpo_core.nn.compress import Compression, decompose, prune
+    from hpo_core.nn.light import LightNet
+    from hpo_core.nn.measure import measure_counts, measure_latency
+
+__all__ = [
+    "Budget",
+    "Compression",
+    "Counts",
+    "LightNet",
+    "decompose",
+    "measure_counts",
+    "measure_latency",
+    "prune",
+]
+
+_ROOMS = {
+    "budget": ("Budget", "Counts"),
+    "compress": ("Compression", "decompose", "prune"),
+    "light": ("LightNet",),
+    "measure": ("measure_counts", "measure_latency"),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
