@@ -21,6 +21,7 @@ import mnist
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import nn
 
 import hpo_core as hpo
@@ -104,12 +105,15 @@ def save_picture(trials: pd.DataFrame, compression: Compression, accuracy: float
         axes = figure.subplots()
         share = 100 * trials.macs / compression.before.macs
         dots = axes.scatter(share, 100 * trials.validation_accuracy, c=trials.index, cmap="viridis", s=30)
-        figure.colorbar(dots, label="trial")
+        figure.colorbar(dots, label="trial", ticks=MaxNLocator(integer=True))
         axes.axhline(100 * accuracy, color="C3", label="the network as trained, 100 % of MACs")
         axes.axhline(100 * accuracy - 1, color="C3", linestyle=":", label="one point less")
         axes.axvline(100 * SHARE, color="0.4", linestyle="--", label="budget")
-        axes.set(xlabel="multiply-accumulates left [%]", ylabel="validation accuracy [%]",
-                 xlim=(0, 100 * SHARE + 2), ylim=(min(90, 100 * accuracy - 6), 100))  # fmt: skip
+        lowest = max(
+            80, 100 * trials.validation_accuracy.min() - 1
+        )  # a failed fine-tuning would squash the rest
+        axes.set(xlabel="multiply-accumulates left [%]", ylabel="validation accuracy [%]")
+        axes.set(xlim=(0, 100 * SHARE + 2), ylim=(lowest, 100))
         axes.legend(loc="lower left")
         figure.savefig(path, dpi=160)
 
