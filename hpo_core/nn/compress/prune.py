@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -82,8 +83,6 @@ def prune(model: nn.Module, example: Any, ratios: Mapping[str, float]) -> nn.Mod
 
 def removed_channels(ratio: Any, channels: int) -> Any:
     """Whole channels for a share of them, a number or an array; one always stays."""
-    import numpy as np
-
     return np.minimum(np.rint(np.asarray(ratio, dtype=np.float64) * channels), channels - 1).astype(np.int64)
 
 
