@@ -167,7 +167,7 @@ def save_picture(table: pd.DataFrame, path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run everything and report."""
     parser = argparse.ArgumentParser(description="Search light architectures for MNIST under budgets.")
-    parser.add_argument("--trials", type=int, default=20, help="per search (default 20)")
+    parser.add_argument("--trials", type=int, default=14, help="per search (default 14)")
     parser.add_argument("--seeds", type=int, default=1, help="repetitions (default 1)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the report (default demo)")
