@@ -1,4 +1,6 @@
-"""The PyTorch side: trainings as objectives, one at a time or many together. torch loads on first use.
+"""The PyTorch side: trainings as objectives, light architectures under a budget, compression of a given model.
+
+Names load when first asked for, and PyTorch with the first that needs it.
 
 >>> from hpo_core import nn
 >>> nn.Training(optimizer="sgd", lr=0.1).momentum
@@ -9,15 +11,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpo_core.nn.budget import Budget, Counts
     from hpo_core.nn.cohort import train_cohort
+    from hpo_core.nn.compress import Compression, decompose, prune
+    from hpo_core.nn.light import LightNet
+    from hpo_core.nn.measure import measure_counts, measure_latency
     from hpo_core.nn.objective import TrainingObjective
     from hpo_core.nn.trained import Trained
     from hpo_core.nn.training import Training
 
-__all__ = ["Trained", "Training", "TrainingObjective", "train_cohort"]
+__all__ = [
+    "Budget",
+    "Compression",
+    "Counts",
+    "LightNet",
+    "Trained",
+    "Training",
+    "TrainingObjective",
+    "decompose",
+    "measure_counts",
+    "measure_latency",
+    "prune",
+    "train_cohort",
+]
 
 _ROOMS = {
+    "budget": ("Budget", "Counts"),
     "cohort": ("train_cohort",),
+    "compress": ("Compression", "decompose", "prune"),
+    "light": ("LightNet",),
+    "measure": ("measure_counts", "measure_latency"),
     "objective": ("TrainingObjective",),
     "trained": ("Trained",),
     "training": ("Training",),

@@ -1,0 +1,236 @@
+"""``LightNet``: a search space of light convolutional networks, their costs, and the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hpo_core.errors import ArgumentError
+from hpo_core.nn.budget import Budget, Counts
+from hpo_core.nn.light.counts import Tally
+from hpo_core.space import Categorical, Int, Ordinal, Space, param
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from hpo_core.space import Expression
+
+MIN_WIDTH = 4
+MAX_WIDTH = 4096  # with it, no count of a network of 8 stages overflows an int64
+MAX_STAGES = 8
+ACTIVATIONS = ("relu", "hardswish", "silu")
+
+
+@dataclass(frozen=True)
+class LightNet:
+    """Convolutional networks for small budgets: a stem, stages of one kind of block each, a head.
+
+    A stage repeats a ``Conv``, ``DepthwiseConv``, ``Bottleneck`` or ``InvertedResidual`` (with
+    squeeze-excitation as an option), the first of them with the stage's stride. What only one kind
+    has, its reduction or expansion, exists only where that kind is chosen. Every convolution is
+    followed by a batch norm; the head pools globally, after a 1 x 1 convolution if it has one.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Channels, height and width of an image; each 1 to 4,096.
+    classes : int
+        Outputs of the network, 1 to 1,000,000.
+    stages : int, default 3
+        The most stages a network has, 1 to 8; how many it has is searched.
+    max_width : int, default 64
+        Widest stage and head, 8 to 4,096 channels; the narrowest has 4. The stem has half as many at most.
+    max_repeats : int, default 3
+        Most blocks in a stage, 1 to 16.
+    kernels : sequence of int, default (3, 5)
+        Kernel sizes to choose from, odd, 1 to 31.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is outside its range.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from hpo_core.nn import LightNet
+    >>> net = LightNet((1, 28, 28), 10)
+    >>> space = hpo.Space(net.parameters(), feasible=net.budget(params=5_000, macs=5e6))
+    >>> columns = space.sample(100, seed=0)
+    >>> counts = net.counts(columns)
+    >>> bool(counts.params.max() <= 5_000), bool(counts.macs.max() <= 5e6)
+    (True, True)
+    """
+
+    shape: tuple[int, int, int]
+    classes: int
+    _: KW_ONLY
+    stages: int = 3
+    max_width: int = 64
+    max_repeats: int = 3
+    kernels: Sequence[int] = (3, 5)
+
+    def __post_init__(self) -> None:
+        shape = self.shape
+        if not isinstance(shape, list | tuple) or len(shape) != 3:
+            raise ArgumentError(f"shape must be (channels, height, width), got {shape!r}")
+        sizes = tuple(_integer("each size in shape", size, 1, MAX_WIDTH) for size in shape)
+        object.__setattr__(self, "shape", sizes)
+        _integer("classes", self.classes, 1, 1_000_000)
+        _integer("stages", self.stages, 1, MAX_STAGES)
+        _integer("max_width", self.max_width, 2 * MIN_WIDTH, MAX_WIDTH)
+        _integer("max_repeats", self.max_repeats, 1, 16)
+        object.__setattr__(self, "kernels", _kernels(self.kernels))
+
+    def parameters(self) -> dict[str, Any]:
+        """Declarations for a ``Space``, to which those of the training may be added.
+
+        ``stage1_block``, ``stage1_width`` and so on belong to the first stage.
+        """
+        head = {"head_width": Int(MIN_WIDTH, self.max_width, log=True)}
+        declared = {
+            "activation": Categorical(ACTIVATIONS),
+            "stem_width": _width(self.max_width // 2),
+            "stem_kernel": Ordinal(self.kernels),
+            "stem_stride": Ordinal([1, 2]),
+            "stages": _upto(self.stages),
+        }
+        for stage in range(1, self.stages + 1):
+            declared |= self._stage(stage)
+        return declared | {"head": Categorical({"pool": {}, "conv": head})}
+
+    def counts(self, params: Mapping[str, Any]) -> Counts:
+        """Trainable parameters and multiply-accumulates per image, exactly as built.
+
+        Parameters
+        ----------
+        params : mapping
+            Columns (n,) as ``Space.decode`` or a ``feasible=`` function has them, in which inactive
+            entries hold anything; or one configuration with its active parameters. Other names
+            are ignored.
+
+        Returns
+        -------
+        Counts
+            ``params`` and ``macs``, (n,) int64; two ints for one configuration.
+
+        Raises
+        ------
+        ArgumentError
+            A parameter is missing; for one configuration also if it is not in the space.
+
+        Examples
+        --------
+        >>> from hpo_core.nn import LightNet
+        >>> net = LightNet((1, 8, 8), 10, stages=1)
+        >>> stem = {"activation": "relu", "stem_width": 4, "stem_kernel": 3, "stem_stride": 1, "stages": 1}
+        >>> stage = {"block": "conv", "width": 8, "kernel": 3, "stride": 2, "repeats": 1}
+        >>> net.counts(stem | {f"stage1_{name}": value for name, value in stage.items()} | {"head": "pool"})
+        Counts(params=438, macs=6992)
+        """
+        if not isinstance(params, Mapping):
+            raise ArgumentError(f"params must be a mapping of names to values or columns, got {params!r}")
+        if any(np.ndim(params.get(name, 0)) for name in self._space.names):
+            return self._count(params)
+        one = self._count(self._space.decode(self._encoded(params)))
+        return Counts(int(one.params[0]), int(one.macs[0]))
+
+    def budget(self, *, params: float | None = None, macs: float | None = None) -> Budget:
+        """Return a function for ``feasible=`` that is true where a network costs no more than this.
+
+        Parameters
+        ----------
+        params, macs : float, optional
+            Largest numbers allowed, > 0; None for no limit.
+        """
+        return Budget(self, params=params, macs=macs)
+
+    def build(self, params: Mapping[str, Any]) -> nn.Module:
+        """Build the network of one configuration, on the CPU, with PyTorch's default initialisation.
+
+        It maps images (n, channels, height, width) to logits (n, classes). ``params`` may hold
+        other parameters too.
+
+        Raises
+        ------
+        SpaceError
+            A parameter of the architecture is missing or outside its domain.
+        """
+        from hpo_core.nn.light.blocks import build
+
+        return build(self._space.decode_params(self._encoded(params)[:, 0]), self.shape[0], self.classes)
+
+    @cached_property
+    def _space(self) -> Space:
+        return Space(self.parameters())
+
+    def _stage(self, stage: int) -> dict[str, Any]:
+        """Declarations of one stage; those after the first exist if the network is that deep."""
+        name = f"stage{stage}"
+        when = param("stages") >= stage if stage > 1 else None
+        blocks = {
+            "conv": {},
+            "depthwise": {},
+            "bottleneck": {f"{name}_reduction": Ordinal([2, 4, 8])},
+            "inverted": {
+                f"{name}_expansion": Ordinal([2, 3, 4, 6]),
+                f"{name}_squeeze": Categorical([False, True]),
+            },
+        }
+        return {
+            f"{name}_block": Categorical(blocks, when=when),
+            f"{name}_width": Int(MIN_WIDTH, self.max_width, log=True, when=when),
+            f"{name}_kernel": Ordinal(self.kernels, when=when),
+            f"{name}_stride": Ordinal([1, 2], when=when),
+            f"{name}_repeats": _upto(self.max_repeats, when=when),
+        }
+
+    def _encoded(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Coordinates (d, 1) of the architecture's part of a configuration."""
+        if not isinstance(params, Mapping):
+            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
+        own = {name: params[name] for name in self._space.names if name in params}
+        return self._space.encode_params(own)[:, np.newaxis]
+
+    def _count(self, columns: Mapping[str, Any]) -> Counts:
+        own = {name: np.asarray(columns[name]) for name in self._space.names if name in columns}
+        if missing := set(self._space.names) - set(own):
+            raise ArgumentError(f"params must hold a column for {min(missing)!r}, got none")
+        lengths = {column.shape for column in own.values()}
+        if len(lengths) != 1:
+            raise ArgumentError(f"params must hold columns of one length, got shapes {sorted(lengths)}")
+        tally = Tally(self.shape, lengths.pop()[0])
+        tally.stem(own)
+        for stage in range(1, self.stages + 1):
+            tally.stage(own, f"stage{stage}", own["stages"] >= stage)
+        tally.head(own, self.classes)
+        return Counts(tally.params, tally.macs)
+
+
+def _integer(what: str, value: Any, low: int, high: int) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
+        raise ArgumentError(f"{what} must be an int from {low:,} to {high:,}, got {value!r}")
+    return int(value)
+
+
+def _kernels(kernels: Any) -> tuple[int, ...]:
+    if not isinstance(kernels, list | tuple) or not kernels:
+        raise ArgumentError(f"kernels must be a list of odd ints, got {kernels!r}")
+    sizes = tuple(_integer("each of kernels", size, 1, 31) for size in kernels)
+    if any(size % 2 == 0 for size in sizes) or len(set(sizes)) < len(sizes):
+        raise ArgumentError(f"kernels must be distinct odd ints, got {kernels!r}")
+    return sizes
+
+
+def _width(high: int) -> Any:
+    """Widths up to ``high``; a constant if there is only one."""
+    return Int(MIN_WIDTH, high, log=True) if high > MIN_WIDTH else Ordinal([MIN_WIDTH])
+
+
+def _upto(high: int, *, when: Expression | None = None) -> Ordinal:
+    return Ordinal(tuple(range(1, high + 1)), when=when)

@@ -1,0 +1,116 @@
+"""The examples on MNIST, shortened; the long run holds them to what they promise."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.image import imread
+
+from hpo_core.nn import measure_counts
+
+torch.set_num_threads(1)
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _examples_import_each_other():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXAMPLES)
+        yield
+
+
+@pytest.fixture
+def mnist():
+    return importlib.import_module("mnist")
+
+
+@pytest.fixture
+def light():
+    return importlib.import_module("light_search")
+
+
+@pytest.fixture
+def shrink():
+    return importlib.import_module("compress_cnn")
+
+
+@pytest.fixture
+def small(mnist, monkeypatch):
+    """A tenth of the images."""
+    few = {name: mnist.Split(part.images[::10], part.digits[::10]) for name, part in mnist.splits().items()}
+    monkeypatch.setattr(mnist, "splits", lambda: few)
+
+
+def test_splits_are_disjoint_and_cover_the_images(mnist):
+    parts = [mnist.splits()[name] for name in ("train", "validation", "test")]
+    assert [len(part.digits) for part in parts] == [2_000, 1_000, 2_000]
+    images = np.concatenate([part.images.cpu().numpy() for part in parts])
+    assert len({image.tobytes() for image in images}) == 5_000
+    assert abs(images.mean()) < 0.05
+    assert abs(images.std() - 1) < 0.05
+    for part in parts:
+        assert torch.bincount(part.digits).min() >= 0.09 * len(part.digits)
+
+
+def test_the_hand_made_net_is_its_table(light, mnist):
+    counts = measure_counts(light.hand_made(), torch.zeros(1, *mnist.SHAPE))
+    assert counts == (36_874, 922_336)
+    assert counts.macs < light.MACS
+
+
+def test_light_search_reports(light, small, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(light, "EPOCHS", 1)
+    monkeypatch.setattr(light, "RETRAININGS", 2)
+    monkeypatch.setattr(light, "BUDGETS", (5_000, 50_000))
+    light.main(["--trials", "2", "--jobs", "1", "--out", str(tmp_path)])
+    output = capsys.readouterr().out
+    for label in ("hand-made", "auto", "random", "test_accuracy", "spent choosing"):
+        assert label in output
+    table = pd.read_csv(tmp_path / "light.csv")
+    searched = table[table.net != "hand-made"]
+    assert len(table) == 5
+    assert (searched.parameters <= searched.budget).all()
+    assert (table.macs <= light.MACS).all()
+    assert table.test_accuracy.between(0.02, 1).all()
+    assert imread(tmp_path / "light.png").std() > 0.05
+
+
+def test_compression_reports(shrink, small, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(shrink, "EPOCHS", 1)
+    monkeypatch.setattr(shrink, "FINE_TUNING", 1)
+    shrink.main(["--trials", "2", "--out", str(tmp_path)])
+    output = capsys.readouterr().out
+    for label in ("before", "after", "original", "compressed", "points of test accuracy lost"):
+        assert label in output
+    trials = pd.read_csv(tmp_path / "compress.csv")
+    assert len(trials) == 2
+    assert (trials.macs <= 7_539_584 / 4).all()
+    assert trials.validation_accuracy.between(0, 1).all()
+    assert imread(tmp_path / "compress.png").std() > 0.05
+
+
+@pytest.mark.soak
+def test_searched_nets_beat_random_ones_and_rival_the_hand_made(light):
+    table = light.compare(trials=40, seeds=range(5), jobs=2)
+    print(light.summary(table).to_string())
+    accuracy = table.groupby(["net", "budget"]).test_accuracy.mean()
+    assert (accuracy["auto"] > accuracy["random"]).all()
+    made = table[table.net == "hand-made"]
+    searched = table[table.net == "auto"]
+    small = searched[searched.parameters <= 0.3 * made.parameters.iloc[0]]
+    assert (small.test_accuracy >= 0.98 * made.test_accuracy.mean()).any()
+
+
+@pytest.mark.soak
+def test_a_quarter_of_the_work_costs_at_most_a_point(shrink):
+    torch.set_num_threads(1)
+    table, *_ = shrink.compress(trials=30, seed=0)
+    print(table.to_string())
+    assert table.MACs["compressed"] <= 0.25 * table.MACs["original"]
+    assert table.accuracy["compressed"] >= table.accuracy["original"] - 0.01
