@@ -1,4 +1,4 @@
-"""The PyTorch side: trainings as objectives, light architectures under a budget, compression of a given model.
+"""The PyTorch side: trainings as objectives, light architectures under a budget, compression of models.
 
 Names load when first asked for, and PyTorch with the first that needs it.
 
