@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     from bench.study import report as study
     from bench.surrogates import report as fit
 
-    sections = [part.section() for part in (quality, samplers, fit, study, native, repeat)]
-    sections.insert(0, pictures(arguments.out.parent))
+    sections = [pictures(arguments.out.parent), quality.section(), samplers.section()]
+    sections += [fit.section(), fit.posteriors(), study.section(), native.section(), repeat.section()]
     page = arguments.out.read_text().split(MARKER)[0] if arguments.out.exists() else ""
     arguments.out.write_text(page.rstrip() + "\n\n" + render(sections))
     return 0

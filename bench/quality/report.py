@@ -14,9 +14,10 @@ from bench.report import Section, provenance
 from bench.tables import markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Ours that model what they have seen; random and sobol are what peers are measured against, too.
+BATCH, WORSE_IN_BATCHES = 8, 1.15  # the target: at most this many times the regret, plus 0.005
 OURS = tuple(name for name in ("auto", "gp", "tpe") if name in ENTRIES)
 
 
@@ -45,8 +46,34 @@ def section() -> Section:
             section.body.append(f"{summary}\n\n{tables.comparison(own, peer)}\n\n</details>")
     failed = {label: r.failed for label, r in runs.items() if r.failed}
     section.hold(met=not failed, otherwise=f"failed runs: {failed}")
-    section.body += [_ablation(), provenance(held)]
+    section.body += [_batches(section, runs), _ablation(), provenance(held)]
     return section
+
+
+def _batches(section: Section, runs: Mapping[str, Runs]) -> str:
+    """Asked for eight at a time beside one by one, after as many trials: mean regret by problem."""
+    held = records.read(records.RESULTS / "quality-hpo_core.jsonl")
+    batched = statistics.collect(r for r in held if r["settings"] == {"batch": BATCH})
+    tables = []
+    for name, eights in ((r.label.split()[0], r) for r in batched.values()):
+        checkpoints = statistics.checkpoints(eights, runs[name])
+        cells = statistics.shared_cells(eights, runs[name])
+        groups = {problem: [c for c in cells if c[0] == problem] for problem, _ in cells} | {"mean": cells}
+        rows = []
+        for problem, own in groups.items():
+            pairs = [[statistics.mean_regret(r, own, c) for r in (eights, runs[name])] for c in checkpoints]
+            rows.append([problem, *(f"{a:.4f} / {b:.4f}" for a, b in pairs)])
+            over = [
+                f"{c} trials {a:.4f} / {b:.4f}"
+                for c, (a, b) in zip(checkpoints, pairs, strict=True)
+                if a > WORSE_IN_BATCHES * b + 0.005
+            ]
+            section.hold(
+                met=not over, otherwise=f"{name} in batches of {BATCH}, {problem}: {', '.join(over)}"
+            )
+        title = f"`{name}` asked for {BATCH} at a time / one by one, {len(cells)} pairs, mean regret"
+        tables.append(f"{title}\n\n" + markdown(["problem", *(f"after {c}" for c in checkpoints)], rows))
+    return "\n\n".join(tables)
 
 
 def _ranks(runs: Sequence[Runs]) -> str:
@@ -131,6 +158,7 @@ def _ablation() -> str:
     last = str(CHECKPOINTS[-1])
     lines = [
         [
+            r["optimiser"],
             json.dumps(r["settings"]) if r["settings"] else "defaults",
             f"{r['seeds'][0]}-{r['seeds'][1]}",
             *(
@@ -143,10 +171,11 @@ def _ablation() -> str:
         for r in rows
     ]
     header = [
+        "sampler",
         "setting",
         "seeds",
         f"rank - defaults at {last}",
-        f"rank - Optuna at {last}",
+        f"rank - Optuna TPE at {last}",
         "regret 25/50/100",
         "date",
     ]
