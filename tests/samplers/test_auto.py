@@ -120,7 +120,7 @@ def test_a_budget_too_small_for_any_fit():
 def test_replay_follows_the_record_not_the_clock(monkeypatch):
     sampler = hpo.AutoSampler(max_ms=1000)
     study = hpo.Study(SQUARE, sampler=sampler, seed=0)
-    seconds = iter([0.001] * 18 + [60.0] * 12 + [0.001] * 100)
+    seconds = iter([0.001] * 18 + [60.0] * 60 + [0.001] * 100)
 
     class Clock:
         now = 0.0
@@ -130,7 +130,7 @@ def test_replay_follows_the_record_not_the_clock(monkeypatch):
             return Clock.now
 
     monkeypatch.setattr(auto, "time", Clock())
-    for k in range(40):
+    for k in range(60):
         if k % 7 == 5:
             study.enqueue({"x": 0.25})
         trial = study.ask()
