@@ -28,6 +28,8 @@ SIZES = {
     "conditional": (200,),
 }
 GROWTH = 0.08
+# Refit cycles of ours where one is a handful of milliseconds.
+BLOCKS = 8
 # Cycles that are timed, after a first one.
 CYCLES = {
     "optuna-gp": 4,
@@ -59,11 +61,14 @@ def measure(arguments: argparse.Namespace) -> Iterator[tuple[str, list[records.R
 
 def _sides(space: str, n: int, peers: list[str]) -> Iterator[Side]:
     floats = all(p.kind == "float" for p in cases.SPACES[space])
-    options = {"space": space, "n": n, "n_blocks": 1}
-    yield Side("cycle", options | {"cycles": max(4, math.ceil(GROWTH * n)), "sampler": "gp"})
+    options = {"space": space, "n": n}
+    blocks = BLOCKS if n <= 200 else 1
+    cycles = blocks * max(4, math.ceil(GROWTH * n))
+    yield Side("cycle", options | {"cycles": cycles, "n_blocks": blocks, "sampler": "gp"})
     for name in peers:
         if floats or name not in FLOATS_ONLY:
-            yield Side("cycle", options | {"cycles": CYCLES[name]}, name, named={"sampler": name})
+            theirs = options | {"cycles": CYCLES[name], "n_blocks": 1}
+            yield Side("cycle", theirs, name, named={"sampler": name})
 
 
 def table(held: list[records.Record]) -> str:
