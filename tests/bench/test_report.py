@@ -12,6 +12,8 @@ from bench.native import report as native
 from bench.quality.statistics import Runs
 from bench.samplers import report as samplers
 from bench.study import report as study
+from bench.surrogates import posterior
+from bench.surrogates import report as fit
 
 MACHINE = {"cpu": "x", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3"}
 OTHER = {**MACHINE, "cpu": "other"}
@@ -156,7 +158,7 @@ def test_the_report_is_written_with_its_pictures(tmp_path, monkeypatch):
     records.append(tmp_path / "samplers.jsonl", timed(100, 1.0, case="growth"))
     out = tmp_path / "README.md"
     out.write_text(f"# Title\n\n{report.MARKER}\nold")
-    for module in (native, samplers, study):
+    for module in (fit, native, posterior, samplers, study):
         monkeypatch.setattr(module, "FILE", tmp_path / "nothing.jsonl")
     assert report.run(SimpleNamespace(out=out)) == 0
     text = out.read_text()
