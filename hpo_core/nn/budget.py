@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import ArgumentError
+from hpo_core.space import Space
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 
@@ -23,11 +25,66 @@ class Counts(NamedTuple):
     macs: Any
 
 
-class Costed(Protocol):
-    """Something that knows the costs of its configurations."""
+class CostedSpace(ABC):
+    """Networks to search among, whose costs are formulas over columns."""
 
-    def counts(self, params: Mapping[str, Any], /) -> Counts:
-        """Costs per row of a mapping of columns."""
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """Declarations for a ``Space``, to which those of the training may be added."""
+
+    @abstractmethod
+    def _count(self, columns: Mapping[str, Any]) -> Counts:
+        """Costs (n,) of columns that hold every parameter; inactive entries hold anything."""
+
+    def counts(self, params: Mapping[str, Any]) -> Counts:
+        """Trainable parameters and multiply-accumulates per image, exactly as built.
+
+        Parameters
+        ----------
+        params : mapping
+            Columns (n,) as ``Space.decode`` or a ``feasible=`` function has them, in which inactive
+            entries hold anything; or one configuration with its active parameters. Other names
+            are ignored.
+
+        Returns
+        -------
+        Counts
+            ``params`` and ``macs``, (n,) int64; two ints for one configuration.
+
+        Raises
+        ------
+        ArgumentError
+            A parameter is missing; for one configuration also if it is not in the space.
+        """
+        if not isinstance(params, Mapping):
+            raise ArgumentError(f"params must be a mapping of names to values or columns, got {params!r}")
+        if any(np.ndim(params.get(name, 0)) for name in self._space.names):
+            if missing := set(self._space.names) - set(params):
+                raise ArgumentError(f"params must hold a column for {min(missing)!r}, got none")
+            return self._count(params)
+        one = self._count(self._space.decode(self._encoded(params)))
+        return Counts(int(one.params[0]), int(one.macs[0]))
+
+    def budget(self, *, params: float | None = None, macs: float | None = None) -> Budget:
+        """Return a function for ``feasible=`` that is true where a network costs no more than this.
+
+        Parameters
+        ----------
+        params, macs : float, optional
+            Largest numbers allowed, > 0; None for no limit.
+        """
+        return Budget(self, params=params, macs=macs)
+
+    @cached_property
+    def _space(self) -> Space:
+        return Space(self.parameters())
+
+    def _encoded(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Coordinates (d, 1) of the network's part of a configuration."""
+        if not isinstance(params, Mapping):
+            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
+        own = {name: params[name] for name in self._space.names if name in params}
+        return self._space.encode_params(own)[:, np.newaxis]
 
 
 @dataclass(frozen=True)
@@ -54,7 +111,7 @@ class Budget:
     True
     """
 
-    of: Costed
+    of: CostedSpace
     _: KW_ONLY
     params: float | None = None
     macs: float | None = None

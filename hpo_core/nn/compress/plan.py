@@ -11,7 +11,6 @@ r           rank, of a kernel on either side                   (n,)
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +19,14 @@ import torch
 from torch import nn
 
 from hpo_core.errors import ArgumentError
-from hpo_core.nn.budget import Budget, Counts
+from hpo_core.nn.budget import CostedSpace, Counts
 from hpo_core.nn.compress.decompose import channels, decomposable, decompose, is_matrix
 from hpo_core.nn.compress.prune import groups, remove, removed_channels
 from hpo_core.nn.measure import check_example, check_model, evaluating, measure_counts
-from hpo_core.space import Categorical, Float, Space
+from hpo_core.space import Categorical, Float
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
 
 MAX_RATIO = 0.9
 LOW_RANK = (0.1, 0.9)
@@ -69,7 +68,7 @@ class Tied:
     macs: int
 
 
-class Compression:
+class Compression(CostedSpace):
     """A search space of smaller versions of a model, derived by inspection.
 
     A layer ``conv1`` whose channels can be removed has ``prune.conv1``, the share to remove; layers tied
@@ -116,7 +115,6 @@ class Compression:
         if not self._layers:
             raise ArgumentError("model must have a Linear or an ungrouped Conv2d to compress, got none")
         self.before = measure_counts(self._model, example)
-        self._space = Space(self.parameters())
         self._other = self._constant()
 
     def parameters(self) -> dict[str, Any]:
@@ -126,44 +124,6 @@ class Compression:
             thin = {f"rank.{name}": Float(*LOW_RANK)}
             declared[f"factor.{name}"] = Categorical({"none": {}, "low_rank": thin})
         return declared
-
-    def counts(self, params: Mapping[str, Any]) -> Counts:
-        """Parameters and multiply-accumulates of what :meth:`apply` would make, exactly.
-
-        Parameters
-        ----------
-        params : mapping
-            Columns (n,) as ``Space.decode`` or a ``feasible=`` function has them; or one configuration
-            with its active parameters. Other names are ignored.
-
-        Returns
-        -------
-        Counts
-            ``params`` and ``macs``, (n,) int64; two ints for one configuration.
-
-        Raises
-        ------
-        ArgumentError
-            A parameter is missing; for one configuration also if it is not in the space.
-        """
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values or columns, got {params!r}")
-        if any(np.ndim(params.get(name, 0)) for name in self._space.names):
-            if missing := set(self._space.names) - set(params):
-                raise ArgumentError(f"params must hold a column for {min(missing)!r}, got none")
-            return self._count(params)
-        one = self._count(self._space.decode(self._encoded(params)))
-        return Counts(int(one.params[0]), int(one.macs[0]))
-
-    def budget(self, *, params: float | None = None, macs: float | None = None) -> Budget:
-        """Return a function for ``feasible=`` that is true where a smaller model costs no more than this.
-
-        Parameters
-        ----------
-        params, macs : float, optional
-            Largest numbers allowed, > 0; None for no limit.
-        """
-        return Budget(self, params=params, macs=macs)
 
     def apply(self, params: Mapping[str, Any]) -> nn.Module:
         """Prune and decompose a copy of the model; it wants to be fine-tuned before it is judged.
@@ -188,12 +148,6 @@ class Compression:
 
     def _thinnable(self) -> list[str]:
         return [name for name, layer in self._layers.items() if min(layer.c, layer.w) > 1]
-
-    def _encoded(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
-        own = {name: params[name] for name in self._space.names if name in params}
-        return self._space.encode_params(own)[:, np.newaxis]
 
     def _count(self, columns: Mapping[str, Any]) -> Counts:
         known = self._known(columns)

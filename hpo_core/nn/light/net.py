@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpo_core.errors import ArgumentError
-from hpo_core.nn.budget import Budget, Counts
+from hpo_core.nn.budget import CostedSpace, Counts
 from hpo_core.nn.light.counts import Tally
-from hpo_core.space import Categorical, Int, Ordinal, Space, param
+from hpo_core.space import Categorical, Int, Ordinal, param
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping, Sequence
+
     from torch import nn
 
     from hpo_core.space import Expression
@@ -27,7 +26,7 @@ ACTIVATIONS = ("relu", "hardswish", "silu")
 
 
 @dataclass(frozen=True)
-class LightNet:
+class LightNet(CostedSpace):
     """Convolutional networks for small budgets: a stem, stages of one kind of block each, a head.
 
     A stage repeats a ``Conv``, ``DepthwiseConv``, ``Bottleneck`` or ``InvertedResidual`` (with
@@ -65,6 +64,11 @@ class LightNet:
     >>> counts = net.counts(columns)
     >>> bool(counts.params.max() <= 5_000), bool(counts.macs.max() <= 5e6)
     (True, True)
+    >>> net = LightNet((1, 8, 8), 10, stages=1)
+    >>> stem = {"activation": "relu", "stem_width": 4, "stem_kernel": 3, "stem_stride": 1, "stages": 1}
+    >>> stage = {"block": "conv", "width": 8, "kernel": 3, "stride": 2, "repeats": 1}
+    >>> net.counts(stem | {f"stage1_{name}": value for name, value in stage.items()} | {"head": "pool"})
+    Counts(params=438, macs=6992)
     """
 
     shape: tuple[int, int, int]
@@ -104,52 +108,6 @@ class LightNet:
             declared |= self._stage(stage)
         return declared | {"head": Categorical({"pool": {}, "conv": head})}
 
-    def counts(self, params: Mapping[str, Any]) -> Counts:
-        """Trainable parameters and multiply-accumulates per image, exactly as built.
-
-        Parameters
-        ----------
-        params : mapping
-            Columns (n,) as ``Space.decode`` or a ``feasible=`` function has them, in which inactive
-            entries hold anything; or one configuration with its active parameters. Other names
-            are ignored.
-
-        Returns
-        -------
-        Counts
-            ``params`` and ``macs``, (n,) int64; two ints for one configuration.
-
-        Raises
-        ------
-        ArgumentError
-            A parameter is missing; for one configuration also if it is not in the space.
-
-        Examples
-        --------
-        >>> from hpo_core.nn import LightNet
-        >>> net = LightNet((1, 8, 8), 10, stages=1)
-        >>> stem = {"activation": "relu", "stem_width": 4, "stem_kernel": 3, "stem_stride": 1, "stages": 1}
-        >>> stage = {"block": "conv", "width": 8, "kernel": 3, "stride": 2, "repeats": 1}
-        >>> net.counts(stem | {f"stage1_{name}": value for name, value in stage.items()} | {"head": "pool"})
-        Counts(params=438, macs=6992)
-        """
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values or columns, got {params!r}")
-        if any(np.ndim(params.get(name, 0)) for name in self._space.names):
-            return self._count(params)
-        one = self._count(self._space.decode(self._encoded(params)))
-        return Counts(int(one.params[0]), int(one.macs[0]))
-
-    def budget(self, *, params: float | None = None, macs: float | None = None) -> Budget:
-        """Return a function for ``feasible=`` that is true where a network costs no more than this.
-
-        Parameters
-        ----------
-        params, macs : float, optional
-            Largest numbers allowed, > 0; None for no limit.
-        """
-        return Budget(self, params=params, macs=macs)
-
     def build(self, params: Mapping[str, Any]) -> nn.Module:
         """Build the network of one configuration, on the CPU, with PyTorch's default initialisation.
 
@@ -164,10 +122,6 @@ class LightNet:
         from hpo_core.nn.light.blocks import build
 
         return build(self._space.decode_params(self._encoded(params)[:, 0]), self.shape[0], self.classes)
-
-    @cached_property
-    def _space(self) -> Space:
-        return Space(self.parameters())
 
     def _stage(self, stage: int) -> dict[str, Any]:
         """Declarations of one stage; those after the first exist if the network is that deep."""
@@ -190,17 +144,8 @@ class LightNet:
             f"{name}_repeats": _upto(self.max_repeats, when=when),
         }
 
-    def _encoded(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
-        """Coordinates (d, 1) of the architecture's part of a configuration."""
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
-        own = {name: params[name] for name in self._space.names if name in params}
-        return self._space.encode_params(own)[:, np.newaxis]
-
     def _count(self, columns: Mapping[str, Any]) -> Counts:
-        own = {name: np.asarray(columns[name]) for name in self._space.names if name in columns}
-        if missing := set(self._space.names) - set(own):
-            raise ArgumentError(f"params must hold a column for {min(missing)!r}, got none")
+        own = {name: np.asarray(columns[name]) for name in self._space.names}
         lengths = {column.shape for column in own.values()}
         if len(lengths) != 1:
             raise ArgumentError(f"params must hold columns of one length, got shapes {sorted(lengths)}")
