@@ -238,11 +238,7 @@ def _climbed(
 ) -> Ranked:
     """The starts ``rows`` at the ends of their climbs, where these are better."""
     x = search.settled(climber.climb(criterion.slopes, np.ascontiguousarray(current.x[:, rows])))
-    value = np.where(search.allowed(x), criterion.value(x), -np.inf)
-    better = value > current.value[rows]
-    moved, reached = current.x.copy(), current.value.copy()
-    moved[:, rows[better]], reached[rows[better]] = x[:, better], value[better]
-    return Ranked(moved, reached)
+    return _better(current, rows, x, np.where(search.allowed(x), criterion.value(x), -np.inf))
 
 
 def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: Neighbours) -> Ranked:
@@ -260,8 +256,12 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
     order = np.lexsort((-value, owner))
     owners, first = np.unique(owner[order], return_index=True)
     best = order[first]
+    return _better(current, owners, x[:, best], value[best])
+
+
+def _better(current: Ranked, rows: NDArray[np.int64], x: Array, value: Array) -> Ranked:
+    """Candidates x (d, r) in place of the current ones ``rows`` (r,), where they are better."""
+    better = value > current.value[rows]
     moved, reached = current.x.copy(), current.value.copy()
-    better = value[best] > reached[owners]
-    moved[:, owners[better]] = x[:, best[better]]
-    reached[owners[better]] = value[best[better]]
+    moved[:, rows[better]], reached[rows[better]] = x[:, better], value[better]
     return Ranked(moved, reached)

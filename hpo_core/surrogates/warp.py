@@ -61,7 +61,7 @@ def kumaraswamy_slopes(
 
 def standardized(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets with mean 0 and variance 1; zeros where they are constant."""
-    unit = y / (float(np.abs(y).max()) or 1.0)
+    unit = _unit(y)
     center, scale = location_scale(unit)
     return (unit - center) / scale
 
@@ -108,14 +108,14 @@ def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def capped(y: NDArray[np.float64], n_first: int) -> NDArray[np.float64]:
     """Targets as they are, but no farther above the median of the first ones than the best is below it."""
-    unit = y / (float(np.abs(y).max()) or 1.0)
+    unit = _unit(y)
     middle = np.median(unit[:n_first])
     return standardized(np.minimum(unit, middle + (middle - unit.min())))
 
 
 def zoom(y: NDArray[np.float64], n_first: int) -> float:
     """How far the median lies above the best, as a share of how far the median of the first targets does."""
-    unit = y / (float(np.abs(y).max()) or 1.0)
+    unit = _unit(y)
     least = unit.min()
     span = float(np.median(unit[:n_first]) - least)
     return float(np.median(unit) - least) / span if span > 0.0 else 1.0
@@ -127,6 +127,11 @@ OUTPUT_WARPS = {"none": standardized, "power": power, "half-rank": half_rank}
 def warp(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     """Targets mapped by one of ``OUTPUT_WARPS``: mean 0, variance 1, never in another order."""
     return OUTPUT_WARPS[kind](y)
+
+
+def _unit(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Targets in units of the largest: differences and squares neither overflow nor vanish."""
+    return y / (float(np.abs(y).max()) or 1.0)
 
 
 def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
