@@ -10,7 +10,7 @@ import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.events import Asked, Enqueued, Failed, Stopped, Told
-from hpo_core.storage.base import CREATED, DELETED
+from hpo_core.storage.base import DELETED
 from hpo_core.study.coding import KINDS, Codec
 
 if TYPE_CHECKING:
@@ -126,8 +126,3 @@ class Journal:
         """Forget what was recorded and not committed."""
         self._pending = []
         self.cursor = 0
-
-
-def is_created(records: Sequence[Record]) -> bool:
-    """Whether a log begins as one must."""
-    return bool(records) and records[0].kind == CREATED
