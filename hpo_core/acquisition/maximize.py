@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 # Data that bound all candidates, and those that bound what is left after the first exact values.
 N_BOUND, N_TIGHT = 32, 128
-# Candidates whose exact variance is computed at once, where there are 1,000 data: the solves are fastest so,
-# and stop early. Fewer data, wider blocks.
+# Candidates whose exact variance is computed at once, where there are 400 data or more: the solves are
+# fastest so, and stop early. Fewer data, wider blocks.
 BLOCK = 64
 # A bound pays where what it leaves out outweighs it: from this many data on, and values of the kernel.
 FEWEST_DATA, MIN_PRUNED = 4 * N_BOUND, 100_000
@@ -119,7 +119,7 @@ def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], 
     cannot be among them.
     """
     m, n = x.shape[1], criterion.posterior.n
-    block = BLOCK * max(1, 1000 // n)
+    block = BLOCK * max(1, 400 // n)
     if m <= 2 * block or not _pays(n, m):
         value = np.concatenate([criterion.value(x[:, i : i + block]) for i in range(0, m, block)])
         index = np.argsort(-value, kind="stable")[:k]
@@ -147,8 +147,9 @@ def _pays(n: int, m: int) -> bool:
 
 
 def _least(value: Array, k: int) -> float:
-    """What a bound must reach for its candidate to be among the k best."""
-    return float(np.partition(value, -k)[-k]) - SLACK
+    """What a bound must reach for its candidate to be among the k best; -inf stands for no value yet."""
+    known = value[value > -np.inf]  # a partition is slow where most are equal
+    return float(np.partition(known, -k)[-k]) - SLACK if len(known) >= k else -np.inf
 
 
 @dataclass(frozen=True)

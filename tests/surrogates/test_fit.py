@@ -168,7 +168,7 @@ def test_many_data_start_from_a_subset_within_the_evaluations_allowed(monkeypatc
     monkeypatch.setattr(Objective, "__call__", lambda self, t: (sizes.append(len(self.y)), call(self, t))[1])
     rng = np.random.default_rng(8)
     x = rng.random((3, 320))
-    hyper = fit(Structure(layout("flat")), x, targets(rng, x), settings=GPSettings(subset=64, max_full=5))
+    hyper = fit(Structure(layout("flat")), x, targets(rng, x), settings=GPSettings(max_subset=64, max_full=5))
     assert 0 < sizes.count(320) <= 5
     assert set(sizes) == {64, 320}
     assert hyper.lengthscale[0] < 2.0
