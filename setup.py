@@ -14,6 +14,7 @@ SOURCES = {
     "_covariance": ["covariance.c"],
     "_improvement": ["improvement.c"],
     "_linalg": ["solve.c"],
+    "_climb": ["climb.c"],
 }
 
 

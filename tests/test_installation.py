@@ -16,7 +16,7 @@ import pytest
 import hpo_core
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTENSIONS = {"_normal", "_domain", "_parzen", "_tpe", "_covariance", "_improvement", "_linalg"}
+EXTENSIONS = {"_normal", "_domain", "_parzen", "_tpe", "_covariance", "_improvement", "_linalg", "_climb"}
 
 
 def run(*command: str | Path, **environment: str) -> str:
