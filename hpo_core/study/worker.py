@@ -53,7 +53,11 @@ class Worker:
         with study._writing:
             journal = study._journal
             if journal is None:
-                return self._claim(self._leases, n, until)
+                trials = self._claim(self._leases, n, until)
+                if trials is not None and until is not None:
+                    rows = trials.number.tolist() if isinstance(trials, TrialBatch) else [trials.number]
+                    self._leases.hold(study.history, rows, self.name)
+                return trials
             journal.worker = self.name
             try:
                 trials = self._claim(journal.leases, n, until)
@@ -74,13 +78,11 @@ class Worker:
             allowed = min(allowed, until - study.n_finished - held + waiting)
         if allowed <= 0:
             return None
-        trials = study.ask() if n is None else study.ask(allowed)
-        rows = trials.number.tolist() if isinstance(trials, TrialBatch) else [trials.number]
-        leases.hold(study.history, rows, self.name)
-        return trials
+        return study.ask() if n is None else study.ask(allowed)
 
     def waits(self, until: int) -> bool:
-        """Whether trials of others may still come to this worker: they run, and ``until`` needs them."""
+        """Whether trials of others may still come to this worker, which has none of its own running."""
+        self.close()  # a lease would hold nothing
         study, journal = self._study, self._study._journal
         with study._lock:
             return (
