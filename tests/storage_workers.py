@@ -77,7 +77,7 @@ def leave_an_orphan(path, ready):
 
     def run():
         if os.fork() == 0:
-            time.sleep(10)
+            time.sleep(30)
             os._exit(0)
         time.sleep(60)
 

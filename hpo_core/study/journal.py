@@ -104,7 +104,7 @@ class Journal:
 
     def record(self, history: History, event: Event) -> None:
         """Apply an event as the log will give it back, and have it committed at the end."""
-        if isinstance(event, Asked | Retried):
+        if self.worker and isinstance(event, Asked | Retried):
             event = replace(event, worker=self.worker)
         self._pending.append(self.codec.write(event))
         if isinstance(event, Asked):

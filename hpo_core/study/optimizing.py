@@ -55,8 +55,8 @@ class Optimizing(Results):
         objective : callable
             ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
         n_trials, until : int, optional
-            How many trials this call finishes; how many the study holds in the end, so that a script
-            started again stops at the same place.
+            How many trials this call finishes; how many the study holds finished in the end, so that a
+            script started again stops at the same place, and several that share a storage together.
         timeout : float, optional
             Seconds after which no trial starts.
         n_jobs : int

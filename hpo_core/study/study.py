@@ -26,7 +26,7 @@ from hpo_core.study.recorder import Recorder, running_rows, trial_number
 from hpo_core.study.waiting import ask_waiting
 from hpo_core.study.writing import StoredRecorder, Writing
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_number, is_int
+from hpo_core.trial.values import as_column, as_json, as_number, is_int
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -334,7 +334,7 @@ class Study(Optimizing):
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
         with self._writing:
             if self._has_late():
-                rows, values = set_late_aside(self, rows, values, step=step)
+                rows, values = set_late_aside(self, rows, values, step=as_json("step", step))
             self._recorder.reported(rows, step, values)
 
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:

@@ -49,27 +49,33 @@ class Worker:
         What runs under a lease counts too: it will finish, here or elsewhere. It is counted in the
         transaction that asks, so that any number of workers end with exactly ``until`` trials.
         """
-        study = self._study
+        if self._heart is not None and not self._heart.beats:
+            self.close()
+        study, journal = self._study, self._study._journal
         with study._writing:
-            journal = study._journal
-            if journal is None:
-                trials = self._claim(self._leases, n, until)
-                if trials is not None and until is not None:
-                    rows = trials.number.tolist() if isinstance(trials, TrialBatch) else [trials.number]
-                    self._leases.hold(study.history, rows, self.name)
-                return trials
-            journal.worker = self.name
-            try:
-                trials = self._claim(journal.leases, n, until)
-                if trials is not None:
-                    self._renew(journal)
-            finally:
-                journal.worker = ""
-        if trials is not None and journal.storage.shared:
-            self._keep_beating(journal)
+            trials = self._ask(n, until) if journal is None else self._ask_leased(journal, n, until)
+        if trials is not None and journal is not None and journal.storage.shared and self._heart is None:
+            self._heart = Heartbeat(journal.storage, journal.key, self.name, study.lease_seconds)
         return trials
 
-    def _claim(self, leases: Leases, n: int | None, until: int | None) -> Trial | TrialBatch | None:
+    def _ask(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
+        trials = self._ask_within(self._leases, n, until)
+        if trials is not None and until is not None:
+            rows = trials.number.tolist() if isinstance(trials, TrialBatch) else [trials.number]
+            self._leases.hold(self._study.history, rows, self.name)
+        return trials
+
+    def _ask_leased(self, journal: Journal, n: int | None, until: int | None) -> Trial | TrialBatch | None:
+        journal.worker = self.name
+        try:
+            trials = self._ask_within(journal.leases, n, until)
+            if trials is not None and journal.storage.shared:
+                self._renew(journal)
+        finally:
+            journal.worker = ""
+        return trials
+
+    def _ask_within(self, leases: Leases, n: int | None, until: int | None) -> Trial | TrialBatch | None:
         study = self._study
         allowed = n or 1
         if until is not None:
@@ -80,33 +86,27 @@ class Worker:
             return None
         return study.ask() if n is None else study.ask(allowed)
 
+    def _renew(self, journal: Journal) -> None:
+        """Renew the lease where the heart does not: at the beginning, and should it stand still."""
+        until = journal.leases.until.get(self.name)
+        if until is not None and time.monotonic() < self._next_look:
+            return
+        seconds = self._study.lease_seconds
+        if until is None or until < journal.storage.now() + seconds / 2:
+            journal.renew(seconds)
+        self._next_look = time.monotonic() + seconds / BEATS_PER_LEASE
+
     def waits(self, until: int) -> bool:
         """Whether trials of others may still come to this worker, which has none of its own running."""
         self.close()  # a lease would hold nothing
         study, journal = self._study, self._study._journal
         with study._lock:
-            return (
-                journal is not None and study.n_finished < until and bool(journal.leases.held(study.history))
-            )
-
-    def _renew(self, journal: Journal) -> None:
-        """Renew the lease where the heart does not: at the beginning, and should it stand still."""
-        if not journal.storage.shared or time.monotonic() < self._next_look:
-            return
-        seconds = self._study.lease_seconds
-        if journal.leases.until.get(self.name, -math.inf) < journal.storage.now() + seconds / 2:
-            journal.renew(seconds)
-        self._next_look = time.monotonic() + seconds / BEATS_PER_LEASE
-
-    def _keep_beating(self, journal: Journal) -> None:
-        if self._heart is not None and not self._heart.beats:
-            self._heart.stop()
-            self._heart = None
-        if self._heart is None:
-            self._heart = Heartbeat(journal.storage, journal.key, self.name, self._study.lease_seconds)
+            held = journal is not None and bool(journal.leases.held(study.history))
+            return held and study.n_finished < until
 
     def close(self) -> None:
         """Let the lease end: nothing is running any more."""
         if self._heart is not None:
             self._heart.stop()
             self._heart = None
+        self._next_look = -math.inf

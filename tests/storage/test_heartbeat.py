@@ -85,7 +85,7 @@ def test_they_end_when_the_worker_is_killed(busy, target):
     assert alive(heart)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    wait_for(lambda: not alive(heart))
+    wait_for(lambda: not alive(heart), seconds=15)  # long before the orphan ends
     before = renewals(study)
     wait_for(lambda: study.ask().number == 0)
     assert renewals(study) == before

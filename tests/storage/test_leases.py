@@ -107,7 +107,7 @@ def test_the_first_result_of_a_trial_given_out_twice_wins(path, first, caplog):
     assert caplog.messages[-1].endswith("the first result counts, this one is kept in the log")
     assert kinds(heir)[-1] == "late"
     if first == "heir":
-        lost.report(3, 0.5)  # what it still says is no error: it does not know
+        lost.report(np.int64(3), 0.5)  # what it still says is no error: it does not know
         lost.note(a=1)
         slow._finish_stopped(lost)
         slow.fail(lost, reason="late")
@@ -228,6 +228,33 @@ def test_the_lease_is_renewed_a_few_times_however_many_trials_there_are(path):
     study.optimize(lambda trial: time.sleep(0.01), n_trials=150, catch=hpo.TrialError)
     beats = (time.monotonic() - started) / 0.2
     assert 3 <= kinds(study).count("renewed") - 1 <= 2 + beats
+
+
+def test_a_renewal_that_was_lost_with_its_transaction_comes_with_the_next_trial(path, monkeypatch):
+    study = opened(path)
+    worker = study._worker()
+
+    def full(key, events):
+        raise hpo.StorageError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(hpo.StorageError, match="full"):
+        patch.setattr(study._journal.storage, "append", full)
+        worker.claim(None, None)
+    worker.claim(None, None)
+    worker.close()
+    assert kinds(study) == ["created", "asked", "renewed"]
+
+
+def test_a_worker_that_has_waited_renews_before_it_goes_on(path):
+    study = opened(path, lease=0.6)
+    worker = study._worker()
+    study.tell(worker.claim(None, None), 0.0)
+    worker.waits(9)
+    time.sleep(0.5)
+    assert not opened(path)._journal.leases.held(study.history)
+    worker.claim(None, None)
+    worker.close()
+    assert kinds(study).count("renewed") == 2
 
 
 def test_in_memory_a_worker_dies_with_the_log_and_needs_no_lease():
