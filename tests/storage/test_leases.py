@@ -237,9 +237,10 @@ def test_a_renewal_that_was_lost_with_its_transaction_comes_with_the_next_trial(
     def full(key, events):
         raise hpo.StorageError("the disk is full")
 
-    with monkeypatch.context() as patch, pytest.raises(hpo.StorageError, match="full"):
+    with monkeypatch.context() as patch:
         patch.setattr(study._journal.storage, "append", full)
-        worker.claim(None, None)
+        with pytest.raises(hpo.StorageError, match="full"):
+            worker.claim(None, None)
     worker.claim(None, None)
     worker.close()
     assert kinds(study) == ["created", "asked", "renewed"]

@@ -127,13 +127,10 @@ def test_whoever_is_killed_others_finish_what_was_begun(tmp_path, soak):
     complete = study.trials.where("complete")
     np.testing.assert_allclose(complete.value, complete["x"] ** 2 + complete["k"], rtol=1e-14)
     reasons = set(study.trials.where("failed").reason)
-    expected = r"the worker process died \(.*|a worker process ended before it could start.*|worker .*, 3 attempts"
-    assert all(re.fullmatch(expected, reason) for reason in reasons)
+    killed = "the worker process died|a worker process ended before it could start|worker .*, 3 attempts"
+    assert all(re.match(killed, reason) for reason in reasons)
     assert any(study.trials.retries)
     assert study.replay()
-    print(
-        f"{begun} trials, {len(complete)} complete, {sum(map(bool, study.trials.retries))} retried; {reasons}"
-    )
 
 
 def test_workers_that_are_killed_leave_every_acknowledged_result(tmp_path, soak):
