@@ -65,7 +65,7 @@ class Heartbeat:
         root = str(Path(__file__).parents[2])
         payload = pickle.dumps(([*sys.path, root], pickle.dumps((storage, key, worker, seconds))))
         head = f"{seconds / BEATS_PER_LEASE} {os.getpid()} {len(payload)}\n"
-        # Ctrl-C, which goes to the whole session, is for the worker to answer.
+        # A session of its own, because Ctrl-C is for the worker to answer.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WAIT],
             stdin=subprocess.PIPE,

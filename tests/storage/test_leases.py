@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -188,6 +189,19 @@ def test_waiting_ends_at_the_timeout_and_on_stop(path):
     thread.join(10)
     worker.close()
     assert not thread.is_alive()
+
+
+def test_ctrl_c_ends_the_wait(path):
+    one, other = opened(path), opened(path)
+    worker = one._worker()
+    worker.claim(None, 2)
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        other.optimize(square, until=2)
+    timer.join()
+    worker.close()
+    assert other.trials.state.tolist() == [State.RUNNING, State.COMPLETE]
 
 
 def test_samplers_see_what_others_run(path):
