@@ -35,7 +35,7 @@ def wait_for(condition, seconds=30):
 
 def renewals(study):
     journal = study._journal
-    return sum(record.kind == heartbeat.RENEWED for record in journal.storage.read(journal.key))
+    return sum(record[1] == heartbeat.RENEWED for record in journal.storage.read(journal.key))
 
 
 def alive(pid):

@@ -42,7 +42,7 @@ def dead_worker(study, n=None):
 
 def kinds(study):
     journal = study._journal
-    return [record.kind for record in journal.storage.read(journal.key)]
+    return [record[1] for record in journal.storage.read(journal.key)]
 
 
 def square(trial):
