@@ -32,6 +32,17 @@ class Asked:
     tier: str  # which sampler answered, "gp" say, or one of the constants above
     time: float = math.nan  # seconds since the epoch
     wanted: int = 0  # number asked for, where a finite space ran out and fewer came; else 0
+    worker: str = ""  # who runs them under a lease; "" where they wait for their results for ever
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Retried:
+    """Running trials, whose worker let its lease run out, were given out again."""
+
+    rows: NDArray[np.int64]
+    worker: str  # as in ``Asked``
+    reason: str
+    time: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,4 +97,4 @@ class Enqueued:
     fixed: NDArray[np.float64]  # (d,), NaN where the sampler may choose
 
 
-Event: TypeAlias = Asked | Told | Failed | Stopped | Reported | Noted | Enqueued
+Event: TypeAlias = Asked | Retried | Told | Failed | Stopped | Reported | Noted | Enqueued

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hpo_core.errors import StudyError
-from hpo_core.events import ENQUEUED, Asked, Enqueued, Failed, Noted, Reported, Stopped, Told
+from hpo_core.events import ENQUEUED, Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,6 +119,8 @@ class History:
         By row, trials whose objective raised.
     notes : dict of int to dict
         By row, trials with notes only.
+    retries : dict of int to list of str
+        Why trials were given out again, once for each time, by row.
     queue : deque of (d,) arrays
         Enqueued configurations not asked yet, NaN where the sampler may choose.
     fixed : dict of int to (d,) array
@@ -142,6 +144,7 @@ class History:
         "position",
         "queue",
         "reasons",
+        "retries",
         "tracebacks",
         "wanted",
     )
@@ -153,6 +156,7 @@ class History:
         self.reasons: dict[int, str] = {}
         self.tracebacks: dict[int, str] = {}
         self.notes: dict[int, dict[str, Any]] = {}
+        self.retries: dict[int, list[str]] = {}
         self.queue: deque[NDArray[np.float64]] = deque()
         self.fixed: dict[int, NDArray[np.float64]] = {}
         self.wanted: dict[int, int] = {}
@@ -238,7 +242,7 @@ class History:
 
     @property
     def started(self) -> NDArray[np.float64]:
-        """(n,) time of the ask, seconds since the epoch; NaN if not recorded."""
+        """(n,) when each was asked or retried, seconds since the epoch; NaN if not recorded."""
         return self._trials.read["started"][: self._trials.n]
 
     @property
@@ -366,6 +370,11 @@ class History:
         for row, notes in zip(event.rows.tolist(), event.notes, strict=True):
             self.notes.setdefault(row, {}).update(notes)
 
+    def _retried(self, event: Retried) -> None:
+        self._trials.write["started"][event.rows] = event.time
+        for row in event.rows.tolist():
+            self.retries.setdefault(row, []).append(event.reason)
+
     def _enqueued(self, event: Enqueued) -> None:
         self.queue.append(event.fixed)
 
@@ -377,6 +386,7 @@ _HANDLERS: dict[type, Callable[[History, Any], None]] = {
     Stopped: History._stopped,
     Reported: History._reported,
     Noted: History._noted,
+    Retried: History._retried,
     Enqueued: History._enqueued,
 }
 

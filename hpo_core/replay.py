@@ -135,7 +135,7 @@ def is_complete(x: NDArray[np.float64], fixed: NDArray[np.float64]) -> bool:
 def log(history: History) -> Iterator[tuple[int, Event]]:
     """Read the events back from the columns, each with its position, in their order.
 
-    Notes are left out. What was enqueued appears right before it was asked, at the same position.
+    Notes and retries are left out. What was enqueued appears right before it was asked, at the same position.
     """
     starts = _starts(history.cursor)
     ends = _starts(history.finish_position)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import subprocess
+import time
+from functools import partial
+
 import hpo_core as hpo
 from hpo_core import Float, Int
 
 SPACE = {"x": Float(-1, 1), "k": Int(1, 9)}
+
+
+def value_of(trial):
+    return trial["x"] ** 2 + trial["k"]
 
 
 def work(path, start, n, acknowledged=None):
@@ -13,7 +23,62 @@ def work(path, start, n, acknowledged=None):
     start.wait(60)
     for _ in range(n):
         trial = study.ask()
-        value = trial["x"] ** 2 + trial["k"]
+        value = value_of(trial)
         study.tell(trial, value)
         if acknowledged is not None:
             acknowledged.send((trial.number, value))
+
+
+def slow_value_of(trial, seconds):
+    time.sleep(seconds)
+    return value_of(trial)
+
+
+def optimize_until(
+    path, until, *, start=None, skew=0.0, acknowledged=None, n_jobs=1, lease=60.0, seconds=0.0
+):
+    """Work on a shared study, the clock of this process wrong by ``skew`` seconds."""
+    true_time = time.time
+    time.time = lambda: true_time() + skew
+    study = hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=path)
+    study.lease_seconds = lease
+    if start is not None:
+        start.wait(60)
+
+    def acknowledge(_, trial):
+        if acknowledged is not None:
+            acknowledged.send((trial.number, trial.value))
+
+    objective = partial(slow_value_of, seconds=seconds)
+    study.optimize(objective, until=until, callbacks=[acknowledge], n_jobs=n_jobs)
+
+
+def _busy(path, ready, run):
+    study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=path)
+    study.lease_seconds = 1.0
+    make, hearts = subprocess.Popen, []
+    subprocess.Popen = lambda *args, **options: hearts.append(make(*args, **options)) or hearts[-1]
+
+    def objective(trial):
+        subprocess.Popen = make
+        ready.send(hearts[0].pid)
+        run()
+        return 1.0
+
+    study.optimize(objective, n_trials=1)
+
+
+def hold_the_gil(path, ready):
+    _busy(path, ready, lambda: ctypes.PyDLL(None).sleep(4))
+
+
+def leave_an_orphan(path, ready):
+    """Fork a child that holds what this process has open, and outlives it."""
+
+    def run():
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        time.sleep(60)
+
+    _busy(path, ready, run)

@@ -7,6 +7,7 @@ what has finished is kept, what was running becomes a failed trial with the reas
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 INTERRUPTED = "interrupted"
+
+# Seconds between looks at what others run: doubled from the first to the last while nothing comes.
+FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0
 
 
 def run(  # noqa: PLR0913 - the signature of Study.optimize
@@ -84,21 +88,24 @@ class _Loop:
         self.interrupts = interrupts
         self.bar = bar
         self.deadline = None if options.timeout is None else time.monotonic() + options.timeout
+        self.worker = study._worker()
         self.n_started = 0  # by this call
-        self.n_finished = 0  # by this call
+        self.pause = FIRST_PAUSE
         self.exhausted = False
         self.error: BaseException | None = None  # the first one; raised when nothing runs any more
 
     def run(self) -> None:
         """Run to a limit. After an error nothing starts, and what is running is awaited."""
         try:
-            while self._start_trials():
-                self._finish_trials()
+            while self._start_trials() or self._await_others():
+                if self.executor.running:
+                    self._finish_trials()
         except BaseException:
             self._abandon_trials()
             raise
         finally:
             self.executor.close(cancel=bool(self.executor.running))
+            self.worker.close()
             if self.bar is not None:
                 self.bar.close()
         if self.error is not None:
@@ -107,36 +114,45 @@ class _Loop:
     def _start_trials(self) -> bool:
         """Start what limits and free workers allow; whether anything is running."""
         while len(self.executor.running) < self.executor.capacity:
-            n = self._allowance()
+            n = 0 if self.exhausted else self._allowance()
             trial = self._ask(n) if n > 0 else None
             if trial is None:
                 break
+            self.pause = FIRST_PAUSE
             self.executor.submit(trial)
         return bool(self.executor.running)
 
+    def _await_others(self) -> bool:
+        """Pause if the study lacks only trials that others run: a worker that dies gives them back."""
+        if self.options.until is None or self._allowance() <= 0 or not self.worker.waits(self.options.until):
+            return False
+        left = math.inf if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        self.interrupts.let_through()
+        try:
+            time.sleep(min(self.pause, left))
+        finally:
+            self.interrupts.hold_back()
+        self.pause = min(2 * self.pause, LAST_PAUSE)
+        self.exhausted = False
+        return True
+
     def _allowance(self) -> int:
         """How many trials the next suggestion may hold."""
-        if self.error is not None or self.exhausted or self.study._stop_requested or self.interrupts.pending:
+        if self.error is not None or self.study._stop_requested or self.interrupts.pending:
             return 0
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return 0
         n = self.options.batch_size or 1
         if self.options.n_trials is not None:
             n = min(n, self.options.n_trials - self.n_started)
-        if self.options.until is not None:
-            n_running = self.n_started - self.n_finished
-            n = min(n, self.options.until - self.study.n_finished - n_running)
         return n
 
     def _ask(self, n: int) -> Trial | TrialBatch | None:
         try:
-            if self.options.batch_size is None:
-                trial = self.study.ask()
-                self.n_started += 1
-                return trial
-            batch = self.study.ask(n)
-            self.n_started += len(batch)
-            return batch
+            trial = self.worker.claim(None if self.options.batch_size is None else n, self.options.until)
+            if trial is not None:
+                self.n_started += self._size(trial)
+            return trial
         except SpaceExhausted:
             self.exhausted = True
         except Exception as error:
@@ -153,8 +169,6 @@ class _Loop:
             self._finish(trial, outcome)
 
     def _finish(self, trial: Any, outcome: Outcome) -> None:
-        n = 1 if self.options.batch_size is None else len(trial)
-        self.n_finished += n
         try:
             self._tell(trial, outcome)
             if self.options.callbacks:
@@ -162,7 +176,10 @@ class _Loop:
         except Exception as error:
             self._keep(error)
         if self.bar is not None:
-            self.bar.update(n)
+            self.bar.update(self._size(trial))
+
+    def _size(self, trial: Any) -> int:
+        return 1 if self.options.batch_size is None else len(trial)
 
     def _tell(self, trial: Any, outcome: Outcome) -> None:
         for step, value in outcome.reports:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from hpo_core.trial import Trial, TrialBatch
@@ -14,6 +14,19 @@ class SpaceLike(Protocol):
     @property
     def size(self) -> float:
         """Number of configurations, inf for a continuous space."""
+
+
+class WorkerLike(Protocol):
+    """Asks for the trials of one call of ``optimize``."""
+
+    def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
+        """Ask for one trial, or up to ``n``; None if the study holds ``until``, finished or claimed."""
+
+    def waits(self, until: int) -> bool:
+        """Whether trials that others have claimed may still come to this worker."""
+
+    def close(self) -> None:
+        """Nothing is running any more."""
 
 
 class StudyLike(Protocol):
@@ -41,10 +54,8 @@ class StudyLike(Protocol):
     def best_value(self) -> float:
         """Value of the best trial; an ``HpoError`` while none is complete."""
 
-    @overload
-    def ask(self) -> Trial: ...
-    @overload
-    def ask(self, n: int) -> TrialBatch: ...
+    def _worker(self) -> WorkerLike:
+        """Who asks; an ``ArgumentError`` where a setting of the study is wrong."""
 
     def tell(self, trials: Any, values: Any) -> None:
         """Complete trials."""

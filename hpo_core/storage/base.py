@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,16 @@ class Record(NamedTuple):
 
 
 class Storage(ABC):
-    """Logs of events, one per study. Not for use by several threads at a time."""
+    """Logs of events, one per study. Not for use by several threads at a time.
+
+    Attributes
+    ----------
+    shared : bool
+        Whether workers in other processes reach it, which then may die while it goes on. It is pickled
+        for them.
+    """
+
+    shared: ClassVar[bool] = True
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
@@ -54,6 +63,10 @@ class Storage(ABC):
     @abstractmethod
     def count_good(self, key: int) -> int:
         """Return how many events can be read from the beginning on."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Seconds since the epoch by the storage's own clock; the clocks of the workers do not matter."""
 
     def check(self) -> str | None:
         """Return what is wrong with the storage as a whole, None if nothing is."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.storage.base import DELETED, Record, Storage
 
@@ -25,6 +26,8 @@ class MemoryStorage(Storage):
     >>> storage.studies(), storage.read(key)
     ({'digits': 0}, [Record(position=0, kind='created', data='{}')])
     """
+
+    shared: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._logs: list[list[Record]] = []
@@ -71,6 +74,10 @@ class MemoryStorage(Storage):
     def count_good(self, key: int) -> int:
         """Return the number of events."""
         return len(self._logs[key])
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

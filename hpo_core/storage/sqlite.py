@@ -53,6 +53,7 @@ LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 
 
 _STUDIES = "SELECT name, key FROM studies WHERE NOT deleted ORDER BY key"
+_NOW = "SELECT (julianday('now') - 2440587.5) * 86400.0"  # the epoch as a Julian day
 _EVENTS = "SELECT position, kind, data, crc FROM events WHERE study = ? AND position >= ? ORDER BY position"
 
 
@@ -74,6 +75,7 @@ class SQLiteStorage(Storage):
 
     def __init__(self, path: str, *, durability: str = "normal") -> None:
         self.path = path
+        self._file = os.path.abspath(path)  # stays the same file wherever the process goes  # noqa: PTH100
         self.durability = durability
         self._connection: sqlite3.Connection | None = None
         self._process = 0
@@ -82,7 +84,7 @@ class SQLiteStorage(Storage):
         return self.path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self.durability)
+        return _reopen, (self._file, self.durability)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -145,6 +147,12 @@ class SQLiteStorage(Storage):
                 good += 1
         return good
 
+    def now(self) -> float:
+        """Seconds since the epoch by SQLite's clock, that of the one machine where the file is."""
+        with self._errors():
+            (seconds,) = self._connected().execute(_NOW).fetchone()
+        return float(seconds)
+
     def check(self) -> str | None:
         """Return what SQLite finds wrong with the file, None if nothing is."""
         with self._errors():
@@ -168,7 +176,7 @@ class SQLiteStorage(Storage):
         import sqlite3
 
         connection = sqlite3.connect(
-            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=32
+            self._file, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=32
         )
         try:
             self._prepare(connection)

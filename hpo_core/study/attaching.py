@@ -13,6 +13,11 @@ from hpo_core.study.recorder import trial_numbers
 from hpo_core.trial.values import as_column
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hpo_core.storage import Record
     from hpo_core.study.study import Study
 
@@ -58,18 +63,25 @@ def _check_name(name: str) -> None:
         )
 
 
-def set_late_aside(
-    study: Study, trials: Any, values: Any = None, *, reason: str | None = None
-) -> tuple[Any, Any]:
+def set_late_aside(study: Study, trials: Any, values: Any = None, **what: Any) -> tuple[Any, Any]:
     """Log what is for trials that another process finished first, and return the rest."""
     journal: Any = study._journal
     rows = trial_numbers(study, trials)
     late = journal.is_late(rows)
     if not late.any():
         return trials, values
-    if reason is not None:
-        journal.late(rows[late], {"reason": reason})
-        return rows[~late], None
-    column = as_column(values if len(rows) > 1 or hasattr(values, "__len__") else [values], len(rows))
-    journal.late(rows[late], {"values": journal.codec.values(study._sign * column[late])})
-    return rows[~late], column[~late]
+    if values is not None:
+        column = as_column(values if len(rows) > 1 or hasattr(values, "__len__") else [values], len(rows))
+        what["values"] = journal.codec.values(study._sign * column[late])
+        values = column[~late]
+    journal.late(rows[late], what)
+    return rows[~late], values
+
+
+def drop_late(
+    study: Study, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]
+) -> tuple[NDArray[np.int64], Sequence[Mapping[str, object]]]:
+    """Leave out the notes on trials that another process finished first: they belong to its result."""
+    journal: Any = study._journal
+    late = journal.is_late(rows)
+    return rows[~late], [note for note, out in zip(notes, late.tolist(), strict=True) if not out]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpo_core.events import Asked, Enqueued, Failed, Noted, Reported, Stopped, Told
+from hpo_core.events import Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
 from hpo_core.space import Categorical, Ordinal
 from hpo_core.space.serial import dump_value, load_value
 
@@ -109,7 +109,7 @@ class Codec:
             if record[1] == "asked":
                 start, stop = next(starts)
                 fields = (each["cursor"], each["tier"], each["time"], each.get("wanted", 0))
-                events.append(Asked(each["first"], x[:, start:stop], *fields))
+                events.append(Asked(each["first"], x[:, start:stop], *fields, each.get("worker", "")))
             else:
                 events.append(_READERS[record[1]](self, each))
         return events
@@ -144,7 +144,13 @@ def _write_asked(codec: Codec, event: Asked) -> dict[str, Any]:
         "time": event.time,
         "params": codec.columns(event.x),
     }
-    return written | ({"wanted": event.wanted} if event.wanted else {})
+    rare = {"wanted": event.wanted, "worker": event.worker}
+    return written | {name: value for name, value in rare.items() if value}
+
+
+def _write_retried(_: Codec, event: Retried) -> dict[str, Any]:
+    rows = event.rows.tolist()
+    return {"rows": rows, "worker": event.worker, "reason": event.reason, "time": event.time}
 
 
 def _write_valued(codec: Codec, event: Told | Stopped) -> dict[str, Any]:
@@ -178,6 +184,7 @@ def _read_failed(_: Codec, data: dict[str, Any]) -> Event:
 
 _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Asked: _write_asked,
+    Retried: _write_retried,
     Told: _write_valued,
     Stopped: _write_valued,
     Failed: _write_failed,
@@ -186,6 +193,7 @@ _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Enqueued: lambda codec, event: {"params": codec.fixed(event.fixed)},
 }
 _READERS: dict[str, Callable[[Codec, dict[str, Any]], Event]] = {
+    "retried": lambda _, data: Retried(_rows(data), data["worker"], data["reason"], data["time"]),
     "told": partial(_read_valued, Told),
     "stopped": partial(_read_valued, Stopped),
     "failed": _read_failed,

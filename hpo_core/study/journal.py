@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.events import Asked, Enqueued, Failed, Stopped, Told
+from hpo_core.events import Asked, Enqueued, Failed, Retried, Stopped, Told
 from hpo_core.storage.base import DELETED
+from hpo_core.storage.heartbeat import renewal
 from hpo_core.study.coding import KINDS, Codec
+from hpo_core.study.leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +45,10 @@ class Journal:
         Events of the log that have been read.
     finished_elsewhere : set of int
         Trials that another process finished while this study was open.
+    leases : Leases
+        Who runs what.
+    worker : str
+        Who is asking; "" while it is the user.
     """
 
     def __init__(self, storage: Storage, key: int, name: str, space: Space, sign: float) -> None:
@@ -49,10 +56,13 @@ class Journal:
         self.codec = Codec(space, sign)
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
+        self.leases = Leases()
+        self.worker = ""
         self._pending: list[tuple[str, str]] = []
 
     def load(self, history: History, records: Sequence[Record]) -> None:
         """Apply a log from its beginning."""
+        self.leases = Leases()
         self._apply_all(history, records)
 
     def sync(self, history: History) -> None:
@@ -75,6 +85,7 @@ class Journal:
         known = [record for record in records if record.kind in KINDS]
         try:
             events = self.codec.read(known)
+            self.leases.renew(record[1:] for record in records)
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(
                 f"storage {self.storage}: the log of study {self.name!r} cannot be read: {error!r}"
@@ -87,19 +98,28 @@ class Journal:
                     f"storage {self.storage}: event {record.position} of study {self.name!r} does not follow "
                     f"from those before it: {error}"
                 ) from error
+        self.leases.follow(history, events)
         self.cursor += len(records)
         return events
 
     def record(self, history: History, event: Event) -> None:
         """Apply an event as the log will give it back, and have it committed at the end."""
+        if self.worker and isinstance(event, Asked | Retried):
+            event = replace(event, worker=self.worker)
         self._pending.append(self.codec.write(event))
         if isinstance(event, Asked):
-            x = self.codec.settle(event.x)
-            event = Asked(event.first, x, event.cursor, event.tier, event.time, event.wanted)
+            event = replace(event, x=self.codec.settle(event.x))
         elif isinstance(event, Enqueued):
             params = json.loads(self._pending[-1][1])["params"]
             event = Enqueued(self.codec.read_fixed(params))
         history.apply(event)
+        self.leases.follow(history, [event])
+
+    def renew(self, seconds: float) -> None:
+        """Have the lease of the worker that asks end ``seconds`` from now."""
+        event = renewal(self.storage, self.worker, seconds)
+        self._pending.append(event)
+        self.leases.renew([event])
 
     def late(self, rows: NDArray[np.int64], what: dict[str, Any]) -> None:
         """Keep a result that came after another process had finished the trial."""

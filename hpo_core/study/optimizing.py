@@ -10,17 +10,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hpo_core.loop.protocol import StudyLike
+    from hpo_core.study.study import Study
+    from hpo_core.study.worker import Worker
     from hpo_core.trial import Trial
 
 
 class Optimizing(Results):
     """A study that runs objectives; ``Study`` adds ask and tell."""
 
+    lease_seconds: float = 60.0
+    max_retries: int = 2
     _stop_requested: bool
 
     def stop(self) -> None:
         """Let ``optimize`` end once its running trials have finished; for callbacks."""
         self._stop_requested = True
+
+    def _worker(self) -> Worker:
+        from hpo_core.study.worker import Worker
+
+        return Worker(cast("Study", self))
 
     def optimize(
         self,
@@ -46,8 +55,8 @@ class Optimizing(Results):
         objective : callable
             ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
         n_trials, until : int, optional
-            How many trials this call finishes; how many the study holds in the end, so that a script
-            started again stops at the same place.
+            How many trials this call finishes; how many the study holds finished in the end, so that a
+            script started again stops at the same place, and several that share a storage together.
         timeout : float, optional
             Seconds after which no trial starts.
         n_jobs : int

@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceError, SpaceExhausted, StudyError, TrialError
-from hpo_core.events import ADDED, ENQUEUED, REPEATED, Enqueued
+from hpo_core.events import ADDED, REPEATED, Enqueued
 from hpo_core.history import History
-from hpo_core.replay import complete, fill_with_defaults, is_complete
+from hpo_core.replay import fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
 from hpo_core.storage import open_storage
-from hpo_core.study.attaching import attach, read_again, set_late_aside
+from hpo_core.study.attaching import attach, drop_late, read_again, set_late_aside
 from hpo_core.study.opening import find, make_sampler
 from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
+from hpo_core.study.waiting import ask_waiting
 from hpo_core.study.writing import StoredRecorder, Writing
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_number, is_int
+from hpo_core.trial.values import as_column, as_json, as_number, is_int
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,11 @@ class Study(Optimizing):
         Columns of everything observed so far, minimised, in internal coordinates.
     suggest_seconds : float
         Time spent computing suggestions.
+    lease_seconds : float, default 60
+        A trial of ``optimize`` in a stored study is given out again once its process has been dead for so
+        long. May be set.
+    max_retries : int, default 2
+        How often before it fails. May be set.
 
     Raises
     ------
@@ -213,7 +219,7 @@ class Study(Optimizing):
     def ask(self, n: int | None = None, *, repeat: Trial | int | None = None) -> Trial | TrialBatch:
         """Start one trial, or ``n`` at once.
 
-        What was enqueued comes first, the sampler proposes the rest.
+        First come trials of workers that have died, then what was enqueued; the sampler proposes the rest.
 
         Parameters
         ----------
@@ -238,17 +244,17 @@ class Study(Optimizing):
             raise StudyError(f"n must be an int in [1, 2**32), got {n!r}")
         with self._writing:
             started = time.perf_counter()
-            queued = self._ask_queued(n or 1) if repeat is None and self.history.queue else []
-            first, rest = len(self.history), (n or 1) - len(queued)
+            waiting = [] if repeat is not None else ask_waiting(self, n or 1)
+            first, rest = len(self.history), (n or 1) - len(waiting)
             if repeat is not None:
                 x = self.history.x[:, [trial_number(self, repeat)]]
                 self._recorder.asked(x.repeat(rest, axis=1), REPEATED)
             elif rest:
-                self._ask_sampler(rest, required=not queued)
+                self._ask_sampler(rest, required=not waiting)
             self.suggest_seconds += time.perf_counter() - started
             if n is None:
-                return Trial(self, queued[0] if queued else first)
-            return TrialBatch(self, np.append(queued, np.arange(first, len(self.history))).astype(np.int64))
+                return Trial(self, waiting[0] if waiting else first)
+            return TrialBatch(self, np.append(waiting, np.arange(first, len(self.history))).astype(np.int64))
 
     def _ask_sampler(self, n: int, *, required: bool) -> None:
         try:
@@ -264,25 +270,6 @@ class Study(Optimizing):
                 f"sampler {self.sampler.name!r} was asked for {n} configurations, gave shape {x.shape}"
             )
         self._recorder.asked(x, suggestion.tier, wanted=0 if k == n else n)
-
-    def _ask_queued(self, n: int) -> list[int]:
-        """Start up to ``n`` of the enqueued trials and return their numbers."""
-        taken: list[int] = []
-        while self.history.queue and len(taken) < n:
-            row = len(self.history)
-            try:
-                x, permitted = complete(self.space, self.sampler, self.history, self.history.queue[0])
-            except (SpaceExhausted, InfeasibleSpaceError):
-                if taken:
-                    break  # what has started goes out; the next ask raises
-                raise
-            self._recorder.asked(x, ENQUEUED)
-            if permitted:
-                taken.append(row)
-            else:
-                reason = "the constraints permit no completion of what was enqueued"
-                self._recorder.failed(np.array([row]), reason)
-        return taken
 
     def tell(self, trials: Trials, values: ArrayLike) -> None:
         """Complete running trials.
@@ -302,7 +289,7 @@ class Study(Optimizing):
         """
         with self._writing:
             best = self.history.best
-            if self._journal is not None and self._journal.finished_elsewhere:
+            if self._has_late():
                 trials, values = set_late_aside(self, trials, values)
             if isinstance(trials, Trial) or is_int(trials):
                 self._recorder.told_one(trial_number(self, trials), as_number(values))
@@ -333,22 +320,31 @@ class Study(Optimizing):
         if not isinstance(traceback, str | None):
             raise TrialError(f"traceback must be a string or None, got {traceback!r}")
         with self._writing:
-            if self._journal is not None and self._journal.finished_elsewhere:
+            if self._has_late():
                 trials, _ = set_late_aside(self, trials, reason=reason)
             self._recorder.failed(running_rows(self, trials), reason, traceback)
 
     def _finish_stopped(self, trials: Trials) -> None:
         """End running trials early, each with its last report."""
         with self._writing:
+            if self._has_late():
+                trials, _ = set_late_aside(self, trials, stopped=True)
             self._recorder.stopped(running_rows(self, trials))
 
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
         with self._writing:
+            if self._has_late():
+                rows, values = set_late_aside(self, rows, values, step=as_json("step", step))
             self._recorder.reported(rows, step, values)
 
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
         with self._writing:
+            if self._has_late():
+                rows, notes = drop_late(self, rows, notes)
             self._recorder.noted(rows, notes)
+
+    def _has_late(self) -> bool:
+        return self._journal is not None and bool(self._journal.finished_elsewhere)
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Put a configuration before anything the sampler proposes.

@@ -118,6 +118,11 @@ class Trial:
         return self._study.history.tracebacks.get(self.number)
 
     @property
+    def retries(self) -> list[str]:
+        """Why it was given out again, once for each worker that died with it."""
+        return list(self._study.history.retries.get(self.number, ()))
+
+    @property
     def notes(self) -> dict[str, Any]:
         """What ``note`` recorded, as a new dictionary."""
         return dict(self._study.history.notes.get(self.number, {}))
@@ -291,6 +296,11 @@ class TrialBatch:
     def traceback(self) -> list[str | None]:
         """Where the objective raised; None where it did not."""
         return [trial.traceback for trial in self]
+
+    @property
+    def retries(self) -> list[list[str]]:
+        """Why each trial was given out again; empty for those whose workers lived."""
+        return [trial.retries for trial in self]
 
     @property
     def notes(self) -> list[dict[str, Any]]:

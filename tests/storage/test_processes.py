@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
+import re
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from storage_workers import SPACE, work
+from storage_workers import SPACE, optimize_until, value_of, work
 
 import hpo_core as hpo
 
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def test_eight_processes_share_one_study(tmp_path):
-    path, n = str(tmp_path / "s.db"), 200
+def test_eight_processes_share_one_study(tmp_path, soak):
+    path, n = str(tmp_path / "s.db"), 2000 if soak else 200
     start = SPAWN.Event()
     workers = [SPAWN.Process(target=work, args=(path, start, n)) for _ in range(8)]
     for worker in workers:
         worker.start()
     start.set()
     for worker in workers:
-        worker.join(120)
+        worker.join(1200)
     assert [worker.exitcode for worker in workers] == [0] * 8
     study = hpo.Study.open(path, "s")
     assert len(study.trials) == study.n_finished == 8 * n  # the history refuses a number that comes twice
@@ -35,10 +38,106 @@ def test_eight_processes_share_one_study(tmp_path):
     assert study.replay()
 
 
-def test_workers_that_are_killed_leave_every_acknowledged_result(tmp_path):
+def test_eight_processes_end_together_whatever_their_clocks_say(tmp_path, soak):
+    path, until = str(tmp_path / "s.db"), 16_000 if soak else 1600
+    start = SPAWN.Event()
+    skews = [0, 0, 0, 0, 0, 0, 36_000, -36_000]
+    options = [{"start": start, "skew": skew} for skew in skews]
+    workers = [SPAWN.Process(target=optimize_until, args=(path, until), kwargs=each) for each in options]
+    for worker in workers:
+        worker.start()
+    start.set()
+    for worker in workers:
+        worker.join(1200)
+    assert [worker.exitcode for worker in workers] == [0] * 8
+    study = hpo.Study.open(path, "s")
+    assert len(study.trials) == study.n_finished == until
+    assert not any(study.trials.retries)  # nobody's lease ran out by another's clock
+    skewed = np.abs(study.history.started - time.time()) > 30_000
+    assert 0 < np.count_nonzero(skewed) < until
+    assert max(study.history.cost) < 1000
+    assert study.replay()
+
+
+class Member:
+    """A process that optimizes without end, and tells of each result once it has been told."""
+
+    def __init__(self, path, n_jobs):
+        self.known = {}
+        self.reader, writer = SPAWN.Pipe(duplex=False)
+        options = {"acknowledged": writer, "n_jobs": n_jobs, "lease": 1.0, "seconds": 0.02}
+        self.process = SPAWN.Process(target=optimize_until, args=(path, 10**9), kwargs=options)
+        self.process.start()
+        writer.close()
+
+    def listen(self):
+        with contextlib.suppress(EOFError, OSError):
+            while self.reader.poll():
+                self.known.update([self.reader.recv()])
+        return self.known
+
+    def processes(self):
+        """Its pid and those of its children: worker processes and the heart."""
+        found = [self.process.pid]
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[1]) == self.process.pid:
+                    found.append(int(stat.parent.name))
+        return found
+
+    def bury(self):
+        self.process.kill()
+        self.process.join()
+        return self.listen()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds child processes in /proc")
+def test_whoever_is_killed_others_finish_what_was_begun(tmp_path, soak):
+    path, dice = str(tmp_path / "s.db"), random.Random(5)
+    hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=path)
+    team, known, buried = [], {}, 0
+    for _ in range(200 if soak else 10):
+        while len(team) < 4:
+            team.append(Member(path, n_jobs=dice.choice([1, 1, 2])))
+        time.sleep(dice.uniform(0, 0.3))
+        deadline = time.monotonic() + 120
+        while not (at_work := [member for member in team if member.listen()]):
+            assert time.monotonic() < deadline, "nobody has finished a trial"
+            time.sleep(0.01)
+        member = dice.choice(at_work)
+        victim = dice.choice(member.processes())
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        if victim == member.process.pid:
+            known.update(member.bury())
+            team.remove(member)
+            buried += 1
+    for member in team:
+        known.update(member.bury())
+        buried += 1
+    study = hpo.Study.open(path, "s")  # the history refuses a number that comes twice
+    begun, finished = len(study.trials), study.n_finished
+    told = [None if value != value else value for value in study.trials.value.tolist()]
+    assert {number: told[number] for number in known} == known
+    assert 0 <= finished - len(known) <= 2 * buried  # at most what was in flight at each death
+    assert finished < begun
+    study.optimize(value_of, until=begun)
+    assert study.n_finished == len(study.trials) == begun
+    complete = study.trials.where("complete")
+    np.testing.assert_allclose(complete.value, complete["x"] ** 2 + complete["k"], rtol=1e-14)
+    reasons = set(study.trials.where("failed").reason)
+    killed = "the worker process died|a worker process ended before it could start|worker .*, 3 attempts"
+    assert all(re.match(killed, reason) for reason in reasons)
+    assert any(study.trials.retries)
+    assert study.replay()
+
+
+def test_workers_that_are_killed_leave_every_acknowledged_result(tmp_path, soak):
     path, dice = str(tmp_path / "s.db"), random.Random(3)
     known = {}
-    for _ in range(10):
+    n_kills = 200 if soak else 10
+    for _ in range(n_kills):
         start = SPAWN.Event()
         reader, writer = SPAWN.Pipe(duplex=False)
         worker = SPAWN.Process(target=work, args=(path, start, 100_000, writer))
@@ -58,7 +157,7 @@ def test_workers_that_are_killed_leave_every_acknowledged_result(tmp_path):
     study = hpo.Study.open(path, "s")
     told = dict(enumerate(study.trials.value.tolist()))
     assert {number: told[number] for number in known} == known
-    assert study.n_finished - len(known) <= 10  # at most what was in flight at each death
+    assert study.n_finished - len(known) <= n_kills  # at most what was in flight at each death
     assert study.replay()
 
 

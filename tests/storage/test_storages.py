@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,17 @@ def test_a_transaction_is_there_as_a_whole_or_not_at_all(storage):
         broken()
     assert len(storage.read(key)) == 1
     assert list(storage.studies()) == ["one"]
+
+
+def test_the_clock_is_the_storages_own(storage, monkeypatch):
+    assert storage.now() == pytest.approx(time.time(), abs=5)
+    with storage.transaction():  # inside one it does not stand still
+        before = storage.now()
+        time.sleep(0.05)
+        assert storage.now() > before
+    if storage.shared:
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+        assert storage.now() > 1e9
 
 
 @pytest.mark.parametrize("name", HOSTILE)
