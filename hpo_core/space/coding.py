@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from hpo_core.errors import SpaceError
+from hpo_core.layout import Kind
 from hpo_core.space.activity import Activity
 from hpo_core.space.build import build_layout
 from hpo_core.space.codecs import make_codec
@@ -75,6 +77,25 @@ class Coding:
             raise SpaceError(
                 f"value() takes a coordinate and a row below {d}, got {x!r} and {row!r}"
             ) from None
+
+    def coordinate(self, value: Any, row: int) -> float:
+        """Coordinate of one value of the parameter in ``row`` of x.
+
+        Raises
+        ------
+        SpaceError
+            It is outside the parameter's domain.
+        """
+        return self._codecs[row].encode_one(value, self._where(row))
+
+    @cached_property
+    def reads_reals(self) -> bool:
+        """Whether a condition reads a continuous parameter.
+
+        Coordinates of the other kinds come back from their values exactly, these may lose a last bit.
+        """
+        reads = (self._activity.reads(group) for group in range(1, self._layout.n_groups))
+        return any(self._layout.kinds[row] == Kind.CONTINUOUS for rows in reads for row in rows)
 
     def decode_params(self, x: Coordinates) -> dict[str, Any]:
         """Active parameters and constants of one configuration, (d,), as Python scalars."""

@@ -1,14 +1,15 @@
 """Events as JSON text and back, their values as the user knows them.
 
 Coordinates come back from values, and not always to the last bit. The history of a stored study
-therefore holds what its log says, from the first moment on: ``Codec.settle`` takes coordinates there
-and back, and whoever reads the log later has the same bits.
+therefore holds what its log says, from the first moment on: ``Codec.write`` returns events as their
+text gives them back, and whoever reads the log later has the same bits.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Columns = dict[str, list[Any]]
 
-_dumps = partial(json.dumps, separators=(",", ":"))
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Codec:
@@ -52,19 +53,32 @@ class Codec:
         }
         self._defaults = {name: space.layout.default[row] for row, name in enumerate(space.names)}
 
-    def settle(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Coordinates (d, n) as the log will give them back."""
-        return self.space.encode({name: self.space.column(name, x) for name in self.space.names})
+    def settle(self, x: NDArray[np.float64]) -> tuple[Columns, NDArray[np.float64]]:
+        """Values of coordinates (d, n), null where inactive, and the coordinates they give back."""
+        if x.shape[1] == 1 and not self.space.reads_reals:
+            return self._settle_one(x[:, 0].tolist())
+        columns = {name: self.space.column(name, row) for name, row in zip(self.space.names, x, strict=True)}
+        written = {
+            name: self._written(name, column.tolist(), row == row)
+            for (name, column), row in zip(columns.items(), x, strict=True)
+        }
+        return written, self.space.encode(columns)
 
-    def columns(self, x: NDArray[np.float64]) -> Columns:
-        """Values of every parameter, null where it is inactive."""
-        return {name: self._column(name, row) for name, row in zip(self.space.names, x, strict=True)}
+    def _settle_one(self, x: list[float]) -> tuple[Columns, NDArray[np.float64]]:
+        # Two array operations per parameter would take ten times as long as this.
+        columns: Columns = {}
+        for row, (name, own) in enumerate(zip(self.space.names, x, strict=True)):
+            value = None
+            if own == own:
+                value = self.space.value(own, row)
+                x[row] = self.space.coordinate(value, row)
+                value = dump_value(value, name) if name in self._listed else value
+            columns[name] = [value]
+        return columns, np.array(x)[:, np.newaxis]
 
-    def _column(self, name: str, own: NDArray[np.float64]) -> list[Any]:
-        values: list[Any] = self.space.column(name, own).tolist()
+    def _written(self, name: str, values: list[Any], active: NDArray[np.bool_]) -> list[Any]:
         if name in self._listed:
             values = [dump_value(value, name) for value in values]
-        active = own == own
         if active.all():
             return values
         return [value if keep else None for value, keep in zip(values, active.tolist(), strict=True)]
@@ -88,10 +102,19 @@ class Codec:
             return [load_value(value) if isinstance(value, dict) else value for value in column]
         return np.array([default if value is None else value for value in column])
 
-    def write(self, event: Event) -> tuple[str, str]:
-        """Return kind and JSON text."""
+    def write(self, event: Event) -> tuple[tuple[str, str], Event]:
+        """Return kind and JSON text, and the event that they give back."""
         kind = type(event).__name__.lower()
-        return kind, _dumps(_WRITERS[type(event)](self, event))
+        written: dict[str, Any]
+        if isinstance(event, Asked):
+            columns, x = self.settle(event.x)
+            written, event = _write_asked(event, columns), replace(event, x=x)
+        elif isinstance(event, Enqueued):
+            written = {"params": self.fixed(event.fixed)}
+            event = Enqueued(self.read_fixed(written["params"]))
+        else:
+            written = _WRITERS[type(event)](self, event)
+        return (kind, _dumps(written)), event
 
     def read(self, records: Sequence[tuple[int, str, str]]) -> list[Event]:
         """Return the events of records that are known to ``KINDS``."""
@@ -135,14 +158,14 @@ class Codec:
         return self.space.partial({name: load_value(value) for name, value in params.items()})
 
 
-def _write_asked(codec: Codec, event: Asked) -> dict[str, Any]:
+def _write_asked(event: Asked, columns: Columns) -> dict[str, Any]:
     written = {
         "first": event.first,
         "n": event.x.shape[1],
         "cursor": event.cursor,
         "tier": event.tier,
         "time": event.time,
-        "params": codec.columns(event.x),
+        "params": columns,
     }
     return written | ({"wanted": event.wanted} if event.wanted else {})
 
@@ -177,13 +200,11 @@ def _read_failed(_: Codec, data: dict[str, Any]) -> Event:
 
 
 _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
-    Asked: _write_asked,
     Told: _write_valued,
     Stopped: _write_valued,
     Failed: _write_failed,
     Reported: _write_reported,
     Noted: _write_noted,
-    Enqueued: lambda codec, event: {"params": codec.fixed(event.fixed)},
 }
 _READERS: dict[str, Callable[[Codec, dict[str, Any]], Event]] = {
     "told": partial(_read_valued, Told),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.events import Asked, Enqueued, Failed, Stopped, Told
+from hpo_core.events import Failed, Stopped, Told
 from hpo_core.storage.base import DELETED
 from hpo_core.study.coding import KINDS, Codec
 
@@ -92,13 +92,8 @@ class Journal:
 
     def record(self, history: History, event: Event) -> None:
         """Apply an event as the log will give it back, and have it committed at the end."""
-        self._pending.append(self.codec.write(event))
-        if isinstance(event, Asked):
-            x = self.codec.settle(event.x)
-            event = Asked(event.first, x, event.cursor, event.tier, event.time, event.wanted)
-        elif isinstance(event, Enqueued):
-            params = json.loads(self._pending[-1][1])["params"]
-            event = Enqueued(self.codec.read_fixed(params))
+        written, event = self.codec.write(event)
+        self._pending.append(written)
         history.apply(event)
 
     def late(self, rows: NDArray[np.int64], what: dict[str, Any]) -> None:
