@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from hpo_core.space import Categorical, Ordinal
 from hpo_core.space.serial import dump_value, load_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -34,24 +32,25 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Codec:
-    """Writes and reads the events of a study.
+    """Writes the events of a study; ``reading`` reads them.
 
     Parameters
     ----------
     space : Space
     sign : float
         1 when minimising, -1 when maximising: values are written in the user's direction.
+
+    Attributes
+    ----------
+    listed : set of str
+        Parameters with values that JSON may not have.
     """
 
     def __init__(self, space: Space, sign: float) -> None:
         self.space = space
         self.sign = sign
-        self._listed = {
-            name: declaration
-            for name, declaration in space.parameters.items()
-            if isinstance(declaration, Categorical | Ordinal)
-        }
-        self._defaults = {name: space.layout.default[row] for row, name in enumerate(space.names)}
+        parameters = space.parameters.items()
+        self.listed = {name for name, own in parameters if isinstance(own, Categorical | Ordinal)}
 
     def settle(self, x: NDArray[np.float64]) -> tuple[Columns, NDArray[np.float64]]:
         """Values of coordinates (d, n), null where inactive, and the coordinates they give back."""
@@ -72,35 +71,16 @@ class Codec:
             if own == own:
                 value = self.space.value(own, row)
                 x[row] = self.space.coordinate(value, row)
-                value = dump_value(value, name) if name in self._listed else value
+                value = dump_value(value, name) if name in self.listed else value
             columns[name] = [value]
         return columns, np.array(x)[:, np.newaxis]
 
     def _written(self, name: str, values: list[Any], active: NDArray[np.bool_]) -> list[Any]:
-        if name in self._listed:
+        if name in self.listed:
             values = [dump_value(value, name) for value in values]
         if active.all():
             return values
         return [value if keep else None for value, keep in zip(values, active.tolist(), strict=True)]
-
-    def coordinates(self, columns: Sequence[Columns], counts: Sequence[int]) -> NDArray[np.float64]:
-        """Coordinates (d, n) of the columns of several events, read in one pass.
-
-        A parameter that an event does not know is younger than it, and had its default.
-        """
-        whole = {}
-        for name in self.space.names:
-            default = self.space.column(name, np.array([np.nan])).tolist()[0]
-            column: list[Any] = []
-            for event, n in zip(columns, counts, strict=True):
-                column.extend(event.get(name) or [default] * n)
-            whole[name] = self._read(name, column, default)
-        return self.space.encode(whole)
-
-    def _read(self, name: str, column: list[Any], default: Any) -> Any:
-        if name in self._listed:
-            return [load_value(value) if isinstance(value, dict) else value for value in column]
-        return np.array([default if value is None else value for value in column])
 
     def write(self, event: Event) -> tuple[tuple[str, str], Event]:
         """Return kind and JSON text, and the event that they give back."""
@@ -116,34 +96,13 @@ class Codec:
             written = _WRITERS[type(event)](self, event)
         return (kind, _dumps(written)), event
 
-    def read(self, records: Sequence[tuple[int, str, str]]) -> list[Event]:
-        """Return the events of records that are known to ``KINDS``."""
-        data = [json.loads(record[2]) for record in records]
-        asked = [each for record, each in zip(records, data, strict=True) if record[1] == "asked"]
-        starts = iter(())  # type: Any
-        x = np.empty((len(self.space.names), 0))
-        if asked:
-            counts = [each["n"] for each in asked]
-            x = self.coordinates([each["params"] for each in asked], counts)
-            bounds = np.cumsum([0, *counts]).tolist()
-            starts = iter(pairwise(bounds))
-        events: list[Event] = []
-        for record, each in zip(records, data, strict=True):
-            if record[1] == "asked":
-                start, stop = next(starts)
-                fields = (each["cursor"], each["tier"], each["time"], each.get("wanted", 0))
-                events.append(Asked(each["first"], x[:, start:stop], *fields))
-            else:
-                events.append(_READERS[record[1]](self, each))
-        return events
-
     def values(self, y: NDArray[np.float64]) -> list[Any]:
         """Minimised values in the user's direction; what JSON has no number for as text."""
         return [value if math.isfinite(value) else repr(value) for value in (self.sign * y).tolist()]
 
     def minimised(self, values: list[Any]) -> NDArray[np.float64]:
         """Read what ``values`` wrote."""
-        return self.sign * np.array([float(value) for value in values])
+        return self.sign * np.array(list(map(float, values)))
 
     def fixed(self, fixed: NDArray[np.float64]) -> dict[str, Any]:
         """Values of the parameters that an enqueued configuration fixes."""
@@ -187,18 +146,6 @@ def _write_noted(_: Codec, event: Noted) -> dict[str, Any]:
     return {"rows": event.rows.tolist(), "notes": list(event.notes)}
 
 
-def _rows(data: dict[str, Any]) -> NDArray[np.int64]:
-    return np.array(data["rows"], np.int64)
-
-
-def _read_valued(kind: type[Told | Stopped], codec: Codec, data: dict[str, Any]) -> Event:
-    return kind(_rows(data), codec.minimised(data["values"])[np.newaxis], np.array(data["cost"]))
-
-
-def _read_failed(_: Codec, data: dict[str, Any]) -> Event:
-    return Failed(_rows(data), data["reason"], np.array(data["cost"]), data.get("traceback"))
-
-
 _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Told: _write_valued,
     Stopped: _write_valued,
@@ -206,12 +153,3 @@ _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Reported: _write_reported,
     Noted: _write_noted,
 }
-_READERS: dict[str, Callable[[Codec, dict[str, Any]], Event]] = {
-    "told": partial(_read_valued, Told),
-    "stopped": partial(_read_valued, Stopped),
-    "failed": _read_failed,
-    "reported": lambda codec, data: Reported(_rows(data), data["step"], codec.minimised(data["values"])),
-    "noted": lambda _, data: Noted(_rows(data), tuple(data["notes"])),
-    "enqueued": lambda codec, data: Enqueued(codec.read_fixed(data["params"])),
-}
-KINDS = frozenset({"asked", *_READERS})

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.events import Failed, Stopped, Told
-from hpo_core.storage.base import DELETED
-from hpo_core.study.coding import KINDS, Codec
+from hpo_core.storage.base import CHANGED, DELETED
+from hpo_core.study.coding import Codec
+from hpo_core.study.reading import read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from hpo_core.events import Event
+    from hpo_core.events import Event, Stretch
     from hpo_core.history import History
     from hpo_core.space import Space
     from hpo_core.storage import Record, Storage
 
 logger = logging.getLogger("hpo_core")
 
-CHANGED: Final = "changed"  # the space was widened
 LATE: Final = "late"  # a result for a trial that another process had finished before
-_ENDS = (Told, Failed, Stopped)
+# Events read at a time: a long log passes through, it does not lie in memory as a whole.
+PAGE: Final = 4096
+
+
+class Place(NamedTuple):
+    """Where the log of a study is."""
+
+    storage: Storage
+    key: int
+    described: int  # position of the event that says what its space is
 
 
 class Journal:
@@ -44,51 +52,49 @@ class Journal:
         Trials that another process finished while this study was open.
     """
 
-    def __init__(self, storage: Storage, key: int, name: str, space: Space, sign: float) -> None:
-        self.storage, self.key, self.name = storage, key, name
+    def __init__(self, place: Place, name: str, space: Space, sign: float) -> None:
+        self.storage, self.key, self.described = place
+        self.name = name
         self.codec = Codec(space, sign)
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
         self._pending: list[tuple[str, str]] = []
 
-    def load(self, history: History, records: Sequence[Record]) -> None:
-        """Apply a log from its beginning."""
-        self._apply_all(history, records)
+    def load(self, history: History) -> None:
+        """Apply the log from its beginning."""
+        for _ in self._read_on(history):
+            pass
 
     def sync(self, history: History) -> None:
         """Apply what other processes have added."""
-        records = self.storage.read(self.key, self.cursor)
-        if not records:
-            return
-        for record in records:
-            if record.kind == DELETED:
+        for stretch in self._read_on(history):
+            self.finished_elsewhere.update(stretch.ended.tolist())
+
+    def _read_on(self, history: History) -> Iterator[Stretch]:
+        """Apply the log from the cursor on, a page at a time."""
+        while records := self.storage.read(self.key, self.cursor, PAGE):
+            yield self._apply(history, records)
+            if len(records) < PAGE:
+                break
+
+    def _apply(self, history: History, records: Sequence[Record]) -> Stretch:
+        for position, kind, _, _ in records:
+            if kind == DELETED:
                 raise StudyError(f"study {self.name!r} has been deleted from {self.storage}")
-            if record.kind == CHANGED:
+            if kind == CHANGED and position > self.described:
                 raise StudyError(
                     f"another process has changed the space of study {self.name!r}; open the study again"
                 )
-        for event in self._apply_all(history, records):
-            if isinstance(event, _ENDS):
-                self.finished_elsewhere.update(event.rows.tolist())
-
-    def _apply_all(self, history: History, records: Sequence[Record]) -> list[Event]:
-        known = [record for record in records if record.kind in KINDS]
         try:
-            events = self.codec.read(known)
-        except (KeyError, TypeError, ValueError) as error:
+            stretch = read(self.codec, records)
+            history.extend(stretch)
+        except (LookupError, TypeError, ValueError) as error:
             raise StorageError(
-                f"storage {self.storage}: the log of study {self.name!r} cannot be read: {error!r}"
+                f"storage {self.storage}: events {records[0][0]} to {records[-1][0]} of study "
+                f"{self.name!r} cannot be read: {error!r}"
             ) from error
-        for record, event in zip(known, events, strict=True):
-            try:
-                history.apply(event)
-            except (IndexError, ValueError) as error:
-                raise StorageError(
-                    f"storage {self.storage}: event {record.position} of study {self.name!r} does not follow "
-                    f"from those before it: {error}"
-                ) from error
         self.cursor += len(records)
-        return events
+        return stretch
 
     def record(self, history: History, event: Event) -> None:
         """Apply an event as the log will give it back, and have it committed at the end."""

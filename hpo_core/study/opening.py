@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.space import Space
-from hpo_core.storage.base import CREATED
-from hpo_core.study.journal import CHANGED
+from hpo_core.storage.base import CHANGED, CREATED
+from hpo_core.study.journal import Place
 from hpo_core.study.widening import check_widening
 
 if TYPE_CHECKING:
@@ -43,13 +43,12 @@ class Description:
 
     @classmethod
     def of(cls, records: Sequence[Record], name: str) -> Description:
-        """Description in a log, the space as it was last changed."""
+        """Description from the events that hold it, the space as it was last changed."""
         try:
-            if records[0].kind != CREATED:
+            if records[0][:2] != (0, CREATED):
                 raise KeyError(CREATED)
-            data = json.loads(records[0].data)
-            spaces = [data["space"], *(json.loads(r.data)["space"] for r in records if r.kind == CHANGED)]
-            space = Space.from_json(json.dumps(spaces[-1]))
+            data = json.loads(records[0][2])
+            space = Space.from_json(json.dumps(json.loads(records[-1][2])["space"]))
             (direction,) = data["directions"]
             return cls(space, data["sampler"], data["seed"], direction, data["allow_duplicates"])
         except (LookupError, TypeError, ValueError) as error:
@@ -83,7 +82,7 @@ def find(storage: Storage, name: str) -> Description:
     StudyError
         There is no such study.
     """
-    return Description.of(storage.read(key_of(storage, name)), name)
+    return Description.of(storage.descriptions(key_of(storage, name)), name)
 
 
 def key_of(storage: Storage, name: str) -> int:
@@ -97,8 +96,8 @@ def key_of(storage: Storage, name: str) -> int:
 
 def create_or_resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
-) -> tuple[int, list[Record], Description]:
-    """Return key, log and description of a study, which is created if it is not there.
+) -> tuple[Place, Description]:
+    """Return log and description of a study, which is created if it is not there.
 
     Raises
     ------
@@ -110,16 +109,18 @@ def create_or_resume(
         if key is None:
             key = storage.create(name)
             storage.append(key, [(CREATED, given.to_json())])
-        elif if_exists == "error":
+            return Place(storage, key, 0), given
+        if if_exists == "error":
             raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
-        records = storage.read(key)
+        records = storage.descriptions(key)
         stored = Description.of(records, name)
         _check_same(stored, given, name, seed_given=seed_given)
+        described = records[-1][0]
         if stored.space != given.space:
             check_widening(stored.space, given.space, name)
-            storage.append(key, [(CHANGED, json.dumps({"space": json.loads(given.space.to_json())}))])
-            records = storage.read(key)
-    return key, records, Description.of(records, name)
+            change = json.dumps({"space": json.loads(given.space.to_json())})
+            described = storage.append(key, [(CHANGED, change)]) - 1
+    return Place(storage, key, described), stored
 
 
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:

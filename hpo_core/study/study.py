@@ -138,10 +138,10 @@ class Study(Optimizing):
         self._sign = 1.0 if direction == "minimize" else -1.0
         self._stop_requested = False
         self._journal: Journal | None = None
-        records = attach(self, storage, seed, if_exists, durability)
+        attach(self, storage, seed, if_exists, durability)
         self._ready()
         if self._journal is not None:
-            self._journal.load(self.history, records)
+            self._journal.load(self.history)
 
     @classmethod
     def open(

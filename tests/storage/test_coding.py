@@ -12,12 +12,13 @@ import hpo_core as hpo
 from hpo_core import Float, Int, param
 from hpo_core.events import Asked
 from hpo_core.study.coding import Codec
+from hpo_core.study.reading import read
 
 
 def written(codec, x):
     """Text and coordinates of a suggestion, and its coordinates as read from the text."""
     (kind, text), event = codec.write(Asked(0, x, 0, "random", 1.5))
-    (again,) = codec.read([(0, kind, text)])
+    again = read(codec, [(0, kind, text, 0)])
     return json.loads(text)["params"], event.x, again.x
 
 

@@ -15,6 +15,7 @@ import pytest
 import hpo_core as hpo
 from hpo_core import Categorical, Float
 from hpo_core.storage import MemoryStorage, SQLiteStorage, masked, open_storage
+from hpo_core.storage.sqlite import SCHEMA
 
 SPACE = {"x": Float(0, 1), "c": Categorical({"a": {"m": Float(0, 1)}, ("b", 1): {}})}
 HOSTILE = ["it's", 'a"b', "x'; DROP TABLE events; --", "two\nlines", "\U0001f680", "%s {}", "e\u0301" * 200]
@@ -48,8 +49,10 @@ def test_events_come_back_after_a_cursor(storage):
         assert storage.append(one, [("created", "{}"), ("a", "1")]) == 2
         assert storage.append(other, [("created", "{}")]) == 1
         assert storage.append(one, [("b", "2")]) == 3
-    assert [tuple(record) for record in storage.read(one, 1)] == [(1, "a", "1"), (2, "b", "2")]
+    assert [record[:3] for record in storage.read(one, 1)] == [(1, "a", "1"), (2, "b", "2")]
+    assert [record[:3] for record in storage.read(one, 1, 1)] == [(1, "a", "1")]
     assert storage.read(one, 3) == []
+    assert storage.descriptions(one) == storage.read(one, 0, 1)
     assert storage.studies() == {"one": one, "other": other}
 
 
@@ -123,6 +126,23 @@ def test_a_newer_file_is_refused(path):
     sql(path, "PRAGMA user_version = 7")
     with pytest.raises(hpo.StorageError, match=r"schema 7.*newer.*update"):
         hpo.Study.open(path, "s")
+
+
+def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(path):
+    script = (Path(__file__).parent / "schema_1.sql").read_text()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    assert hpo.Study.open(path, "s").trials.state.tolist() == [1, 3, 0]
+    study = hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=path)
+    assert study.best_trial.value == 3.5
+    assert study.replay()
+    study.tell(2, 1.5)
+    assert hpo.Study.open(path, "s").best_value == 1.5
+    assert sql(path, "PRAGMA user_version") == [(SCHEMA,)]
+    new = str(Path(path).with_name("new.db"))
+    grown(new, 1)
+    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    assert sql(path, schema) == sql(new, schema)
 
 
 def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
