@@ -25,8 +25,9 @@ def attach(study: Study, storage: Any, seed: int | None, if_exists: str, durabil
     if storage is None:
         return
     _check_name(study.name)
+    space, sampler = study.space.without_feasible(), describe_sampler(study.sampler)
     given = Description(
-        study.space, describe_sampler(study.sampler), study.seed, study.direction, study.allow_duplicates
+        space, study.space.has_feasible, sampler, study.seed, study.direction, study.allow_duplicates
     )
     opened = open_storage(storage, durability=durability)
     place, stored = create_or_resume(

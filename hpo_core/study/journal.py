@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 LATE: Final = "late"  # a result for a trial that another process had finished before
-# Events read at a time: a long log passes through, it does not lie in memory as a whole.
-PAGE: Final = 4096
+# Trials, results and reports read at a time: a long log passes through, it does not lie in memory as a whole.
+PAGE: Final = 8192
 
 
 class Place(NamedTuple):
@@ -72,10 +72,14 @@ class Journal:
 
     def _read_on(self, history: History) -> Iterator[Stretch]:
         """Apply the log from the cursor on, a page at a time."""
-        while records := self.storage.read(self.key, self.cursor, PAGE):
-            yield self._apply(history, records)
-            if len(records) < PAGE:
+        limit = 64  # events; how much they hold shows when they are read
+        while records := self.storage.read(self.key, self.cursor, limit):
+            stretch = self._apply(history, records)
+            yield stretch
+            if len(records) < limit:
                 break
+            size = stretch.x.shape[1] + len(stretch.ended) + len(stretch.reported)
+            limit = max(1, len(records) * PAGE // max(size, len(records)))
 
     def _apply(self, history: History, records: Sequence[Record]) -> Stretch:
         for position, kind, _, _ in records:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Description:
     """What a study is, apart from its trials."""
 
-    space: Space
+    space: Space  # without its ``feasible`` function
+    feasible: bool  # whether there is one
     sampler: dict[str, Any]  # name and options; no options where the sampler is not one of ours
     seed: int
     direction: Literal["minimize", "maximize"]
@@ -31,15 +32,14 @@ class Description:
 
     def to_json(self) -> str:
         """Return the text of the event ``created``."""
-        return json.dumps(
-            {
-                "space": json.loads(self.space.to_json()),
-                "sampler": self.sampler,
-                "seed": self.seed,
-                "directions": [self.direction],
-                "allow_duplicates": self.allow_duplicates,
-            }
-        )
+        written = {
+            "space": json.loads(self.space.to_json()),
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "directions": [self.direction],
+            "allow_duplicates": self.allow_duplicates,
+        }
+        return json.dumps(written | ({"feasible": True} if self.feasible else {}))
 
     @classmethod
     def of(cls, records: Sequence[Record], name: str) -> Description:
@@ -50,7 +50,8 @@ class Description:
             data = json.loads(records[0][2])
             space = Space.from_json(json.dumps(json.loads(records[-1][2])["space"]))
             (direction,) = data["directions"]
-            return cls(space, data["sampler"], data["seed"], direction, data["allow_duplicates"])
+            feasible = data.get("feasible", False)
+            return cls(space, feasible, data["sampler"], data["seed"], direction, data["allow_duplicates"])
         except (LookupError, TypeError, ValueError) as error:
             raise StorageError(
                 f"the log of study {name!r} does not begin with what it is: {error!r}"
@@ -74,15 +75,18 @@ def make_sampler(described: dict[str, Any]) -> Sampler:
     return sampler
 
 
-def find(storage: Storage, name: str) -> Description:
-    """Return what a stored study is.
+def find(storage: Storage, name: str) -> tuple[Place, Description]:
+    """Return where the log of a stored study is, and what the study is.
 
     Raises
     ------
     StudyError
         There is no such study.
     """
-    return Description.of(storage.descriptions(key_of(storage, name)), name)
+    key = key_of(storage, name)
+    records = storage.descriptions(key)
+    described = Description.of(records, name)
+    return Place(storage, key, records[-1][0]), described
 
 
 def key_of(storage: Storage, name: str) -> int:
@@ -105,22 +109,19 @@ def create_or_resume(
         It is there and must not be, or is another study than the one given.
     """
     with storage.transaction():
-        key = storage.studies().get(name)
-        if key is None:
+        if name not in storage.studies():
             key = storage.create(name)
             storage.append(key, [(CREATED, given.to_json())])
             return Place(storage, key, 0), given
         if if_exists == "error":
             raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
-        records = storage.descriptions(key)
-        stored = Description.of(records, name)
+        place, stored = find(storage, name)
         _check_same(stored, given, name, seed_given=seed_given)
-        described = records[-1][0]
         if stored.space != given.space:
             check_widening(stored.space, given.space, name)
             change = json.dumps({"space": json.loads(given.space.to_json())})
-            described = storage.append(key, [(CHANGED, change)]) - 1
-    return Place(storage, key, described), stored
+            place = Place(storage, place.key, storage.append(place.key, [(CHANGED, change)]) - 1)
+    return place, stored
 
 
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
@@ -129,3 +130,9 @@ def _check_same(stored: Description, given: Description, name: str, *, seed_give
         was, now = getattr(stored, argument), getattr(given, argument)
         if was != now:
             raise StudyError(f"{argument}: study {name!r} was created with {was!r}, got {now!r}")
+    if stored.feasible != given.feasible:
+        was, now = ("with" if each.feasible else "without" for each in (stored, given))
+        raise StudyError(
+            f"space: study {name!r} was created {was} a feasible= function, got a space {now} one; no "
+            "storage keeps functions: pass the same one to Study(space, storage=..., name=...)"
+        )

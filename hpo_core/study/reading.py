@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from itertools import accumulate, chain, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from hpo_core.history import State
 from hpo_core.space.serial import load_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
+_ASKED = itemgetter("first", "n", "cursor", "tier", "time", "params")
 _FAILED = int(State.FAILED)
 _ENDS = {"told": int(State.COMPLETE), "stopped": int(State.STOPPED), "failed": _FAILED}
 
@@ -100,16 +102,16 @@ class _Reader:
             self._ended(ended)
 
     def _asked(self, asked: list[Data]) -> None:
+        firsts, counts, cursors, tiers, times, params = zip(*map(_ASKED, asked), strict=True)
         if self.first < 0:
-            self.first = asked[0]["first"]
-        counts = [data["n"] for data in asked]
-        starts = list(accumulate(counts, initial=self.first + len(self.tier)))
-        if [data["first"] for data in asked] != starts[:-1]:
-            raise StudyError(f"trials asked must start at numbers {starts[:-1]}")
+            self.first = firsts[0]
+        starts = tuple(accumulate(counts, initial=self.first + len(self.tier)))
+        if firsts != starts[:-1]:
+            raise StudyError(f"trials asked must start at numbers {starts[:-1]}, got {firsts}")
+        self.cursor += _repeated(cursors, counts)
+        self.tier += _repeated(tiers, counts)
+        self.time += _repeated(times, counts)
         self.wanted.update({data["first"]: data["wanted"] for data in asked if "wanted" in data})
-        for column, name in ((self.cursor, "cursor"), (self.tier, "tier"), (self.time, "time")):
-            column.extend(_repeated([data[name] for data in asked], counts))
-        params = [data["params"] for data in asked]
         for name, column in self.params.items():
             try:
                 column.extend([value for each in params for value in each[name]])
@@ -181,7 +183,5 @@ class _Reader:
         return self.codec.space.column(name, np.array([np.nan])).tolist()[0]
 
 
-def _repeated(values: list[Any], counts: list[int]) -> list[Any]:
-    if len(values) == sum(counts):  # one of each, but where somebody asked for none
-        return values
-    return list(chain.from_iterable(map(repeat, values, counts)))
+def _repeated(values: Sequence[Any], counts: Sequence[int]) -> Iterable[Any]:
+    return values if set(counts) == {1} else chain.from_iterable(map(repeat, values, counts))

@@ -167,10 +167,11 @@ class Study(Optimizing):
         StorageError
             There is no such file, or it is damaged.
         StudyError
-            There is no such study, or its sampler is another.
+            There is no such study, its sampler is another, or its space has a ``feasible`` function, which
+            no storage keeps: open it as ``Study(space, storage=storage, name=name)``.
         """
         place = open_storage(storage, durability=durability, must_exist=True)
-        stored = find(place, name)
+        _, stored = find(place, name)
         return cls(
             stored.space,
             sampler=make_sampler(stored.sampler) if sampler is None else sampler,

@@ -122,6 +122,31 @@ def test_the_stored_seed_wins_over_none_and_an_existing_name_can_be_an_error():
         hpo.Study({"x": Float(0, 1)}, if_exists="error", **options)
 
 
+def is_low(columns):
+    return np.asarray(columns["x"]) < 0.4
+
+
+def test_a_function_of_the_space_is_passed_again_by_whoever_resumes(tmp_path):
+    options = {"sampler": "tpe", "seed": 0, "name": "s"}
+    whole = hpo.Study(hpo.Space({"x": Float(0, 1)}, feasible=is_low), storage=tmp_path / "a.db", **options)
+    for k in range(24):
+        space = hpo.Space({"x": Float(0, 1)}, feasible=is_low)
+        parts = hpo.Study(space, storage=tmp_path / "b.db", **options)
+        for study in (whole, parts):
+            study.tell(study.ask(), k % 5)
+    np.testing.assert_array_equal(whole.history.x, parts.history.x)
+    assert is_low(parts.trials).all()
+    assert parts.replay()
+    with pytest.raises(hpo.StudyError, match=r"space: .*'s' was created with .*Study\(space, storage="):
+        hpo.Study.open(tmp_path / "a.db", "s")
+    wider = hpo.Study(hpo.Space({"x": Float(-1, 1)}, feasible=is_low), storage=tmp_path / "a.db", **options)
+    assert len(wider.trials) == 24
+    plain = {"sampler": "tpe", "name": "p", "storage": tmp_path / "a.db"}
+    hpo.Study({"x": Float(0, 1)}, **plain)
+    with pytest.raises(hpo.StudyError, match="created without a feasible= function, got a space with one"):
+        hpo.Study(space, **plain)
+
+
 BASE = {
     "x": Float(0, 1),
     "k": Int(2, 8, step=2),

@@ -87,13 +87,6 @@ def test_a_name_that_no_file_can_hold_is_refused(storage, name):
         hpo.Study(SPACE, name=name, storage=storage)
 
 
-def test_a_function_of_the_space_cannot_be_stored(storage):
-    space = hpo.Space(SPACE, feasible=lambda columns: columns["x"] < 1)
-    with pytest.raises(hpo.SpaceError, match="cannot be written as JSON"):
-        hpo.Study(space, name="s", storage=storage)
-    assert storage.studies() == {}
-
-
 def test_the_view_shows_trials_to_people(path):
     study = hpo.Study(SPACE, sampler="random", seed=0, direction="maximize", name="s", storage=path)
     batch = study.ask(5)

@@ -34,7 +34,7 @@ def grown(storage, name="nested"):
     return study
 
 
-@pytest.mark.parametrize("page", [1, 2, 3, 7, 50, 4096])
+@pytest.mark.parametrize("page", [1, 2, 3, 7, 50, 8192])
 def test_pages_of_any_length_give_the_same_columns(page, monkeypatch):
     storage = MemoryStorage()
     study = grown(storage)
