@@ -174,9 +174,13 @@ def _write_json(study: StoredResults, path: str) -> None:
 
 def _write_parquet(study: StoredResults, path: str) -> None:
     try:
-        study.to_pandas().to_parquet(path)
+        frame = study.to_pandas()
+        for name, column in frame.items():
+            if len(set(map(type, column.dropna()))) > 1:  # a column of Parquet has one type
+                frame[name] = column.map(str, na_action="ignore")
+        frame.to_parquet(path, engine="pyarrow")
     except ImportError as error:
-        raise ArgumentError(f"parquet needs pandas and pyarrow: {error}") from error
+        raise ArgumentError("parquet needs pandas and pyarrow: pip install 'hpo-core[parquet]'") from error
 
 
 _WRITERS = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
@@ -197,7 +201,8 @@ def _in_words(fact: object) -> str:
         return "; ".join(f"{name} ({why})" for name, why in fact.items()) or "none"
     if isinstance(fact, list):
         return ", ".join(map(str, fact)) or "none"
-    return "-" if fact is None else str(fact)
+    text = "-" if fact is None else str(fact)
+    return text if text.isprintable() else repr(text)  # a name may hold what a terminal would obey
 
 
 if __name__ == "__main__":

@@ -166,8 +166,11 @@ class SQLiteStorage(Storage):
 
     def check(self) -> str | None:
         """Return what SQLite finds wrong with the file, None if nothing is."""
-        with self._errors():
-            (found,) = self._connected().execute("PRAGMA integrity_check(1)").fetchone()
+        try:
+            with self._errors():
+                (found,) = self._connected().execute("PRAGMA integrity_check(1)").fetchone()
+        except StorageError as error:  # too damaged to look for damage
+            return str(error)
         return None if found == "ok" else str(found)
 
     def close(self) -> None:

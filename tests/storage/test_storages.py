@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -85,6 +86,14 @@ def test_a_name_is_only_a_name(storage, name):
 def test_a_name_that_no_file_can_hold_is_refused(storage, name):
     with pytest.raises(hpo.StudyError, match="name must be text"):
         hpo.Study(SPACE, name=name, storage=storage)
+
+
+def test_nothing_pickled_is_loaded(storage, monkeypatch):
+    study = hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=storage)
+    study.ask().note(k=1)
+    for name in ("load", "loads", "Unpickler", "_loads", "_Unpickler"):
+        monkeypatch.setattr(pickle, name, None)
+    assert hpo.Study.open(storage, "s").trials[0].notes == {"k": 1}
 
 
 def test_the_view_shows_trials_to_people(path):
