@@ -55,13 +55,12 @@ def test_a_long_log_opens_in_seconds(at_once, tmp_path, soak, capsys):
     assert study.best_value == y.min()
     other = hpo.Study.open(path, "s")
     other.tell(other.ask(10), [2.0] * 10)
-    start = time.perf_counter()
+    start = time.process_time()
     study.sync()
-    synced = time.perf_counter() - start
+    synced = time.process_time() - start
     assert len(study.trials) == n + 10
-    with capsys.disabled():
-        print(
-            f"\n{n:,} trials, {at_once:,} at once: opened in {opened:.2f} s, synced in {1e3 * synced:.2f} ms"
-        )
-    assert synced < 0.1  # reading all of it again would take a hundred times as long, in `make soak`
-    assert opened < OPENED or not soak
+    assert synced < 0.02  # half of what it takes to read the least of these logs
+    if soak:
+        with capsys.disabled():
+            print(f"\n{n:,} trials, {at_once:,} at once: opened in {opened:.2f} s, then {synced:.6f} s")
+        assert opened < OPENED
