@@ -40,6 +40,7 @@ class Coding:
         self._row = {name: row for row, name in enumerate(varying)}
         self._codecs = [make_codec(entry.declaration) for entry in varying.values()]
         self._values = [codec.value for codec in self._codecs]
+        self._places = [f"parameter {name!r}" for name in varying]  # for messages
         # An inactive owner has NaN and no choice, so these pairs say when a branch's constant exists.
         self._owners = {
             name: [self._choice(place) for place in entry.branches] for name, entry in fixed.items()
@@ -243,7 +244,7 @@ class Coding:
         return row, float(self._codecs[row].encode([place.choice], place.owner)[0])
 
     def _where(self, row: int) -> str:
-        return f"parameter {self.names[row]!r}"
+        return self._places[row]
 
     def _given(self, row: int, values: Mapping[str, Any]) -> Any:
         name = self.names[row]
