@@ -12,6 +12,7 @@ from bench.quality import ablation
 from bench.quality import command as quality
 from bench.samplers import command as samplers
 from bench.study import command as study
+from bench.study import stored
 from bench.surrogates import command as fit
 from bench.surrogates import posterior
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "fit": (fit, "a Gaussian process's cold fit, beside the peers"),
     "posterior": (posterior, "a Gaussian process of many trials, beside the BLAS under it"),
     "study": (study, "trials per second of a whole study, beside the peers"),
+    "stored": (stored, "trials per second that are durable when told, beside the peers"),
     "native": (native, "every kernel beside NumPy or SciPy, and beside the machine's limits"),
     "gate": (gate, "what must not get slower: instruction counts, growth, ratios to NumPy"),
     "report": (report, "write the tables of bench/README.md from bench/results"),
@@ -37,6 +39,7 @@ ALL = (
     *2 * ("fit --record",),
     *2 * ("posterior --record",),
     "study --record",
+    *2 * ("stored --record",),
     "native --record",
     "report",
 )

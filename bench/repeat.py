@@ -12,7 +12,7 @@ from bench.tables import markdown
 if TYPE_CHECKING:
     from bench.records import Record
 
-TIMED = ("samplers.jsonl", "fit.jsonl", "study.jsonl", "native.jsonl")
+TIMED = ("samplers.jsonl", "fit.jsonl", "study.jsonl", "stored.jsonl", "native.jsonl")
 SILENT = ("bench", "n_blocks", "compiler", "threads", "kernels")  # said elsewhere
 
 

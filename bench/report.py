@@ -47,7 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
     from bench.surrogates import report as fit
 
     sections = [pictures(arguments.out.parent), quality.section(), samplers.section()]
-    sections += [fit.section(), fit.posteriors(), study.section(), native.section(), repeat.section()]
+    sections += [
+        fit.section(),
+        fit.posteriors(),
+        study.section(),
+        study.durable(),
+        native.section(),
+        repeat.section(),
+    ]
     page = arguments.out.read_text().split(MARKER)[0] if arguments.out.exists() else ""
     arguments.out.write_text(page.rstrip() + "\n\n" + render(sections))
     return 0

@@ -14,7 +14,7 @@ from hpo_core.errors import ArgumentError, HpoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hpo_core.study import Study
+    from hpo_core.study import StoredResults
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -127,13 +127,14 @@ def _doctor(options: argparse.Namespace) -> int:
     return int(file is not None or any(each["problem"] for each in studies))
 
 
-def _open(storage: Any, name: str) -> Study:
-    from hpo_core.study import Study
+def _open(place: Any, name: str) -> StoredResults:
+    from hpo_core.storage import open_storage
+    from hpo_core.study import StoredResults
 
-    return Study.open(storage, name)
+    return StoredResults(open_storage(place, must_exist=True), name)
 
 
-def _summary(study: Study) -> dict[str, Any]:
+def _summary(study: StoredResults) -> dict[str, Any]:
     best = study.best_value if study.history.best >= 0 else None
     states = {state: len(study.trials.where(state)) for state in ("running", "complete", "stopped", "failed")}
     facts = {
@@ -145,7 +146,7 @@ def _summary(study: Study) -> dict[str, Any]:
     return facts | {"trials": len(study.trials), **states, "best_value": best}
 
 
-def _rows(study: Study) -> list[dict[str, Any]]:
+def _rows(study: StoredResults) -> list[dict[str, Any]]:
     return [
         {
             "number": trial.number,
@@ -158,7 +159,7 @@ def _rows(study: Study) -> list[dict[str, Any]]:
     ]
 
 
-def _write_csv(study: Study, path: str) -> None:
+def _write_csv(study: StoredResults, path: str) -> None:
     names = ["number", "state", "value", "reason", *(f"params.{name}" for name in study.space.parameters)]
     with open(path, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123 - a name from the command line
         writer = csv.DictWriter(file, names, restval="")
@@ -166,16 +167,20 @@ def _write_csv(study: Study, path: str) -> None:
         writer.writerows(_rows(study))
 
 
-def _write_json(study: Study, path: str) -> None:
+def _write_json(study: StoredResults, path: str) -> None:
     with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump(_rows(study), file, indent=1, default=str)
 
 
-def _write_parquet(study: Study, path: str) -> None:
+def _write_parquet(study: StoredResults, path: str) -> None:
     try:
-        study.to_pandas().to_parquet(path)
+        frame = study.to_pandas()
+        for name, column in frame.items():
+            if len(set(map(type, column.dropna()))) > 1:  # a column of Parquet has one type
+                frame[name] = column.map(str, na_action="ignore")
+        frame.to_parquet(path, engine="pyarrow")
     except ImportError as error:
-        raise ArgumentError(f"parquet needs pandas and pyarrow: {error}") from error
+        raise ArgumentError("parquet needs pandas and pyarrow: pip install 'hpo-core[parquet]'") from error
 
 
 _WRITERS = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
@@ -196,7 +201,8 @@ def _in_words(fact: object) -> str:
         return "; ".join(f"{name} ({why})" for name, why in fact.items()) or "none"
     if isinstance(fact, list):
         return ", ".join(map(str, fact)) or "none"
-    return "-" if fact is None else str(fact)
+    text = "-" if fact is None else str(fact)
+    return text if text.isprintable() else repr(text)  # a name may hold what a terminal would obey
 
 
 if __name__ == "__main__":

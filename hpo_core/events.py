@@ -97,4 +97,35 @@ class Enqueued:
     fixed: NDArray[np.float64]  # (d,), NaN where the sampler may choose
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Consecutive events of a log in columns, for whoever reads many at once.
+
+    ``k`` trials were asked, ``e`` ended, and ``r`` reports came in; ``_at`` says which of the events a
+    row belongs to, counted from 0.
+    """
+
+    n_events: int
+    first: int  # number of the first trial asked
+    x: NDArray[np.float64]  # (d, k)
+    cursor: NDArray[np.int64]
+    tier: list[str]
+    time: NDArray[np.float64]
+    wanted: dict[int, int]  # by first trial
+    workers: dict[int, str]  # who runs trials under a lease, by trial
+    retried: list[Retried]
+    ended: NDArray[np.int64]  # (e,) rows
+    state: NDArray[np.uint8]  # what they are now
+    y: NDArray[np.float64]  # (m, e), NaN where they failed
+    cost: NDArray[np.float64]
+    ended_at: NDArray[np.int64]
+    reasons: dict[int, str]
+    tracebacks: dict[int, str]
+    reported: NDArray[np.int64]  # (r,) rows
+    step: NDArray[np.int64]
+    value: NDArray[np.float64]
+    reported_at: NDArray[np.int64]
+    others: list[Noted | Enqueued]  # it does not matter where among the rest they stand
+
+
 Event: TypeAlias = Asked | Retried | Told | Failed | Stopped | Reported | Noted | Enqueued

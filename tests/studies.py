@@ -1,10 +1,15 @@
-"""A space and a sampler for tests of the study: small, conditional, and sensitive to what it is shown."""
+"""A space and a sampler for tests of the study, small, conditional and sensitive to what it is shown; and
+what can happen to a study.
+"""
 
 from __future__ import annotations
 
 import pickle
 import zlib
 from typing import Any
+
+import numpy as np
+from contracts.cases import value_of
 
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.space import Categorical, Float, Int, Ordinal, Space
@@ -67,3 +72,35 @@ def hashed_study(**options: Any) -> Study:
 def fingerprint(study: Study) -> bytes:
     """Everything a refused call must leave alone."""
     return pickle.dumps(study.history)
+
+
+def step(study, k):
+    """One thing that can happen to a study, another for each k."""
+    if k % 7 == 3:
+        batch = study.ask(3)
+        study.tell(batch[[2, 0]], [value_of(batch[2]), value_of(batch[0])])
+        return
+    trial = study.ask()
+    trial.report(1, np.nan if k % 4 == 0 else k / 3)
+    trial.note(k=k)
+    if k % 5 == 4:
+        study.fail(trial, reason="oom", traceback="line 7")
+    elif k % 6 != 1:
+        study.tell(trial, np.inf if k == 10 else value_of(trial))
+
+
+def columns(study):
+    history = study.history
+    names = ("x", "y", "state", "cost", "cursor", "started", "last_report", "finish_order", "finish_position")
+    return {name: getattr(history, name).copy() for name in names} | {"reports": np.array(history.reports)}
+
+
+def assert_same(one, other):
+    for (name, ours), theirs in zip(columns(one).items(), columns(other).values(), strict=True):
+        np.testing.assert_array_equal(ours, theirs, name)
+    assert one.history.position == other.history.position
+    for name in ("reasons", "tracebacks", "notes", "best", "wanted"):
+        assert getattr(one.history, name) == getattr(other.history, name)
+    assert [one.history.tiers[t] for t in one.history.tier] == [
+        other.history.tiers[t] for t in other.history.tier
+    ]

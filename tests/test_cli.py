@@ -6,11 +6,13 @@ import sqlite3
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 import hpo_core
 from hpo_core import cli, native
 from hpo_core.errors import BackendError
+from hpo_core.storage import SQLiteStorage
 
 
 def test_info_prints_every_fact(capsys):
@@ -114,6 +116,97 @@ def test_export_writes_every_trial(stored, capsys, tmp_path):
     assert "csv, json, parquet" in capsys.readouterr().err
 
 
+def test_export_to_parquet_reads_back_with_its_types(stored, capsys, tmp_path):
+    file = str(tmp_path / "trials.parquet")
+    assert printed(capsys, "export", stored, "it's; DROP", file) == (0, {"file": file, "trials": 5})
+    frame = pd.read_parquet(file)
+    trials = hpo_core.Study.open(stored, "it's; DROP").trials
+    assert frame["state"].tolist() == ["complete"] * 3 + ["failed", "running"]
+    assert frame["params_x"].tolist() == trials["x"].tolist()
+    assert frame["params_m"].isna().tolist() == (~trials.active("m")).tolist()
+
+
+def test_parquet_holds_choices_of_several_types_as_text(tmp_path, capsys):
+    path, file = str(tmp_path / "s.db"), str(tmp_path / "trials.parquet")
+    space = {"c": hpo_core.Categorical([("a", 1), 2.5, None, "b"])}
+    hpo_core.Study(space, sampler="random", seed=0, name="s", storage=path).ask(4)
+    assert cli.main(["export", path, "s", file]) == 0
+    assert sorted(pd.read_parquet(file)["params_c"].fillna("None")) == ["('a', 1)", "2.5", "None", "b"]
+
+
+def test_parquet_without_pyarrow_says_what_to_install(stored, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert cli.main(["export", stored, "it's; DROP", str(tmp_path / "trials.parquet")]) == 1
+    assert capsys.readouterr().err == (
+        "hpo-core: parquet needs pandas and pyarrow: pip install 'hpo-core[parquet]'\n"
+    )
+
+
+def commands(path, name, file):
+    """Every command that reads a storage."""
+    return [
+        ["ls", path],
+        ["show", path, name],
+        ["best", path, name],
+        ["export", path, name, file],
+        ["doctor", path],
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "it's",
+        'a"b',
+        "x'; DROP TABLE events; --",
+        "two\nlines",
+        "\U0001f680",
+        "%s {}",
+        "--json",
+        "a/../b",
+        "\x1b[2J",
+    ],
+)
+def test_every_command_takes_any_name(name, tmp_path, capsys):
+    path, file = str(tmp_path / "s.db"), str(tmp_path / "trials.csv")
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name=name, storage=path)
+    study.tell(study.ask(), 0.5)
+    for command, *words in [*commands(path, name, file), ["delete", path, name]]:
+        assert cli.main([command, "--", *words]) == 0
+        out = capsys.readouterr().out
+        assert out
+        assert "\x1b" not in out  # nothing that a terminal would obey
+    assert printed(capsys, "ls", path) == (0, [])
+
+
+def test_every_command_prints_json(stored, capsys, tmp_path):
+    for words in [*commands(stored, "it's; DROP", str(tmp_path / "t.csv")), ["delete", stored, "it's; DROP"]]:
+        assert printed(capsys, *words)[0] == 0
+
+
+class Own(hpo_core.RandomSampler):
+    """A sampler of the user's."""
+
+    name = "own"
+
+
+def test_reading_needs_neither_sampler_nor_function_of_the_user(tmp_path, capsys):
+    path, file = str(tmp_path / "s.db"), str(tmp_path / "trials.json")
+    space = hpo_core.Space({"x": hpo_core.Float(0, 1)}, feasible=lambda columns: columns["x"] < 0.5)
+    study = hpo_core.Study(space, sampler=Own(), seed=0, name="s", storage=path)
+    study.tell(study.ask(3), [0.5, 0.25, 0.75])
+    for words in commands(path, "s", file):
+        assert printed(capsys, *words)[0] == 0
+    assert printed(capsys, "show", path, "s")[1]["sampler"] == "own"
+    assert printed(capsys, "best", path, "s")[1]["value"] == 0.25
+
+
+def test_reading_waits_for_no_writer(stored, capsys):
+    with contextlib.closing(sqlite3.connect(stored)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert printed(capsys, "best", stored, "it's; DROP")[1]["value"] == 1.0
+
+
 def test_delete_frees_the_name_and_tells_who_has_it_open(stored, capsys):
     study = hpo_core.Study.open(stored, "it's; DROP")
     assert printed(capsys, "delete", stored, "it's; DROP") == (0, {"deleted": "it's; DROP"})
@@ -134,6 +227,31 @@ def test_doctor_names_the_last_good_event(stored, capsys):
     assert "event 2" in found["studies"][0]["problem"]
     assert cli.main(["doctor", stored]) == 1
     assert "last good event 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", [0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.99])
+def test_doctor_says_what_is_left_of_a_damaged_file(where, tmp_path, capsys):
+    file = tmp_path / "s.db"
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage=file)
+    for k in range(150):
+        study.tell(study.ask(), float(k))
+    whole = study._journal.storage.read(1)
+    study._journal.storage.close()
+    data = bytearray(file.read_bytes())
+    start = int(where * len(data))
+    data[start : start + 400] = b"\xa5" * 400
+    file.write_bytes(data)
+    status = cli.main(["doctor", str(file), "--json"])
+    out, err = capsys.readouterr()
+    if not out:  # not even the studies can be listed
+        assert err.startswith(f"hpo-core: storage '{file}': ")
+        return
+    found = json.loads(out)
+    (each,) = found["studies"]
+    left = SQLiteStorage(str(file)).read(1, 0, each["last_good"] + 1)
+    assert left == whole[: each["last_good"] + 1]
+    assert status == (1 if found["file"] or each["problem"] else 0)
+    assert status == 1 or left == whole  # what was hit was not in use
 
 
 def test_a_file_that_is_not_there_is_not_made(tmp_path, capsys):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from hpo_core.errors import SpaceError
+from hpo_core.layout import Kind
 from hpo_core.space.activity import Activity
 from hpo_core.space.build import build_layout
 from hpo_core.space.codecs import make_codec
@@ -38,6 +40,7 @@ class Coding:
         self._row = {name: row for row, name in enumerate(varying)}
         self._codecs = [make_codec(entry.declaration) for entry in varying.values()]
         self._values = [codec.value for codec in self._codecs]
+        self._places = [f"parameter {name!r}" for name in varying]  # for messages
         # An inactive owner has NaN and no choice, so these pairs say when a branch's constant exists.
         self._owners = {
             name: [self._choice(place) for place in entry.branches] for name, entry in fixed.items()
@@ -75,6 +78,25 @@ class Coding:
             raise SpaceError(
                 f"value() takes a coordinate and a row below {d}, got {x!r} and {row!r}"
             ) from None
+
+    def coordinate(self, value: Any, row: int) -> float:
+        """Coordinate of one value of the parameter in ``row`` of x.
+
+        Raises
+        ------
+        SpaceError
+            It is outside the parameter's domain.
+        """
+        return self._codecs[row].encode_one(value, self._where(row))
+
+    @cached_property
+    def reads_reals(self) -> bool:
+        """Whether a condition reads a continuous parameter.
+
+        Coordinates of the other kinds come back from their values exactly, these may lose a last bit.
+        """
+        reads = (self._activity.reads(group) for group in range(1, self._layout.n_groups))
+        return any(self._layout.kinds[row] == Kind.CONTINUOUS for rows in reads for row in rows)
 
     def decode_params(self, x: Coordinates) -> dict[str, Any]:
         """Active parameters and constants of one configuration, (d,), as Python scalars."""
@@ -222,7 +244,7 @@ class Coding:
         return row, float(self._codecs[row].encode([place.choice], place.owner)[0])
 
     def _where(self, row: int) -> str:
-        return f"parameter {self.names[row]!r}"
+        return self._places[row]
 
     def _given(self, row: int, values: Mapping[str, Any]) -> Any:
         name = self.names[row]

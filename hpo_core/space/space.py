@@ -101,6 +101,10 @@ class Space(Coding):
         """Whether a ``feasible`` function was given."""
         return self._feasible is not None
 
+    def without_feasible(self) -> Space:
+        """Return the space without its ``feasible`` function: what can be written as JSON."""
+        return Space(self._declarations, forbid=self._forbid)
+
     def default(self) -> dict[str, Any]:
         """Return the centre of every range and the first of every choice, as :meth:`decode_params` does.
 

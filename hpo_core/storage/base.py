@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
+import zlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
 CREATED: Final = "created"
+CHANGED: Final = "changed"  # the space was widened
 DELETED: Final = "deleted"
 
 
-class Record(NamedTuple):
-    """One event as it is kept."""
-
-    position: int  # 0, 1, 2 ... within its study
-    kind: str
-    data: str  # JSON text
+# One event as it is kept: position within its study, kind, JSON text, checksum.
+Record: TypeAlias = tuple[int, str, str, int]
 
 
 class Storage(ABC):
@@ -51,13 +49,23 @@ class Storage(ABC):
         """Append (kind, JSON text) pairs inside a transaction; return the length of the log."""
 
     @abstractmethod
-    def read(self, key: int, after: int = 0) -> list[Record]:
-        """Return the events from position ``after`` on, in their order.
+    def read(self, key: int, after: int = 0, limit: int | None = None) -> list[Record]:
+        """Return the events from position ``after`` on, in their order, up to ``limit`` of them.
 
         Raises
         ------
         StorageError
             An event is damaged or missing; the message says the last good one.
+        """
+
+    @abstractmethod
+    def descriptions(self, key: int) -> list[Record]:
+        """Return the events that say what the study is, ``created`` and each ``changed``.
+
+        Raises
+        ------
+        StorageError
+            One of them is damaged.
         """
 
     @abstractmethod
@@ -75,6 +83,21 @@ class Storage(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""
+
+
+def checksum(position: int, kind: str, data: str) -> int:
+    """Return the checksum of an event."""
+    return zlib.crc32(f"{position} {kind} {data}".encode())
+
+
+def count_good(records: Iterable[Record], after: int = 0) -> int:
+    """Return how many records are the undamaged events from position ``after`` on."""
+    good = after
+    for position, kind, data, crc in records:
+        if position != good or zlib.crc32(f"{position} {kind} {data}".encode()) != crc:
+            break
+        good += 1
+    return good - after
 
 
 def masked(storage: object) -> str:

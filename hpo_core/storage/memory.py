@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from hpo_core.storage.base import DELETED, Record, Storage
+from hpo_core.storage.base import CHANGED, CREATED, DELETED, Record, Storage, checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ class MemoryStorage(Storage):
     ...     storage.append(key, [("created", "{}")])
     1
     >>> storage.studies(), storage.read(key)
-    ({'digits': 0}, [Record(position=0, kind='created', data='{}')])
+    ({'digits': 0}, [(0, 'created', '{}', 2157240412)])
     """
 
     shared: ClassVar[bool] = False
@@ -62,14 +62,18 @@ class MemoryStorage(Storage):
     def append(self, key: int, events: Sequence[tuple[str, str]]) -> int:
         """Append (kind, JSON text) pairs; return the length of the log."""
         log = self._logs[key]
-        log.extend(Record(i, *event) for i, event in enumerate(events, len(log)))
+        log.extend((i, *event, checksum(i, *event)) for i, event in enumerate(events, len(log)))
         if any(kind == DELETED for kind, _ in events):
             self._names = {name: each for name, each in self._names.items() if each != key}
         return len(log)
 
-    def read(self, key: int, after: int = 0) -> list[Record]:
-        """Return the events from position ``after`` on."""
-        return self._logs[key][after:]
+    def read(self, key: int, after: int = 0, limit: int | None = None) -> list[Record]:
+        """Return the events from position ``after`` on, up to ``limit`` of them."""
+        return self._logs[key][after : None if limit is None else after + limit]
+
+    def descriptions(self, key: int) -> list[Record]:
+        """Return the events that say what the study is."""
+        return [record for record in self._logs[key] if record[1] in (CREATED, CHANGED)]
 
     def count_good(self, key: int) -> int:
         """Return the number of events."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
-from hpo_core.storage.base import DELETED, Record, Storage
+from hpo_core.storage.base import DELETED, Record, Storage, checksum, count_good
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-SCHEMA: Final = 1
 # What marks a file as ours: "hpoc" in ASCII.
 APPLICATION_ID: Final = 0x68706F63
 # NORMAL survives a crash of the process; only FULL also keeps the last events when the power fails.
@@ -24,7 +22,9 @@ DURABILITY: Final = {"normal": "NORMAL", "full": "FULL"}
 # Seconds to wait for other writers: each holds the lock for one suggestion, and they may queue.
 PATIENCE: Final = 120.0
 
-_TABLES = """
+# What each schema added to the one before: a new file goes through all of them, an old one through the rest.
+_STEPS: Final[tuple[str, ...]] = (
+    """
 CREATE TABLE studies (key INTEGER PRIMARY KEY, name TEXT NOT NULL, deleted INTEGER NOT NULL DEFAULT 0);
 CREATE UNIQUE INDEX names ON studies (name) WHERE NOT deleted;
 CREATE TABLE events (
@@ -49,12 +49,20 @@ SELECT s.name AS study, a.number,
         FROM json_each(json_extract(a.data, '$.params')) AS p) AS params
 FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
-"""
-
+""",
+    "CREATE INDEX descriptions ON events (study, position) WHERE kind IN ('created', 'changed');",
+)
+SCHEMA: Final = len(_STEPS)
 
 _STUDIES = "SELECT name, key FROM studies WHERE NOT deleted ORDER BY key"
 _NOW = "SELECT (julianday('now') - 2440587.5) * 86400.0"  # the epoch as a Julian day
-_EVENTS = "SELECT position, kind, data, crc FROM events WHERE study = ? AND position >= ? ORDER BY position"
+_EVENTS = """
+SELECT position, kind, data, crc FROM events WHERE study = ? AND position >= ? ORDER BY position LIMIT ?
+"""
+_DESCRIPTIONS = """
+SELECT position, kind, data, crc FROM events WHERE study = ? AND kind IN ('created', 'changed')
+ORDER BY position
+"""
 
 
 class SQLiteStorage(Storage):
@@ -117,35 +125,46 @@ class SQLiteStorage(Storage):
             connection = self._connected()
             query = "SELECT coalesce(max(position), -1) + 1 FROM events WHERE study = ?"
             (start,) = connection.execute(query, (key,)).fetchone()
-            rows = [(key, i, *event, _checksum(i, *event)) for i, event in enumerate(events, start)]
+            rows = [(key, i, *event, checksum(i, *event)) for i, event in enumerate(events, start)]
             connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
             if any(kind == DELETED for kind, _ in events):
                 connection.execute("UPDATE studies SET deleted = 1 WHERE key = ?", (key,))
         return int(start) + len(events)
 
-    def read(self, key: int, after: int = 0) -> list[Record]:
-        """Return the events from position ``after`` on."""
-        records = []
+    def read(self, key: int, after: int = 0, limit: int | None = None) -> list[Record]:
+        """Return the events from position ``after`` on, up to ``limit`` of them."""
         with self._errors():
-            for expected, row in enumerate(self._connected().execute(_EVENTS, (key, after)), after):
-                *event, crc = row
-                if event[0] != expected or _checksum(*event) != crc:
-                    raise StorageError(
-                        f"storage {self.path!r}: event {expected} of study {key} is damaged or missing; "
-                        f"the last good event is {expected - 1}"
-                    )
-                records.append(Record(*event))
+            parameters = (key, after, -1 if limit is None else limit)
+            records: list[Record] = self._connected().execute(_EVENTS, parameters).fetchall()
+        good = count_good(records, after)
+        if good < len(records):
+            raise self._damaged(key, after + good)
+        return records
+
+    def descriptions(self, key: int) -> list[Record]:
+        """Return the events that say what the study is."""
+        with self._errors():
+            records: list[Record] = self._connected().execute(_DESCRIPTIONS, (key,)).fetchall()
+        for record in records:
+            if not count_good([record], record[0]):
+                raise self._damaged(key, record[0])
         return records
 
     def count_good(self, key: int) -> int:
         """Return how many events can be read from the beginning on."""
         good = 0
         with contextlib.suppress(StorageError), self._errors():
-            for *event, crc in self._connected().execute(_EVENTS, (key, 0)):
-                if event[0] != good or _checksum(*event) != crc:
+            for record in self._connected().execute(_EVENTS, (key, 0, -1)):
+                if not count_good([record], good):
                     break
                 good += 1
         return good
+
+    def _damaged(self, key: int, position: int) -> StorageError:
+        return StorageError(
+            f"storage {self.path!r}: event {position} of study {key} is damaged or missing; "
+            f"the last good event is {position - 1}"
+        )
 
     def now(self) -> float:
         """Seconds since the epoch by SQLite's clock, that of the one machine where the file is."""
@@ -155,8 +174,11 @@ class SQLiteStorage(Storage):
 
     def check(self) -> str | None:
         """Return what SQLite finds wrong with the file, None if nothing is."""
-        with self._errors():
-            (found,) = self._connected().execute("PRAGMA integrity_check(1)").fetchone()
+        try:
+            with self._errors():
+                (found,) = self._connected().execute("PRAGMA integrity_check(1)").fetchone()
+        except StorageError as error:  # too damaged to look for damage
+            return str(error)
         return None if found == "ok" else str(found)
 
     def close(self) -> None:
@@ -186,20 +208,20 @@ class SQLiteStorage(Storage):
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        self._check_version(connection)
+        self._version(connection)
         _wait_for_wal(connection)
         connection.execute(f"PRAGMA synchronous = {DURABILITY[self.durability]}")
-        if not self._check_version(connection):
+        if self._version(connection) < SCHEMA:
             connection.execute("BEGIN IMMEDIATE")
-            if not self._check_version(connection):  # another process may have been first
-                for statement in filter(str.strip, _TABLES.split(";\n")):
+            for step in _STEPS[self._version(connection) :]:  # another process may have been first
+                for statement in filter(str.strip, step.split(";\n")):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
             connection.execute("COMMIT")
 
-    def _check_version(self, connection: sqlite3.Connection) -> bool:
-        """Whether the tables are there; a ``StorageError`` if the file is not for this version."""
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """Return the schema of the file, 0 if it is new; a ``StorageError`` if it is not for this version."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -210,7 +232,7 @@ class SQLiteStorage(Storage):
                 f"storage {self.path!r} has schema {version}, written by a newer hpo_core; this one "
                 f"reads up to {SCHEMA}: update hpo_core"
             )
-        return bool(tables)
+        return int(version) if tables else 0
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -239,7 +261,3 @@ def _wait_for_wal(connection: sqlite3.Connection) -> None:
 
 def _reopen(path: str, durability: str) -> SQLiteStorage:
     return SQLiteStorage(path, durability=durability)
-
-
-def _checksum(position: int, kind: str, data: str) -> int:
-    return zlib.crc32(f"{position} {kind} {data}".encode())

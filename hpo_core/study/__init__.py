@@ -1,6 +1,6 @@
 """Study: ask, tell, optimize, and what looks after stored ones."""
 
-from hpo_core.study.care import delete, examine
+from hpo_core.study.care import StoredResults, delete, examine
 from hpo_core.study.study import Study
 
-__all__ = ["Study", "delete", "examine"]
+__all__ = ["StoredResults", "Study", "delete", "examine"]

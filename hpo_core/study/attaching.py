@@ -18,30 +18,28 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hpo_core.storage import Record
     from hpo_core.study.study import Study
 
 
-def attach(study: Study, storage: Any, seed: int | None, if_exists: str, durability: str) -> list[Record]:
-    """Give a new study its journal, and return the log so far; nothing where there is no storage."""
+def attach(study: Study, storage: Any, seed: int | None, if_exists: str, durability: str) -> None:
+    """Give a new study its journal, if it has a storage."""
     if if_exists not in ("resume", "error"):
         raise StudyError(f"if_exists must be 'resume' or 'error', got {if_exists!r}")
     if durability not in ("normal", "full"):
         raise StudyError(f"durability must be 'normal' or 'full', got {durability!r}")
     if storage is None:
-        return []
+        return
     _check_name(study.name)
-    place = open_storage(storage, durability=durability)
+    space, sampler = study.space.without_feasible(), describe_sampler(study.sampler)
     given = Description(
-        study.space, describe_sampler(study.sampler), study.seed, study.direction, study.allow_duplicates
+        space, study.space.has_feasible, sampler, study.seed, study.direction, study.allow_duplicates
     )
-    key, records, stored = create_or_resume(
-        place, study.name, given, seed_given=seed is not None, if_exists=if_exists
+    opened = open_storage(storage, durability=durability)
+    place, stored = create_or_resume(
+        opened, study.name, given, seed_given=seed is not None, if_exists=if_exists
     )
     study.seed = stored.seed
-    study.history = History(study.space.layout)
-    study._journal = Journal(place, key, study.name, study.space, study._sign)
-    return records
+    study._journal = Journal(place, study.name, study.space, study._sign)
 
 
 def read_again(study: Study) -> None:
@@ -49,7 +47,7 @@ def read_again(study: Study) -> None:
     journal: Any = study._journal
     study.history = study._recorder.history = History(study.space.layout)
     study.sampler.start(study.space, seed=study.seed, allow_duplicates=study.allow_duplicates)
-    journal.load(study.history, journal.storage.read(journal.key))
+    journal.load(study.history)
 
 
 def _check_name(name: str) -> None:

@@ -1,16 +1,54 @@
-"""Looking after stored studies: deleting one, checking its log."""
+"""Looking after stored studies: reading one without taking part, deleting one, checking its log."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from hpo_core.errors import HpoError
+from hpo_core.errors import HpoError, StudyError
+from hpo_core.history import History
+from hpo_core.samplers import Sampler
 from hpo_core.storage.base import DELETED
-from hpo_core.study.opening import key_of
-from hpo_core.study.study import Study
+from hpo_core.study.journal import Journal
+from hpo_core.study.opening import find, key_of
+from hpo_core.study.results import Results
 
 if TYPE_CHECKING:
     from hpo_core.storage import Storage
+
+
+class StoredResults(Results):
+    """What a stored study has found. It waits for no lock and writes nothing.
+
+    Its sampler has the right name and no more, so that what hpo_core does not know, a sampler of the
+    user's or a ``feasible`` function, is no hindrance.
+    """
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        place, stored = find(storage, name)
+        self.space, self.direction, self.seed = stored.space, stored.direction, stored.seed
+        self.sampler = type("Absent", (_Absent,), {"name": stored.sampler["name"]})()
+        self.name, self.allow_duplicates = name, stored.allow_duplicates
+        self.history = History(self.space.layout)
+        self._sign = 1.0 if self.direction == "minimize" else -1.0
+        self._lock = nullcontext()
+        self._journal = Journal(place, name, self.space, self._sign)
+        self._journal.load(self.history)
+        self._report = self._note = _refuse
+
+
+class _Absent(Sampler):
+    """Stands for a sampler that is not there."""
+
+    def start(self, *_: Any, **__: Any) -> NoReturn:
+        _refuse()
+
+    def ask(self, *_: Any) -> NoReturn:
+        _refuse()
+
+
+def _refuse(*_: Any) -> NoReturn:
+    raise StudyError("this study was opened for reading only")
 
 
 def delete(storage: Storage, name: str) -> None:
@@ -35,7 +73,7 @@ def examine(storage: Storage, name: str, key: int) -> dict[str, Any]:
     """
     problem = None
     try:
-        Study.open(storage, name)
+        StoredResults(storage, name)
     except HpoError as error:
         problem = str(error)
     return {"study": name, "last_good": storage.count_good(key) - 1, "problem": problem}

@@ -1,16 +1,15 @@
 """Events as JSON text and back, their values as the user knows them.
 
 Coordinates come back from values, and not always to the last bit. The history of a stored study
-therefore holds what its log says, from the first moment on: ``Codec.settle`` takes coordinates there
-and back, and whoever reads the log later has the same bits.
+therefore holds what its log says, from the first moment on: ``Codec.write`` returns events as their
+text gives them back, and whoever reads the log later has the same bits.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from functools import partial
-from itertools import pairwise
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from hpo_core.space import Categorical, Ordinal
 from hpo_core.space.serial import dump_value, load_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -29,90 +28,73 @@ if TYPE_CHECKING:
 
     Columns = dict[str, list[Any]]
 
-_dumps = partial(json.dumps, separators=(",", ":"))
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Codec:
-    """Writes and reads the events of a study.
+    """Writes the events of a study; ``reading`` reads them.
 
     Parameters
     ----------
     space : Space
     sign : float
         1 when minimising, -1 when maximising: values are written in the user's direction.
+
+    Attributes
+    ----------
+    listed : set of str
+        Parameters with values that JSON may not have.
     """
 
     def __init__(self, space: Space, sign: float) -> None:
         self.space = space
         self.sign = sign
-        self._listed = {
-            name: declaration
-            for name, declaration in space.parameters.items()
-            if isinstance(declaration, Categorical | Ordinal)
+        parameters = space.parameters.items()
+        self.listed = {name for name, own in parameters if isinstance(own, Categorical | Ordinal)}
+
+    def settle(self, x: NDArray[np.float64]) -> tuple[Columns, NDArray[np.float64]]:
+        """Values of coordinates (d, n), null where inactive, and the coordinates they give back."""
+        if x.shape[1] == 1 and not self.space.reads_reals:
+            return self._settle_one(x[:, 0].tolist())
+        columns = {name: self.space.column(name, row) for name, row in zip(self.space.names, x, strict=True)}
+        written = {
+            name: self._written(name, column.tolist(), row == row)
+            for (name, column), row in zip(columns.items(), x, strict=True)
         }
-        self._defaults = {name: space.layout.default[row] for row, name in enumerate(space.names)}
+        return written, self.space.encode(columns)
 
-    def settle(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Coordinates (d, n) as the log will give them back."""
-        return self.space.encode({name: self.space.column(name, x) for name in self.space.names})
+    def _settle_one(self, x: list[float]) -> tuple[Columns, NDArray[np.float64]]:
+        # Two array operations per parameter would take ten times as long as this.
+        columns: Columns = {}
+        for row, (name, own) in enumerate(zip(self.space.names, x, strict=True)):
+            value = None
+            if own == own:
+                value = self.space.value(own, row)
+                x[row] = self.space.coordinate(value, row)
+                value = dump_value(value, name) if name in self.listed else value
+            columns[name] = [value]
+        return columns, np.array(x)[:, np.newaxis]
 
-    def columns(self, x: NDArray[np.float64]) -> Columns:
-        """Values of every parameter, null where it is inactive."""
-        return {name: self._column(name, row) for name, row in zip(self.space.names, x, strict=True)}
-
-    def _column(self, name: str, own: NDArray[np.float64]) -> list[Any]:
-        values: list[Any] = self.space.column(name, own).tolist()
-        if name in self._listed:
+    def _written(self, name: str, values: list[Any], active: NDArray[np.bool_]) -> list[Any]:
+        if name in self.listed:
             values = [dump_value(value, name) for value in values]
-        active = own == own
         if active.all():
             return values
         return [value if keep else None for value, keep in zip(values, active.tolist(), strict=True)]
 
-    def coordinates(self, columns: Sequence[Columns], counts: Sequence[int]) -> NDArray[np.float64]:
-        """Coordinates (d, n) of the columns of several events, read in one pass.
-
-        A parameter that an event does not know is younger than it, and had its default.
-        """
-        whole = {}
-        for name in self.space.names:
-            default = self.space.column(name, np.array([np.nan])).tolist()[0]
-            column: list[Any] = []
-            for event, n in zip(columns, counts, strict=True):
-                column.extend(event.get(name) or [default] * n)
-            whole[name] = self._read(name, column, default)
-        return self.space.encode(whole)
-
-    def _read(self, name: str, column: list[Any], default: Any) -> Any:
-        if name in self._listed:
-            return [load_value(value) if isinstance(value, dict) else value for value in column]
-        return np.array([default if value is None else value for value in column])
-
-    def write(self, event: Event) -> tuple[str, str]:
-        """Return kind and JSON text."""
+    def write(self, event: Event) -> tuple[tuple[str, str], Event]:
+        """Return kind and JSON text, and the event that they give back."""
         kind = type(event).__name__.lower()
-        return kind, _dumps(_WRITERS[type(event)](self, event))
-
-    def read(self, records: Sequence[tuple[int, str, str]]) -> list[Event]:
-        """Return the events of records that are known to ``KINDS``."""
-        data = [json.loads(record[2]) for record in records]
-        asked = [each for record, each in zip(records, data, strict=True) if record[1] == "asked"]
-        starts = iter(())  # type: Any
-        x = np.empty((len(self.space.names), 0))
-        if asked:
-            counts = [each["n"] for each in asked]
-            x = self.coordinates([each["params"] for each in asked], counts)
-            bounds = np.cumsum([0, *counts]).tolist()
-            starts = iter(pairwise(bounds))
-        events: list[Event] = []
-        for record, each in zip(records, data, strict=True):
-            if record[1] == "asked":
-                start, stop = next(starts)
-                fields = (each["cursor"], each["tier"], each["time"], each.get("wanted", 0))
-                events.append(Asked(each["first"], x[:, start:stop], *fields, each.get("worker", "")))
-            else:
-                events.append(_READERS[record[1]](self, each))
-        return events
+        written: dict[str, Any]
+        if isinstance(event, Asked):
+            columns, x = self.settle(event.x)
+            written, event = _write_asked(event, columns), replace(event, x=x)
+        elif isinstance(event, Enqueued):
+            written = {"params": self.fixed(event.fixed)}
+            event = Enqueued(self.read_fixed(written["params"]))
+        else:
+            written = _WRITERS[type(event)](self, event)
+        return (kind, _dumps(written)), event
 
     def values(self, y: NDArray[np.float64]) -> list[Any]:
         """Minimised values in the user's direction; what JSON has no number for as text."""
@@ -120,7 +102,7 @@ class Codec:
 
     def minimised(self, values: list[Any]) -> NDArray[np.float64]:
         """Read what ``values`` wrote."""
-        return self.sign * np.array([float(value) for value in values])
+        return self.sign * np.array(list(map(float, values)))
 
     def fixed(self, fixed: NDArray[np.float64]) -> dict[str, Any]:
         """Values of the parameters that an enqueued configuration fixes."""
@@ -135,14 +117,14 @@ class Codec:
         return self.space.partial({name: load_value(value) for name, value in params.items()})
 
 
-def _write_asked(codec: Codec, event: Asked) -> dict[str, Any]:
+def _write_asked(event: Asked, columns: Columns) -> dict[str, Any]:
     written = {
         "first": event.first,
         "n": event.x.shape[1],
         "cursor": event.cursor,
         "tier": event.tier,
         "time": event.time,
-        "params": codec.columns(event.x),
+        "params": columns,
     }
     rare = {"wanted": event.wanted, "worker": event.worker}
     return written | {name: value for name, value in rare.items() if value}
@@ -170,35 +152,11 @@ def _write_noted(_: Codec, event: Noted) -> dict[str, Any]:
     return {"rows": event.rows.tolist(), "notes": list(event.notes)}
 
 
-def _rows(data: dict[str, Any]) -> NDArray[np.int64]:
-    return np.array(data["rows"], np.int64)
-
-
-def _read_valued(kind: type[Told | Stopped], codec: Codec, data: dict[str, Any]) -> Event:
-    return kind(_rows(data), codec.minimised(data["values"])[np.newaxis], np.array(data["cost"]))
-
-
-def _read_failed(_: Codec, data: dict[str, Any]) -> Event:
-    return Failed(_rows(data), data["reason"], np.array(data["cost"]), data.get("traceback"))
-
-
 _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
-    Asked: _write_asked,
     Retried: _write_retried,
     Told: _write_valued,
     Stopped: _write_valued,
     Failed: _write_failed,
     Reported: _write_reported,
     Noted: _write_noted,
-    Enqueued: lambda codec, event: {"params": codec.fixed(event.fixed)},
 }
-_READERS: dict[str, Callable[[Codec, dict[str, Any]], Event]] = {
-    "retried": lambda _, data: Retried(_rows(data), data["worker"], data["reason"], data["time"]),
-    "told": partial(_read_valued, Told),
-    "stopped": partial(_read_valued, Stopped),
-    "failed": _read_failed,
-    "reported": lambda codec, data: Reported(_rows(data), data["step"], codec.minimised(data["values"])),
-    "noted": lambda _, data: Noted(_rows(data), tuple(data["notes"])),
-    "enqueued": lambda codec, data: Enqueued(codec.read_fixed(data["params"])),
-}
-KINDS = frozenset({"asked", *_READERS})

@@ -5,32 +5,41 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.events import Asked, Enqueued, Failed, Retried, Stopped, Told
-from hpo_core.storage.base import DELETED
+from hpo_core.events import Asked, Retried
+from hpo_core.storage.base import CHANGED, DELETED
 from hpo_core.storage.heartbeat import renewal
-from hpo_core.study.coding import KINDS, Codec
+from hpo_core.study.coding import Codec
 from hpo_core.study.leases import Leases
+from hpo_core.study.reading import read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from hpo_core.events import Event
+    from hpo_core.events import Event, Stretch
     from hpo_core.history import History
     from hpo_core.space import Space
     from hpo_core.storage import Record, Storage
 
 logger = logging.getLogger("hpo_core")
 
-CHANGED: Final = "changed"  # the space was widened
 LATE: Final = "late"  # a result for a trial that another process had finished before
-_ENDS = (Told, Failed, Stopped)
+# Trials, results and reports read at a time: a long log passes through, it does not lie in memory as a whole.
+PAGE: Final = 8192
+
+
+class Place(NamedTuple):
+    """Where the log of a study is."""
+
+    storage: Storage
+    key: int
+    described: int  # position of the event that says what its space is
 
 
 class Journal:
@@ -51,8 +60,9 @@ class Journal:
         Who is asking; "" while it is the user.
     """
 
-    def __init__(self, storage: Storage, key: int, name: str, space: Space, sign: float) -> None:
-        self.storage, self.key, self.name = storage, key, name
+    def __init__(self, place: Place, name: str, space: Space, sign: float) -> None:
+        self.storage, self.key, self.described = place
+        self.name = name
         self.codec = Codec(space, sign)
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
@@ -60,60 +70,57 @@ class Journal:
         self.worker = ""
         self._pending: list[tuple[str, str]] = []
 
-    def load(self, history: History, records: Sequence[Record]) -> None:
-        """Apply a log from its beginning."""
+    def load(self, history: History) -> None:
+        """Apply the log from its beginning."""
         self.leases = Leases()
-        self._apply_all(history, records)
+        for _ in self._read_on(history):
+            pass
 
     def sync(self, history: History) -> None:
         """Apply what other processes have added."""
-        records = self.storage.read(self.key, self.cursor)
-        if not records:
-            return
-        for record in records:
-            if record.kind == DELETED:
+        for stretch in self._read_on(history):
+            self.finished_elsewhere.update(stretch.ended.tolist())
+
+    def _read_on(self, history: History) -> Iterator[Stretch]:
+        """Apply the log from the cursor on, a page at a time."""
+        limit = 64  # events; how much they hold shows when they are read
+        while records := self.storage.read(self.key, self.cursor, limit):
+            stretch = self._apply(history, records)
+            yield stretch
+            if len(records) < limit:
+                break
+            size = stretch.x.shape[1] + len(stretch.ended) + len(stretch.reported)
+            limit = max(1, len(records) * PAGE // max(size, len(records)))
+
+    def _apply(self, history: History, records: Sequence[Record]) -> Stretch:
+        for position, kind, _, _ in records:
+            if kind == DELETED:
                 raise StudyError(f"study {self.name!r} has been deleted from {self.storage}")
-            if record.kind == CHANGED:
+            if kind == CHANGED and position > self.described:
                 raise StudyError(
                     f"another process has changed the space of study {self.name!r}; open the study again"
                 )
-        for event in self._apply_all(history, records):
-            if isinstance(event, _ENDS):
-                self.finished_elsewhere.update(event.rows.tolist())
-
-    def _apply_all(self, history: History, records: Sequence[Record]) -> list[Event]:
-        known = [record for record in records if record.kind in KINDS]
         try:
-            events = self.codec.read(known)
-            self.leases.renew(record[1:] for record in records)
-        except (KeyError, TypeError, ValueError) as error:
+            stretch = read(self.codec, records)
+            history.extend(stretch)
+            self.leases.renew(record[1:3] for record in records)
+        except (LookupError, TypeError, ValueError) as error:
             raise StorageError(
-                f"storage {self.storage}: the log of study {self.name!r} cannot be read: {error!r}"
+                f"storage {self.storage}: events {records[0][0]} to {records[-1][0]} of study "
+                f"{self.name!r} cannot be read: {error!r}"
             ) from error
-        for record, event in zip(known, events, strict=True):
-            try:
-                history.apply(event)
-            except (IndexError, ValueError) as error:
-                raise StorageError(
-                    f"storage {self.storage}: event {record.position} of study {self.name!r} does not follow "
-                    f"from those before it: {error}"
-                ) from error
-        self.leases.follow(history, events)
+        self.leases.hold(history, stretch.workers)
         self.cursor += len(records)
-        return events
+        return stretch
 
     def record(self, history: History, event: Event) -> None:
         """Apply an event as the log will give it back, and have it committed at the end."""
         if self.worker and isinstance(event, Asked | Retried):
             event = replace(event, worker=self.worker)
-        self._pending.append(self.codec.write(event))
-        if isinstance(event, Asked):
-            event = replace(event, x=self.codec.settle(event.x))
-        elif isinstance(event, Enqueued):
-            params = json.loads(self._pending[-1][1])["params"]
-            event = Enqueued(self.codec.read_fixed(params))
+        written, event = self.codec.write(event)
+        self._pending.append(written)
         history.apply(event)
-        self.leases.follow(history, [event])
+        self.leases.follow(history, event)
 
     def renew(self, seconds: float) -> None:
         """Have the lease of the worker that asks end ``seconds`` from now."""

@@ -13,7 +13,7 @@ from hpo_core.events import Asked, Retried
 from hpo_core.storage.heartbeat import RENEWED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
 
     from hpo_core.events import Event
     from hpo_core.history import History
@@ -40,18 +40,18 @@ class Leases:
                 data = json.loads(text)
                 self.until[data["worker"]] = float(data["until"])
 
-    def follow(self, history: History, events: Iterable[Event]) -> None:
-        """Learn who runs what from events that the history has applied."""
-        for event in events:
-            if isinstance(event, Asked) and event.worker:
-                self.hold(history, range(event.first, event.first + event.x.shape[1]), event.worker)
-            elif isinstance(event, Retried):
-                self.hold(history, event.rows.tolist(), event.worker)
+    def follow(self, history: History, event: Event) -> None:
+        """Learn who runs what from an event that the history has applied."""
+        if isinstance(event, Retried):
+            self.hold(history, dict.fromkeys(event.rows.tolist(), event.worker))
+        elif isinstance(event, Asked) and event.worker:
+            rows = range(event.first, event.first + event.x.shape[1])
+            self.hold(history, dict.fromkeys(rows, event.worker))
 
-    def hold(self, history: History, rows: Sequence[int], worker: str) -> None:
+    def hold(self, history: History, workers: Mapping[int, str]) -> None:
         """Note who runs trials, those that still do; "" is nobody whose death would be noticed."""
         state = history.state
-        self._worker.update({row: worker for row in rows if not state[row]})  # RUNNING is 0
+        self._worker.update({row: workers[row] for row in workers if not state[row]})  # RUNNING is 0
 
     def held(self, history: History) -> dict[int, str]:
         """Return the worker of each trial that runs under a lease, run out or not."""

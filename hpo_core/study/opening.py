@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.space import Space
-from hpo_core.storage.base import CREATED
-from hpo_core.study.journal import CHANGED
+from hpo_core.storage.base import CHANGED, CREATED
+from hpo_core.study.journal import Place
 from hpo_core.study.widening import check_widening
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Description:
     """What a study is, apart from its trials."""
 
-    space: Space
+    space: Space  # without its ``feasible`` function
+    feasible: bool  # whether there is one
     sampler: dict[str, Any]  # name and options; no options where the sampler is not one of ours
     seed: int
     direction: Literal["minimize", "maximize"]
@@ -31,27 +32,26 @@ class Description:
 
     def to_json(self) -> str:
         """Return the text of the event ``created``."""
-        return json.dumps(
-            {
-                "space": json.loads(self.space.to_json()),
-                "sampler": self.sampler,
-                "seed": self.seed,
-                "directions": [self.direction],
-                "allow_duplicates": self.allow_duplicates,
-            }
-        )
+        written = {
+            "space": json.loads(self.space.to_json()),
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "directions": [self.direction],
+            "allow_duplicates": self.allow_duplicates,
+        }
+        return json.dumps(written | ({"feasible": True} if self.feasible else {}))
 
     @classmethod
     def of(cls, records: Sequence[Record], name: str) -> Description:
-        """Description in a log, the space as it was last changed."""
+        """Description from the events that hold it, the space as it was last changed."""
         try:
-            if records[0].kind != CREATED:
+            if records[0][:2] != (0, CREATED):
                 raise KeyError(CREATED)
-            data = json.loads(records[0].data)
-            spaces = [data["space"], *(json.loads(r.data)["space"] for r in records if r.kind == CHANGED)]
-            space = Space.from_json(json.dumps(spaces[-1]))
+            data = json.loads(records[0][2])
+            space = Space.from_json(json.dumps(json.loads(records[-1][2])["space"]))
             (direction,) = data["directions"]
-            return cls(space, data["sampler"], data["seed"], direction, data["allow_duplicates"])
+            feasible = data.get("feasible", False)
+            return cls(space, feasible, data["sampler"], data["seed"], direction, data["allow_duplicates"])
         except (LookupError, TypeError, ValueError) as error:
             raise StorageError(
                 f"the log of study {name!r} does not begin with what it is: {error!r}"
@@ -75,15 +75,18 @@ def make_sampler(described: dict[str, Any]) -> Sampler:
     return sampler
 
 
-def find(storage: Storage, name: str) -> Description:
-    """Return what a stored study is.
+def find(storage: Storage, name: str) -> tuple[Place, Description]:
+    """Return where the log of a stored study is, and what the study is.
 
     Raises
     ------
     StudyError
         There is no such study.
     """
-    return Description.of(storage.read(key_of(storage, name)), name)
+    key = key_of(storage, name)
+    records = storage.descriptions(key)
+    described = Description.of(records, name)
+    return Place(storage, key, records[-1][0]), described
 
 
 def key_of(storage: Storage, name: str) -> int:
@@ -97,8 +100,8 @@ def key_of(storage: Storage, name: str) -> int:
 
 def create_or_resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
-) -> tuple[int, list[Record], Description]:
-    """Return key, log and description of a study, which is created if it is not there.
+) -> tuple[Place, Description]:
+    """Return log and description of a study, which is created if it is not there.
 
     Raises
     ------
@@ -106,20 +109,19 @@ def create_or_resume(
         It is there and must not be, or is another study than the one given.
     """
     with storage.transaction():
-        key = storage.studies().get(name)
-        if key is None:
+        if name not in storage.studies():
             key = storage.create(name)
             storage.append(key, [(CREATED, given.to_json())])
-        elif if_exists == "error":
+            return Place(storage, key, 0), given
+        if if_exists == "error":
             raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
-        records = storage.read(key)
-        stored = Description.of(records, name)
+        place, stored = find(storage, name)
         _check_same(stored, given, name, seed_given=seed_given)
         if stored.space != given.space:
             check_widening(stored.space, given.space, name)
-            storage.append(key, [(CHANGED, json.dumps({"space": json.loads(given.space.to_json())}))])
-            records = storage.read(key)
-    return key, records, Description.of(records, name)
+            change = json.dumps({"space": json.loads(given.space.to_json())})
+            place = Place(storage, place.key, storage.append(place.key, [(CHANGED, change)]) - 1)
+    return place, stored
 
 
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
@@ -128,3 +130,9 @@ def _check_same(stored: Description, given: Description, name: str, *, seed_give
         was, now = getattr(stored, argument), getattr(given, argument)
         if was != now:
             raise StudyError(f"{argument}: study {name!r} was created with {was!r}, got {now!r}")
+    if stored.feasible != given.feasible:
+        was, now = ("with" if each.feasible else "without" for each in (stored, given))
+        raise StudyError(
+            f"space: study {name!r} was created {was} a feasible= function, got a space {now} one; no "
+            "storage keeps functions: pass the same one to Study(space, storage=..., name=...)"
+        )

@@ -71,6 +71,7 @@ class Results:
         >>> print(study.replay())
         100 suggestions came out again
         """
+        journal = self._journal
         with self._lock:
             return replay(
                 self.space,
@@ -78,7 +79,7 @@ class Results:
                 self.sampler,
                 seed=self.seed,
                 allow_duplicates=self.allow_duplicates,
-                settle=None if self._journal is None else self._journal.codec.settle,
+                settle=None if journal is None else lambda x: journal.codec.settle(x)[1],
             )
 
     @property

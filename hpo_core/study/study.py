@@ -144,10 +144,10 @@ class Study(Optimizing):
         self._sign = 1.0 if direction == "minimize" else -1.0
         self._stop_requested = False
         self._journal: Journal | None = None
-        records = attach(self, storage, seed, if_exists, durability)
+        attach(self, storage, seed, if_exists, durability)
         self._ready()
         if self._journal is not None:
-            self._journal.load(self.history, records)
+            self._journal.load(self.history)
 
     @classmethod
     def open(
@@ -173,10 +173,11 @@ class Study(Optimizing):
         StorageError
             There is no such file, or it is damaged.
         StudyError
-            There is no such study, or its sampler is another.
+            There is no such study, its sampler is another, or its space has a ``feasible`` function, which
+            no storage keeps: open it as ``Study(space, storage=storage, name=name)``.
         """
         place = open_storage(storage, durability=durability, must_exist=True)
-        stored = find(place, name)
+        _, stored = find(place, name)
         return cls(
             stored.space,
             sampler=make_sampler(stored.sampler) if sampler is None else sampler,

@@ -62,7 +62,7 @@ class Worker:
         trials = self._ask_within(self._leases, n, until)
         if trials is not None and until is not None:
             rows = trials.number.tolist() if isinstance(trials, TrialBatch) else [trials.number]
-            self._leases.hold(self._study.history, rows, self.name)
+            self._leases.hold(self._study.history, dict.fromkeys(rows, self.name))
         return trials
 
     def _ask_leased(self, journal: Journal, n: int | None, until: int | None) -> Trial | TrialBatch | None:

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench import figures, machine, records, repeat, report
+from bench import figures, isolate, machine, records, repeat, report
 from bench.native import report as native
 from bench.quality.statistics import Runs
 from bench.samplers import report as samplers
 from bench.study import report as study
+from bench.study import stored
 from bench.surrogates import posterior
 from bench.surrogates import report as fit
 
@@ -158,7 +159,7 @@ def test_the_report_is_written_with_its_pictures(tmp_path, monkeypatch):
     records.append(tmp_path / "samplers.jsonl", timed(100, 1.0, case="growth"))
     out = tmp_path / "README.md"
     out.write_text(f"# Title\n\n{report.MARKER}\nold")
-    for module in (fit, native, posterior, samplers, study):
+    for module in (fit, native, posterior, samplers, stored, study):
         monkeypatch.setattr(module, "FILE", tmp_path / "nothing.jsonl")
     assert report.run(SimpleNamespace(out=out)) == 0
     text = out.read_text()
@@ -166,3 +167,22 @@ def test_the_report_is_written_with_its_pictures(tmp_path, monkeypatch):
     assert "old" not in text
     assert text.index("Where we lose") < text.index("plots/latency.png")
     assert is_png(tmp_path / "plots" / "latency.png")
+
+
+def test_storages_are_held_to_what_they_promise_and_to_the_peer(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "FILE", tmp_path / "stored.jsonl")
+    for library, storage, case, seconds in (
+        ("hpo_core", "sqlite", "tell", 0.25),  # 4,000/s
+        ("hpo_core", "sqlite", "tells", 0.001),
+        ("hpo_core", "memory", "cycle", 1.0),
+        ("optuna", "memory", "cycle", 0.5),
+        ("optuna", "journal", "tell", 0.01),
+    ):
+        measured = {"n": 1000, "seconds": {"median": seconds}, "library": library, "storage": storage}
+        records.append(stored.FILE, isolate.stamped("study", case, measured))
+    section = study.durable()
+    assert section.losses == [
+        "sqlite, tell, one by one: 4,000/s, promised 5,000",
+        "memory, ask, objective, tell: 1,000/s, Optuna 2,000",
+    ]
+    assert "1,000,000" in section.body[0]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contracts.cases import CASES, Case, every_sampler, value_of
-from studies import Hashed, small_space
+from contracts.cases import CASES, Case, every_sampler
+from studies import Hashed, assert_same, small_space, step
 
 import hpo_core as hpo
 from hpo_core import Categorical, Float, Int, Ordinal, param
@@ -19,38 +19,6 @@ from hpo_core.storage import MemoryStorage
 
 TESTS = Path(__file__).parents[1]
 NAMES = ["float", "categorical", "stepped", "nested", "finite tree"]
-
-
-def step(study, k):
-    """One thing that can happen to a study, another for each k."""
-    if k % 7 == 3:
-        batch = study.ask(3)
-        study.tell(batch[[2, 0]], [value_of(batch[2]), value_of(batch[0])])
-        return
-    trial = study.ask()
-    trial.report(1, np.nan if k % 4 == 0 else k / 3)
-    trial.note(k=k)
-    if k % 5 == 4:
-        study.fail(trial, reason="oom", traceback="line 7")
-    elif k % 6 != 1:
-        study.tell(trial, np.inf if k == 10 else value_of(trial))
-
-
-def columns(study):
-    history = study.history
-    names = ("x", "y", "state", "cost", "cursor", "started", "last_report", "finish_order", "finish_position")
-    return {name: getattr(history, name).copy() for name in names} | {"reports": np.array(history.reports)}
-
-
-def assert_same(one, other):
-    for (name, ours), theirs in zip(columns(one).items(), columns(other).values(), strict=True):
-        np.testing.assert_array_equal(ours, theirs, name)
-    assert one.history.position == other.history.position
-    for name in ("reasons", "tracebacks", "notes", "best", "wanted"):
-        assert getattr(one.history, name) == getattr(other.history, name)
-    assert [one.history.tiers[t] for t in one.history.tier] == [
-        other.history.tiers[t] for t in other.history.tier
-    ]
 
 
 @every_sampler
@@ -152,6 +120,31 @@ def test_the_stored_seed_wins_over_none_and_an_existing_name_can_be_an_error():
     assert hpo.Study({"x": Float(0, 1)}, **options).seed == seed
     with pytest.raises(hpo.StudyError, match=r"'s'.*if_exists='error'"):
         hpo.Study({"x": Float(0, 1)}, if_exists="error", **options)
+
+
+def is_low(columns):
+    return np.asarray(columns["x"]) < 0.4
+
+
+def test_a_function_of_the_space_is_passed_again_by_whoever_resumes(tmp_path):
+    options = {"sampler": "tpe", "seed": 0, "name": "s"}
+    whole = hpo.Study(hpo.Space({"x": Float(0, 1)}, feasible=is_low), storage=tmp_path / "a.db", **options)
+    for k in range(24):
+        space = hpo.Space({"x": Float(0, 1)}, feasible=is_low)
+        parts = hpo.Study(space, storage=tmp_path / "b.db", **options)
+        for study in (whole, parts):
+            study.tell(study.ask(), k % 5)
+    np.testing.assert_array_equal(whole.history.x, parts.history.x)
+    assert is_low(parts.trials).all()
+    assert parts.replay()
+    with pytest.raises(hpo.StudyError, match=r"space: .*'s' was created with .*Study\(space, storage="):
+        hpo.Study.open(tmp_path / "a.db", "s")
+    wider = hpo.Study(hpo.Space({"x": Float(-1, 1)}, feasible=is_low), storage=tmp_path / "a.db", **options)
+    assert len(wider.trials) == 24
+    plain = {"sampler": "tpe", "name": "p", "storage": tmp_path / "a.db"}
+    hpo.Study({"x": Float(0, 1)}, **plain)
+    with pytest.raises(hpo.StudyError, match="created without a feasible= function, got a space with one"):
+        hpo.Study(space, **plain)
 
 
 BASE = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import hpo_core as hpo
 from hpo_core import Categorical, Float
 from hpo_core.storage import MemoryStorage, SQLiteStorage, masked, open_storage
+from hpo_core.storage.sqlite import SCHEMA
 
 SPACE = {"x": Float(0, 1), "c": Categorical({"a": {"m": Float(0, 1)}, ("b", 1): {}})}
 HOSTILE = ["it's", 'a"b', "x'; DROP TABLE events; --", "two\nlines", "\U0001f680", "%s {}", "e\u0301" * 200]
@@ -49,8 +51,10 @@ def test_events_come_back_after_a_cursor(storage):
         assert storage.append(one, [("created", "{}"), ("a", "1")]) == 2
         assert storage.append(other, [("created", "{}")]) == 1
         assert storage.append(one, [("b", "2")]) == 3
-    assert [tuple(record) for record in storage.read(one, 1)] == [(1, "a", "1"), (2, "b", "2")]
+    assert [record[:3] for record in storage.read(one, 1)] == [(1, "a", "1"), (2, "b", "2")]
+    assert [record[:3] for record in storage.read(one, 1, 1)] == [(1, "a", "1")]
     assert storage.read(one, 3) == []
+    assert storage.descriptions(one) == storage.read(one, 0, 1)
     assert storage.studies() == {"one": one, "other": other}
 
 
@@ -96,11 +100,12 @@ def test_a_name_that_no_file_can_hold_is_refused(storage, name):
         hpo.Study(SPACE, name=name, storage=storage)
 
 
-def test_a_function_of_the_space_cannot_be_stored(storage):
-    space = hpo.Space(SPACE, feasible=lambda columns: columns["x"] < 1)
-    with pytest.raises(hpo.SpaceError, match="cannot be written as JSON"):
-        hpo.Study(space, name="s", storage=storage)
-    assert storage.studies() == {}
+def test_nothing_pickled_is_loaded(storage, monkeypatch):
+    study = hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=storage)
+    study.ask().note(k=1)
+    for name in ("load", "loads", "Unpickler", "_loads", "_Unpickler"):
+        monkeypatch.setattr(pickle, name, None)
+    assert hpo.Study.open(storage, "s").trials[0].notes == {"k": 1}
 
 
 def test_the_view_shows_trials_to_people(path):
@@ -135,6 +140,23 @@ def test_a_newer_file_is_refused(path):
     sql(path, "PRAGMA user_version = 7")
     with pytest.raises(hpo.StorageError, match=r"schema 7.*newer.*update"):
         hpo.Study.open(path, "s")
+
+
+def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(path):
+    script = (Path(__file__).parent / "schema_1.sql").read_text()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    assert hpo.Study.open(path, "s").trials.state.tolist() == [1, 3, 0]
+    study = hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=path)
+    assert study.best_trial.value == 3.5
+    assert study.replay()
+    study.tell(2, 1.5)
+    assert hpo.Study.open(path, "s").best_value == 1.5
+    assert sql(path, "PRAGMA user_version") == [(SCHEMA,)]
+    new = str(Path(path).with_name("new.db"))
+    grown(new, 1)
+    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    assert sql(path, schema) == sql(new, schema)
 
 
 def test_files_of_others_are_refused_and_left_alone(path, tmp_path):

@@ -12,16 +12,28 @@ position    number of events applied, the cursor of a suggestion computed now
 from __future__ import annotations
 
 from collections import deque
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpo_core.errors import StudyError
-from hpo_core.events import ENQUEUED, Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
+from hpo_core.events import (
+    ENQUEUED,
+    Asked,
+    Enqueued,
+    Failed,
+    Noted,
+    Reported,
+    Retried,
+    Stopped,
+    Stretch,
+    Told,
+)
+from hpo_core.history.columns import Reports, State, Table
+from hpo_core.history.stretches import extend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -30,68 +42,7 @@ if TYPE_CHECKING:
 
     Index = int | slice | NDArray[np.int64]
 
-_FIRST_CAPACITY = 64
-
-
-class State(IntEnum):
-    """Where a trial is in its life; the last three are final."""
-
-    RUNNING = 0
-    COMPLETE = 1
-    STOPPED = 2
-    FAILED = 3
-
-
 _RUNNING, _COMPLETE, _STOPPED, _FAILED = map(int, State)  # writing an enum costs twice a plain int
-
-
-class Reports(NamedTuple):
-    """Every report of every trial in the order of arrival; values are minimised."""
-
-    row: NDArray[np.int64]
-    step: NDArray[np.int64]
-    value: NDArray[np.float64]
-    position: NDArray[np.int64]
-
-
-class _Table:
-    """Columns of one length that grow by doubling. ``read`` holds read-only views of ``write``."""
-
-    __slots__ = ("capacity", "fill", "n", "read", "write")
-
-    def __init__(self, **columns: tuple[tuple[int, ...], type, float]) -> None:
-        self.fill = {name: value for name, (_, _, value) in columns.items()}
-        self.n = 0
-        self._own(
-            {name: np.empty((*lead, 0), kind) for name, (lead, kind, _) in columns.items()}, _FIRST_CAPACITY
-        )
-
-    def _own(self, columns: Mapping[str, NDArray[Any]], capacity: int) -> None:
-        self.capacity = capacity
-        self.write: dict[str, NDArray[Any]] = {}
-        self.read: dict[str, NDArray[Any]] = {}
-        for name, old in columns.items():
-            new = np.full((*old.shape[:-1], capacity), self.fill[name], old.dtype)
-            new[..., : self.n] = old[..., : self.n]
-            self.write[name] = new
-            self.read[name] = view = new.view()
-            view.flags.writeable = False
-
-    def append(self, k: int) -> int | slice:
-        """Add ``k`` rows of fill values and return where they are, an int if it is one."""
-        start = self.n
-        end = start + k
-        if end > self.capacity:
-            self._own(self.write, max(end, 2 * self.capacity))
-        self.n = end
-        return start if k == 1 else slice(start, end)
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self.fill, self.n, {name: column[..., : self.n] for name, column in self.read.items()}
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.fill, self.n, columns = state
-        self._own(columns, max(self.n, _FIRST_CAPACITY))
 
 
 class History:
@@ -164,7 +115,7 @@ class History:
         self._counts = [0, 0, 0, 0]
         self._oldest = 0  # no row before this one is running
         self._tiers: list[str] = []
-        self._trials = _Table(
+        self._trials = Table(
             x=((layout.size,), np.float64, np.nan),
             y=((n_objectives,), np.float64, np.nan),
             violation=((n_constraints,), np.float64, np.nan),
@@ -176,8 +127,8 @@ class History:
             tier=((), np.uint8, 0),
             last_report=((), np.int64, -1),
         )
-        self._finishes = _Table(row=((), np.int64, 0), position=((), np.int64, 0))
-        self._reports = _Table(
+        self._finishes = Table(row=((), np.int64, 0), position=((), np.int64, 0))
+        self._reports = Table(
             row=((), np.int64, 0),
             step=((), np.int64, 0),
             value=((), np.float64, 0),
@@ -294,6 +245,20 @@ class History:
         _HANDLERS[type(event)](self, event)
         self.position += 1
 
+    def extend(self, stretch: Stretch) -> None:
+        """Apply many events at once, as ``apply`` would one after the other.
+
+        Raises
+        ------
+        StudyError
+            They do not follow from what was applied before.
+        """
+        extend(self, stretch)
+
+    def apply_unordered(self, event: Event) -> None:
+        """Apply one event of a stretch whose position does not show anywhere."""
+        _HANDLERS[type(event)](self, event)
+
     def _asked(self, event: Asked) -> None:
         first = self._trials.n
         if event.first != first:
@@ -321,6 +286,12 @@ class History:
         at = self._finish(rows, _COMPLETE, event.cost)
         self._set_y(at, y)
         self._trials.write["fidelity"][at] = np.inf
+        self._look_for_best(rows, y)
+
+    def _look_for_best(self, rows: NDArray[np.int64], y: NDArray[np.float64]) -> None:
+        """Compare complete rows, in the order in which they were told, with the best so far."""
+        if len(rows) == 0:
+            return
         j = int(y[0].argmin()) if len(rows) > 1 else 0
         least = y.item(j)
         if least < self._best_y:

@@ -1,0 +1,73 @@
+"""What the columns of a history are made of."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_FIRST_CAPACITY = 64
+
+
+class State(IntEnum):
+    """Where a trial is in its life; the last three are final."""
+
+    RUNNING = 0
+    COMPLETE = 1
+    STOPPED = 2
+    FAILED = 3
+
+
+class Reports(NamedTuple):
+    """Every report of every trial in the order of arrival; values are minimised."""
+
+    row: NDArray[np.int64]
+    step: NDArray[np.int64]
+    value: NDArray[np.float64]
+    position: NDArray[np.int64]
+
+
+class Table:
+    """Columns of one length that grow by doubling. ``read`` holds read-only views of ``write``."""
+
+    __slots__ = ("capacity", "fill", "n", "read", "write")
+
+    def __init__(self, **columns: tuple[tuple[int, ...], type, float]) -> None:
+        self.fill = {name: value for name, (_, _, value) in columns.items()}
+        self.n = 0
+        self._own(
+            {name: np.empty((*lead, 0), kind) for name, (lead, kind, _) in columns.items()}, _FIRST_CAPACITY
+        )
+
+    def _own(self, columns: Mapping[str, NDArray[Any]], capacity: int) -> None:
+        self.capacity = capacity
+        self.write: dict[str, NDArray[Any]] = {}
+        self.read: dict[str, NDArray[Any]] = {}
+        for name, old in columns.items():
+            new = np.full((*old.shape[:-1], capacity), self.fill[name], old.dtype)
+            new[..., : self.n] = old[..., : self.n]
+            self.write[name] = new
+            self.read[name] = view = new.view()
+            view.flags.writeable = False
+
+    def append(self, k: int) -> int | slice:
+        """Add ``k`` rows of fill values and return where they are, an int if it is one."""
+        start = self.n
+        end = start + k
+        if end > self.capacity:
+            self._own(self.write, max(end, 2 * self.capacity))
+        self.n = end
+        return start if k == 1 else slice(start, end)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.fill, self.n, {name: column[..., : self.n] for name, column in self.read.items()}
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.fill, self.n, columns = state
+        self._own(columns, max(self.n, _FIRST_CAPACITY))
