@@ -6,11 +6,21 @@ checkout's root is not, so that ``import hpo_core`` finds the installed package.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import signal
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from postgres_server import Server
 
 SOAK = os.environ.get("HPO_CORE_SOAK", "0") not in ("", "0")
 
@@ -33,6 +43,55 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("soak"):
             item.add_marker(pytest.mark.skip(reason="long: run by `make soak`"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server of our own, which tests may stop and start."""
+    from postgres_server import Server
+
+    with contextlib.closing(Server()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of an empty database for this run, on the server that HPO_CORE_TEST_POSTGRES names if it does."""
+    import psycopg
+
+    given = os.environ.get("HPO_CORE_TEST_POSTGRES")
+    url = given or request.getfixturevalue("postgres_server").url()
+    name = f"hpo_core_test_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    if given:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def own_postgres_server(request: pytest.FixtureRequest, postgres: str) -> Server:
+    """The server of ``postgres``, for a test that stops it."""
+    if os.environ.get("HPO_CORE_TEST_POSTGRES"):
+        pytest.skip("the server that HPO_CORE_TEST_POSTGRES names is not ours to stop")
+    return request.getfixturevalue("postgres_server")
+
+
+@pytest.fixture
+def postgres(postgres_database: str) -> str:
+    """URL of a PostgreSQL database without studies."""
+    import psycopg
+
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS hpo_core CASCADE")
+    return postgres_database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What ``storage=`` takes: each kind of storage that processes can share, without studies."""
+    return str(tmp_path / "s.db") if request.param == "sqlite" else request.getfixturevalue("postgres")
 
 
 @pytest.fixture(scope="session")
