@@ -7,6 +7,8 @@ import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
+from hpo_core.errors import StorageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
@@ -18,6 +20,10 @@ DELETED: Final = "deleted"
 
 # One event as it is kept: position within its study, kind, JSON text, checksum.
 Record: TypeAlias = tuple[int, str, str, int]
+
+
+class ChangeLostError(StorageError):
+    """A transaction was lost, and others may have written since: its change is to be made anew."""
 
 
 class Storage(ABC):
@@ -33,8 +39,11 @@ class Storage(ABC):
     shared: ClassVar[bool] = True
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """Keep every other writer out; what was appended is there as a whole at the end, or not at all."""
+    def transaction(self, key: int | None = None) -> AbstractContextManager[None]:
+        """Keep every other writer out; what was appended is there as a whole at the end, or not at all.
+
+        Writers of other studies than ``key`` need not be kept out; without it, all are.
+        """
 
     @abstractmethod
     def studies(self) -> dict[str, int]:

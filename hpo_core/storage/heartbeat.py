@@ -91,7 +91,7 @@ def beat(storage: Storage, key: int, worker: str, seconds: float, ended: Callabl
     """Renew a lease now and after every wait of ``ended``, which says whether to go on."""
     while True:
         try:
-            with storage.transaction():
+            with storage.transaction(key):
                 storage.append(key, [renewal(storage, worker, seconds)])
         except StorageError as error:  # the next beat may fare better
             logger.warning("the lease of worker %s could not be renewed: %s", worker, error)

@@ -38,7 +38,7 @@ class MemoryStorage(Storage):
         return "memory"
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, key: int | None = None) -> Iterator[None]:  # noqa: ARG002 - one lock for all
         """Keep other threads out, and take back what was appended if the body raises."""
         with self._lock:
             names, lengths = dict(self._names), [len(log) for log in self._logs]

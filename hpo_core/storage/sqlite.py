@@ -95,7 +95,7 @@ class SQLiteStorage(Storage):
         return _reopen, (self._file, self.durability)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, key: int | None = None) -> Iterator[None]:  # noqa: ARG002 - one lock for all
         """Take the write lock; commit at the end, take everything back if the body raises."""
         with self._errors():
             connection = self._connected()

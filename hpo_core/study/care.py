@@ -12,6 +12,7 @@ from hpo_core.storage.base import DELETED
 from hpo_core.study.journal import Journal
 from hpo_core.study.opening import find, key_of
 from hpo_core.study.results import Results
+from hpo_core.study.writing import until_written
 
 if TYPE_CHECKING:
     from hpo_core.storage import Storage
@@ -51,6 +52,7 @@ def _refuse(*_: Any) -> NoReturn:
     raise StudyError("this study was opened for reading only")
 
 
+@until_written
 def delete(storage: Storage, name: str) -> None:
     """Give a study's name free; its log stays, and whoever has it open is told.
 

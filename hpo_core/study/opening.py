@@ -12,6 +12,7 @@ from hpo_core.space import Space
 from hpo_core.storage.base import CHANGED, CREATED
 from hpo_core.study.journal import Place
 from hpo_core.study.widening import check_widening
+from hpo_core.study.writing import until_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +99,7 @@ def key_of(storage: Storage, name: str) -> int:
     return studies[name]
 
 
+@until_written
 def create_or_resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
 ) -> tuple[Place, Description]:

@@ -24,7 +24,7 @@ from hpo_core.study.opening import find, make_sampler
 from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
 from hpo_core.study.waiting import ask_waiting
-from hpo_core.study.writing import StoredRecorder, Writing
+from hpo_core.study.writing import StoredRecorder, Writing, methods_until_written
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_column, as_json, as_number, is_int
 
@@ -47,6 +47,7 @@ _NOT_PICKLED = ("_lock", "_recorder", "_writing")
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 
+@methods_until_written("sync", "ask", "tell", "fail", "_finish_stopped", "_report", "_note", "enqueue", "add")
 class Study(Optimizing):
     """A search for the parameters that give the least, or the greatest, value.
 
@@ -67,14 +68,15 @@ class Study(Optimizing):
         Whether a configuration of a finite space may be proposed twice.
     name : str, default ""
         Shown where the study is; needed with a storage.
-    storage : path or Storage, optional
-        Keep every event in this SQLite file, which several processes may share. A study of that name
-        is resumed: it proposes what it would have, had it never stopped. Ranges of its space may be
-        widened, choices and parameters added; every other argument must be what it was.
+    storage : path, URL or Storage, optional
+        Keep every event in this SQLite file or PostgreSQL database, which several processes may share.
+        A study of that name is resumed: it proposes what it would have, had it never stopped. Ranges of
+        its space may be widened, choices and parameters added; every other argument must be what it was.
     if_exists : {"resume", "error"}, default "resume"
         What to do if the storage has a study of that name.
     durability : {"normal", "full"}, default "normal"
-        What an acknowledged result survives: the death of the process, or a power failure too.
+        What an acknowledged result survives: the death of the process, or a power failure too. With
+        PostgreSQL always both.
 
     Attributes
     ----------
@@ -162,7 +164,7 @@ class Study(Optimizing):
 
         Parameters
         ----------
-        storage : path or Storage
+        storage : path, URL or Storage
         name : str
         sampler : str or Sampler, optional
             Must be the stored one; needed only if that is none of hpo_core's.
@@ -171,7 +173,7 @@ class Study(Optimizing):
         Raises
         ------
         StorageError
-            There is no such file, or it is damaged.
+            There is no such storage, or it is damaged.
         StudyError
             There is no such study, its sampler is another, or its space has a ``feasible`` function, which
             no storage keeps: open it as ``Study(space, storage=storage, name=name)``.

@@ -13,6 +13,7 @@ from hpo_core.errors import StudyError
 from hpo_core.storage.heartbeat import BEATS_PER_LEASE, Heartbeat
 from hpo_core.study.leases import Leases
 from hpo_core.study.waiting import returned
+from hpo_core.study.writing import until_written
 from hpo_core.trial import TrialBatch
 from hpo_core.trial.values import is_int
 
@@ -43,6 +44,7 @@ class Worker:
         self._heart: Heartbeat | None = None
         self._next_look = -math.inf
 
+    @until_written
     def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
         """Ask for one trial, or up to ``n`` at once; None if the study holds ``until`` as it is.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+import threading
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from hpo_core.storage.base import ChangeLostError
 from hpo_core.study.recorder import Recorder
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -15,6 +18,47 @@ if TYPE_CHECKING:
     from hpo_core.events import Event
     from hpo_core.history import History
     from hpo_core.study.journal import Journal
+
+logger = logging.getLogger("hpo_core")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_changing = threading.local()  # whether this thread is inside a change
+
+
+def until_written(change: Callable[P, R]) -> Callable[P, R]:
+    """Run a change again where it was lost to a server that went away: it then sees what others have done.
+
+    A change that is part of another is run again with it.
+    """
+
+    @wraps(change)
+    def again(*arguments: P.args, **options: P.kwargs) -> R:
+        if getattr(_changing, "now", False):
+            return change(*arguments, **options)
+        _changing.now = True
+        try:
+            while True:
+                try:
+                    return change(*arguments, **options)
+                except ChangeLostError as error:
+                    logger.info("%s", error)
+        finally:
+            _changing.now = False
+
+    return again
+
+
+def methods_until_written(*names: str) -> Callable[[type[R]], type[R]]:
+    """``until_written`` for these methods of a class."""
+
+    def decorate(kind: type[R]) -> type[R]:
+        for name in names:
+            setattr(kind, name, until_written(getattr(kind, name)))
+        return kind
+
+    return decorate
 
 
 class StoredRecorder(Recorder):
@@ -60,7 +104,7 @@ class Writing:
             raise
 
     def _begin(self) -> None:
-        transaction = self._journal.storage.transaction()
+        transaction = self._journal.storage.transaction(self._journal.key)
         transaction.__enter__()
         try:
             self._journal.sync(self._history())
