@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "best", _best, "print the best trial", "storage", "name")
     export = _add(commands, "export", _export, "write the trials to a file", "storage", "name", "file")
     export.add_argument("--format", choices=FORMATS, help="else the ending of the file says it")
-    _add(commands, "delete", _delete, "delete a study; its log stays in the file", "storage", "name")
+    _add(commands, "delete", _delete, "delete a study; its log stays in the storage", "storage", "name")
     _add(commands, "doctor", _doctor, "check the logs of a storage", "storage")
     return parser
 

@@ -233,7 +233,7 @@ CASES: dict[str, Case] = {
             "seed": [-1, 2**63, 1.0, True, "0"],
             "allow_duplicates": NOT_FLAGS,
             "name": [None, 3],
-            "storage": [3, "", "postgresql://user:secret@host/studies"],
+            "storage": [3, "", "mysql://user:secret@host/studies"],
             "if_exists": [None, "replace"],
             "durability": [None, "none"],
         },

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+from places import sql
 
 import hpo_core
 from hpo_core import cli, native
 from hpo_core.errors import BackendError
-from hpo_core.storage import SQLiteStorage
+from hpo_core.storage import SQLiteStorage, open_storage
 
 
 def test_info_prints_every_fact(capsys):
@@ -71,15 +70,14 @@ def test_the_module_runs():
 
 
 @pytest.fixture
-def stored(tmp_path):
-    """A storage with one study, as a path; three complete trials, one failed, one running."""
-    path = str(tmp_path / "s.db")
+def stored(place):
+    """Where a storage with one study is; three complete trials, one failed, one running."""
     space = {"x": hpo_core.Float(0, 1), "c": hpo_core.Categorical({"a": {"m": hpo_core.Int(1, 3)}, "b": {}})}
-    study = hpo_core.Study(space, sampler="sobol", seed=0, name="it's; DROP", storage=path)
+    study = hpo_core.Study(space, sampler="sobol", seed=0, name="it's; DROP", storage=place)
     batch = study.ask(5)
     study.tell(batch[:3], [3.0, 1.0, 2.0])
     study.fail(batch[3], reason="oom")
-    return path
+    return place
 
 
 def printed(capsys, *arguments):
@@ -202,8 +200,9 @@ def test_reading_needs_neither_sampler_nor_function_of_the_user(tmp_path, capsys
 
 
 def test_reading_waits_for_no_writer(stored, capsys):
-    with contextlib.closing(sqlite3.connect(stored)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    storage = open_storage(stored)
+    with storage.transaction():
+        storage.studies()
         assert printed(capsys, "best", stored, "it's; DROP")[1]["value"] == 1.0
 
 
@@ -219,8 +218,7 @@ def test_delete_frees_the_name_and_tells_who_has_it_open(stored, capsys):
 
 def test_doctor_names_the_last_good_event(stored, capsys):
     assert printed(capsys, "doctor", stored)[0] == 0
-    with contextlib.closing(sqlite3.connect(stored)) as connection, connection:
-        connection.execute("UPDATE events SET data = replace(data, '3.0', '4.0') WHERE position = 2")
+    sql(stored, "UPDATE events SET data = replace(data, '3.0', '4.0') WHERE position = 2")
     status, found = printed(capsys, "doctor", stored)
     assert status == 1
     assert found["studies"][0]["last_good"] == 1
@@ -258,3 +256,9 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path, capsys):
     assert cli.main(["ls", str(tmp_path / "none.db")]) == 1
     assert "no such file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_without_studies_gets_no_tables(postgres, capsys):
+    assert cli.main(["ls", postgres]) == 1
+    assert "no schema hpo_core" in capsys.readouterr().err
+    assert sql(postgres, "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'") == []

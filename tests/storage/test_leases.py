@@ -19,8 +19,8 @@ SPACE = {"x": Float(-1, 1)}
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "s.db"
+def path(place):
+    return place
 
 
 def opened(path, *, retries=2, lease=60.0, **options):

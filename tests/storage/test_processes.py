@@ -20,17 +20,17 @@ import hpo_core as hpo
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def test_eight_processes_share_one_study(tmp_path, soak):
-    path, n = str(tmp_path / "s.db"), 2000 if soak else 200
+def test_eight_processes_share_one_study(place, soak):
+    n = 2000 if soak else 200
     start = SPAWN.Event()
-    workers = [SPAWN.Process(target=work, args=(path, start, n)) for _ in range(8)]
+    workers = [SPAWN.Process(target=work, args=(place, start, n)) for _ in range(8)]
     for worker in workers:
         worker.start()
     start.set()
     for worker in workers:
         worker.join(1200)
     assert [worker.exitcode for worker in workers] == [0] * 8
-    study = hpo.Study.open(path, "s")
+    study = hpo.Study.open(place, "s")
     assert len(study.trials) == study.n_finished == 8 * n  # the history refuses a number that comes twice
     x, k = study.trials["x"], study.trials["k"]
     np.testing.assert_allclose(study.trials.value, x**2 + k, rtol=1e-14)
@@ -38,19 +38,19 @@ def test_eight_processes_share_one_study(tmp_path, soak):
     assert study.replay()
 
 
-def test_eight_processes_end_together_whatever_their_clocks_say(tmp_path, soak):
-    path, until = str(tmp_path / "s.db"), 16_000 if soak else 1600
+def test_eight_processes_end_together_whatever_their_clocks_say(place, soak):
+    until = 16_000 if soak else 1600
     start = SPAWN.Event()
     skews = [0, 0, 0, 0, 0, 0, 36_000, -36_000]
     options = [{"start": start, "skew": skew} for skew in skews]
-    workers = [SPAWN.Process(target=optimize_until, args=(path, until), kwargs=each) for each in options]
+    workers = [SPAWN.Process(target=optimize_until, args=(place, until), kwargs=each) for each in options]
     for worker in workers:
         worker.start()
     start.set()
     for worker in workers:
         worker.join(1200)
     assert [worker.exitcode for worker in workers] == [0] * 8
-    study = hpo.Study.open(path, "s")
+    study = hpo.Study.open(place, "s")
     assert len(study.trials) == study.n_finished == until
     assert not any(study.trials.retries)  # nobody's lease ran out by another's clock
     skewed = np.abs(study.history.started - time.time()) > 30_000
@@ -93,13 +93,13 @@ class Member:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds child processes in /proc")
-def test_whoever_is_killed_others_finish_what_was_begun(tmp_path, soak):
-    path, dice = str(tmp_path / "s.db"), random.Random(5)
-    hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=path)
+def test_whoever_is_killed_others_finish_what_was_begun(place, soak):
+    dice = random.Random(5)
+    hpo.Study(SPACE, sampler="tpe", seed=0, name="s", storage=place)
     team, known, buried = [], {}, 0
     for _ in range(200 if soak else 10):
         while len(team) < 4:
-            team.append(Member(path, n_jobs=dice.choice([1, 1, 2])))
+            team.append(Member(place, n_jobs=dice.choice([1, 1, 2])))
         time.sleep(dice.uniform(0, 0.3))
         deadline = time.monotonic() + 120
         while not (at_work := [member for member in team if member.listen()]):
@@ -116,7 +116,7 @@ def test_whoever_is_killed_others_finish_what_was_begun(tmp_path, soak):
     for member in team:
         known.update(member.bury())
         buried += 1
-    study = hpo.Study.open(path, "s")  # the history refuses a number that comes twice
+    study = hpo.Study.open(place, "s")  # the history refuses a number that comes twice
     begun, finished = len(study.trials), study.n_finished
     told = [None if value != value else value for value in study.trials.value.tolist()]
     assert {number: told[number] for number in known} == known
@@ -133,14 +133,14 @@ def test_whoever_is_killed_others_finish_what_was_begun(tmp_path, soak):
     assert study.replay()
 
 
-def test_workers_that_are_killed_leave_every_acknowledged_result(tmp_path, soak):
-    path, dice = str(tmp_path / "s.db"), random.Random(3)
+def test_workers_that_are_killed_leave_every_acknowledged_result(place, soak):
+    dice = random.Random(3)
     known = {}
     n_kills = 200 if soak else 10
     for _ in range(n_kills):
         start = SPAWN.Event()
         reader, writer = SPAWN.Pipe(duplex=False)
-        worker = SPAWN.Process(target=work, args=(path, start, 100_000, writer))
+        worker = SPAWN.Process(target=work, args=(place, start, 100_000, writer))
         worker.start()
         writer.close()
         start.set()
@@ -154,17 +154,17 @@ def test_workers_that_are_killed_leave_every_acknowledged_result(tmp_path, soak)
             except (EOFError, OSError):
                 break
         reader.close()
-    study = hpo.Study.open(path, "s")
+    study = hpo.Study.open(place, "s")
     told = dict(enumerate(study.trials.value.tolist()))
     assert {number: told[number] for number in known} == known
     assert study.n_finished - len(known) <= n_kills  # at most what was in flight at each death
     assert study.replay()
 
 
-def test_the_first_result_counts_and_a_later_one_is_kept(tmp_path, caplog):
-    here = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=tmp_path / "s.db")
+def test_the_first_result_counts_and_a_later_one_is_kept(place, caplog):
+    here = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=place)
     here.ask(4)
-    there = hpo.Study.open(tmp_path / "s.db", "s")
+    there = hpo.Study.open(place, "s")
     there.tell([0, 1], [5.0, 6.0])
     here.tell(0, 1.0)
     here.tell([1, 2], [2.0, 3.0])
@@ -181,11 +181,11 @@ def test_the_first_result_counts_and_a_later_one_is_kept(tmp_path, caplog):
         '{"rows": [2], "reason": "slow"}',
     ]
     with pytest.raises(hpo.TrialError, match="already finished"):
-        hpo.Study.open(tmp_path / "s.db", "s").tell(0, 1.0)
+        hpo.Study.open(place, "s").tell(0, 1.0)
 
 
-def test_a_forked_child_opens_a_connection_of_its_own(tmp_path):
-    study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=tmp_path / "s.db")
+def test_a_forked_child_opens_a_connection_of_its_own(place):
+    study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=place)
     study.ask()
     pid = os.fork()
     if pid == 0:

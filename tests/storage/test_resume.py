@@ -23,24 +23,24 @@ NAMES = ["float", "categorical", "stepped", "nested", "finite tree"]
 
 @every_sampler
 @pytest.mark.parametrize("name", NAMES)
-def test_stopping_anywhere_changes_no_suggestion(sampler, name, tmp_path):
+def test_stopping_anywhere_changes_no_suggestion(sampler, name, place):
     case = CASES[name]
-    options = {"seed": 4, "name": "s", "direction": "maximize"}
-    whole = case.study(sampler, storage=tmp_path / "whole.db", **options)
-    parts = case.study(sampler, storage=tmp_path / "parts.db", **options)
+    options = {"seed": 4, "storage": place, "direction": "maximize"}
+    whole = case.study(sampler, name="whole", **options)
+    parts = case.study(sampler, name="parts", **options)
     for k in range(21):
         step(whole, k)
         step(parts, k)
         if k in (0, 3, 8, 9, 15):
-            parts = hpo.Study.open(tmp_path / "parts.db", "s")
+            parts = hpo.Study.open(place, "parts")
     np.testing.assert_array_equal(whole.history.x, parts.history.x)
-    assert_same(hpo.Study.open(tmp_path / "parts.db", "s"), parts)
+    assert_same(hpo.Study.open(place, "parts"), parts)
     assert parts.replay().checked == len(parts.trials)
 
 
 @every_sampler
-def test_another_process_goes_on_with_the_same_suggestions(sampler, tmp_path):
-    study = CASES["nested"].study(sampler, seed=1, name="s", storage=tmp_path / "s.db")
+def test_another_process_goes_on_with_the_same_suggestions(sampler, place):
+    study = CASES["nested"].study(sampler, seed=1, name="s", storage=place)
     for k in range(16):
         step(study, k)
     script = (
@@ -49,7 +49,7 @@ def test_another_process_goes_on_with_the_same_suggestions(sampler, tmp_path):
         "study = hpo.Study.open(sys.argv[1], 's')\n"
         "for _ in range(6):\n    trial = study.ask()\n    study.tell(trial, value_of(trial))\n"
     )
-    command = [sys.executable, "-c", script, str(tmp_path / "s.db")]
+    command = [sys.executable, "-c", script, place]
     subprocess.run(command, check=True, timeout=60, env=os.environ | {"PYTHONHASHSEED": "3"})
     before = len(study.trials)
     study.sync()
@@ -57,31 +57,31 @@ def test_another_process_goes_on_with_the_same_suggestions(sampler, tmp_path):
     assert study.replay(), str(study.replay())  # every suggestion of the other process comes out here
 
 
-def test_every_sampler_detail_shows_to_a_sampler_that_sees_all(tmp_path):
-    options = {"sampler": Hashed(), "seed": 0, "name": "s"}
-    whole = hpo.Study(small_space(), storage=tmp_path / "a.db", **options)
-    parts = hpo.Study(small_space(), storage=tmp_path / "b.db", **options)
+def test_every_sampler_detail_shows_to_a_sampler_that_sees_all(place):
+    options = {"sampler": Hashed(), "seed": 0, "storage": place}
+    whole = hpo.Study(small_space(), name="whole", **options)
+    parts = hpo.Study(small_space(), name="parts", **options)
     for k in range(20):
         for study in (whole, parts):
             study.enqueue({"depth": 3, "lr": 0.003})
             step(study, k)
-        parts = hpo.Study.open(tmp_path / "b.db", "s", sampler=Hashed())
+        parts = hpo.Study.open(place, "parts", sampler=Hashed())
     whole.add({"lr": 0.01, "batch": 32, "optimizer": "adam", "depth": 1}, 0.3)
     whole.ask(2, repeat=5)
     np.testing.assert_array_equal(whole.history.x[:, : len(parts.trials)], parts.history.x)
-    assert_same(hpo.Study.open(tmp_path / "a.db", "s", sampler=Hashed()), whole)
+    assert_same(hpo.Study.open(place, "whole", sampler=Hashed()), whole)
     assert whole.replay()
 
 
-def test_choices_of_every_kind_come_back_as_they_are(tmp_path):
-    study = CASES["categorical"].study("random", seed=0, name="s", storage=tmp_path / "s.db")
+def test_choices_of_every_kind_come_back_as_they_are(place):
+    study = CASES["categorical"].study("random", seed=0, name="s", storage=place)
     batch = study.ask(200)
-    again = hpo.Study.open(tmp_path / "s.db", "s").trials
+    again = hpo.Study.open(place, "s").trials
     assert [repr(trial.params) for trial in batch] == [repr(trial.params) for trial in again]
 
 
-def test_a_pickled_study_goes_on_with_its_storage(tmp_path):
-    study = Case({"x": Float(0, 1)}).study("random", name="s", storage=tmp_path / "s.db")
+def test_a_pickled_study_goes_on_with_its_storage(place):
+    study = Case({"x": Float(0, 1)}).study("random", name="s", storage=place)
     study.ask(3)
     copy = pickle.loads(pickle.dumps(study))
     copy.ask()
@@ -89,9 +89,9 @@ def test_a_pickled_study_goes_on_with_its_storage(tmp_path):
     assert len(study.trials) == 4
 
 
-def test_until_counts_what_the_study_holds(tmp_path):
+def test_until_counts_what_the_study_holds(place):
     for until, expected in ((5, 5), (5, 5), (8, 8)):
-        study = Case({"x": Float(0, 1)}).study("tpe", name="s", storage=tmp_path / "s.db")
+        study = Case({"x": Float(0, 1)}).study("tpe", name="s", storage=place)
         study.optimize(lambda trial: trial["x"], until=until)
         assert len(study.trials) == expected
 
@@ -181,16 +181,16 @@ def spaces_study(space, storage):
 
 
 @pytest.mark.parametrize("change", WIDER)
-def test_a_wider_space_is_taken_with_every_trial_as_it_was(change, tmp_path):
-    study = spaces_study(BASE, tmp_path / "s.db")
+def test_a_wider_space_is_taken_with_every_trial_as_it_was(change, place):
+    study = spaces_study(BASE, place)
     study.tell(study.ask(30), np.arange(30.0))
-    wider = spaces_study(BASE | WIDER[change], tmp_path / "s.db")
+    wider = spaces_study(BASE | WIDER[change], place)
     for was, now in zip(study.trials, wider.trials, strict=True):
         known = {name: value for name, value in now.params.items() if name in was.params}
         assert known == pytest.approx(was.params, abs=1e-12)
         assert was.value == now.value
     wider.tell(wider.ask(30), np.arange(30.0))
-    again = hpo.Study.open(tmp_path / "s.db", "s")
+    again = hpo.Study.open(place, "s")
     assert again.space == wider.space
     np.testing.assert_array_equal(again.history.x, wider.history.x)
     if change != "doc":

@@ -1,0 +1,103 @@
+"""The schema ``hpo_core`` of a PostgreSQL database, and how an older one becomes the present one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from hpo_core.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Advisory locks are shared by all that use the database; ours are of this class: "hpoc" in ASCII.
+LOCKS: Final = 0x68706F63
+EXCLUSIVE: Final = f"SELECT pg_advisory_xact_lock({LOCKS}, 0)"
+# The default of a database may be another level, whose snapshot would be older than the lock.
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+# The functions that read JSON fail on characters that text cannot hold: NUL and half a surrogate pair.
+_UNREADABLE: Final = r"(?<=(^|[^\\])(\\\\)*)\\u(0000|d[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u)d[c-f]..)"
+
+# What each version added to the one before. Events do not refer to studies: each would lock a row there.
+STEPS: Final[tuple[str, ...]] = (
+    rf"""
+CREATE TABLE hpo_core.version (schema integer NOT NULL);
+INSERT INTO hpo_core.version VALUES (0);
+CREATE TABLE hpo_core.studies (
+    key integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,
+    deleted boolean NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX names ON hpo_core.studies (name) WHERE NOT deleted;
+CREATE TABLE hpo_core.events (
+    study integer NOT NULL, position bigint NOT NULL, kind text NOT NULL, data text NOT NULL,
+    crc bigint NOT NULL, token bigint NOT NULL, PRIMARY KEY (study, position)
+);
+CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
+CREATE VIEW hpo_core.trials AS
+WITH readable AS (
+    SELECT study, kind, CASE WHEN data LIKE '%\\u0000%' OR data LIKE '%\\ud%'
+        THEN regexp_replace(data, '{_UNREADABLE}', '?', 'g') ELSE data END::json AS data
+    FROM hpo_core.events WHERE kind IN ('asked', 'told', 'failed', 'stopped')
+), asked AS (
+    SELECT study, data -> 'params' AS params, (data ->> 'first')::bigint + k AS number, k
+    FROM readable, generate_series(0, (data ->> 'n')::integer - 1) AS k WHERE kind = 'asked'
+), ended AS (
+    SELECT study, kind, number::bigint, (data #>> ARRAY['values', (i - 1)::text])::float8 AS value,
+        (data #>> ARRAY['cost', (i - 1)::text])::float8 AS seconds, data ->> 'reason' AS reason
+    FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
+    WHERE kind <> 'asked'
+)
+SELECT s.name AS study, a.number,
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
+        ELSE 'running' END AS state,
+    e.value, e.seconds, e.reason,
+    (SELECT json_object_agg(p.key, p.value -> a.k) FROM json_each(a.params) AS p) AS params
+FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
+LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
+""",
+)
+_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'"
+_TABLE: Final = "SELECT 1 FROM pg_tables WHERE schemaname = 'hpo_core' AND tablename = 'version'"
+
+
+def run(connection: Any, text: str, values: Sequence[Any] = ()) -> list[Any]:
+    """Send statements in one message, and return the rows of the last."""
+    cursor = connection.execute(text, values or None)
+    while cursor.nextset():
+        pass
+    return list(cursor.fetchall()) if cursor.description else []
+
+
+def version(connection: Any, shown: str) -> int:
+    """Return the version of the tables, 0 if there are none.
+
+    Raises
+    ------
+    StorageError
+        They are of a newer version.
+    """
+    # Not to_regclass: it may answer from what the session knew before it waited for the lock.
+    if not run(connection, _TABLE):
+        return 0
+    ((found,),) = run(connection, "SELECT schema FROM hpo_core.version")
+    if found > len(STEPS):
+        raise StorageError(
+            f"storage {shown!r} has schema {found}, written by a newer hpo_core; this one reads up to "
+            f"{len(STEPS)}: update hpo_core"
+        )
+    return int(found)
+
+
+def bring_up_to_date(connection: Any, shown: str) -> None:
+    """Make the tables, or what newer versions have added to them; many processes may try at once."""
+    if version(connection, shown) == len(STEPS):
+        return
+    with connection.transaction():
+        run(connection, EXCLUSIVE)
+        found = version(connection, shown)
+        # Whoever may not make schemas may be given an empty one: asking for it again would be refused.
+        if not run(connection, _SCHEMA):
+            run(connection, "CREATE SCHEMA hpo_core")
+        for step in STEPS[found:]:
+            run(connection, step)
+        run(connection, f"UPDATE hpo_core.version SET schema = {len(STEPS)}")
