@@ -91,8 +91,8 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "nn":  # a room that is public as it is
-        return import_module(f"{__name__}.nn")
+    if name in ("nn", "executors"):  # rooms that are public as they are
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from studies import FULL, small_space
 
 import hpo_core as hpo
-from hpo_core import acquisition, native, plots
+from hpo_core import acquisition, executors, native, plots
 from hpo_core.storage import MemoryStorage
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def stored_study() -> MemoryStorage:
 
 WHEN = [True, "depth > 1", hpo.param("depth") + 1]
 NOT_NUMBERS = [None, "1", True, float("nan"), float("inf")]
+NOT_SECONDS = [0, -1.0, "1", True, float("nan"), float("inf")]
 NOT_FLAGS = [None, 1, "yes"]
 NOT_COUNTS = [0, -1, 1.5, True, "3"]
 NOT_PARAMS = [3, [("lr", 0.1)]]
@@ -287,6 +289,7 @@ CASES: dict[str, Case] = {
             "n_trials": [-1, 1.5, True, "3"],
             "until": [-1, 1.5, True, "3"],
             "timeout": [-1.0, float("nan"), "3", True],
+            "executor": [0, -2, 1.5, True, "dask", ThreadPoolExecutor],
             "n_jobs": [0, -2, 1.5, True, None],
             "callbacks": [3, [None], ["log"]],
             "catch": [3, "ValueError", ValueError("x"), (ValueError, 3), KeyboardInterrupt],
@@ -295,6 +298,26 @@ CASES: dict[str, Case] = {
             "vectorized": [None, 1, True],
         },
         given(objective=lambda trial: 1.0, n_trials=1),
+    ),
+    "executors.Processes": Case(
+        make(executors.Processes),
+        {"workers": [0, -2, 1.5, True, None], "trial_timeout": NOT_SECONDS},
+        given(workers=2),
+    ),
+    "executors.Pool": Case(
+        make(executors.Pool),
+        {"executor": [None, 2, ThreadPoolExecutor], "workers": [0, -1, 1.5, True]},
+        lambda scene: {"executor": ThreadPoolExecutor(1)},
+    ),
+    "executors.Ray": Case(
+        make(executors.Ray),
+        {
+            "num_cpus": [-1, "1", None, True, float("nan"), 0],
+            "num_gpus": [-0.5, "1", None, True, float("inf")],
+            "resources": [3, {"a": 0}, {"a": "1"}, {1: 1}],
+            "workers": [0, -1, 1.5, True],
+            "trial_timeout": NOT_SECONDS,
+        },
     ),
     "Trial.__getitem__": Case(
         subscript("trial"),

@@ -34,7 +34,7 @@ def small_space(**options: Any) -> Space:
 
 def make_study(**options: Any) -> Study:
     """A study of one number, as ``objectives`` take it."""
-    return Study({"x": Float(-2.0, 2.0)}, sampler="random", seed=3, **options)
+    return Study({"x": Float(-2.0, 2.0)}, **({"sampler": "random", "seed": 3} | options))
 
 
 def states(study: Study) -> list[int]:

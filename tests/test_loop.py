@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import objectives
@@ -332,6 +333,11 @@ def test_without_tqdm_the_progress_bar_is_an_error_that_says_what_to_install(mon
         ("n_jobs", 0),
         ("n_jobs", -2),
         ("n_jobs", 1.5),
+        ("executor", 0),
+        ("executor", -2),
+        ("executor", True),
+        ("executor", 2.0),
+        ("executor", "dask"),
         ("callbacks", print),
         ("callbacks", [3]),
         ("catch", "ValueError"),
@@ -354,5 +360,20 @@ def test_a_wrong_argument_is_named_and_nothing_is_asked(name, value):
 
 
 def test_a_vectorised_objective_runs_in_this_process():
-    with pytest.raises(ArgumentError, match="n_jobs must be 1"):
+    with pytest.raises(ArgumentError, match="executor must be None"):
         make_study().optimize(lambda batch: batch["x"], n_trials=4, batch_size=2, vectorized=True, n_jobs=2)
+
+
+def test_where_trials_run_is_said_once():
+    with pytest.raises(ArgumentError, match="executor or n_jobs, not both"):
+        make_study().optimize(objectives.parabola, n_trials=4, executor=2, n_jobs=2)
+
+
+def test_free_workers_get_one_batch(monkeypatch):
+    study, asked = make_study(), []
+    original = study.ask
+    monkeypatch.setattr(study, "ask", lambda *n: asked.append(n) or original(*n))
+    with ThreadPoolExecutor(3) as pool:
+        study.optimize(objectives.parabola, n_trials=3, executor=pool)
+    assert asked == [(3,)]
+    assert states(study) == [COMPLETE] * 3

@@ -25,10 +25,10 @@ COMPLETE, STOPPED, FAILED = State.COMPLETE, State.STOPPED, State.FAILED
 
 
 def test_processes_find_what_one_thread_finds():
-    alone, together = make_study(), make_study()
+    alone, together = make_study(sampler="sobol"), make_study(sampler="sobol")
     alone.optimize(objectives.reporting, n_trials=6)
-    together.optimize(objectives.reporting, n_trials=6, n_jobs=2)
-    np.testing.assert_array_equal(alone.trials["x"], together.trials["x"])  # random: whatever runs
+    together.optimize(objectives.reporting, n_trials=6, executor=2)
+    np.testing.assert_array_equal(alone.trials["x"], together.trials["x"])  # Sobol's: whatever runs
     np.testing.assert_array_equal(alone.trials.value, together.trials.value)
     assert alone.trials.notes == together.trials.notes
     assert [trial.notes["seed"] for trial in together.trials] == together.trials.seed.tolist()

@@ -15,7 +15,7 @@ from rejections import CASES, Named, Scene
 from studies import fingerprint
 
 import hpo_core as hpo
-from hpo_core import acquisition, native, plots
+from hpo_core import acquisition, executors, native, plots
 from hpo_core.space import Expression
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ EXEMPT = {
     "AutoSampler.recommend": "called by Study",
     "GPSampler.recommend": "called by Study",
     "TPESampler.marginals": "called by plots",
+    "executors.Dask": "needs a Dask client: see tests/executors",
     "acquisition.thompson_draws": "takes a Posterior, which is not public: see tests/acquisition",
     **{
         f"{name}.{method}": "called by Study" for name in SAMPLERS for method in ("start", "ask", "ask_again")
@@ -73,6 +74,8 @@ def public_callables() -> dict[str, Any]:
     found["Expression.isin"] = Expression.isin
     found["native.simd_level"] = native.simd_level
     found |= {f"acquisition.{name}": getattr(acquisition, name) for name in acquisition.__all__}
+    for kind in (executors.Processes, executors.Pool, executors.Dask, executors.Ray):
+        found[f"executors.{kind.__name__}"] = kind
     found["plots.plot_history"] = plots.plot_history
     found["plots.plot_parzen"] = plots.plot_parzen
     return found

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from hpo_core.errors import TrialError, TrialFailed, TrialStopped
+from hpo_core.errors import HpoError, TrialError, TrialFailed, TrialStopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+TIMEOUT = "timeout"  # why a trial failed that was killed for the time it took
+
+# One death is a failed trial; this many with nothing finished in between is a broken set-up.
+MAX_DEATHS_IN_A_ROW = 5
 
 T = TypeVar("T")  # the handle that an objective is given
 
@@ -79,6 +84,21 @@ class Outcome:
     error: BaseException | None = None
     reports: list[tuple[int, float]] | tuple[()] = ()
     notes: dict[str, Any] | None = None
+
+
+class Deaths:
+    """Counts the workers that died since something was finished."""
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+
+    def outcome(self, reason: str) -> Outcome:
+        """Count one more; how its trial ended."""
+        self.in_a_row += 1
+        if self.in_a_row < MAX_DEATHS_IN_A_ROW:
+            return Outcome("failed", reason=reason)
+        message = f"{self.in_a_row} workers died in a row; the last trial failed with: {reason}"
+        return Outcome("failed", reason=reason, error=HpoError(message))
 
 
 class Executor(ABC, Generic[T]):

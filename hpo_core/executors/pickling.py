@@ -9,10 +9,11 @@ from pathlib import Path
 from hpo_core.errors import ArgumentError
 
 
-def pack(value: object, *, what: str) -> bytes:
+def pack(value: object, *, what: str, here: bool = True) -> bytes:
     """Pickle by reference where the worker can import it, by value (cloudpickle) elsewhere.
 
     Reference comes first: a module's data is then loaded by each worker instead of being copied.
+    Workers that were not spawned ``here`` have another main module.
 
     Raises
     ------
@@ -23,7 +24,7 @@ def pack(value: object, *, what: str) -> bytes:
         packed = pickle.dumps(value)
     except Exception as error:
         return _pack_by_value(value, what, error)
-    if b"__main__" in packed and not _main_can_be_imported():
+    if b"__main__" in packed and not (here and _main_can_be_imported()):
         return _pack_by_value(value, what, None)
     return packed
 

@@ -7,10 +7,12 @@ other workers do not notice.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,20 +22,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import HpoError
 from hpo_core.executors import worker
-from hpo_core.executors.base import Executor, Job, Outcome
+from hpo_core.executors.base import TIMEOUT, Deaths, Executor, Outcome
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# One crash is a failed trial; this many with nothing finished in between is a broken set-up.
-MAX_DEATHS_IN_A_ROW = 5
+    from hpo_core.executors.worker import Payload
 
 KILL_AFTER_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
-GUARD = 'a script that uses n_jobs > 1 must call optimize() under `if __name__ == "__main__":`'
+GUARD = 'a script that uses worker processes must call optimize() under `if __name__ == "__main__":`'
 
 T = TypeVar("T")
 
@@ -46,20 +47,19 @@ def available_cpus() -> int:
 
 
 class ProcessExecutor(Executor[T]):
-    """Up to ``n_jobs`` processes; each starts when first needed and receives the job once.
+    """Up to ``workers`` processes; each starts when first needed and receives the job once.
 
     The processes share the machine's cores: OpenMP and BLAS, and with them PyTorch, use
-    ``cpus // n_jobs`` threads in each, unless the environment already sets a number.
+    ``cpus // workers`` threads in each, unless the environment already sets a number.
 
     Parameters
     ----------
-    job : Job
-    n_jobs : int
-        At least 1.
-    handle : callable
-        Makes, in the worker, what the objective is given.
+    payload : Payload
     arguments : callable of a trial
-        The arguments of ``handle``, all that is sent for a trial.
+        The arguments of a handle, all that is sent for a trial.
+    workers : int
+    trial_timeout : float
+        Seconds after which the process of a trial is killed.
 
     Raises
     ------
@@ -69,22 +69,23 @@ class ProcessExecutor(Executor[T]):
 
     def __init__(
         self,
-        job: Job[Any],
-        *,
-        n_jobs: int,
-        handle: Callable[..., worker.Handle],
+        payload: Payload,
         arguments: Callable[[T], tuple[Any, ...]],
+        *,
+        workers: int,
+        trial_timeout: float,
     ) -> None:
         _leave_if_imported_by_worker()
-        payload = pack(worker.Payload(job, handle), what=f"objective {job.objective!r}")
-        threads = max(1, available_cpus() // n_jobs)
-        self.capacity = n_jobs
+        packed = pack(payload, what=f"objective {payload.job.objective!r}")
+        threads = max(1, available_cpus() // workers)
+        self.capacity = workers
         self._arguments = arguments
-        self._idle = [_Worker(payload, threads) for _ in range(n_jobs)]
+        self._trial_timeout = trial_timeout
+        self._idle = [_Worker(packed, threads) for _ in range(workers)]
         self._busy: dict[_Worker, T] = {}
         self._ended: deque[tuple[_Worker, Future[Outcome]]] = deque()
         self._bell = threading.Event()
-        self._deaths = 0
+        self._deaths = Deaths()
 
     @property
     def running(self) -> list[T]:
@@ -107,10 +108,21 @@ class ProcessExecutor(Executor[T]):
         self._bell.set()
 
     def wait(self) -> None:
-        """Block until a worker has a result or has died."""
+        """Block until a worker has a result or has died; kill those whose time is up."""
         # Windows cannot interrupt a wait that has no time limit.
-        while not self._bell.wait(1.0):
+        while not self._bell.wait(min(1.0, self._end_overdue())):
             pass
+
+    def _end_overdue(self) -> float:
+        """Kill the processes whose time is up; seconds until that of another may be."""
+        seconds = self._trial_timeout
+        for member in self._busy:
+            left = member.since() + self._trial_timeout - time.monotonic()
+            if left > 0:
+                seconds = min(seconds, left)
+            elif not member.timed_out:
+                member.time_out()
+        return seconds
 
     def collect(self) -> list[tuple[T, Outcome]]:
         """Hand over what has ended; a dead worker is one that failed its trial."""
@@ -125,20 +137,18 @@ class ProcessExecutor(Executor[T]):
     def _outcome(self, member: _Worker, future: Future[Outcome]) -> Outcome:
         error = future.exception()
         if error is None:
-            self._deaths = 0
+            self._deaths.in_a_row = 0
             return future.result()
+        if member.timed_out:
+            member.bury()
+            return Outcome("failed", reason=TIMEOUT)
         start_error = member.start_error()
         if start_error is not None:
             member.bury()
             return _start_failure(start_error)
         if not isinstance(error, BrokenProcessPool):  # sys.exit(), values that cannot be pickled
             return Outcome("failed", reason=f"{type(error).__name__}: {error}", error=error)
-        reason = f"the worker process died ({member.bury()})"
-        self._deaths += 1
-        if self._deaths < MAX_DEATHS_IN_A_ROW:
-            return Outcome("failed", reason=reason)
-        message = f"{self._deaths} worker processes died in a row; the last trial failed with: {reason}"
-        return Outcome("failed", reason=reason, error=HpoError(message))
+        return self._deaths.outcome(f"the worker process died ({member.bury()})")
 
     def close(self, *, cancel: bool = False) -> None:
         """End every process, the working ones by force if ``cancel``."""
@@ -158,8 +168,13 @@ class _Worker:
         self._context = _Context()
         self._pool: ProcessPoolExecutor | None = None
         self._started: Future[None] = Future()
+        self._loaded_at = math.inf
+        self._given_at = math.inf
+        self.timed_out = False
 
     def submit(self, packed: bytes) -> Future[Outcome]:
+        self.timed_out = False
+        self._given_at = time.monotonic()
         try:
             return self._running_pool().submit(worker.work, packed)
         except BrokenProcessPool:  # it died while it was idle
@@ -169,12 +184,27 @@ class _Worker:
     def _running_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
             pool = ProcessPoolExecutor(1, mp_context=self._context)
+            self._loaded_at = math.inf
             # The objective goes through the queue: as an argument of the process it would hold up
             # the parent until the child has imported its modules.
             with _thread_limit(self._threads), _blocked_interrupt():
                 self._started = pool.submit(worker.start, self._payload)
+            self._started.add_done_callback(self._on_loaded)
             self._pool = pool  # not before its process runs: there would be nothing to end
         return self._pool
+
+    def _on_loaded(self, _: object) -> None:
+        self._loaded_at = time.monotonic()
+
+    def since(self) -> float:
+        """When the trial at hand began; inf while the process is starting."""
+        return max(self._given_at, self._loaded_at)
+
+    def time_out(self) -> None:
+        """Kill the process for what its trial has taken; the pool notices."""
+        self.timed_out = True
+        if self._context.process is not None:
+            self._context.process.kill()
 
     def start_error(self) -> BaseException | None:
         return self._started.exception() if self._started.done() else None
@@ -226,10 +256,9 @@ def _leave_if_imported_by_worker() -> None:
 
 
 def _start_failure(error: BaseException) -> Outcome:
-    if isinstance(error, BrokenProcessPool):
-        message = f"a worker process ended before it could start, see its message on stderr; {GUARD}"
-    else:
-        message = f"a worker process could not load the objective: {type(error).__name__}: {error}"
+    if not isinstance(error, BrokenProcessPool):
+        return worker.load_failure(error)
+    message = f"a worker process ended before it could start, see its message on stderr; {GUARD}"
     failure = HpoError(message)
     failure.__cause__ = error
     return Outcome("failed", reason=message, error=failure)

@@ -1,4 +1,4 @@
-"""What runs inside a worker process."""
+"""What runs where the objective is: in a worker process, an actor, a thread of somebody's pool."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import threading
 from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from hpo_core.errors import HpoError
+from hpo_core.executors.base import Job, Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from hpo_core.executors.base import Job, Outcome
 
 
 class Handle(Protocol):
@@ -33,7 +34,7 @@ _payload: Payload
 
 
 def start(packed: bytes) -> None:
-    """Receive the payload."""
+    """Receive the payload of a process that serves one executor."""
     global _payload  # noqa: PLW0603 - a process serves one payload
     # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers. It
     # had the signal blocked until here.
@@ -46,15 +47,45 @@ def start(packed: bytes) -> None:
 
 def work(packed: bytes) -> Outcome:
     """Evaluate one task, the pickled arguments of a handle."""
-    trial = _payload.handle(*pickle.loads(packed))
-    outcome = _payload.job.evaluate(trial)
+    return unpack_and_perform(_payload, packed)
+
+
+def unpack_and_perform(payload: Payload, packed: bytes) -> Outcome:
+    """Evaluate one trial, given the pickled arguments of its handle."""
+    try:
+        arguments = pickle.loads(packed)
+    except Exception as error:
+        return failed(error)
+    return perform(payload, arguments)
+
+
+def perform(payload: Payload, arguments: tuple[Any, ...]) -> Outcome:
+    """Evaluate one trial; whatever the objective raises, an interpreter's exit too, is an ``Outcome``."""
+    trial = payload.handle(*arguments)
+    try:
+        outcome = payload.job.evaluate(trial)
+    except BaseException as error:  # sys.exit() must not take a thread or an actor with it
+        outcome = failed(error)
     outcome.reports, outcome.notes = trial.reports, trial.notes
     if outcome.error is not None:
-        outcome.error = _portable(outcome.error)
+        outcome.error = portable(outcome.error)
     return outcome
 
 
-def _portable(error: BaseException) -> BaseException:
+def failed(error: BaseException) -> Outcome:
+    """Return the outcome of a trial that ended with an error which is nobody's to catch."""
+    return Outcome("failed", reason=f"{type(error).__name__}: {error}", error=portable(error))
+
+
+def load_failure(cause: BaseException) -> Outcome:
+    """Return the outcome of a trial whose worker could not unpickle the objective."""
+    message = f"a worker could not load the objective: {type(cause).__name__}: {cause}"
+    failure = HpoError(message)
+    failure.__cause__ = cause
+    return Outcome("failed", reason=message, error=failure)
+
+
+def portable(error: BaseException) -> BaseException:
     """Return the error, or a stand-in if it would not survive the journey home."""
     try:
         pickle.loads(pickle.dumps(error))

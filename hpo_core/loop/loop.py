@@ -12,9 +12,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import SpaceExhausted, TrialError
-from hpo_core.executors import Executor, Job, Outcome, ProcessExecutor, SerialExecutor
+from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
 from hpo_core.loop.interrupts import Interrupts
-from hpo_core.loop.options import Options, read_callbacks, read_catch, read_n_jobs
+from hpo_core.loop.options import Options, read_callbacks, read_catch, read_executor
 from hpo_core.loop.progress import Progress
 from hpo_core.loop.remote import RemoteTrial
 from hpo_core.trial.values import as_column, as_number
@@ -43,6 +43,7 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
     n_trials: int | None = None,
     until: int | None = None,
     timeout: float | None = None,
+    executor: Any = None,
     n_jobs: int = 1,
     callbacks: Iterable[Callable[[Any, Trial], object]] = (),
     catch: type[Exception] | tuple[type[Exception], ...] = (),
@@ -56,7 +57,7 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
         n_trials=n_trials,
         until=until,
         timeout=timeout,
-        n_jobs=read_n_jobs(n_jobs),
+        executor=read_executor(executor, n_jobs),
         callbacks=read_callbacks(callbacks),
         catch=read_catch(catch),
         progress=progress,
@@ -64,11 +65,11 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
         vectorized=vectorized,
     )
     options.check_that_it_ends(study)
-    executor = _executor(options)
+    workers = _executor(options)
     study._stop_requested = False
     bar = Progress(study, options.expected(study.n_finished)) if progress else None
     with Interrupts() as interrupts:
-        _Loop(study, options, executor, interrupts, bar).run()
+        _Loop(study, options, workers, interrupts, bar).run()
 
 
 class _Loop:
@@ -92,6 +93,7 @@ class _Loop:
         self.n_started = 0  # by this call
         self.pause = FIRST_PAUSE
         self.exhausted = False
+        self.asked: list[Trial | TrialBatch] = []  # and not started yet
         self.error: BaseException | None = None  # the first one; raised when nothing runs any more
 
     def run(self) -> None:
@@ -113,18 +115,18 @@ class _Loop:
 
     def _start_trials(self) -> bool:
         """Start what limits and free workers allow; whether anything is running."""
-        while len(self.executor.running) < self.executor.capacity:
-            n = 0 if self.exhausted else self._allowance()
-            trial = self._ask(n) if n > 0 else None
-            if trial is None:
+        while (free := self.executor.capacity - len(self.executor.running)) > 0:
+            n = 0 if self.exhausted else self._allowance(free)
+            if n <= 0 or not self._ask(n):
                 break
             self.pause = FIRST_PAUSE
-            self.executor.submit(trial)
+            while self.asked:
+                self.executor.submit(self.asked.pop())
         return bool(self.executor.running)
 
     def _await_others(self) -> bool:
         """Pause if the study lacks only trials that others run: a worker that dies gives them back."""
-        if self.options.until is None or self._allowance() <= 0 or not self.worker.waits(self.options.until):
+        if self.options.until is None or self._allowance(1) <= 0 or not self.worker.waits(self.options.until):
             return False
         left = math.inf if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         self.interrupts.let_through()
@@ -136,28 +138,31 @@ class _Loop:
         self.exhausted = False
         return True
 
-    def _allowance(self) -> int:
-        """How many trials the next suggestion may hold."""
+    def _allowance(self, free: int) -> int:
+        """How many trials to ask for at once when so many workers are free."""
         if self.error is not None or self.study._stop_requested or self.interrupts.pending:
             return 0
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return 0
-        n = self.options.batch_size or 1
+        n = self.options.batch_size or free
         if self.options.n_trials is not None:
             n = min(n, self.options.n_trials - self.n_started)
         return n
 
-    def _ask(self, n: int) -> Trial | TrialBatch | None:
+    def _ask(self, n: int) -> bool:
+        """Get suggestions, or note why there are none."""
         try:
-            trial = self.worker.claim(None if self.options.batch_size is None else n, self.options.until)
-            if trial is not None:
-                self.n_started += self._size(trial)
-            return trial
+            one = self.options.batch_size is None and n == 1
+            asked: Any = self.worker.claim(None if one else n, self.options.until)
+            if asked is not None:
+                split = self.options.batch_size is None and not one
+                self.asked = [*asked][::-1] if split else [asked]
+                self.n_started += sum(map(self._size, self.asked))
         except SpaceExhausted:
             self.exhausted = True
         except Exception as error:
             self._keep(error)
-        return None
+        return bool(self.asked)
 
     def _finish_trials(self) -> None:
         self.interrupts.let_through()
@@ -218,16 +223,16 @@ class _Loop:
         """Keep what has ended, fail what has not."""
         for trial, outcome in self.executor.collect():
             self._finish(trial, outcome)
-        for trial in self.executor.running:
+        for trial in [*self.executor.running, *self.asked]:
             self.study.fail(trial, reason=INTERRUPTED)
 
 
 def _executor(options: Options) -> Executor[Any]:
     convert = _read_column if options.vectorized else _read_number
     job = Job(options.objective, convert, options.catch)
-    if options.n_jobs == 1:
+    if options.executor is None:
         return SerialExecutor(job)
-    return ProcessExecutor(job, n_jobs=options.n_jobs, handle=RemoteTrial, arguments=_arguments)
+    return options.executor.start(Payload(job, RemoteTrial), _arguments)
 
 
 def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:

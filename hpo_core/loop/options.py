@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from hpo_core.errors import ArgumentError
-from hpo_core.executors import available_cpus
+from hpo_core.executors import Choice, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ class Options:
     n_trials: int | None
     until: int | None
     timeout: float | None
-    n_jobs: int
+    executor: Choice | None  # None: this thread
     callbacks: tuple[Callback, ...]
     catch: tuple[type[Exception], ...]
     progress: bool
@@ -50,8 +50,8 @@ class Options:
                 f"vectorized=True needs batch_size, and batch_size needs vectorized=True; got "
                 f"vectorized={self.vectorized} and batch_size={self.batch_size}"
             )
-        if self.vectorized and self.n_jobs != 1:
-            raise ArgumentError(f"n_jobs must be 1 for a vectorized objective, got {self.n_jobs}")
+        if self.vectorized and self.executor is not None:
+            raise ArgumentError(f"executor must be None for a vectorized objective, got {self.executor}")
 
     def check_that_it_ends(self, study: StudyLike) -> None:
         """Raise if nothing but Ctrl-C would end the loop."""
@@ -68,11 +68,13 @@ class Options:
         return min(counts, default=None)
 
 
-def read_n_jobs(n_jobs: object) -> int:
-    """Return the number of processes; -1 stands for the CPUs at hand."""
+def read_executor(executor: object, n_jobs: object) -> Choice | None:
+    """Return where trials run, given by either of two names."""
     if not _is_int(n_jobs) or (n_jobs < 1 and n_jobs != -1):
         raise ArgumentError(f"n_jobs must be an int of at least 1, or -1 for every CPU, got {n_jobs!r}")
-    return available_cpus() if n_jobs == -1 else int(n_jobs)
+    if executor is not None and n_jobs != 1:
+        raise ArgumentError(f"give executor or n_jobs, not both; got {executor!r} and {n_jobs}")
+    return choose(n_jobs if executor is None else executor)
 
 
 def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:

@@ -31,13 +31,14 @@ class Optimizing(Results):
 
         return Worker(cast("Study", self))
 
-    def optimize(
+    def optimize(  # noqa: PLR0913 - n_jobs is another name for executor
         self,
         objective: Callable[[Any], Any],
         *,
         n_trials: int | None = None,
         until: int | None = None,
         timeout: float | None = None,
+        executor: Any = None,
         n_jobs: int = 1,
         callbacks: Iterable[Callable[[Any, Trial], object]] = (),
         catch: type[Exception] | tuple[type[Exception], ...] = (),
@@ -59,10 +60,15 @@ class Optimizing(Results):
             script started again stops at the same place, and several that share a storage together.
         timeout : float, optional
             Seconds after which no trial starts.
+        executor : optional
+            Where trials run. None is this thread; a number that of processes (-1: one per CPU; 1 is this
+            thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
+            ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
+            ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once; reports and
+            notes arrive with the result. With processes a script must call ``optimize`` under
+            ``if __name__ == "__main__":``.
         n_jobs : int
-            Processes to run trials in; -1 is one per CPU. They share the cores: each starts with
-            CPUs / n_jobs threads in ``OMP_NUM_THREADS`` and its kin, unless one is set. A script must
-            call ``optimize`` under ``if __name__ == "__main__":`` if n_jobs > 1.
+            The same for a number of processes, under the name that other libraries use.
         callbacks : iterable of callables
             Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
         catch : exception type or tuple of them
@@ -71,7 +77,7 @@ class Optimizing(Results):
         progress : bool
             Show a progress bar (needs tqdm).
         batch_size : int, optional
-            At least 1; goes with ``vectorized``, and with ``n_jobs=1``.
+            At least 1; goes with ``vectorized``, and with ``executor=None``.
         vectorized : bool
             ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
             for each, (k,).
@@ -99,6 +105,7 @@ class Optimizing(Results):
             n_trials=n_trials,
             until=until,
             timeout=timeout,
+            executor=executor,
             n_jobs=n_jobs,
             callbacks=callbacks,
             catch=catch,

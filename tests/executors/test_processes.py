@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -10,20 +11,21 @@ import objectives
 import pytest
 
 from hpo_core.errors import ArgumentError, HpoError
-from hpo_core.executors import Job, ProcessExecutor, pickling
-from hpo_core.executors.processes import MAX_DEATHS_IN_A_ROW, THREAD_VARIABLES
+from hpo_core.executors import Job, Payload, pickling
+from hpo_core.executors.base import MAX_DEATHS_IN_A_ROW
+from hpo_core.executors.processes import THREAD_VARIABLES, ProcessExecutor
 from hpo_core.loop.remote import RemoteTrial
 
 # A process needs half a second to start on a busy machine, so each test has few of them.
 
 
 @contextlib.contextmanager
-def executor_of(objective, *, n_jobs=2, catch=()):
+def executor_of(objective, *, n_jobs=2, catch=(), trial_timeout=math.inf):
     executor = ProcessExecutor(
-        Job(objective, objectives.unchanged, catch),
-        n_jobs=n_jobs,
-        handle=RemoteTrial,
-        arguments=lambda task: task,
+        Payload(Job(objective, objectives.unchanged, catch), RemoteTrial),
+        lambda task: task,
+        workers=n_jobs,
+        trial_timeout=trial_timeout,
     )
     try:
         yield executor
@@ -184,10 +186,9 @@ def test_a_local_function_goes_through_cloudpickle():
 
 def test_without_cloudpickle_a_local_function_is_an_error_that_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(ArgumentError, match=r"module.*pip install 'hpo-core\[parallel\]'"):
-        ProcessExecutor(
-            Job(lambda trial: 0.0, objectives.unchanged), n_jobs=2, handle=RemoteTrial, arguments=task
-        )
+    expected = pytest.raises(ArgumentError, match=r"module.*pip install 'hpo-core\[parallel\]'")
+    with expected, executor_of(lambda trial: 0.0):
+        pass
 
 
 def test_what_cannot_be_sent_at_all_is_an_error():

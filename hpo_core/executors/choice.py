@@ -1,0 +1,252 @@
+"""What ``optimize`` takes as ``executor=``: where trials run, and on what terms."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
+
+from hpo_core.errors import ArgumentError
+from hpo_core.executors.processes import ProcessExecutor, available_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpo_core.executors.base import Executor
+    from hpo_core.executors.worker import Payload
+
+    Arguments = Callable[[Any], tuple[Any, ...]]
+
+
+class Choice(Protocol):
+    """A place where trials can run."""
+
+    def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
+        """Make ready for trials; ``arguments`` gives what is sent for one of them."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Processes of this machine.
+
+    Parameters
+    ----------
+    workers : int
+        How many; -1 is one per CPU. Each starts with CPUs / workers threads in ``OMP_NUM_THREADS`` and
+        its kin, unless one is set.
+    trial_timeout : float, optional
+        Seconds after which a trial's process is killed, and the trial fails with the reason "timeout".
+
+    Examples
+    --------
+    >>> Processes(4, trial_timeout=60)
+    Processes(workers=4, trial_timeout=60)
+    """
+
+    workers: int
+    _: KW_ONLY
+    trial_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers != -1:
+            _check_workers(self.workers)
+        _check_timeout(self.trial_timeout)
+
+    def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
+        """Make ready; a process starts with its first trial."""
+        workers = available_cpus() if self.workers == -1 else int(self.workers)
+        timeout = _seconds(self.trial_timeout)
+        return ProcessExecutor(payload, arguments, workers=workers, trial_timeout=timeout)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A ``concurrent.futures.Executor`` of your own, which stays open.
+
+    Nothing can stop a trial that it runs: after Ctrl-C such trials go on, unheard, and there is no
+    ``trial_timeout``.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor
+    workers : int, optional
+        How many trials it runs at the same time; needed where the executor does not say.
+    """
+
+    executor: concurrent.futures.Executor
+    _: KW_ONLY
+    workers: int | None = None
+
+    SIZES: ClassVar = ("_max_workers", "num_workers")  # of the standard library and loky, of mpi4py
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.executor, concurrent.futures.Executor):
+            raise ArgumentError(f"executor must be a concurrent.futures.Executor, got {self.executor!r}")
+        if self.workers is not None:
+            _check_workers(self.workers)
+
+    def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
+        """Make ready."""
+        from hpo_core.executors.pool import PoolExecutor
+
+        sizes = (getattr(self.executor, name, None) for name in self.SIZES)
+        workers = self.workers or next((size for size in sizes if size), None)
+        if workers is None:
+            raise ArgumentError(
+                f"executor {self.executor!r} does not say how many workers it has: "
+                "pass hpo_core.executors.Pool(executor, workers=...)"
+            )
+        return PoolExecutor(payload, arguments, pool=self.executor, workers=workers)
+
+
+@dataclass(frozen=True)
+class Dask:
+    """The workers of a Dask cluster, one trial for each of their threads.
+
+    Workers that join take part. For as long as ``optimize`` runs it holds the threads that it uses. Ctrl-C
+    and ``trial_timeout`` end a trial by restarting its worker; what else ran there starts again.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    resources : mapping, optional
+        What a trial takes of a worker's resources: with ``{"GPU": 1}``, workers that were started with
+        ``--resources GPU=2`` run two at a time.
+    trial_timeout : float, optional
+        Seconds after which a trial is killed, and fails with the reason "timeout".
+    """
+
+    client: Any
+    _: KW_ONLY
+    resources: Mapping[str, float] = field(default_factory=dict)
+    trial_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if not is_dask_client(self.client):
+            raise ArgumentError(f"client must be a distributed.Client, got {self.client!r}")
+        _check_resources(self.resources)
+        _check_timeout(self.trial_timeout)
+
+    def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
+        """Send the objective to every worker."""
+        from hpo_core.executors.dask import DaskExecutor
+
+        timeout = _seconds(self.trial_timeout)
+        return DaskExecutor(
+            payload, arguments, client=self.client, resources=self.resources, trial_timeout=timeout
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ray:
+    """Actors on a Ray cluster: the one this process is connected to, or else what ``ray.init()`` finds.
+
+    Parameters
+    ----------
+    num_cpus, num_gpus : float
+        What a trial takes: with ``num_gpus=0.25``, four share a GPU.
+    resources : mapping, optional
+        The same of the cluster's custom resources.
+    workers : int, optional
+        How many trials run at the same time. The default is as many as the cluster has room for; a
+        cluster that grows on demand must be asked for more.
+    trial_timeout : float, optional
+        Seconds after which a trial is killed, and fails with the reason "timeout".
+
+    Examples
+    --------
+    >>> Ray(num_gpus=0.25).num_cpus
+    1
+    """
+
+    num_cpus: float = 1
+    num_gpus: float = 0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    workers: int | None = None
+    trial_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_resources(self.resources)
+        if not (_is_number(self.num_cpus) and _is_number(self.num_gpus)):
+            raise ArgumentError(
+                "num_cpus and num_gpus must be numbers of at least 0, got "
+                f"{self.num_cpus!r} and {self.num_gpus!r}"
+            )
+        if self.num_cpus == self.num_gpus == 0 and not self.resources:
+            raise ArgumentError("num_cpus, num_gpus and resources must not all be 0: a trial takes nothing")
+        if self.workers is not None:
+            _check_workers(self.workers)
+        _check_timeout(self.trial_timeout)
+
+    def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
+        """Connect to Ray, and start an actor for each trial that there is room for."""
+        from hpo_core.executors.ray import RayExecutor
+
+        needs = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
+        timeout = _seconds(self.trial_timeout)
+        return RayExecutor(payload, arguments, needs=needs, workers=self.workers, trial_timeout=timeout)
+
+
+def choose(executor: object) -> Choice | None:
+    """Return where trials run, None for this thread.
+
+    Raises
+    ------
+    ArgumentError
+        The argument of ``optimize`` is none of what it takes.
+    """
+    if _is_int(executor) and (executor >= 1 or executor == -1):
+        return None if executor == 1 else Processes(executor)
+    if executor is None:
+        return None
+    if isinstance(executor, Processes | Pool | Dask | Ray):
+        return executor
+    if isinstance(executor, concurrent.futures.Executor):
+        return Pool(executor)
+    if is_dask_client(executor):
+        return Dask(executor)
+    if executor == "ray":
+        return Ray()
+    raise ArgumentError(
+        "executor must be None, a number of processes (-1: one per CPU), a concurrent.futures.Executor, "
+        f"a Dask Client, 'ray', or one of hpo_core.executors: Processes, Pool, Dask, Ray; got {executor!r}"
+    )
+
+
+def is_dask_client(value: object) -> bool:
+    """Whether this is a ``distributed.Client``; whoever has one has imported distributed."""
+    distributed = sys.modules.get("distributed")
+    return distributed is not None and isinstance(value, distributed.Client)
+
+
+def _check_workers(workers: object) -> None:
+    if not (_is_int(workers) and workers >= 1):
+        raise ArgumentError(f"workers must be an int of at least 1, got {workers!r}")
+
+
+def _check_timeout(seconds: object) -> None:
+    if seconds is not None and not (_is_number(seconds) and seconds > 0):
+        raise ArgumentError(f"trial_timeout must be a number of seconds above 0 or None, got {seconds!r}")
+
+
+def _check_resources(resources: object) -> None:
+    if not isinstance(resources, Mapping) or not all(
+        isinstance(name, str) and _is_number(need) and need > 0 for name, need in resources.items()
+    ):
+        raise ArgumentError(f"resources must map names to numbers above 0, got {resources!r}")
+
+
+def _seconds(timeout: float | None) -> float:
+    return math.inf if timeout is None else float(timeout)
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf

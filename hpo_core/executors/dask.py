@@ -1,0 +1,172 @@
+"""Objectives on the workers of a Dask cluster.
+
+A Dask task per trial costs the scheduler and the worker several milliseconds. A lane is therefore one
+task that lasts, one for each thread of a worker or as many as its resources allow; trials go to it by
+messages that Dask's own scheduling does not see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import uuid
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hpo_core.errors import ArgumentError
+from hpo_core.executors.desk import Desk
+from hpo_core.executors.lanes import Lane, LaneExecutor
+from hpo_core.executors.pickling import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from hpo_core.executors.base import Outcome
+    from hpo_core.executors.worker import Payload
+
+DIED = "the Dask worker died"
+
+T = TypeVar("T")
+
+logger = logging.getLogger("hpo_core")
+
+
+class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
+    """A lane for each thread of each worker, those that join later included.
+
+    Parameters
+    ----------
+    payload : Payload
+    arguments : callable of a trial
+    client : distributed.Client
+    resources : mapping
+        What a trial needs of a worker's resources, by name.
+    trial_timeout : float
+        Its worker is restarted: workers need a nanny.
+
+    Raises
+    ------
+    ArgumentError
+        The client is asynchronous, a worker cannot be restarted, or the objective cannot be sent.
+    """
+
+    def __init__(
+        self,
+        payload: Payload,
+        arguments: Callable[[T], tuple[Any, ...]],
+        *,
+        client: Any,
+        resources: Mapping[str, float],
+        trial_timeout: float,
+    ) -> None:
+        if client.asynchronous:
+            raise ArgumentError("executor: the Dask client must not be asynchronous")
+        self._client = client
+        self._payload = pack(payload, what=f"objective {payload.job.objective!r}", here=False)
+        self._resources = dict(resources)
+        self._known: dict[str, bool] = {}  # whether a nanny watches the worker, by address
+        self._killed: set[str] = set()  # addresses that the scheduler may still count
+        super().__init__(arguments, trial_timeout)
+
+    def _refresh(self) -> None:
+        present = self._client.nthreads().keys()
+        self._killed &= present
+        addresses = present - self._killed
+        for lane in [*self._lanes, *self._opening]:
+            if lane.address not in addresses:
+                self._lose(lane, DIED)
+        if not addresses <= self._known.keys():
+            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            for address in addresses & workers.keys() - self._known.keys():
+                self._welcome(address, workers[address])
+        self._known = {address: nanny for address, nanny in self._known.items() if address in addresses}
+
+    def _welcome(self, address: str, worker: Mapping[str, Any]) -> None:
+        self._known[address] = worker["nanny"] is not None
+        if not self._known[address] and self._trial_timeout < math.inf:
+            raise ArgumentError(f"trial_timeout needs Dask workers with a nanny; {address} has none")
+        has = worker["resources"]
+        rooms = [math.floor(has.get(name, 0.0) / need) for name, need in self._resources.items()]
+        for _ in range(min([worker["nthreads"], *rooms])):
+            self._open(_DaskLane(self._client, address, self._payload, self._resources))
+
+    def _kill(self, lane: _DaskLane[T]) -> list[_DaskLane[T]]:
+        self._killed.add(lane.address)
+        _on_loop(self._client, self._kill_workers, [lane.address])
+        lanes = self._lanes | self._opening
+        return [other for other in lanes if other.address == lane.address and other is not lane]
+
+    async def _kill_workers(self, addresses: list[str]) -> None:
+        # `restart_workers` would let the objectives run for four more seconds.
+        await self._client.run(_kill_worker, workers=addresses, nanny=True)
+
+    def _why_lost(self, error: BaseException) -> str:
+        return DIED if isinstance(error, OSError) else f"{DIED} ({type(error).__name__}: {error})"
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Give the threads back; with ``cancel``, kill the workers that are at work."""
+        busy = {lane.address for lane in self._lanes if lane.tasks}
+        for lane in [*self._lanes, *self._opening]:
+            lane.serving.release()
+        watched = [address for address in busy if self._known.get(address)]
+        if cancel and watched:
+            _on_loop(self._client, self._kill_workers, watched).exception()  # one may be dead already
+        if cancel and len(watched) < len(busy):
+            logger.warning("trials go on, unheard, in Dask workers that no nanny can restart")
+
+
+class _DaskLane(Lane[T]):
+    def __init__(self, client: Any, address: str, payload: bytes, resources: dict[str, float]) -> None:
+        super().__init__()
+        self._client = client
+        self.address = address
+        self._name = f"hpo_core-lane-{uuid.uuid4().hex}"
+        self.serving = client.submit(
+            _serve, self._name, payload, key=self._name, workers=[address], resources=resources
+        )
+        self.opened = self._call(_opened)
+
+    def submit(self, packed: bytes) -> Future[Outcome]:
+        return self._call(_evaluate, packed)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        async def call() -> Any:
+            replies = await self._client.run(function, self._name, *arguments, workers=[self.address])
+            return replies[self.address]
+
+        return _on_loop(self._client, call)
+
+
+def _on_loop(client: Any, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    return asyncio.run_coroutine_threadsafe(function(*arguments), client.loop.asyncio_loop)
+
+
+# On the worker and its nanny
+
+
+def _kill_worker(dask_worker: Any) -> None:
+    import psutil  # Dask needs it too
+
+    psutil.Process(dask_worker.pid).kill()
+
+
+_desks: dict[str, Desk] = {}  # made by a message or by the task, whichever comes first
+
+
+async def _opened(name: str) -> BaseException | None:
+    return await _desks.setdefault(name, Desk()).opened()
+
+
+async def _evaluate(name: str, packed: bytes) -> Outcome:
+    return await _desks[name].evaluate(packed)
+
+
+def _serve(name: str, packed: bytes) -> None:
+    """Be a lane, for as long as somebody wants it."""
+    from distributed import get_worker
+
+    tasks = get_worker().state.tasks
+    # Its state is "cancelled" once the client has let go, or is gone.
+    _desks.setdefault(name, Desk()).serve(packed, lambda: tasks[name].state == "executing")
+    del _desks[name]

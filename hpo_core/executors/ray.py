@@ -1,0 +1,127 @@
+"""Objectives in actors of a Ray cluster."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hpo_core.errors import ArgumentError
+from hpo_core.executors.desk import Desk
+from hpo_core.executors.lanes import Lane, LaneExecutor
+from hpo_core.executors.pickling import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from hpo_core.executors.base import Outcome
+    from hpo_core.executors.worker import Payload
+
+T = TypeVar("T")
+
+ROUNDING = 1e-9  # three trials at 1/3 of a GPU fit one
+
+
+class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
+    """One actor per trial that runs; it serves one trial after another.
+
+    Parameters
+    ----------
+    payload : Payload
+    arguments : callable of a trial
+    needs : mapping
+        Resource of each trial by its name: "CPU", "GPU" or one of the cluster's own.
+    workers : int or None
+        Trials that run at the same time; None is as many as the cluster has room for.
+    trial_timeout : float
+
+    Raises
+    ------
+    ArgumentError
+        Ray is not installed, the cluster has no room, or the objective cannot be sent.
+    """
+
+    def __init__(
+        self,
+        payload: Payload,
+        arguments: Callable[[T], tuple[Any, ...]],
+        *,
+        needs: Mapping[str, float],
+        workers: int | None,
+        trial_timeout: float,
+    ) -> None:
+        ray = _import_ray()
+        packed = pack(payload, what=f"objective {payload.job.objective!r}", here=False)
+        if not ray.is_initialized():
+            ray.init()
+        self._ray = ray
+        self._payload = ray.put(packed)
+        self._needs = {name: need for name, need in needs.items() if need > 0}
+        self._workers = workers
+        own = {name: need for name, need in self._needs.items() if name not in ("CPU", "GPU")}
+        self._actor = ray.remote(_Actor).options(
+            num_cpus=needs["CPU"], num_gpus=needs["GPU"], resources=own, max_restarts=0
+        )
+        super().__init__(arguments, trial_timeout)
+        if not self._opening:
+            raise ArgumentError(
+                f"executor: no node of the Ray cluster has {self._needs}; it has {ray.cluster_resources()}"
+            )
+
+    def _refresh(self) -> None:
+        room = self._room() if self._workers is None else self._workers
+        for _ in range(room - len(self._lanes) - len(self._opening)):
+            self._open(_RayLane(self._actor.remote(), self._payload))
+
+    def _room(self) -> int:
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return sum(
+            min(math.floor(node.get(name, 0.0) / need + ROUNDING) for name, need in self._needs.items())
+            for node in nodes
+        )
+
+    def _kill(self, lane: _RayLane[T]) -> list[_RayLane[T]]:
+        self._ray.kill(lane.actor)
+        return []
+
+    def _why_lost(self, error: BaseException) -> str:
+        return f"the Ray worker died ({type(error).__name__}: {str(error).splitlines()[0]})"
+
+    def close(self, *, cancel: bool = False) -> None:  # noqa: ARG002 - an actor is of no use to others
+        """End every actor."""
+        for lane in [*self._lanes, *self._opening]:
+            self._ray.kill(lane.actor)
+
+
+class _RayLane(Lane[T]):
+    def __init__(self, actor: Any, payload: Any) -> None:
+        super().__init__()
+        self.actor = actor
+        self.opened = actor.start.remote(payload).future()
+
+    def submit(self, packed: bytes) -> Future[Outcome]:
+        future: Future[Outcome] = self.actor.work.remote(packed).future()
+        return future
+
+
+class _Actor:
+    """What a lane is on the other side."""
+
+    def __init__(self) -> None:
+        self._desk = Desk()
+
+    async def start(self, packed: bytes) -> BaseException | None:
+        threading.Thread(target=self._desk.serve, args=(packed, lambda: True), daemon=True).start()
+        return await self._desk.opened()
+
+    async def work(self, packed: bytes) -> Outcome:
+        return await self._desk.evaluate(packed)
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise ArgumentError("executor='ray' needs Ray: pip install 'hpo-core[ray]'") from error
+    return ray
