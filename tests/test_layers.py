@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS,
+    "integrations.__init__": set(),
     "integrations.ray": FRONT_ENDS,
     "integrations.sklearn": FRONT_ENDS,
     "integrations.optuna": {"space", "history", "samplers"},

@@ -1,0 +1,270 @@
+"""A searcher for Ray Tune: in ``tune.TuneConfig(search_alg=HpoSearch())`` it takes any other's place."""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hpo_core.errors import ArgumentError, SpaceExhausted
+from hpo_core.space import Categorical, Float, Int, Space
+from hpo_core.study import Study
+
+try:
+    from ray.tune.result import DEFAULT_METRIC
+    from ray.tune.search import Searcher, sample
+except ImportError as error:
+    raise ImportError("hpo_core.integrations.ray needs Ray Tune: pip install 'hpo-core[ray]'") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+logger = logging.getLogger("hpo_core")
+
+
+class HpoSearch(Searcher):
+    """Suggestions of a ``Study`` for ``tune.Tuner``.
+
+    Intermediate results are reported to the study under their ``training_iteration``. A trial that a
+    scheduler of Tune stops counts with its last result, as Tune tells it; one that ends with an error, or
+    whose metric is not finite, has failed.
+
+    Parameters
+    ----------
+    space : Space or mapping, optional
+        What to search, in parameters of hpo_core or of Tune. By default ``param_space`` of the tuner:
+        nested dictionaries of ``tune.uniform``, ``loguniform``, ``randint``, ``lograndint``, their
+        quantized forms, and ``choice``. A name with "/" stands for a nested dictionary.
+    metric, mode : str, optional
+        The result to optimise, and "min" or "max". By default those of ``tune.TuneConfig``; they must be
+        given together with a space where the tuner has no ``param_space``.
+    points_to_evaluate : sequence of mappings, optional
+        Configurations to try first; the sampler fills what they leave out.
+    sampler, seed
+        As for ``Study``.
+
+    Attributes
+    ----------
+    study : Study or None
+        None until there are a space and a mode.
+
+    Raises
+    ------
+    ArgumentError
+        The space holds what has no counterpart (``grid_search``, ``sample_from``, ``randn``), or another
+        argument is outside what is allowed.
+
+    Examples
+    --------
+    >>> from ray import tune
+    >>> config = tune.TuneConfig(search_alg=HpoSearch(seed=0), metric="loss", mode="min", num_samples=20)
+    """
+
+    def __init__(
+        self,
+        space: Space | Mapping[str, Any] | None = None,
+        metric: str | None = None,
+        mode: Literal["min", "max"] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] = (),
+        *,
+        sampler: Any = "auto",
+        seed: int | None = None,
+    ) -> None:
+        _check_mode(metric, mode)
+        super().__init__(metric=metric, mode=mode)
+        self._points = points_to_evaluate
+        self._sampler = sampler
+        self._seed = seed
+        self._space: Space | None = None
+        self._labels: dict[str, dict[str, Any]] = {}  # text that stands for a choice, where it must
+        if space is not None:
+            self._take(space)
+        self._numbers: dict[str, int] = {}  # trial numbers of the study by Tune's names
+        self.study: Study | None = None
+        if self._space is not None and mode is not None:
+            self._start()
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **_: object
+    ) -> bool:
+        """Take what the tuner says; False if the searcher has a space of its own."""
+        _check_mode(metric, mode)
+        if self.study is not None:
+            return False
+        self._metric = metric or self._metric
+        self._mode = mode or self._mode
+        own = self._space is not None
+        if self._space is None:
+            self._take(config)
+        self._start()
+        return not own
+
+    def _take(self, space: Space | Mapping[str, Any]) -> None:
+        if not isinstance(space, Space | Mapping):
+            raise ArgumentError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
+        domains = {} if isinstance(space, Space) else dict(_domains(space))
+        self._labels = {name: labels for name, domain in domains.items() if (labels := _labels(domain))}
+        searched = {name: _convert(name, domain) for name, domain in domains.items()}
+        self._space = space if isinstance(space, Space) else Space(searched or space)
+
+    def _flat(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        flat = dict(_leaves(config))
+        return flat | {name: repr(flat[name]) for name in self._labels.keys() & flat.keys()}
+
+    def _start(self) -> None:
+        if self._mode is None:
+            raise ArgumentError("mode must be 'min' or 'max': give it to tune.TuneConfig or to HpoSearch")
+        self._metric = self._metric or DEFAULT_METRIC  # what a function returned
+        direction: Literal["minimize", "maximize"] = "minimize" if self._mode == "min" else "maximize"
+        space: Any = self._space
+        self.study = Study(space, sampler=self._sampler, direction=direction, seed=self._seed)
+        for point in self._points:
+            self.study.enqueue(self._flat(point))
+
+    def _started(self) -> Study:
+        if self.study is None:
+            raise ArgumentError(
+                "HpoSearch has nothing to search: give param_space to tune.Tuner, or space, metric and mode "
+                "to HpoSearch"
+            )
+        return self.study
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the configuration of a trial, ``FINISHED`` once a finite space is used up."""
+        study = self._started()
+        if trial_id not in self._numbers:
+            try:
+                self._numbers[trial_id] = study.ask().number
+            except SpaceExhausted:
+                return self.FINISHED
+        params = study.trials[self._numbers[trial_id]].params
+        for name in self._labels.keys() & params.keys():
+            params[name] = self._labels[name][params[name]]
+        return _nested(params)
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Report an intermediate result, if it has the metric."""
+        number, value = self._running(trial_id), self._value(result)
+        if number is not None and value is not None:
+            self._started().trials[number].report(result["training_iteration"], value)
+
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: Mapping[str, Any] | None = None,
+        error: bool = False,  # noqa: FBT001, FBT002 - Ray's signature
+    ) -> None:
+        """Finish a trial with its last result; without one it has failed, or ends with its last report."""
+        number, value = self._running(trial_id), self._value(result or {})
+        if number is None:
+            return
+        study = self._started()
+        if value is not None:
+            study.tell(number, value)
+        elif error:
+            study.fail(number, reason="error in Ray Tune")
+        else:
+            study._finish_stopped(number)
+
+    def _running(self, trial_id: str) -> int | None:
+        number = self._numbers.get(trial_id)
+        if number is None or self._started().trials[number].state.name != "RUNNING":
+            logger.warning("trial %s of Tune is unknown or has finished; its result is not used", trial_id)
+            return None
+        return number
+
+    def _value(self, result: Mapping[str, Any]) -> Any:
+        return result.get(str(self._metric))
+
+    def add_evaluated_point(
+        self,
+        parameters: Mapping[str, Any],
+        value: float,
+        error: bool = False,  # noqa: FBT001, FBT002 - Ray's signature
+        *_: object,
+        **__: object,
+    ) -> None:
+        """Add a result from elsewhere."""
+        self._started().add(self._flat(parameters), math.nan if error else value)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the state to a file, as Tune does on its own after every step."""
+        Path(checkpoint_path).write_bytes(pickle.dumps(vars(self)))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read what ``save`` wrote: a pickle, to be opened only where you trust it."""
+        vars(self).update(pickle.loads(Path(checkpoint_path).read_bytes()))
+
+
+def _check_mode(metric: object, mode: object) -> None:
+    if mode not in (None, "min", "max"):
+        raise ArgumentError(f"mode must be 'min' or 'max', got {mode!r}")
+    if not isinstance(metric, str | None):
+        raise ArgumentError(f"metric must be the name of one result, got {metric!r}")
+
+
+def _leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested dictionaries, by names with "/"."""
+    for key, value in config.items():
+        name = f"{path}/{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from _leaves(value, name)
+        else:
+            yield name, value
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``_leaves`` took apart."""
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *outer, last = name.split("/")
+        inner = nested
+        for key in outer:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    return nested
+
+
+def _domains(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and domains of what Tune would draw; the rest stays in the tuner's configuration."""
+    for name, value in _leaves(config):
+        if name.split("/")[-1] == "grid_search":
+            raise ArgumentError(f"{name!r} leaves nothing to suggest: use tune.choice")
+        if isinstance(value, sample.Domain):
+            yield name, value
+        elif isinstance(value, list | tuple) and any(isinstance(each, sample.Domain) for each in value):
+            raise ArgumentError(f"{name!r} is a list with parameters in it: use a dictionary")
+
+
+def _labels(domain: Any) -> dict[str, Any]:
+    """Text for each choice, where one of them cannot be hashed."""
+    if not isinstance(domain, sample.Categorical):
+        return {}
+    try:
+        hash(tuple(domain.categories))
+    except TypeError:
+        return {repr(choice): choice for choice in domain.categories}
+    return {}
+
+
+def _convert(name: str, domain: Any) -> Float | Int | Categorical:
+    drawn = domain.get_sampler()
+    step = drawn.q if isinstance(drawn, sample.Quantized) else None
+    drawn = drawn.sampler if step is not None else drawn
+    log = isinstance(drawn, sample.LogUniform)
+    if isinstance(domain, sample.Categorical) and isinstance(drawn, sample.Uniform):
+        return Categorical(list(_labels(domain) or domain.categories))
+    if isinstance(domain, sample.Float | sample.Integer) and (log or isinstance(drawn, sample.Uniform)):
+        low, high = domain.lower, domain.upper
+        if step is not None:  # Tune's values are multiples, whatever the bounds
+            low, high = math.ceil(low / step - 1e-9) * step, math.floor(high / step + 1e-9) * step
+        elif isinstance(domain, sample.Integer):
+            high -= 1  # excluded, unless quantized
+        if isinstance(domain, sample.Integer):
+            return Int(int(low), int(high), log=log, step=int(step or 1))
+        return Float(low, high, log=log, step=step)
+    what = f"{type(domain).__name__} drawn by {type(drawn).__name__}"
+    raise ArgumentError(f"{name!r} is {what}, which HpoSearch cannot search; give it bounds, or leave it out")
