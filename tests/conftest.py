@@ -10,7 +10,8 @@ import contextlib
 import os
 import secrets
 import signal
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +19,6 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from postgres_server import Server
 
@@ -98,3 +98,30 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def soak() -> bool:
     """Whether this is the long run; tests scale their repetitions by it."""
     return SOAK
+
+
+@pytest.fixture(scope="session")
+def dask_client() -> Iterator[Any]:
+    """A cluster of two workers of one thread each, for all tests."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """Two CPUs and what Ray is told is a GPU, for all tests."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    import ray
+
+    ray.init(
+        num_cpus=2, num_gpus=1, object_store_memory=2**27,
+        include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+        runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}},
+    )  # fmt: skip
+    yield ray
+    ray.shutdown()

@@ -140,3 +140,44 @@ def sleeping(trial):
 
 def returning_text(trial):
     return "0.5"
+
+
+def napping(trial):
+    started = time.time()
+    time.sleep(0.01)
+    trial.note(pid=os.getpid(), start=started, end=time.time())
+    return trial["x"]
+
+
+class Hanging:
+    """Trial 3 writes its process to a file and does not end."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __call__(self, trial):
+        if trial.number == 3:
+            self.file.write_text(str(os.getpid()))
+            time.sleep(600)
+        return trial["x"]
+
+
+N_LOADED = 0  # in this process
+
+
+def load():
+    global N_LOADED  # noqa: PLW0603 - what the test is about
+    N_LOADED += 1
+    return Loaded()
+
+
+class Loaded:
+    """Notes how often this process has unpickled such an objective."""
+
+    def __call__(self, trial):
+        time.sleep(0.02)
+        trial.note(pid=os.getpid(), loaded=N_LOADED)
+        return trial["x"]
+
+    def __reduce__(self):
+        return load, ()
