@@ -35,6 +35,24 @@ class Unloadable:
 UNLOADABLE = Unloadable()
 
 
+class SlowToLoad:
+    """Takes longer to receive than a trial may take."""
+
+    def __call__(self, trial):
+        return 0.0
+
+    def __reduce__(self):
+        return load_slowly, ()
+
+
+def load_slowly():
+    time.sleep(1.0)
+    return SlowToLoad()
+
+
+SLOW_TO_LOAD = SlowToLoad()
+
+
 def unchanged(result, trial):
     return result
 
@@ -181,3 +199,23 @@ class Loaded:
 
     def __reduce__(self):
         return load, ()
+
+
+def visible_gpus(trial):
+    time.sleep(0.3)
+    trial.note(pid=os.getpid(), gpus=os.environ.get("CUDA_VISIBLE_DEVICES"), end=time.time())
+    return trial["x"]
+
+
+def address_of_worker(trial):
+    from distributed import get_worker
+
+    time.sleep(0.02)
+    trial.note(address=get_worker().address)
+    return trial["x"]
+
+
+def thread_name(trial):
+    time.sleep(0.05)
+    trial.note(thread=threading.current_thread().name)
+    return trial["x"]

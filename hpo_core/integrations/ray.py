@@ -80,6 +80,7 @@ class HpoSearch(Searcher):
         self._seed = seed
         self._space: Space | None = None
         self._labels: dict[str, dict[str, Any]] = {}  # text that stands for a choice, where it must
+        self._steps: dict[str, Any] = {}  # to which a value is rounded that is searched without them
         if space is not None:
             self._take(space)
         self._numbers: dict[str, int] = {}  # trial numbers of the study by Tune's names
@@ -107,6 +108,7 @@ class HpoSearch(Searcher):
             raise ArgumentError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
         domains = {} if isinstance(space, Space) else dict(_domains(space))
         self._labels = {name: labels for name, domain in domains.items() if (labels := _labels(domain))}
+        self._steps = {name: step for name, domain in domains.items() if (step := _coarse_step(domain))}
         searched = {name: _convert(name, domain) for name, domain in domains.items()}
         self._space = space if isinstance(space, Space) else Space(searched or space)
 
@@ -143,6 +145,8 @@ class HpoSearch(Searcher):
         params = study.trials[self._numbers[trial_id]].params
         for name in self._labels.keys() & params.keys():
             params[name] = self._labels[name][params[name]]
+        for name in self._steps.keys() & params.keys():
+            params[name] = round(params[name] / self._steps[name]) * self._steps[name]
         return _nested(params)
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
@@ -250,21 +254,31 @@ def _labels(domain: Any) -> dict[str, Any]:
     return {}
 
 
-def _convert(name: str, domain: Any) -> Float | Int | Categorical:
+def _drawn(domain: Any) -> tuple[Any, Any]:
+    """What draws a value, and the step it is rounded to, 0 for none."""
     drawn = domain.get_sampler()
-    step = drawn.q if isinstance(drawn, sample.Quantized) else None
-    drawn = drawn.sampler if step is not None else drawn
+    return (drawn.sampler, drawn.q) if isinstance(drawn, sample.Quantized) else (drawn, 0)
+
+
+def _coarse_step(domain: Any) -> Any:
+    # A parameter of ours has a logarithm or a step: the logarithm matters more to the search.
+    drawn, step = _drawn(domain)
+    return step if isinstance(drawn, sample.LogUniform) else 0
+
+
+def _convert(name: str, domain: Any) -> Float | Int | Categorical:
+    drawn, step = _drawn(domain)
     log = isinstance(drawn, sample.LogUniform)
     if isinstance(domain, sample.Categorical) and isinstance(drawn, sample.Uniform):
         return Categorical(list(_labels(domain) or domain.categories))
     if isinstance(domain, sample.Float | sample.Integer) and (log or isinstance(drawn, sample.Uniform)):
         low, high = domain.lower, domain.upper
-        if step is not None:  # Tune's values are multiples, whatever the bounds
+        if step:  # Tune's values are multiples, whatever the bounds
             low, high = math.ceil(low / step - 1e-9) * step, math.floor(high / step + 1e-9) * step
         elif isinstance(domain, sample.Integer):
             high -= 1  # excluded, unless quantized
         if isinstance(domain, sample.Integer):
-            return Int(int(low), int(high), log=log, step=int(step or 1))
-        return Float(low, high, log=log, step=step)
+            return Int(int(low), int(high), log=log, step=1 if log else int(step or 1))
+        return Float(low, high, log=log, step=None if log else step or None)
     what = f"{type(domain).__name__} drawn by {type(drawn).__name__}"
     raise ArgumentError(f"{name!r} is {what}, which HpoSearch cannot search; give it bounds, or leave it out")

@@ -28,6 +28,7 @@ def place(request):
         request.getfixturevalue("ray_cluster")
         return Ray
     client = request.getfixturevalue("dask_client")
+    client.wait_for_workers(2)  # another test may have killed one
     return lambda **options: Dask(client, **options)
 
 

@@ -144,6 +144,21 @@ def test_deaths_in_a_row_are_an_error():
     assert isinstance(errors[-1], HpoError)
 
 
+def test_a_trial_whose_time_is_up_is_killed(tmp_path):
+    file = tmp_path / "pid"
+    with executor_of(objectives.Hanging(file), trial_timeout=1.0) as executor:
+        outcomes = run_all(executor, range(8))
+        assert outcomes.pop(3).reason == "timeout"
+        assert {outcome.state for outcome in outcomes.values()} == {"complete"}
+        with pytest.raises(ProcessLookupError):  # the pool has waited for it
+            os.kill(int(file.read_text()), 0)
+
+
+def test_the_time_a_process_takes_to_start_is_not_the_trials():
+    with executor_of(objectives.SLOW_TO_LOAD, n_jobs=1, trial_timeout=0.5) as executor:
+        assert run_all(executor, [0])[0].value == 0.0
+
+
 def test_an_objective_that_does_not_load_in_the_worker_says_so():
     with executor_of(objectives.UNLOADABLE, n_jobs=1) as executor:
         outcome = run_all(executor, [0])[0]

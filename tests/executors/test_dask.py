@@ -1,0 +1,110 @@
+"""What only Dask has: resources, nannies, workers that join, a scheduler that outlives its clients."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import objectives
+import pytest
+from distributed import Client, LocalCluster
+from studies import make_study
+
+from hpo_core.errors import ArgumentError
+from hpo_core.executors import Dask
+
+
+@contextlib.contextmanager
+def threads(**options):
+    """A cluster in this process: quick to start, and without nannies."""
+    with (
+        LocalCluster(processes=False, dashboard_address=":0", **options) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"), [({}, 3), ({"GPU": 1}, 2), ({"GPU": 2}, 1), ({"GPU": 0.5}, 3)]
+)
+def test_a_worker_runs_what_its_threads_and_resources_allow(resources, expected):
+    study = make_study()
+    with threads(n_workers=1, threads_per_worker=3, resources={"GPU": 2}) as client:
+        study.optimize(objectives.thread_name, n_trials=20, executor=Dask(client, resources=resources))
+    assert len({note["thread"] for note in study.trials.notes}) == expected
+
+
+def test_a_client_is_all_that_is_needed(dask_client):
+    study = make_study()
+    study.optimize(objectives.address_of_worker, n_trials=8, executor=dask_client)
+    assert {note["address"] for note in study.trials.notes} <= set(dask_client.nthreads())
+
+
+def test_workers_that_join_take_part():
+    with threads(n_workers=1, threads_per_worker=1) as client:
+        study = make_study()
+
+        def join(study, trial):
+            if trial.number == 5:
+                client.cluster.scale(2)
+            if len({note.get("address") for note in study.trials.notes} - {None}) == 2:
+                study.stop()
+
+        study.optimize(objectives.address_of_worker, timeout=60, executor=client, callbacks=[join])
+        assert len({note.get("address") for note in study.trials.notes} - {None}) == 2
+
+
+def test_an_objective_may_wait_for_a_cluster_without_workers():
+    with threads(n_workers=0) as client:
+        study = make_study()
+        timer = threading.Timer(0.3, client.cluster.scale, (1,))
+        timer.start()
+        study.optimize(objectives.parabola, n_trials=3, executor=client)
+        assert study.n_finished == 3
+        timer.join()
+
+
+def test_a_time_limit_needs_a_nanny():
+    with threads(n_workers=1) as client, pytest.raises(ArgumentError, match="trial_timeout needs Dask"):
+        make_study().optimize(objectives.parabola, n_trials=1, executor=Dask(client, trial_timeout=1.0))
+
+
+def test_what_is_no_client_is_refused():
+    with pytest.raises(ArgumentError, match=r"client must be a distributed\.Client"):
+        Dask("tcp://127.0.0.1:8786")
+
+
+SCRIPT = """\
+import sys
+from distributed import Client
+import hpo_core as hpo
+from objectives import napping
+
+if __name__ == "__main__":
+    study = hpo.Study({"x": hpo.Float(-2.0, 2.0)}, sampler="random")
+    study.optimize(
+        napping, n_trials=100_000, executor=Client(sys.argv[1]),
+        callbacks=[lambda study, trial: trial.number == 5 and print("running", flush=True)],
+    )
+"""
+
+
+def test_a_killed_client_leaves_the_workers_free(dask_client, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    address = dask_client.scheduler.address
+    with subprocess.Popen(
+        [sys.executable, script, address],
+        env={"PYTHONPATH": str(Path(objectives.__file__).parent)}, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "running\n"
+        process.send_signal(signal.SIGKILL)
+    futures = [
+        dask_client.submit(abs, -k, workers=[worker], pure=False)
+        for k, worker in enumerate(dask_client.nthreads())
+    ]
+    assert [future.result(timeout=30) for future in futures] == list(range(len(futures)))
