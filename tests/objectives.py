@@ -219,3 +219,22 @@ def thread_name(trial):
     time.sleep(0.05)
     trial.note(thread=threading.current_thread().name)
     return trial["x"]
+
+
+def slow_from_forty(trial):
+    time.sleep(0.01 if trial.number < 40 else 0.2)
+    return trial["x"]
+
+
+def ending(trial):
+    """Ends in another way for each of the first trials."""
+    if trial.number == 0:
+        trial.report(5, 0.25)
+        raise TrialStopped
+    if trial.number == 1:
+        raise TrialFailed("oom")
+    if trial.number == 2:
+        raise ValueError("two is bad")
+    if trial.number == 3:
+        sys.exit(3)
+    return trial["x"]

@@ -108,7 +108,8 @@ class Dask:
     """The workers of a Dask cluster, one trial for each of their threads.
 
     Workers that join take part. For as long as ``optimize`` runs it holds the threads that it uses. Ctrl-C
-    and ``trial_timeout`` end a trial by restarting its worker; what else ran there starts again.
+    and ``trial_timeout`` end a trial by killing its worker, which the nanny starts again; what else ran
+    there begins anew. The client's ``connection_limit`` (512) also limits how many trials run at once.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
         self._killed &= present
         addresses = present - self._killed
         for lane in [*self._lanes, *self._opening]:
-            if lane.address not in addresses:
+            if lane.worker not in addresses and lane in self._lanes | self._opening:
                 self._lose(lane, DIED)
         if not addresses <= self._known.keys():
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
@@ -91,11 +91,9 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
         for _ in range(min([worker["nthreads"], *rooms])):
             self._open(_DaskLane(self._client, address, self._payload, self._resources))
 
-    def _kill(self, lane: _DaskLane[T]) -> list[_DaskLane[T]]:
-        self._killed.add(lane.address)
-        _on_loop(self._client, self._kill_workers, [lane.address])
-        lanes = self._lanes | self._opening
-        return [other for other in lanes if other.address == lane.address and other is not lane]
+    def _kill(self, lane: _DaskLane[T]) -> None:
+        self._killed.add(lane.worker)
+        _on_loop(self._client, self._kill_workers, [lane.worker])
 
     async def _kill_workers(self, addresses: list[str]) -> None:
         # `restart_workers` would let the objectives run for four more seconds.
@@ -106,7 +104,7 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
 
     def close(self, *, cancel: bool = False) -> None:
         """Give the threads back; with ``cancel``, kill the workers that are at work."""
-        busy = {lane.address for lane in self._lanes if lane.tasks}
+        busy = {lane.worker for lane in self._lanes if lane.tasks}
         for lane in [*self._lanes, *self._opening]:
             lane.serving.release()
         watched = [address for address in busy if self._known.get(address)]
@@ -118,9 +116,8 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
 
 class _DaskLane(Lane[T]):
     def __init__(self, client: Any, address: str, payload: bytes, resources: dict[str, float]) -> None:
-        super().__init__()
+        super().__init__(address)
         self._client = client
-        self.address = address
         self._name = f"hpo_core-lane-{uuid.uuid4().hex}"
         self.serving = client.submit(
             _serve, self._name, payload, key=self._name, workers=[address], resources=resources
@@ -132,8 +129,8 @@ class _DaskLane(Lane[T]):
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         async def call() -> Any:
-            replies = await self._client.run(function, self._name, *arguments, workers=[self.address])
-            return replies[self.address]
+            replies = await self._client.run(function, self._name, *arguments, workers=[self.worker])
+            return replies[self.worker]
 
         return _on_loop(self._client, call)
 

@@ -41,17 +41,23 @@ class Lane(ABC, Generic[T]):
 
     Attributes
     ----------
+    worker
+        What the lane is on, and lost with.
     opened : Future
         Done when the lane is there: with None, or the exception that loading the objective raised.
     tasks : dict
         Trial by the future of its outcome; the first one runs.
     since : float
         When that began; inf if there is none.
+    has_finished : bool
+        Whether a trial has ended on it.
     """
 
     opened: Future[BaseException | None]
 
-    def __init__(self) -> None:
+    def __init__(self, worker: Any) -> None:
+        self.worker = worker
+        self.has_finished = False
         self.tasks: dict[Future[Outcome], T] = {}
         self.since = math.inf
 
@@ -70,6 +76,7 @@ class Lane(ABC, Generic[T]):
     def take(self, future: Future[Outcome]) -> T:
         """Remove a trial that has ended; the next one begins."""
         trial = self.tasks.pop(future)
+        self.has_finished = True
         self.since = time.monotonic() if self.tasks else math.inf
         return trial
 
@@ -108,8 +115,8 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         """Open lanes where there is room, lose those that are gone."""
 
     @abstractmethod
-    def _kill(self, lane: LaneT) -> list[LaneT]:
-        """End what runs on a lane by force; return the other lanes that go with it."""
+    def _kill(self, lane: LaneT) -> None:
+        """End the worker of a lane by force."""
 
     @abstractmethod
     def _why_lost(self, error: BaseException) -> str:
@@ -154,16 +161,17 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self._bell.set()
 
     def _on_opened(self, lane: LaneT) -> None:
-        self._opening.remove(lane)
         error = lane.opened.exception()
-        outcome = Outcome("failed")
         if error is not None:
-            outcome = self._deaths.outcome(self._why_lost(error))
+            outcome = self._lose(lane, self._why_lost(error))
         elif (cause := lane.opened.result()) is not None:
+            self._opening.remove(lane)
             outcome = load_failure(cause)
         else:
+            self._opening.remove(lane)
             self._lanes.add(lane)
             self._set_capacity()
+            return
         if outcome.error is not None and not (self._lanes or self._opening) and self._backlog:
             self._end(self._backlog.popleft(), outcome)
 
@@ -181,17 +189,25 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self._ended.append((trial, outcome))
         self._bell.set()
 
-    def _lose(self, lane: LaneT, reason: str | None) -> None:
-        """Fail the trial that ran on a lane, if there is a reason to; the others are dealt again."""
-        self._opening.discard(lane)
-        self._lanes.discard(lane)
+    def _lose(self, lane: LaneT, reason: str) -> Outcome:
+        """Fail what ran on the worker of a lane, or the lane's trial alone if its time was up.
+
+        Every other trial of that worker is dealt again. Returns how those that failed have ended.
+        """
+        lost = [each for each in self._lanes | self._opening if each.worker == lane.worker]
+        # A worker that has finished a trial is no sign of a broken set-up: it may have been taken away.
+        counts = reason != TIMEOUT and not any(each.has_finished for each in lost)
+        outcome = self._deaths.outcome(reason) if counts else Outcome("failed", reason=reason)
+        for each in lost:
+            self._opening.discard(each)
+            self._lanes.discard(each)
+            trials = list(each.tasks.values())
+            each.tasks.clear()
+            if trials and (each is lane or reason != TIMEOUT):
+                self._end(trials.pop(0), outcome)
+            self._backlog.extendleft(reversed(trials))
         self._set_capacity()
-        trials = list(lane.tasks.values())
-        lane.tasks.clear()
-        if trials and reason is not None:
-            outcome = Outcome("failed", reason=reason) if reason == TIMEOUT else self._deaths.outcome(reason)
-            self._end(trials.pop(0), outcome)
-        self._backlog.extendleft(reversed(trials))
+        return outcome
 
     def _look(self) -> None:
         if time.monotonic() - self._looked >= LOOK_SECONDS:
@@ -206,10 +222,8 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
             if left > 0:
                 seconds = min(seconds, left)
             elif lane in self._lanes:  # not lost with one before it
-                others = self._kill(lane)
+                self._kill(lane)
                 self._lose(lane, TIMEOUT)
-                for other in others:
-                    self._lose(other, None)
         return seconds
 
     @property

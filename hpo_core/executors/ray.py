@@ -81,9 +81,8 @@ class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
             for node in nodes
         )
 
-    def _kill(self, lane: _RayLane[T]) -> list[_RayLane[T]]:
-        self._ray.kill(lane.actor)
-        return []
+    def _kill(self, lane: _RayLane[T]) -> None:
+        self._ray.kill(lane.worker)
 
     def _why_lost(self, error: BaseException) -> str:
         return f"the Ray worker died ({type(error).__name__}: {str(error).splitlines()[0]})"
@@ -91,17 +90,16 @@ class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
     def close(self, *, cancel: bool = False) -> None:  # noqa: ARG002 - an actor is of no use to others
         """End every actor."""
         for lane in [*self._lanes, *self._opening]:
-            self._ray.kill(lane.actor)
+            self._ray.kill(lane.worker)
 
 
 class _RayLane(Lane[T]):
     def __init__(self, actor: Any, payload: Any) -> None:
-        super().__init__()
-        self.actor = actor
+        super().__init__(actor)
         self.opened = actor.start.remote(payload).future()
 
     def submit(self, packed: bytes) -> Future[Outcome]:
-        future: Future[Outcome] = self.actor.work.remote(packed).future()
+        future: Future[Outcome] = self.worker.work.remote(packed).future()
         return future
 
 

@@ -6,10 +6,8 @@ import contextlib
 import math
 import os
 import signal
-import statistics
 import threading
 import time
-import traceback
 from pathlib import Path
 
 import objectives
@@ -82,14 +80,15 @@ def test_a_cluster_finds_what_one_thread_finds(place):
 
 
 def test_how_trials_end_is_known(place):
-    study = make_study()
-    study.optimize(objectives.stopping, n_trials=4, executor=place())
-    assert sorted(study.trials.value.tolist()) == [0.25, 0.25, 1.0, 1.0]
-    with pytest.raises(ValueError, match="two is bad") as caught:
-        make_study().optimize(objectives.raising_at_two, n_trials=9, executor=place())
-    assert "in raising_at_two" in "".join(traceback.format_exception(caught.value))
-    with pytest.raises(SystemExit):  # and the worker goes on
-        study.optimize(objectives.leaving, n_trials=1, executor=place())
+    with started(place(), objectives.ending) as executor:
+        outcomes = run_all(executor, range(6))
+    assert outcomes[0].state == "stopped"
+    assert outcomes[0].reports == [(5, 0.25)]
+    assert outcomes[1].reason == "oom"
+    assert isinstance(outcomes[2].error, ValueError)
+    assert "in ending" in outcomes[2].traceback
+    assert isinstance(outcomes[3].error, SystemExit)  # the worker goes on
+    assert outcomes[4].value == outcomes[5].value == 3.0
 
 
 def test_the_objective_is_loaded_once_by_each_worker(place):
@@ -108,24 +107,21 @@ def utilisation(study):
 
 
 def test_workers_have_always_something_to_do(place, soak):
-    """Without a trial that waits at each worker a loaded machine gets 0.5 to 0.65."""
-    n_trials, enough = (1000, 0.9) if soak else (150, 0.75)
-    seen = []
-    while not seen or (len(seen) < 5 and statistics.median(seen) < enough):
+    """Without a trial that waits at each worker it is 0.4 to 0.8."""
+    n_trials, enough = (1000, 0.9) if soak else (150, 0.85)
+    seen = [0.0]
+    while len(seen) < 6 and max(seen) < enough:  # other programs may be in the way
         study = make_study(sampler="tpe")
         study.optimize(objectives.napping, n_trials=n_trials, executor=place())
         seen.append(utilisation(study))
-    print(f"utilisation {seen}")
-    assert max(seen) >= enough
+    assert max(seen) >= enough, seen
 
 
 def test_only_brief_trials_wait_at_a_worker(place):
-    with started(place(), objectives.napping) as executor:
-        outcomes = run_all(executor, range(40))
-        assert len(outcomes) == 40
+    with started(place(), objectives.slow_from_forty) as executor:
+        assert len(run_all(executor, range(40))) == 40
         assert executor.capacity == 4
-    with started(place(), objectives.slow) as executor:
-        run_all(executor, range(20))
+        run_all(executor, range(40, 44))
         assert executor.capacity == 2
 
 

@@ -58,6 +58,19 @@ def test_workers_that_join_take_part():
         assert len({note.get("address") for note in study.trials.notes} - {None}) == 2
 
 
+def test_a_worker_of_many_threads_dies_but_once(tmp_path):
+    options = {"n_workers": 1, "threads_per_worker": 6, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        study = make_study()
+        study.optimize(objectives.dying_at_three, n_trials=20, executor=client)
+        assert study.n_finished == 20
+        assert 1 <= len(study.trials.where("failed")) <= 6  # what ran beside it
+        study, file = make_study(), tmp_path / "pid"
+        study.optimize(objectives.Hanging(file), n_trials=20, executor=Dask(client, trial_timeout=1.0))
+        assert [(trial.number, trial.reason) for trial in study.trials.where("failed")] == [(3, "timeout")]
+        assert len(study.trials.where("complete")) == 19
+
+
 def test_an_objective_may_wait_for_a_cluster_without_workers():
     with threads(n_workers=0) as client:
         study = make_study()
