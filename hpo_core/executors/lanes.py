@@ -26,9 +26,12 @@ logger = logging.getLogger("hpo_core")
 
 LOOK_SECONDS = 0.5  # between looks at what the cluster has
 
-# A round trip takes a few milliseconds: a worker that waits for one after trials longer than this is
-# idle for less than a tenth of the time. Below, a second trial waits at each lane.
+# A round trip takes a few milliseconds, and 20 on a busy machine. A worker that waits for one between
+# trials longer than BRIEF_SECONDS is idle for less than a tenth of the time; otherwise trials for
+# ROUND_TRIP_SECONDS wait at each lane. They are chosen without knowing those before them, hence no more.
 BRIEF_SECONDS = 0.1
+ROUND_TRIP_SECONDS = 0.02
+MOST_WAITING = 2
 
 # One long trial outweighs dozens of brief ones: nothing ought to wait behind the next long one.
 FORGETTING = 0.8
@@ -228,7 +231,9 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
 
     @property
     def _depth(self) -> int:
-        return 2 if self._seconds < BRIEF_SECONDS else 1
+        if self._seconds >= BRIEF_SECONDS:
+            return 1
+        return 1 + min(MOST_WAITING, math.ceil(ROUND_TRIP_SECONDS / self._seconds))
 
     def _set_capacity(self) -> None:
         self.capacity = max(1, len(self._lanes) * self._depth)

