@@ -115,7 +115,12 @@ def dask_client() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[Any]:
     """Two CPUs and what Ray is told is a GPU, for all tests."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    # Tune would leave its own handler of Ctrl-C behind.
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    }
     import ray
 
     ray.init(

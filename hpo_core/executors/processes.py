@@ -136,11 +136,12 @@ class ProcessExecutor(Executor[T]):
 
     def _outcome(self, member: _Worker, future: Future[Outcome]) -> Outcome:
         error = future.exception()
+        if member.timed_out:  # even if the result was faster
+            member.bury()
         if error is None:
             self._deaths.in_a_row = 0
             return future.result()
         if member.timed_out:
-            member.bury()
             return Outcome("failed", reason=TIMEOUT)
         start_error = member.start_error()
         if start_error is not None:
