@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
 from hpo_core.executors.desk import Desk
-from hpo_core.executors.lanes import Lane, LaneExecutor
+from hpo_core.executors.lanes import Lane, LaneExecutor, how_many_fit
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
         self._known[address] = worker["nanny"] is not None
         if not self._known[address] and self._trial_timeout < math.inf:
             raise ArgumentError(f"trial_timeout needs Dask workers with a nanny; {address} has none")
-        has = worker["resources"]
-        rooms = [math.floor(has.get(name, 0.0) / need) for name, need in self._resources.items()]
-        for _ in range(min([worker["nthreads"], *rooms])):
+        for _ in range(int(min(worker["nthreads"], how_many_fit(worker["resources"], self._resources)))):
             self._open(_DaskLane(self._client, address, self._payload, self._resources))
 
     def _kill(self, lane: _DaskLane[T]) -> None:

@@ -19,7 +19,7 @@ from hpo_core.executors.pickling import pack
 from hpo_core.executors.worker import load_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
 logger = logging.getLogger("hpo_core")
@@ -36,7 +36,15 @@ MOST_WAITING = 2
 # One long trial outweighs dozens of brief ones: nothing ought to wait behind the next long one.
 FORGETTING = 0.8
 
+ROUNDING = 1e-9  # three trials at 1/3 of a GPU fit one
+
 T = TypeVar("T")
+
+
+def how_many_fit(has: Mapping[str, float], needs: Mapping[str, float]) -> float:
+    """Return how many trials with these needs a machine has resources for; inf where they need none."""
+    fits = (math.floor(has.get(name, 0.0) / need + ROUNDING) for name, need in needs.items())
+    return min(fits, default=math.inf)
 
 
 class Lane(ABC, Generic[T]):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
 from hpo_core.executors.desk import Desk
-from hpo_core.executors.lanes import Lane, LaneExecutor
+from hpo_core.executors.lanes import Lane, LaneExecutor, how_many_fit
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from hpo_core.executors.worker import Payload
 
 T = TypeVar("T")
-
-ROUNDING = 1e-9  # three trials at 1/3 of a GPU fit one
 
 
 class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
@@ -75,11 +72,8 @@ class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
             self._open(_RayLane(self._actor.remote(), self._payload))
 
     def _room(self) -> int:
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        return sum(
-            min(math.floor(node.get(name, 0.0) / need + ROUNDING) for name, need in self._needs.items())
-            for node in nodes
-        )
+        nodes = (node["Resources"] for node in self._ray.nodes() if node["Alive"])
+        return int(sum(how_many_fit(node, self._needs) for node in nodes))
 
     def _kill(self, lane: _RayLane[T]) -> None:
         self._ray.kill(lane.worker)
