@@ -11,6 +11,8 @@ from torch.utils.data import Dataset, TensorDataset, default_collate
 from hpo_core.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -51,7 +53,15 @@ class Examples:
             rows = rows.to(device)
             return _rows_of(inputs, rows), _rows_of(targets, rows)
         inputs, targets = default_collate([self._dataset[row] for row in rows.tolist()])
-        return inputs.to(device), targets.to(device)
+        return _moved(inputs, device), _moved(targets, device)
+
+    def in_order(self, size: int, device: torch.device) -> Iterator[Batch]:
+        """Yield all examples in batches of ``size``, on the device."""
+        if self.tensors is not None:
+            yield from zip(*(torch.split(part, size) for part in self.tensors), strict=True)
+        else:
+            for rows in torch.split(torch.arange(len(self)), size):
+                yield self.take(rows, device)
 
 
 def read_examples(name: str, given: Any, *, classes: bool) -> Examples:
@@ -85,6 +95,12 @@ def read_examples(name: str, given: Any, *, classes: bool) -> Examples:
     if len(examples) == 0:
         raise ArgumentError(f"{name} must hold at least one example, got an empty dataset")
     return examples
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    # From pinned memory CUDA copies while the host goes on to read the next examples.
+    pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+    return pinned.to(device, non_blocking=device.type == "cuda")
 
 
 def _rows_of(tensor: Tensor, rows: Tensor) -> Tensor:

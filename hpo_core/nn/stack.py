@@ -129,7 +129,7 @@ class StackedOptimizer:
         self.nesterov = settings[0].nesterov
         self.steps = 0
         columns = {name: [getattr(each, name) for each in settings] for name in _COLUMNS}
-        # On the CPU in float64, where powers of β stay accurate.
+        # On the CPU in float64, from which what a step needs is prepared.
         self.columns = {name: torch.tensor(column, dtype=torch.float64) for name, column in columns.items()}
         self.first = [torch.zeros_like(w, requires_grad=False) for w in stack.weights.values()]
         self.second = [] if self.kind == "sgd" else [torch.zeros_like(m) for m in self.first]
@@ -146,6 +146,8 @@ class StackedOptimizer:
         self.shrink = self._shaped(1 - columns["lr"] * columns["weight_decay"])
         self.minus_lr = self._shaped(-columns["lr"])
         self.gain1, self.gain2 = (self._shaped(1 - columns[name]) for name in ("beta1", "beta2"))
+        self.log_beta1, self.log_beta2 = (self._beside(columns[name].log()) for name in ("beta1", "beta2"))
+        self.minus_lr_column = self._beside(-columns["lr"])
 
     def column(self, values: Sequence[float]) -> Tensor:
         """Return a number per member as a tensor (B,) beside the weights."""
@@ -156,8 +158,13 @@ class StackedOptimizer:
         """Return a column (B,) as (B, 1, ...) beside each weight."""
         if not self.weights:
             return []
-        column = column.to(self.weights[0].dtype).to(self.weights[0].device)
+        column = self._beside(column)
         return [column.to(w.dtype).view(-1, *[1] * (w.ndim - 1)) for w in self.weights]
+
+    def _beside(self, column: Tensor) -> Tensor:
+        """Return a column (B,) in the weights' precision, where they are."""
+        like = self.weights[0] if self.weights else column
+        return column.to(torch.promote_types(like.dtype, torch.float32)).to(like.device)
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
@@ -181,10 +188,11 @@ class StackedOptimizer:
             w.addcmul_(torch.addcmul(g, m, momentum) if self.nesterov else m, minus_lr)
 
     def _step_adam(self, gradients: Sequence[Tensor]) -> None:
-        columns = self.columns
-        # w -= η/(1-β₁ᵗ) m / (√(v/(1-β₂ᵗ)) + ε), with the corrections moved out of the elements.
-        root = (1 - columns["beta2"] ** self.steps).sqrt()
-        scales = self._shaped(-columns["lr"] * root / (1 - columns["beta1"] ** self.steps))
+        # w -= η/(1-β₁ᵗ) m / (√(v/(1-β₂ᵗ)) + ε), with the corrections moved out of the elements. They are
+        # made where the weights are, or every step would wait for a copy; 1-βᵗ as such would cancel.
+        debias1, debias2 = (-torch.expm1(self.steps * log) for log in (self.log_beta1, self.log_beta2))
+        root = debias2.sqrt()
+        scales = self._shaped(self.minus_lr_column * root / debias1)
         floors = self._shaped(_EPS * root)
         moments = zip(self.first, self.second, self.gain1, self.gain2, strict=True)
         rest = zip(self.scratch, scales, floors, strict=True)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 VALIDATION_BATCH = 256  # examples at a time: more costs memory and gains nothing
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -90,29 +91,27 @@ class Task:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Mixed precision where it pays: bfloat16 on CUDA devices that compute in it."""
-        if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-            return torch.autocast("cuda", torch.bfloat16)
-        return nullcontext()
+        return torch.autocast("cuda", torch.bfloat16) if _is_mixed(self.device) else nullcontext()
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float | Tensor) -> Tensor:
     """Mean cross-entropy of logits (n, classes, ...) against smoothed classes (n, ...)."""
-    logits = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
     # log_softmax over a few classes is several times slower than its parts, which vectorise.
-    normaliser = logits.logsumexp(1)
-    loss = (normaliser - logits.gather(1, targets.unsqueeze(1)).squeeze(1)).mean()
+    normaliser = outputs.logsumexp(1)
+    loss = (normaliser - outputs.gather(1, targets.unsqueeze(1)).squeeze(1)).mean()
     if isinstance(smoothing, float) and smoothing == 0.0:
         return loss
-    return (1.0 - smoothing) * loss + smoothing * (normaliser.mean() - logits.mean())
+    return (1.0 - smoothing) * loss + smoothing * (normaliser.mean() - outputs.mean())
 
 
 def tensor_from(outputs: Any) -> Tensor:
-    """Return the outputs of a network, which must be one tensor."""
+    """Return the outputs of a network, which must be one tensor, in float32 if in less."""
     if not isinstance(outputs, torch.Tensor):
         raise ArgumentError(
             f"build must give a network that returns a tensor, got one that returns {type(outputs).__name__}"
         )
-    return outputs
+    # A loss sums and a metric may ask for a NumPy array: bfloat16 is made for neither.
+    return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
 
 
 def default_device() -> torch.device:
@@ -127,6 +126,8 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch for one training and put the caller's random state back afterwards."""
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
+        if device.type == "mps":
+            stack.callback(torch.mps.set_rng_state, torch.mps.get_rng_state())
         if device.type == "cuda":
             stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True))
         seed_all(seed, device)
@@ -135,10 +136,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 def seed_all(seed: int, device: torch.device) -> None:
     """Seed the generators that a training on a device may use."""
-    if device.type == "cpu":
-        # torch.manual_seed looks at every kind of accelerator, a millisecond for each of hundreds.
-        torch.default_generator.manual_seed(seed)
-    else:
+    # torch.manual_seed seeds every accelerator there is, whoever uses it, a millisecond each time.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index].manual_seed(seed)
+    elif device.type != "cpu":
         torch.manual_seed(seed)
 
 
@@ -154,6 +156,16 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+@cache
+def _is_mixed(device: torch.device) -> bool:
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
