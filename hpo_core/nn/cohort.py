@@ -247,7 +247,8 @@ class _Run:
             with task.autocast():
                 losses = self.loss(inputs, targets, smoothing)
             # Each loss depends on its own member only, so the gradient of the sum is everyone's own.
-            self.optimizer.step(torch.autograd.grad(losses.sum(), list(self.stack.weights.values())))
+            weights = list(self.stack.weights.values())
+            self.optimizer.step(torch.autograd.grad(losses.sum(), weights, materialize_grads=True))
             finite &= losses.detach().isfinite()
         self.finite = finite.cpu().numpy()
         return True
@@ -262,8 +263,7 @@ class _Run:
         task = self.task
         self.stack.train(False)
         parts = []
-        for rows in torch.split(torch.arange(len(task.validation)), VALIDATION_BATCH):
-            inputs, targets = task.validation.take(rows, task.device)
+        for inputs, targets in task.validation.in_order(VALIDATION_BATCH, task.device):
             with task.autocast():
                 parts.append((self.stack.outputs(inputs), targets))
         outputs = torch.cat([part for part, _ in parts], dim=1)

@@ -77,6 +77,24 @@ def test_convolutions_and_batch_normalisation_keep_their_own_statistics():
             torch.testing.assert_close(member.weights[name], tensor)
 
 
+class Idle(nn.Module):
+    """Has a weight that no output depends on."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = nn.Linear(2, 4).double(), nn.Parameter(torch.ones(3).double())
+
+    def forward(self, inputs):
+        return self.used(inputs)
+
+
+def test_a_weight_without_a_gradient_hurts_nobody():
+    task = double_objective(lambda params: Idle())
+    settings = [{"lr": lr, "weight_decay": 0.1} for lr in (0.01, 0.1)]
+    for k, member in enumerate(train_cohort(task, settings, seeds=[0, 1])):
+        np.testing.assert_allclose(member.values, task.train(settings[k], seed=k).values, rtol=1e-9)
+
+
 def test_a_diverging_member_hurts_nobody():
     fine = [{"optimizer": "sgd", "lr": lr} for lr in (0.1, 0.2)]
     task = double_objective()
