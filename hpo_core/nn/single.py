@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from hpo_core.nn.task import Task
     from hpo_core.nn.training import Training
 
+# To read a loss is to wait until the device has caught up; this seldom, that costs next to nothing.
+STEPS_BETWEEN_LOOKS = 32
+
 
 class _Broken(Exception):  # noqa: N818 - never leaves this file
     """Ends a training; its argument is the reason."""
@@ -43,14 +46,13 @@ def train_single(
         with seeded(seed, task.device):
             return _Run(task, params, seed).train(values, report)
     except _Broken as broken:
-        reason = str(broken)
+        return failed(params, str(broken), values)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        reason = "oom"
     # Here the exception is gone, and with it the frames that held on to tensors.
     release_memory()
-    return failed(params, reason, values)
+    return failed(params, "oom", values)
 
 
 class _Run:
@@ -64,6 +66,7 @@ class _Run:
         self.network = task.network(params)
         self.forward: Callable[[Tensor], Tensor] = self.network
         if self.settings.compile:
+            torch.compiler.reset()  # after eight networks it would compile no other
             self.forward = torch.compile(self.network)
         self.optimizer = make_optimizer(self.network, self.settings)
         self.order = torch.Generator().manual_seed(seed)
@@ -78,7 +81,8 @@ class _Run:
             values.append(value)
             if self.task.better(value, best):
                 best, best_epoch = value, epoch
-                weights = {name: t.detach().cpu().clone() for name, t in self.network.state_dict().items()}
+                state = self.network.state_dict().items()
+                weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state}
             if report is not None and report(epoch, value):
                 break
         return Trained(dict(self.params), best, best_epoch, tuple(values), weights)
@@ -86,9 +90,10 @@ class _Run:
     def _epoch(self) -> None:
         task = self.task
         self.network.train()
-        previous = None
+        total: Tensor | float = 0.0
+        every = 1 if task.device.type == "cpu" else STEPS_BETWEEN_LOOKS
         order = task.train.shuffled(self.order, task.device)
-        for rows in batches(order, self.settings.batch_size):
+        for step, rows in enumerate(batches(order, self.settings.batch_size), 1):
             if time.monotonic() > self.deadline:
                 raise _Broken("timeout")
             inputs, targets = task.train.take(rows, task.device)
@@ -97,20 +102,19 @@ class _Run:
                 loss = task.training_loss(
                     tensor_from(self.forward(inputs)), targets, self.settings.label_smoothing
                 )
-            # The loss before this one is known by now: looking at it does not make the device wait.
-            _require_finite(previous)
+            total = total + loss.detach()
+            if step % every == 0:
+                _require_finite(total)
             torch.autograd.backward(loss)
             self.optimizer.step()
-            previous = loss.detach()
-        _require_finite(previous)
+        _require_finite(total)
 
     @torch.no_grad()
     def _validate(self) -> float:
         task = self.task
         self.network.eval()
         parts = []
-        for rows in torch.split(torch.arange(len(task.validation)), VALIDATION_BATCH):
-            inputs, targets = task.validation.take(rows, task.device)
+        for inputs, targets in task.validation.in_order(VALIDATION_BATCH, task.device):
             with task.autocast():
                 parts.append((tensor_from(self.forward(inputs)), targets))
         outputs, targets = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -130,6 +134,6 @@ def make_optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimi
     return kind(weights, lr=lr, betas=(settings.beta1, settings.beta2), weight_decay=decay)
 
 
-def _require_finite(loss: Tensor | None) -> None:
-    if loss is not None and not math.isfinite(loss.item()):
+def _require_finite(total: Tensor | float) -> None:
+    if not math.isfinite(total):
         raise _Broken("diverged")
