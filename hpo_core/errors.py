@@ -42,8 +42,14 @@ class BackendError(HpoError, RuntimeError):
 
 
 class TrialStopped(HpoError):  # noqa: N818 - raised by objectives to end a trial early
-    """Raise inside an objective: the trial ends as ``stopped`` with its last reported value."""
+    """Raise inside an objective: the trial ends as ``stopped`` with its last reported value.
+
+    The objective of a batch returns one in the place of a value.
+    """
 
 
 class TrialFailed(HpoError):  # noqa: N818 - raised by objectives, carries the reason
-    """Raise inside an objective: the trial ends as ``failed`` with this reason."""
+    """Raise inside an objective: the trial ends as ``failed`` with this reason.
+
+    The objective of a batch returns one in the place of a value.
+    """

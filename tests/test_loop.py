@@ -245,6 +245,34 @@ def test_nan_in_a_batch_fails_that_trial_alone():
     assert seen == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("form", [list, tuple, lambda ends: np.array(ends, np.object_)])
+def test_the_members_of_a_batch_end_each_in_its_own_way(form):
+    ends = [0.5, TrialFailed("oom"), TrialStopped(), TrialFailed("oom"), np.nan, TrialFailed(), np.float32(2)]
+
+    def objective(batch):
+        batch.report(3, batch.number + 10.0)
+        return form(ends)
+
+    study = make_study()
+    study.optimize(objective, n_trials=7, batch_size=7, vectorized=True)
+    assert states(study) == [COMPLETE, FAILED, STOPPED, FAILED, FAILED, FAILED, COMPLETE]
+    assert study.trials.reason == [None, "oom", None, "oom", "the value told is nan", "TrialFailed", None]
+    assert study.trials.value[[0, 2, 6]].tolist() == [0.5, 12.0, 2.0]
+
+
+@pytest.mark.parametrize("end", [TrialFailed("oom"), TrialStopped()])
+def test_a_batch_in_which_nothing_completes(end):
+    study = make_study()
+    study.optimize(lambda batch: [end] * len(batch), n_trials=3, batch_size=3, vectorized=True)
+    assert states(study) == [FAILED] * 3  # nothing was reported, so there is nothing to stop at
+
+
+def test_other_exceptions_in_the_place_of_values_are_no_results():
+    study = make_study()
+    with pytest.raises(TrialError, match="the objective must return a number for each trial"):
+        study.optimize(lambda batch: [1.0, ValueError("bad")], n_trials=2, batch_size=2, vectorized=True)
+
+
 def test_a_finite_space_shortens_the_last_batch():
     study, sizes = make_finite_study(size=10), []
 

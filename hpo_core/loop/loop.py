@@ -11,19 +11,17 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from hpo_core.errors import SpaceExhausted, TrialError
+from hpo_core.errors import SpaceExhausted
 from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
+from hpo_core.loop.batches import read_results, tell_results
 from hpo_core.loop.interrupts import Interrupts
 from hpo_core.loop.options import Options, read_callbacks, read_catch, read_executor
 from hpo_core.loop.progress import Progress
 from hpo_core.loop.remote import RemoteTrial
-from hpo_core.trial.values import as_column, as_number
+from hpo_core.trial.values import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from hpo_core.loop.protocol import StudyLike
     from hpo_core.trial import Trial, TrialBatch
@@ -191,7 +189,9 @@ class _Loop:
             trial.report(step, value)
         if outcome.notes:
             trial.note(**outcome.notes)
-        if outcome.state == "complete":
+        if outcome.state == "complete" and self.options.vectorized:
+            tell_results(self.study, trial, outcome.value)
+        elif outcome.state == "complete":
             self.study.tell(trial, outcome.value)
         elif outcome.state == "stopped":
             self.study._finish_stopped(trial)
@@ -228,7 +228,7 @@ class _Loop:
 
 
 def _executor(options: Options) -> Executor[Any]:
-    convert = _read_column if options.vectorized else _read_number
+    convert = read_results if options.vectorized else _read_number
     job = Job(options.objective, convert, options.catch)
     if options.executor is None:
         return SerialExecutor(job)
@@ -241,10 +241,3 @@ def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
 
 def _read_number(result: object, _: object) -> float:
     return as_number(result, rule="the objective must return a number")
-
-
-def _read_column(result: object, batch: TrialBatch) -> NDArray[np.float64]:
-    try:
-        return as_column(result, len(batch))
-    except TrialError as error:
-        raise TrialError(f"the objective must return a number for each trial: {error}") from None

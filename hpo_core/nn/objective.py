@@ -179,15 +179,15 @@ class TrainingObjective:
     @overload
     def __call__(self, trial: Trial) -> float: ...
     @overload
-    def __call__(self, trial: TrialBatch) -> NDArray[np.float64]: ...
-    def __call__(self, trial: Trial | TrialBatch) -> float | NDArray[np.float64]:
+    def __call__(self, trial: TrialBatch) -> list[float | TrialFailed | TrialStopped]: ...
+    def __call__(self, trial: Trial | TrialBatch) -> float | list[float | TrialFailed | TrialStopped]:
         """Train a running trial, or a batch of them.
 
         Returns
         -------
-        float or (k,) array
-            Value of the best epoch. In a batch a failed training is NaN, and its reason the note
-            ``failure``; a member told to stop has the value it had reached.
+        float or list
+            Value of the best epoch. In a batch one for each trial, or in its place the exception that a
+            single trial raises.
 
         Raises
         ------
@@ -205,29 +205,32 @@ class TrainingObjective:
                 raise TrialStopped
 
         trained = train_single(self.task, trial.params, trial.seed, report)
-        if trained.reason is not None:
-            raise TrialFailed(trained.reason)
-        self._save(trial.number, trained)
-        return trained.value
+        result = self._result(trial.number, trained)
+        if isinstance(result, TrialFailed):
+            raise result
+        return result
 
-    def _train_batch(self, batch: TrialBatch) -> NDArray[np.float64]:
+    def _train_batch(self, batch: TrialBatch) -> list[float | TrialFailed | TrialStopped]:
         configurations = [trial.params for trial in batch]
-        values = np.full(len(batch), math.nan)
+        results: dict[int, float | TrialFailed | TrialStopped] = {}
         for rows in cohorts(configurations, self.vary):
             part = batch[rows]
-            results = train_cohort(
+            stopped = np.zeros(len(rows), np.bool_)
+            trainings = train_cohort(
                 self,
                 [configurations[row] for row in rows],
                 seeds=part.seed.tolist(),
-                report=partial(_report, part),
+                report=partial(_report, part, stopped),
             )
-            values[rows] = [trained.value for trained in results]
-            for trial, trained in zip(part, results, strict=True):
-                if trained.reason is not None:
-                    trial.note(failure=trained.reason)
-                else:
-                    self._save(trial.number, trained)
-        return values
+            for row, trial, trained, told in zip(rows.tolist(), part, trainings, stopped, strict=True):
+                results[row] = TrialStopped() if told else self._result(trial.number, trained)
+        return [results[row] for row in range(len(batch))]
+
+    def _result(self, number: int, trained: Trained) -> float | TrialFailed:
+        if trained.reason is not None:
+            return TrialFailed(trained.reason)
+        self._save(number, trained)
+        return trained.value
 
     def _save(self, number: int, trained: Trained) -> None:
         if self.folder is not None:
@@ -236,11 +239,16 @@ class TrainingObjective:
 
 
 def _report(
-    batch: TrialBatch, epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]
+    batch: TrialBatch,
+    stopped: NDArray[np.bool_],
+    epoch: int,
+    members: NDArray[np.int64],
+    values: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
     running = batch[members]
     running.report(epoch, values)
-    return running.should_stop()
+    stopped[members] = running.should_stop()
+    return stopped[members]
 
 
 def _read_training(training: object) -> Training:

@@ -80,7 +80,7 @@ class Optimizing(Results):
             At least 1; goes with ``vectorized``, and with ``executor=None``.
         vectorized : bool
             ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
-            for each, (k,).
+            for each, (k,). In the place of one may stand ``TrialFailed("why")`` or ``TrialStopped()``.
 
         Raises
         ------

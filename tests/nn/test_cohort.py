@@ -211,7 +211,7 @@ def test_a_batch_of_trials_is_told_back_in_one_call():
     assert study.best_value < 1.0 < study.trials.value.max()
 
 
-def test_failures_of_a_batch_are_noted():
+def test_failures_of_a_batch_have_their_reasons():
     study = hpo.Study({"lr": hpo.Float(1e-3, 1e-1), "optimizer": "sgd"}, sampler="random", seed=0)
     study.enqueue({"lr": 0.05})
 
@@ -220,7 +220,16 @@ def test_failures_of_a_batch_are_noted():
 
     study.optimize(objective(loss=explosive), n_trials=3, batch_size=3, vectorized=True)
     assert [trial.state.name for trial in study.trials] == ["FAILED"] * 3
-    assert study.trials.notes == [{"failure": "diverged"}] * 3
+    assert [trial.reason for trial in study.trials] == ["diverged"] * 3
+
+
+def test_members_that_are_told_to_stop_end_as_stopped(monkeypatch):
+    monkeypatch.setattr(hpo.TrialBatch, "should_stop", lambda batch: batch.number % 2 == 0)
+    study = hpo.Study({"width": hpo.Ordinal([4, 8]), "lr": 0.1}, sampler="random", seed=0)
+    study.optimize(objective(), n_trials=2, batch_size=2, vectorized=True)
+    assert [trial.state.name for trial in study.trials] == ["STOPPED", "COMPLETE"]
+    assert len(study.history.reports.value) == 1 + 3
+    assert study.trials.value[0] == study.history.reports.value[0]
 
 
 def test_a_cohort_too_large_for_memory_is_halved():
