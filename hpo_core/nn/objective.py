@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -20,7 +21,7 @@ from hpo_core.nn.training import Training
 from hpo_core.trial import TrialBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -173,6 +174,8 @@ class TrainingObjective:
         ArgumentError
             An argument is outside what is allowed.
         """
+        if not isinstance(params, Mapping):
+            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
         check_configurations([params], [seed])
         return train_single(self.task, params, int(seed))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from os import PathLike
 
     from torch import Tensor, nn
 
@@ -56,9 +56,24 @@ class Trained:
     reason: str | None = None
 
     def model(self, build: Callable[[Mapping[str, Any]], nn.Module]) -> nn.Module:
-        """Return the trained network, in evaluation mode on the CPU, given the factory that built it."""
+        """Return the trained network, in evaluation mode on the CPU, given the factory that built it.
+
+        Raises
+        ------
+        ArgumentError
+            ``build`` is not that factory.
+        """
+        from torch import nn
+
+        if not callable(build):
+            raise ArgumentError(f"build must be callable, got {build!r}")
         model = build(self.params)
-        model.load_state_dict(self.weights)
+        if not isinstance(model, nn.Module):
+            raise ArgumentError(f"build must return a torch.nn.Module, got {type(model).__name__}")
+        try:
+            model.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise ArgumentError(f"build must give the network that was trained: {error}") from error
         return model.eval()
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -67,8 +82,9 @@ class Trained:
         Raises
         ------
         ArgumentError
-            The configuration holds a value that JSON cannot express.
+            ``path`` is none, or the configuration holds a value that JSON cannot express.
         """
+        _check_path(path)
         from safetensors.torch import save_file
 
         about = {"params": self.params, "value": self.value, "epoch": self.epoch, "values": self.values}
@@ -85,8 +101,9 @@ class Trained:
         Raises
         ------
         ArgumentError
-            The file was not written by ``save``.
+            ``path`` is none, or its file was not written by ``save``.
         """
+        _check_path(path)
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -101,6 +118,11 @@ class Trained:
 def failed(params: Mapping[str, Any], reason: str, values: Sequence[float] = ()) -> Trained:
     """Return the result of a training that failed."""
     return Trained(dict(params), math.nan, -1, tuple(values), {}, reason)
+
+
+def _check_path(path: object) -> None:
+    if not isinstance(path, str | PathLike):
+        raise ArgumentError(f"path must be a path, got {path!r}")
 
 
 def _plain(value: Any) -> object:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hpo_core.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
@@ -94,6 +92,8 @@ class Training:
         ArgumentError
             One of them is outside what is allowed.
         """
+        if not isinstance(params, Mapping):
+            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
         return replace(self, **{name: params[name] for name in SETTINGS if name in params})
 
 

@@ -15,7 +15,19 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import hpo_core as hpo
-from hpo_core.nn import Training, TrainingObjective, train_cohort
+from hpo_core.nn import (
+    Budget,
+    Compression,
+    LightNet,
+    Trained,
+    Training,
+    TrainingObjective,
+    decompose,
+    measure_counts,
+    measure_latency,
+    prune,
+    train_cohort,
+)
 
 X, Y = points(8, seed=0)
 NOT_EXAMPLES = [
@@ -64,10 +76,113 @@ COHORT = {
 }
 
 
+NET = LightNet((1, 8, 8), 10, stages=1)
+ARCHITECTURE = {
+    "activation": "relu", "stem_width": 4, "stem_kernel": 3, "stem_stride": 1, "stages": 1, "head": "pool",
+    "stage1_block": "conv", "stage1_width": 8, "stage1_kernel": 3, "stage1_stride": 2, "stage1_repeats": 1,
+}  # fmt: skip
+MODEL, EXAMPLE = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), torch.zeros(1, 4)
+SMALLER = Compression(MODEL, EXAMPLE)
+WHOLE = {"prune.0": 0.5, "factor.0": "none", "factor.2": "none"}
+TRAINED = Trained({}, 0.5, 0, (0.5,), MODEL.state_dict())
+LIMITS = {name: [0, -1.0, "5", True, float("nan")] for name in ("params", "macs")}
+MEASURED = {"model": [None, "m", len], "example": [None, [1.0], torch.tensor(1.0), torch.zeros(0, 4)]}
+NOT_PATHS = [None, 3]
+# A callable, arguments that are fine, and what it refuses. A pair is a value and what its error names.
+OTHERS = {
+    "Budget": (Budget, {"of": NET}, {"of": [None, 3, "net"], **LIMITS}),
+    "Compression": (Compression, {"model": MODEL, "example": EXAMPLE}, MEASURED),
+    "Compression.apply": (SMALLER.apply, {"params": WHOLE}, {"params": [None, 3, ({}, "prune.0")]}),
+    "Compression.budget": (SMALLER.budget, {}, LIMITS),
+    "Compression.counts": (
+        SMALLER.counts, {"params": WHOLE}, {"params": [None, 3, (WHOLE | {"prune.0": 0.95}, "prune.0")]},
+    ),
+    "LightNet": (LightNet, {"shape": (1, 8, 8), "classes": 10}, {
+        "shape": [None, (8, 8), (0, 8, 8), (1, 8, 8.5)],
+        "classes": [0, True, None],
+        "stages": [0, 9, 1.5],
+        "max_width": [7, 4097],
+        "max_repeats": [0, 17],
+        "kernels": [3, (), (2,), (3, 3), ("3",)],
+    }),
+    "LightNet.budget": (NET.budget, {}, LIMITS),
+    "LightNet.build": (
+        NET.build, {"params": ARCHITECTURE}, {"params": [None, 3, (ARCHITECTURE | {"head": "no"}, "head")]},
+    ),
+    "LightNet.counts": (NET.counts, {"params": ARCHITECTURE}, {"params": [None, 3, ({}, "activation")]}),
+    "Trained.load": (Trained.load, None, {"path": [*NOT_PATHS, __file__]}),
+    "Trained.model": (TRAINED.model, {"build": lambda params: MODEL}, {
+        "build": [None, "mlp", lambda params: None, lambda params: nn.Linear(4, 3)],
+    }),
+    "Trained.save": (TRAINED.save, None, {"path": NOT_PATHS}),
+    "Training.updated": (Training().updated, {"params": {"lr": 1.0}}, {"params": [None, 3]}),
+    "TrainingObjective.train": (objective().train, {"params": {"lr": 0.1, "epochs": 1}, "seed": 0}, {
+        "params": [None, 3, ["lr"]],
+        "seed": [None, -1, 2**63, 1.5, True],
+    }),
+    "decompose": (decompose, {"model": MODEL, "ranks": {"0": 2}}, {
+        "model": MEASURED["model"],
+        "ranks": [None, ["0"], {"9": 1}, {"1": 1}, {"0": 5}, {"0": 0}, {"0": 1.5}],
+    }),
+    "measure_counts": (measure_counts, {"model": MODEL, "example": EXAMPLE}, MEASURED),
+    "measure_latency": (
+        measure_latency, {"model": MODEL, "example": EXAMPLE}, {**MEASURED, "runs": [0, True, 1.5, None]},
+    ),
+    "prune": (prune, {"model": MODEL, "example": EXAMPLE, "ratios": {"0": 0.5}}, {
+        **MEASURED, "ratios": [None, ["0"], {"9": 0.5}, {"2": 0.5}, {"0": 1.0}, {"0": "half"}],
+    }),
+}  # fmt: skip
+RESULTS = {"Counts", "Trained"}  # made by the library
+
+
+def public_callables():
+    """Everything in ``hpo_core.nn`` that takes arguments, by name."""
+    for name in hpo.nn.__all__:
+        item = getattr(hpo.nn, name)
+        if name not in RESULTS:
+            yield name, item
+        if isinstance(item, type) and not issubclass(item, tuple):
+            methods = ((method, getattr(item, method)) for method in dir(item) if not method.startswith("_"))
+            yield from (
+                (f"{name}.{method}", member)
+                for method, member in methods
+                if inspect.isfunction(member) or inspect.ismethod(member)
+            )
+
+
 def test_every_argument_has_a_rejected_value():
-    tables = {TrainingObjective: CONSTRUCTOR, Training: SETTINGS, train_cohort: COHORT}
-    for item, table in tables.items():
-        assert set(inspect.signature(item).parameters) == set(table)
+    tables = {"TrainingObjective": CONSTRUCTOR, "Training": SETTINGS, "train_cohort": COHORT}
+    tables |= {name: rejected for name, (_, _, rejected) in OTHERS.items()}
+    signatures = {
+        name: set(inspect.signature(item).parameters) - {"self"} for name, item in public_callables()
+    }
+    wanted = {name: arguments for name, arguments in signatures.items() if arguments}
+    assert {name: set(table) for name, table in tables.items()} == wanted
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_arguments_are_accepted(name):
+    call, valid, _ = OTHERS[name]
+    if valid is not None:
+        call(**valid)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value"),
+    [
+        pytest.param(name, argument, value, id=f"{name}-{argument}-{k}")
+        for name, (_, _, rejected) in OTHERS.items()
+        for argument, values in rejected.items()
+        for k, value in enumerate(values)
+    ],
+)
+def test_a_rejected_value_is_named(name, argument, value):
+    call, valid, _ = OTHERS[name]
+    words = argument
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], dict):
+        value, words = value
+    with pytest.raises(hpo.ArgumentError, match=rf"\b{re.escape(words)}"):
+        call(**((valid or {}) | {argument: value}))
 
 
 def cases(table):
