@@ -121,5 +121,7 @@ def _timed(model: nn.Module, example: torch.Tensor) -> float:
 
 def _synchronise(device: torch.device) -> None:
     """Wait for work that was only queued."""
-    if device.type in {"cuda", "mps"}:
-        getattr(torch, device.type).synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
