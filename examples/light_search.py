@@ -86,7 +86,9 @@ def hand_made() -> nn.Sequential:
 def trained(params: dict[str, Any] | None, split: str, seed: int) -> nn.Module:
     """Train the network of a configuration, or the hand-made one."""
     torch.manual_seed(seed)
-    network = (LIGHT.build(params) if params else hand_made()).to(mnist.device())
+    network = LIGHT.build(params) if params else hand_made()
+    # On a CPU a step takes 0.6 to 1.0 of the time with channels last.
+    network = network.to(mnist.device(), memory_format=torch.channels_last)
     lr = params["lr"] if params else HAND_MADE_LR
     decay = params["weight_decay"] if params else HAND_MADE_DECAY
     mnist.train(network, mnist.splits()[split], epochs=EPOCHS, lr=lr, weight_decay=decay, seed=seed)
@@ -104,7 +106,9 @@ def run(job: Job) -> dict[str, Any]:
     started = time.perf_counter()
     params, suggesting = None, 0.0
     if job.sampler:
-        study = hpo.Study(search_space(job.budget), sampler=job.sampler, seed=job.seed)
+        # Of one seed, searches under two budgets would begin with the same small networks.
+        seed = len(BUDGETS) * job.seed + BUDGETS.index(job.budget)
+        study = hpo.Study(search_space(job.budget), sampler=job.sampler, seed=seed)
         study.optimize(objective, n_trials=job.trials)
         params, suggesting = study.best_params, study.suggest_seconds
     searching = time.perf_counter() - started
@@ -157,17 +161,20 @@ def save_picture(table: pd.DataFrame, path: Path) -> None:
         axes.plot(rows.parameters.iloc[0], mean, "*", color="C3", markersize=14, label="hand-made MobileNet")
         axes.axhline(0.98 * mean, color="C3", linewidth=1, linestyle=":", label="98 % of its accuracy")
         axes.axvline(0.3 * rows.parameters.iloc[0], color="C3", linewidth=1, linestyle="--")
-        axes.text(0.3 * rows.parameters.iloc[0], 0.03, " 30 % of its parameters",
+        axes.text(0.31 * rows.parameters.iloc[0], 0.5, "30 % of its parameters", rotation=90, va="center",
                   color="C3", transform=axes.get_xaxis_transform())  # fmt: skip
-        axes.set(xscale="log", xlabel="parameters", ylabel="test accuracy [%]")
-        axes.legend(loc="lower right")
+        axes.set(xscale="log", xlabel="parameters of the winner; ticks are the budgets", xlim=(1e3, 2e5))
+        axes.set_xticks(BUDGETS, [f"{budget:,}" for budget in BUDGETS])
+        axes.minorticks_off()
+        axes.set_ylabel("test accuracy [%]")
+        figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=10)
         figure.savefig(path, dpi=160)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run everything and report."""
     parser = argparse.ArgumentParser(description="Search light architectures for MNIST under budgets.")
-    parser.add_argument("--trials", type=int, default=14, help="per search (default 14)")
+    parser.add_argument("--trials", type=int, default=30, help="per search (default 30)")
     parser.add_argument("--seeds", type=int, default=1, help="repetitions (default 1)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the report (default demo)")
