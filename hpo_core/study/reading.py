@@ -33,9 +33,9 @@ _ASKED = itemgetter("first", "n", "cursor", "tier", "time", "params")
 _FAILED = int(State.FAILED)
 _ENDS = {"told": int(State.COMPLETE), "stopped": int(State.STOPPED), "failed": _FAILED}
 
-# Events per call of the JSON parser: what it makes of so few is gone before Python's garbage collector
-# counts the 700 new objects that wake it, and still in the cache. With thousands it takes half as long again.
-PARSED: Final = 48
+# Events per call of the JSON parser: what it makes of so few is still in the cache when it is taken apart.
+# With thousands it takes half as long again.
+PARSED: Final = 96
 _KINDS = frozenset({"asked", "retried", *_ENDS, "reported", "noted", "enqueued"})
 
 
