@@ -124,7 +124,7 @@ class _Reader:
             try:
                 column.extend([value for each in params for value in each[name]])
             except KeyError:  # the parameter is younger than some of them, and had its default
-                default = [self._default(name)]
+                default = [self.codec.defaults[name]]
                 lists = [each.get(name) or default * n for each, n in zip(params, counts, strict=True)]
                 column.extend(chain.from_iterable(lists))
 
@@ -191,10 +191,7 @@ class _Reader:
         if name in self.codec.listed:
             return [load_value(value) if type(value) is dict else value for value in column]
         numbers = np.array(column, np.float64)  # null, where it is inactive, becomes NaN
-        return np.where(np.isnan(numbers), self._default(name), numbers)
-
-    def _default(self, name: str) -> Any:
-        return self.codec.space.column(name, np.array([np.nan])).tolist()[0]
+        return np.where(np.isnan(numbers), self.codec.defaults[name], numbers)
 
 
 def _repeated(values: Sequence[Any], counts: Sequence[int]) -> Iterable[Any]:
