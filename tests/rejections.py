@@ -209,6 +209,11 @@ CASES: dict[str, Case] = {
         {"x": [Named(None, "coordinate"), Named("a", "coordinate")], "row": [9, "lr", None]},
         given(x=0.5, row=0),
     ),
+    "Space.coordinate": Case(
+        on("space", "coordinate"),
+        {"value": [Named(99.0, "'lr'"), Named("a", "'lr'")], "row": [9, "lr", None]},
+        given(value=1e-3, row=0),
+    ),
     "Space.column": Case(
         on("space", "column"),
         {"name": [Named("zz", "'zz'"), Named(None, "None"), Named(0, "0")], "x": NOT_X[:1]},

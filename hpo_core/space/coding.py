@@ -87,7 +87,13 @@ class Coding:
         SpaceError
             It is outside the parameter's domain.
         """
-        return self._codecs[row].encode_one(value, self._where(row))
+        try:
+            return self._codecs[row].encode_one(value, self._places[row])
+        except (IndexError, TypeError):
+            d = len(self._codecs)
+            raise SpaceError(
+                f"coordinate() takes a value and a row below {d}, got {value!r} and {row!r}"
+            ) from None
 
     @cached_property
     def reads_reals(self) -> bool:

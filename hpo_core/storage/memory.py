@@ -23,8 +23,8 @@ class MemoryStorage(Storage):
     ...     key = storage.create("digits")
     ...     storage.append(key, [("created", "{}")])
     1
-    >>> storage.studies(), storage.read(key)
-    ({'digits': 0}, [(0, 'created', '{}', 2157240412)])
+    >>> storage.studies(), storage.read(key)[0][:3]
+    ({'digits': 0}, (0, 'created', '{}'))
     """
 
     shared: ClassVar[bool] = False

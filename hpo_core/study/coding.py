@@ -42,6 +42,8 @@ class Codec:
 
     Attributes
     ----------
+    defaults : dict of str to object
+        Value of each parameter where it has none.
     listed : set of str
         Parameters with values that JSON may not have.
     """
@@ -50,6 +52,7 @@ class Codec:
         self.space = space
         self.sign = sign
         parameters = space.parameters.items()
+        self.defaults = {name: space.column(name, np.array([np.nan])).tolist()[0] for name in space.names}
         self.listed = {name for name, own in parameters if isinstance(own, Categorical | Ordinal)}
 
     def settle(self, x: NDArray[np.float64]) -> tuple[Columns, NDArray[np.float64]]:

@@ -33,9 +33,9 @@ _ASKED = itemgetter("first", "n", "cursor", "tier", "time", "params")
 _FAILED = int(State.FAILED)
 _ENDS = {"told": int(State.COMPLETE), "stopped": int(State.STOPPED), "failed": _FAILED}
 
-# Events per call of the JSON parser: what it makes of so few is gone before Python's garbage collector
-# counts the 700 new objects that wake it, and still in the cache. With thousands it takes half as long again.
-PARSED: Final = 48
+# Events per call of the JSON parser: what it makes of so few is still in the cache when it is taken apart.
+# With thousands it takes half as long again.
+PARSED: Final = 96
 _KINDS = frozenset({"asked", "retried", *_ENDS, "reported", "noted", "enqueued"})
 
 
@@ -124,7 +124,7 @@ class _Reader:
             try:
                 column.extend([value for each in params for value in each[name]])
             except KeyError:  # the parameter is younger than some of them, and had its default
-                default = [self._default(name)]
+                default = [self.codec.defaults[name]]
                 lists = [each.get(name) or default * n for each, n in zip(params, counts, strict=True)]
                 column.extend(chain.from_iterable(lists))
 
@@ -191,10 +191,7 @@ class _Reader:
         if name in self.codec.listed:
             return [load_value(value) if type(value) is dict else value for value in column]
         numbers = np.array(column, np.float64)  # null, where it is inactive, becomes NaN
-        return np.where(np.isnan(numbers), self._default(name), numbers)
-
-    def _default(self, name: str) -> Any:
-        return self.codec.space.column(name, np.array([np.nan])).tolist()[0]
+        return np.where(np.isnan(numbers), self.codec.defaults[name], numbers)
 
 
 def _repeated(values: Sequence[Any], counts: Sequence[int]) -> Iterable[Any]:
