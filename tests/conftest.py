@@ -123,10 +123,11 @@ def ray_cluster() -> Iterator[Any]:
     }
     import ray
 
-    ray.init(
-        num_cpus=2, num_gpus=1, object_store_memory=2**27,
-        include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-        runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}},
-    )  # fmt: skip
+    # Workers import from the folder that Ray was started in before all else: not from the checkout.
+    with contextlib.chdir(Path(__file__).parent):
+        ray.init(
+            num_cpus=2, num_gpus=1, object_store_memory=2**27,
+            include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+        )  # fmt: skip
     yield ray
     ray.shutdown()

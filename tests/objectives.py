@@ -238,3 +238,14 @@ def ending(trial):
     if trial.number == 3:
         sys.exit(3)
     return trial["x"]
+
+
+def tuned(config):
+    """A trainable of Ray Tune: three reports, the last of them the best."""
+    from ray import tune
+
+    if config["n"] == 2:
+        raise ValueError("two is bad")
+    assert config["model"]["fixed"] == 7
+    for step in range(3):
+        tune.report({"loss": (config["model"]["x"] - 1.0) ** 2 + 2 - step})

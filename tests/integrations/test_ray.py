@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import objectives
 import pytest
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter, Searcher
@@ -19,17 +20,9 @@ PARAM_SPACE = {
 }
 
 
-def train(config):
-    if config["n"] == 2:
-        raise ValueError("two is bad")
-    assert config["model"]["fixed"] == 7
-    for step in range(3):
-        tune.report({"loss": (config["model"]["x"] - 1.0) ** 2 + 2 - step})
-
-
 def fit(search, folder, n):
     return tune.Tuner(
-        train,
+        objectives.tuned,
         param_space=PARAM_SPACE,
         tune_config=tune.TuneConfig(
             search_alg=search, num_samples=n, metric="loss", mode="min", reuse_actors=True
