@@ -134,7 +134,7 @@ def test_ctrl_c_keeps_what_has_finished(tmp_path, n_jobs):
 
 def test_ctrl_c_while_workers_start_is_quiet(tmp_path):
     imported = (
-        'import time\nif __name__ != "__main__":\n    print("sleeping", flush=True)\n    time.sleep(5)\n'
+        'import os, time\nif __name__ != "__main__":\n    os.write(1, b"sleeping\\n")\n    time.sleep(5)\n'
     )
     with running_script(tmp_path, 2, imported + SCRIPT) as process:
         os.killpg(process.pid, signal.SIGINT)

@@ -222,9 +222,10 @@ class SQLiteStorage(Storage):
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """Return the schema of the file, 0 if it is new; a ``StorageError`` if it is not for this version."""
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        # The tables first: another process commits them and what marks them as ours together, at any moment.
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if tables and application != APPLICATION_ID:
             raise StorageError(f"storage {self.path!r} is a database of another program")
         if version > SCHEMA:

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from places import sql
@@ -167,6 +168,24 @@ def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
     with pytest.raises(hpo.StorageError, match="not a database"):
         hpo.Study(SPACE, name="s", storage=text)
     assert text.read_text() == "not a database, " * 100
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_file_that_another_process_is_just_making_is_ours(path, before):
+    storage, connection = SQLiteStorage(path), sqlite3.connect(path)
+    statements = iter(range(9))
+
+    class Raced:
+        """The connection, but another process makes the tables before one of the statements."""
+
+        def execute(self, statement):
+            if next(statements) == before:
+                SQLiteStorage(path).studies()
+            row = connection.execute(statement).fetchone()
+            return SimpleNamespace(fetchone=lambda: row)
+
+    assert storage._version(Raced()) == 0
+    assert storage._version(connection) == SCHEMA
 
 
 @pytest.mark.parametrize(
