@@ -25,7 +25,7 @@ COMPLETE, STOPPED, FAILED = State.COMPLETE, State.STOPPED, State.FAILED
 
 
 def test_processes_find_what_one_thread_finds():
-    alone, together = make_study(sampler="sobol"), make_study(sampler="sobol")
+    alone, together = make_study(sampler="random"), make_study(sampler="random")
     alone.optimize(objectives.reporting, n_trials=6)
     together.optimize(objectives.reporting, n_trials=6, executor=2)
     np.testing.assert_array_equal(alone.trials["x"], together.trials["x"])  # Sobol's: whatever runs

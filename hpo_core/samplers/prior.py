@@ -6,6 +6,7 @@ from abc import abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hpo_core.native.domain import random_draws
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.pool import Pool
 
@@ -26,14 +27,21 @@ class PriorSampler(Sampler):
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed."""
         self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
-        self._draws = partial(self._draw, self._pool.domain, seed)
+        self._seed = seed
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` draws for trials ``first .. first + n - 1``."""
         self._pool.sync(history)
         return Suggestion(self._pool.fill(partial(self._draws, first), n), self.name)
 
+    def _draws(self, first: int, start: int, m: int) -> NDArray[Any]:
+        """Those of the trials themselves, then those that replace what cannot be used."""
+        domain = self._pool.domain
+        if start == 0:
+            return self._draw(domain, self._seed, first, m)
+        return random_draws(domain, self._seed, first, start, m)
+
     @staticmethod
     @abstractmethod
-    def _draw(domain: Domain, seed: int, first: int, start: int, m: int) -> NDArray[Any]:
-        """Draws number ``start .. start + m - 1`` of the batch that begins with trial ``first``."""
+    def _draw(domain: Domain, seed: int, first: int, m: int) -> NDArray[Any]:
+        """Draws of trials ``first .. first + m - 1``, each a function of its number."""

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from hpo_core.native.domain import Domain
 
 
+# The stream of the trials' own draws; redraws have the one of their batch's first trial.
+TRIALS = 2**63
+
+
 class RandomSampler(PriorSampler):
     """Draws every configuration from the prior, whatever came back so far.
 
     The prior is uniform over each parameter's range, in the logarithm where ``log=True``, and over
-    choices. A trial's configuration depends on the seed and on the first number of its batch alone,
-    but for redraws: of what the constraints reject, and in a finite space of what was used.
+    choices. A trial's configuration depends on the seed and its number alone, however many are asked for
+    at once, but for redraws: of what the constraints reject, and in a finite space of what was used.
 
     Examples
     --------
@@ -31,5 +35,5 @@ class RandomSampler(PriorSampler):
     name: ClassVar[str] = "random"
 
     @staticmethod
-    def _draw(domain: Domain, seed: int, first: int, start: int, m: int) -> NDArray[Any]:
-        return random_draws(domain, seed, first, start, m)
+    def _draw(domain: Domain, seed: int, first: int, m: int) -> NDArray[Any]:
+        return random_draws(domain, seed, TRIALS, first, m)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpo_core.native.domain import random_draws, sobol_draws
+from hpo_core.native.domain import sobol_draws
 from hpo_core.samplers.prior import PriorSampler
 
 if TYPE_CHECKING:
@@ -38,7 +38,5 @@ class SobolSampler(PriorSampler):
     name: ClassVar[str] = "sobol"
 
     @staticmethod
-    def _draw(domain: Domain, seed: int, first: int, start: int, m: int) -> NDArray[Any]:
-        if start == 0:
-            return sobol_draws(domain, seed, first, m)
-        return random_draws(domain, seed, first, start, m)
+    def _draw(domain: Domain, seed: int, first: int, m: int) -> NDArray[Any]:
+        return sobol_draws(domain, seed, first, m)

@@ -58,16 +58,21 @@ def test_parameters_are_independent():
     assert np.abs(correlation - np.eye(4)).max() < 4.5 / np.sqrt(10_000)
 
 
-def test_depends_on_seed_and_first_number_alone():
+def test_a_trial_depends_on_seed_and_number_alone():
     history = History(SPACE.layout)
     history.apply(Asked(0, ask(0, 10), 0, "random", 0.0))
     assert np.array_equal(ask(10, 5), ask(10, 5, history=history), equal_nan=True)
-    for other in (ask(11, 5), ask(10, 5, seed=1)):
-        assert not np.isin(ask(10, 5)[0], other[0]).any()
+    assert not np.isin(ask(10, 5)[0], ask(10, 5, seed=1)[0]).any()
+    singly = np.concatenate([ask(number, 1) for number in range(10, 15)], axis=1)
+    assert np.array_equal(ask(10, 5), singly, equal_nan=True)
 
 
-def test_longer_batches_begin_like_shorter_ones():
-    assert np.array_equal(ask(3, 100)[:, :17], ask(3, 17), equal_nan=True)
+def test_replacements_repeat_no_trial_to_come():
+    tenth = Space({"x": Float(0, 1)}, forbid=[param("x") > 0.1])
+    sampler = RandomSampler()
+    sampler.start(tenth, seed=0)
+    x = np.concatenate([sampler.ask(History(tenth.layout), number, 1).x for number in range(500)], axis=1)
+    assert len(np.unique(x)) == 500
 
 
 def test_backends_agree():
