@@ -3,79 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from studies import FULL, small_space
+from cases import Case, Named, declare, enter, given, make, on, subscript
+from studies import FULL
 
 import hpo_core as hpo
 from hpo_core import acquisition, executors, native, plots
 from hpo_core.storage import MemoryStorage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-
-@dataclass(frozen=True)
-class Case:
-    """How a public callable is called, and what each of its arguments refuses."""
-
-    call: Callable[..., Any]  # call(scene, **arguments)
-    rejected: dict[str, list[Any]]
-    valid: Callable[[Scene], dict[str, Any]] = field(default=lambda scene: {})
-
-
-@dataclass(frozen=True)
-class Named:
-    """A refused value whose error names it by other words than the argument's own name."""
-
-    value: Any
-    words: str
-
-
-class Scene:
-    """A study with complete, failed and running trials."""
-
-    def __init__(self) -> None:
-        self.study = hpo.Study(small_space(), sampler="random", seed=0)
-        done = self.study.ask(6)
-        self.study.tell(done[:4], np.arange(4.0))
-        self.study.fail(done[4:], reason="oom")
-        self.batch = self.study.ask(3)
-        self.trial = self.study.ask()
-        self.space = self.study.space
-        self.modelled = hpo.Study(small_space(), sampler="tpe", seed=0)
-        self.modelled.tell(self.modelled.ask(20), np.arange(20.0))
-        self.x = np.array(self.study.history.x[:, :5])
-
-
-def on(holder: str, method: str) -> Callable[..., Any]:
-    """Call a method of one of the scene's objects."""
-    return lambda scene, **arguments: getattr(getattr(scene, holder), method)(**arguments)
-
-
-def subscript(holder: str) -> Callable[..., Any]:
-    return lambda scene, **arguments: getattr(scene, holder)[next(iter(arguments.values()))]
-
-
-def declare(kind: type) -> Callable[..., Any]:
-    """Build a space around a parameter: that is where a declaration is checked."""
-    return lambda scene, **arguments: hpo.Space({"p": kind(**arguments)})
-
-
-def make(kind: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda scene, **arguments: kind(**arguments)
-
-
-def enter(context: AbstractContextManager[Any]) -> None:
-    with context:
-        pass
-
-
-def given(**arguments: Any) -> Callable[[Scene], dict[str, Any]]:
-    return lambda scene: arguments
 
 
 def stored_study() -> MemoryStorage:

@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rejections import CASES, Named, Scene
+from cases import Named, Scene
+from rejections import CASES
 from studies import fingerprint
 
 import hpo_core as hpo
