@@ -17,14 +17,14 @@ MAX_STEP = 1.0
 
 
 def _hill(x: Array) -> tuple[Array, Array]:
-    """A concave function of points (p, m) and its gradient."""
+    """A concave function of points (d, m) and its gradient."""
     weight = np.linspace(1.0, 3.0, x.shape[0])[:, None]
     off = x - 0.4
     return -0.5 * np.sum(weight * off * off, axis=0), -weight * off
 
 
 def _in_numpy(x: Array, g: Array, h: Array, scale: Array) -> tuple[Array, Array]:
-    """Where the starts (p, m) go and H (m, p, p) after it, no bound or shortening in the way."""
+    """Where the starts (d, m) go and H (m, d, d) after it, no bound or shortening in the way."""
     direction = np.einsum("mij,jm->im", h, g)
     length = np.sqrt(np.einsum("im,im->m", direction, direction))
     direction *= np.minimum(1.0, MAX_STEP / np.maximum(length, MAX_STEP))
@@ -39,12 +39,12 @@ def _in_numpy(x: Array, g: Array, h: Array, scale: Array) -> tuple[Array, Array]
     return moved, h + learnt
 
 
-def _step(m: int, p: int) -> Prepared:
+def _step(m: int, d: int) -> Prepared:
     from hpo_core.native.climb import Climb
 
     rng = np.random.default_rng(0)
-    scale, x = rng.uniform(0.5, 1.0, p), rng.random((p, m))
-    climb = Climb(np.arange(p), scale, np.full(p, -9.0), np.full(p, 9.0), x, *_hill(x))
+    scale, x = rng.uniform(0.5, 1.0, d), rng.random((d, m))
+    climb = Climb(np.arange(d), scale, np.full(d, -9.0), np.full(d, 9.0), x, *_hill(x))
     climb.accept(*_hill(climb.propose()))  # H has learnt
     kept = [array.copy() for array in (climb._z, climb._g, climb._h, climb._state)]
     value, slope = _hill(climb.propose())
@@ -60,7 +60,7 @@ def _step(m: int, p: int) -> Prepared:
         z, g, h, _ = kept
         return _in_numpy(z.T, g.T, h, scale)
 
-    return Prepared(run, reference, Work(m, fma=6.0 * m * p * p, bytes=32.0 * m * p * p))
+    return Prepared(run, reference, Work(m, fma=6.0 * m * d * d, bytes=32.0 * m * d * d))
 
 
-KERNELS = (Kernel("climb", "step", grid(m=(8,), p=(5, 20, 50)), _step),)
+KERNELS = (Kernel("climb", "step", grid(m=(8,), d=(5, 20, 50)), _step),)
