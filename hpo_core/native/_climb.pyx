@@ -38,12 +38,14 @@ cdef climb_space space_of(const int64_t[::1] rows, const double[:, ::1] box, con
 
 
 cdef climb_state state_of(double[:, ::1] z, double[:, ::1] g, double[:, :, ::1] h, double[:, ::1] state,
-                          int64_t p, int64_t m) except *:
+                          double[:, ::1] scratch, int64_t p, int64_t m) except *:
     cdef climb_state each
     if not (z.shape[0] == g.shape[0] == h.shape[0] == state.shape[1] == m and state.shape[0] == 4):
         raise ValueError("z and g are (m, p), h is (m, p, p), state is (4, m)")
     if not z.shape[1] == g.shape[1] == h.shape[1] == h.shape[2] == p:
         raise ValueError("z and g are (m, p), h is (m, p, p)")
+    if not (scratch.shape[0] >= 3 and scratch.shape[1] == p):
+        raise ValueError("scratch is (3, p)")
     each.z, each.g, each.h = &z[0, 0], &g[0, 0], &h[0, 0, 0]
     each.known, each.value, each.length, each.gain = &state[0, 0], &state[1, 0], &state[2, 0], &state[3, 0]
     return each
@@ -54,9 +56,7 @@ def propose(const int64_t[::1] rows, const double[:, ::1] box, double[:, ::1] z,
     cdef climb_space space = space_of(rows, box, x)
     if not space.m:
         return
-    cdef climb_state each = state_of(z, g, h, state, space.p, space.m)
-    if not (scratch.shape[0] >= 3 and scratch.shape[1] == space.p):
-        raise ValueError("scratch is (3, p)")
+    cdef climb_state each = state_of(z, g, h, state, scratch, space.p, space.m)
     with nogil:
         climb_propose(&space, &each, &scratch[0, 0], &x[0, 0])
 
@@ -67,9 +67,7 @@ def accept(const int64_t[::1] rows, const double[:, ::1] box, double[:, ::1] z, 
     cdef climb_space space = space_of(rows, box, x)
     if not space.m:
         return
-    cdef climb_state each = state_of(z, g, h, state, space.p, space.m)
-    if not (scratch.shape[0] >= 3 and scratch.shape[1] == space.p):
-        raise ValueError("scratch is (3, p)")
+    cdef climb_state each = state_of(z, g, h, state, scratch, space.p, space.m)
     if not (value.shape[0] == space.m and slope.shape[0] == x.shape[0] and slope.shape[1] == space.m):
         raise ValueError("value is (m), slope is (d, m)")
     with nogil:

@@ -93,6 +93,15 @@ class Storage(ABC):
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""
 
+    def _require_good(self, key: int, records: Sequence[Record], after: int) -> None:
+        """Raise unless records are the undamaged events from position ``after`` on."""
+        good = count_good(records, after)
+        if good < len(records):
+            raise StorageError(
+                f"storage {str(self)!r}: event {after + good} of study {key} is damaged or missing; "
+                f"the last good event is {after + good - 1}"
+            )
+
 
 def checksum(position: int, kind: str, data: str) -> int:
     """Return the checksum of an event."""
@@ -103,7 +112,7 @@ def count_good(records: Iterable[Record], after: int = 0) -> int:
     """Return how many records are the undamaged events from position ``after`` on."""
     good = after
     for position, kind, data, crc in records:
-        if position != good or zlib.crc32(f"{position} {kind} {data}".encode()) != crc:
+        if position != good or checksum(position, kind, data) != crc:
             break
         good += 1
     return good - after

@@ -145,9 +145,7 @@ class PostgresStorage(Storage):
     def read(self, key: int, after: int = 0, limit: int | None = None) -> list[Record]:
         """Return the events from position ``after`` on, up to ``limit`` of them."""
         records: list[Record] = self._query(_EVENTS, [key, after, limit])
-        good = count_good(records, after)
-        if good < len(records):
-            raise self._damaged(key, after + good)
+        self._require_good(key, records, after)
         if self._transaction is not None and (limit is None or len(records) < limit):
             self._transaction.lengths[key] = after + len(records)
         return records
@@ -156,8 +154,7 @@ class PostgresStorage(Storage):
         """Return the events that say what the study is."""
         records: list[Record] = self._query(_DESCRIPTIONS, [key])
         for record in records:
-            if not count_good([record], record[0]):
-                raise self._damaged(key, record[0])
+            self._require_good(key, [record], record[0])
         return records
 
     def count_good(self, key: int) -> int:
@@ -170,12 +167,6 @@ class PostgresStorage(Storage):
                 break
             good += page
         return good
-
-    def _damaged(self, key: int, position: int) -> StorageError:
-        return StorageError(
-            f"storage {str(self)!r}: event {position} of study {key} is damaged or missing; the last good "
-            f"event is {position - 1}"
-        )
 
     def now(self) -> float:
         """Seconds since the epoch by the server's clock."""

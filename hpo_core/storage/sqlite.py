@@ -136,9 +136,7 @@ class SQLiteStorage(Storage):
         with self._errors():
             parameters = (key, after, -1 if limit is None else limit)
             records: list[Record] = self._connected().execute(_EVENTS, parameters).fetchall()
-        good = count_good(records, after)
-        if good < len(records):
-            raise self._damaged(key, after + good)
+        self._require_good(key, records, after)
         return records
 
     def descriptions(self, key: int) -> list[Record]:
@@ -146,8 +144,7 @@ class SQLiteStorage(Storage):
         with self._errors():
             records: list[Record] = self._connected().execute(_DESCRIPTIONS, (key,)).fetchall()
         for record in records:
-            if not count_good([record], record[0]):
-                raise self._damaged(key, record[0])
+            self._require_good(key, [record], record[0])
         return records
 
     def count_good(self, key: int) -> int:
@@ -159,12 +156,6 @@ class SQLiteStorage(Storage):
                     break
                 good += 1
         return good
-
-    def _damaged(self, key: int, position: int) -> StorageError:
-        return StorageError(
-            f"storage {self.path!r}: event {position} of study {key} is damaged or missing; "
-            f"the last good event is {position - 1}"
-        )
 
     def now(self) -> float:
         """Seconds since the epoch by SQLite's clock, that of the one machine where the file is."""

@@ -20,16 +20,21 @@ import hpo_core as hpo
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def test_eight_processes_share_one_study(place, soak):
-    n = 2000 if soak else 200
-    start = SPAWN.Event()
-    workers = [SPAWN.Process(target=work, args=(place, start, n)) for _ in range(8)]
+def run_to_their_ends(workers, start):
+    """Let processes begin together, and see that each ends well."""
     for worker in workers:
         worker.start()
     start.set()
     for worker in workers:
         worker.join(1200)
-    assert [worker.exitcode for worker in workers] == [0] * 8
+    assert [worker.exitcode for worker in workers] == [0] * len(workers)
+
+
+def test_eight_processes_share_one_study(place, soak):
+    n = 2000 if soak else 200
+    start = SPAWN.Event()
+    workers = [SPAWN.Process(target=work, args=(place, start, n)) for _ in range(8)]
+    run_to_their_ends(workers, start)
     study = hpo.Study.open(place, "s")
     assert len(study.trials) == study.n_finished == 8 * n  # the history refuses a number that comes twice
     x, k = study.trials["x"], study.trials["k"]
@@ -44,12 +49,7 @@ def test_eight_processes_end_together_whatever_their_clocks_say(place, soak):
     skews = [0, 0, 0, 0, 0, 0, 36_000, -36_000]
     options = [{"start": start, "skew": skew} for skew in skews]
     workers = [SPAWN.Process(target=optimize_until, args=(place, until), kwargs=each) for each in options]
-    for worker in workers:
-        worker.start()
-    start.set()
-    for worker in workers:
-        worker.join(1200)
-    assert [worker.exitcode for worker in workers] == [0] * 8
+    run_to_their_ends(workers, start)
     study = hpo.Study.open(place, "s")
     assert len(study.trials) == study.n_finished == until
     assert not any(study.trials.retries)  # nobody's lease ran out by another's clock
