@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 from hpo_core.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
 CREATED: Final = "created"
@@ -108,14 +108,12 @@ def checksum(position: int, kind: str, data: str) -> int:
     return zlib.crc32(f"{position} {kind} {data}".encode())
 
 
-def count_good(records: Iterable[Record], after: int = 0) -> int:
+def count_good(records: Sequence[Record], after: int = 0) -> int:
     """Return how many records are the undamaged events from position ``after`` on."""
-    good = after
-    for position, kind, data, crc in records:
-        if position != good or checksum(position, kind, data) != crc:
-            break
-        good += 1
-    return good - after
+    for k, (position, kind, data, crc) in enumerate(records):
+        if position != after + k or checksum(position, kind, data) != crc:
+            return k
+    return len(records)
 
 
 def masked(storage: object) -> str:

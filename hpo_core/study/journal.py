@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.events import Asked, Retried
 from hpo_core.storage.base import CHANGED, DELETED
-from hpo_core.storage.heartbeat import renewal
+from hpo_core.storage.heartbeat import RENEWED, renewal
 from hpo_core.study.coding import Codec
 from hpo_core.study.leases import Leases
 from hpo_core.study.reading import read
@@ -69,17 +70,21 @@ class Journal:
         self.leases = Leases()
         self.worker = ""
         self._pending: list[tuple[str, str]] = []
+        self._synced: float = math.inf  # events of the history when it last was what the log says
 
     def load(self, history: History) -> None:
         """Apply the log from its beginning."""
         self.leases = Leases()
         for _ in self._read_on(history):
             pass
+        others = history.finish_position >= self._synced
+        self.finished_elsewhere.update(history.finish_order[others].tolist())
 
     def sync(self, history: History) -> None:
         """Apply what other processes have added."""
         for stretch in self._read_on(history):
             self.finished_elsewhere.update(stretch.ended.tolist())
+        self._synced = history.position
 
     def _read_on(self, history: History) -> Iterator[Stretch]:
         """Apply the log from the cursor on, a page at a time."""
@@ -93,17 +98,18 @@ class Journal:
             limit = max(1, len(records) * PAGE // max(size, len(records)))
 
     def _apply(self, history: History, records: Sequence[Record]) -> Stretch:
-        for position, kind, _, _ in records:
-            if kind == DELETED:
-                raise StudyError(f"study {self.name!r} has been deleted from {self.storage}")
-            if kind == CHANGED and position > self.described:
-                raise StudyError(
-                    f"another process has changed the space of study {self.name!r}; open the study again"
-                )
+        kinds = [record[1] for record in records]
+        if DELETED in kinds:
+            raise StudyError(f"study {self.name!r} has been deleted from {self.storage}")
+        if CHANGED in kinds and any(r[1] == CHANGED and r[0] > self.described for r in records):
+            raise StudyError(
+                f"another process has changed the space of study {self.name!r}; open the study again"
+            )
         try:
             stretch = read(self.codec, records)
             history.extend(stretch)
-            self.leases.renew(record[1:3] for record in records)
+            if RENEWED in kinds:
+                self.leases.renew(record[1:3] for record in records)
         except (LookupError, TypeError, ValueError) as error:
             raise StorageError(
                 f"storage {self.storage}: events {records[0][0]} to {records[-1][0]} of study "

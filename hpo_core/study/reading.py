@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 from itertools import accumulate, chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from hpo_core.history import State
 from hpo_core.space.serial import load_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,7 +84,7 @@ class _Reader:
 
     def take(self, records: Sequence[Record]) -> None:
         """Read a few records."""
-        data = json.loads(f"[{','.join([record[2] for record in records])}]")
+        data = _parser()(f"[{','.join([record[2] for record in records])}]")
         asked, ended = [], []
         for at, (record, each) in enumerate(zip(records, data, strict=True), self.n_events):
             kind = record[1]
@@ -122,7 +123,7 @@ class _Reader:
                 self.workers.update(dict.fromkeys(rows, str(data["worker"])))
         for name, column in self.params.items():
             try:
-                column.extend([value for each in params for value in each[name]])
+                column += [*chain.from_iterable(map(itemgetter(name), params))]
             except KeyError:  # the parameter is younger than some of them, and had its default
                 default = [self.codec.defaults[name]]
                 lists = [each.get(name) or default * n for each, n in zip(params, counts, strict=True)]
@@ -192,6 +193,24 @@ class _Reader:
             return [load_value(value) if type(value) is dict else value for value in column]
         numbers = np.array(column, np.float64)  # null, where it is inactive, becomes NaN
         return np.where(np.isnan(numbers), self.codec.defaults[name], numbers)
+
+
+@cache
+def _parser() -> Callable[[str], Any]:
+    """Return a function from JSON text to values: a third of the time where msgspec is installed."""
+    try:
+        from msgspec import MsgspecError
+        from msgspec.json import decode
+    except ImportError:
+        return json.loads
+
+    def parse(text: str) -> Any:
+        try:
+            return decode(text)
+        except MsgspecError:  # it refuses the NaN and the half surrogate pairs that json writes
+            return json.loads(text)
+
+    return parse
 
 
 def _repeated(values: Sequence[Any], counts: Sequence[int]) -> Iterable[Any]:

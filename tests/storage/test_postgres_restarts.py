@@ -109,6 +109,17 @@ def test_a_study_sees_what_others_did_while_it_was_cut_off(cut, proxy, way, post
     assert here.replay()
 
 
+def test_a_result_that_was_cut_off_while_another_finished_the_trial_is_kept_as_late(proxy, way, postgres):
+    here = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=way)
+    there = hpo.Study.open(postgres, "s")
+    trials = here.ask(2)
+    proxy.cut, proxy.meanwhile = "before", lambda: there.tell(1, 2.0)
+    here.tell(trials, [1.0, 5.0])
+    assert here.trials.value.tolist() == [1.0, 2.0]
+    assert hpo.Study.open(postgres, "s").trials.value.tolist() == [1.0, 2.0]
+    assert kinds(there._journal.storage, there._journal.key)[-3:] == ["told", "late", "told"]
+
+
 def test_a_session_that_was_ended_is_replaced(postgres):
     study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=postgres)
     for k in range(3):

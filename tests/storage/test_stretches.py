@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ from studies import assert_same, columns, step
 
 import hpo_core as hpo
 from hpo_core.storage import MemoryStorage, SQLiteStorage
-from hpo_core.study import journal
+from hpo_core.study import journal, reading
+from hpo_core.study.coding import Codec
 
 
 def grown(storage, name="nested"):
@@ -54,6 +58,28 @@ def test_what_others_add_comes_in_as_it_would_have_from_the_beginning(tmp_path):
     study = grown(storage)
     early.sync()
     assert_same(early, study)
+
+
+ODD = {"time": math.nan, "half a pair": "\ud800", "long": 2**70, "far": 1e300, "zero": -0.0}
+
+
+@pytest.mark.parametrize("note", [{}, ODD])
+def test_a_log_reads_the_same_without_msgspec(note, monkeypatch):
+    storage = MemoryStorage()
+    grown(storage)
+    records = [*storage.read(0), (0, "noted", json.dumps({"rows": [0], "notes": [note]}), 0)]
+    codec = Codec(CASES["nested"].study("tpe").space, -1.0)
+    found = reading.read(codec, records)
+    reading._parser.cache_clear()
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+    plain = reading.read(codec, records)
+    reading._parser.cache_clear()
+    assert repr(found.others) == repr(plain.others)
+    assert repr(note) in repr(plain.others[-1])
+    for field in dataclasses.fields(plain):
+        one, other = (np.asarray(getattr(each, field.name)) for each in (found, plain))
+        if one.dtype != object:
+            np.testing.assert_array_equal(one, other, field.name)
 
 
 BROKEN = {
