@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests: a directory and a port of its own, gone when the tests are."""
+"""A real PostgreSQL server for tests and benchmarks: a folder and a port of its own, gone when they are."""
 
 from __future__ import annotations
 
@@ -26,9 +26,16 @@ else kill -s QUIT $!; wait $!; rm -rf "$home"; fi
 
 
 class Server:
-    """Runs from construction to ``close``."""
+    """Runs from construction to ``close``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    durable : bool, default False
+        Whether a commit waits for the disk. Tests kill the server, not the machine.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self.home = Path(tempfile.mkdtemp(prefix="hpo_core-postgres-"))
         self._owner: dict[str, Any] = {}
         try:
@@ -71,7 +78,7 @@ class Server:
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
-            "fsync": "off",  # the server may be killed here, the machine may not
+            "fsync": "on" if self._durable else "off",
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [str(self.binaries / "postgres"), "-D", str(self.home / "data"), *settings]

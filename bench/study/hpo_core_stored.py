@@ -8,6 +8,7 @@ import hpo_core as hpo
 from bench.quality.peers.hpo_core_study import declare
 from bench.samplers import cases
 from bench.samplers.hpo_core_side import stamp
+from bench.study import postgres
 from bench.study.blocks import blocks
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ STORAGES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "memory": lambda _: {},
     "sqlite": lambda folder: {"storage": folder / "study.db"},
     "sqlite full": lambda folder: {"storage": folder / "study.db", "durability": "full"},
+    "postgres": lambda _: {"storage": postgres.url()},
 }
 
 
@@ -25,7 +27,7 @@ class Side:
     def __init__(self, space: str, storage: str, folder: Path) -> None:
         declared = hpo.Space({p.name: declare(p) for p in cases.SPACES[space]})
         options = STORAGES[storage](folder)
-        self.study = hpo.Study(declared, sampler="random", seed=0, name="bench", **options)
+        self.study = hpo.Study(declared, sampler="random", seed=0, name=folder.name, **options)
 
     def cycles(self, n: int) -> None:
         for _ in range(n):

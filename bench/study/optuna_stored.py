@@ -11,6 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from bench import machine
 from bench.quality.peers.optuna_study import suggest
 from bench.samplers import cases
+from bench.study import postgres
 from bench.study.blocks import blocks
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ STORAGES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda _: None,
     "sqlite": lambda folder: f"sqlite:///{folder / 'study.db'}",
     "journal": lambda folder: JournalStorage(JournalFileBackend(str(folder / "study.log"))),
+    "postgres": lambda _: postgres.url().replace("postgresql://", "postgresql+psycopg://"),
 }
 
 
@@ -28,7 +30,9 @@ class Side:
     def __init__(self, space: str, storage: str, folder: Path) -> None:
         self.space = cases.SPACES[space]
         sampler = optuna.samplers.RandomSampler(seed=0)
-        self.study = optuna.create_study(storage=STORAGES[storage](folder), sampler=sampler, study_name="b")
+        self.study = optuna.create_study(
+            storage=STORAGES[storage](folder), sampler=sampler, study_name=folder.name
+        )
 
     def cycles(self, n: int) -> None:
         for _ in range(n):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from bench import isolate, records
+from bench.study import postgres
 from bench.tables import markdown
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ TRIALS = {
     ("hpo_core", "memory"): {"cycle": 10_000, "tell": 10_000, "tells": 100_000},
     ("hpo_core", "sqlite"): {"cycle": 3000, "tell": 5000, "tells": 100_000},
     ("hpo_core", "sqlite full"): {"cycle": 500, "tell": 1000, "tells": 100_000},
+    ("hpo_core", "postgres"): {"cycle": 200, "tell": 300, "tells": 100_000},
     ("optuna", "memory"): {"cycle": 500, "tell": 1000},
     ("optuna", "sqlite"): {"cycle": 30, "tell": 30},
     ("optuna", "journal"): {"cycle": 100, "tell": 100},
+    ("optuna", "postgres"): {"cycle": 20, "tell": 30},
 }
 # Durable results per second that issue 6 asks for.
-TARGETS = {("sqlite", "tell"): 5000, ("sqlite", "tells"): 100_000}
+TARGETS = {("sqlite", "tell"): 5000, ("sqlite", "tells"): 100_000, ("postgres", "tell"): 1000}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         for case, n in trials.items():
             options: dict[str, Any] = {"space": SPACE, "storage": storage, "case": case, "n": n}
-            record = {**options, **isolate.call(module, "stored", peer=peer, **options)}
+            with postgres.server() if storage == "postgres" else contextlib.nullcontext():
+                record = {**options, **isolate.call(module, "stored", peer=peer, **options)}
             record = isolate.stamped("study", case, {"library": library, **record})
             if arguments.record:
                 records.append(FILE, record)
