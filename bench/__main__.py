@@ -30,10 +30,10 @@ COMMANDS = {
 }
 # What ``all`` and ``quick`` run. ``all`` leaves its figures in bench/results; ``quick`` prints them.
 CHEAP = ("optuna-tpe", "optuna-tpe-group", "hyperopt", "plain-random", "random", "sobol")
-SLOW = ("optuna-gp", "smac3", "botorch")  # from tens of seconds to minutes a run: five seeds
+SLOW = {"optuna-gp": 5, "smac3": 5, "botorch": 2}  # seeds: a run takes from tens of seconds to nine minutes
 ALL = (
     *(f"quality --optimiser {name} --record --against" for name in CHEAP),
-    *(f"quality --optimiser {name} --record --seeds 5 --against" for name in SLOW),
+    *(f"quality --optimiser {name} --record --seeds {seeds} --against" for name, seeds in SLOW.items()),
     "quality --optimiser tpe --record",
     *2 * ("samplers --record",),  # two passes of each row: those that differ are marked
     *2 * ("fit --record",),
