@@ -178,7 +178,7 @@ def save_picture(table: pd.DataFrame, path: Path) -> None:
         axes.plot(rows.parameters.iloc[0], mean, "*", color="C3", markersize=14, label="hand-made MobileNet")
         axes.axhline(0.98 * mean, color="C3", linewidth=1, linestyle=":", label="98 % of its accuracy")
         axes.axvline(0.3 * rows.parameters.iloc[0], color="C3", linewidth=1, linestyle="--")
-        axes.text(0.31 * rows.parameters.iloc[0], 0.5, "30 % of its parameters", rotation=90, va="center",
+        axes.text(0.31 * rows.parameters.iloc[0], 0.03, "30 % of its parameters", rotation=90, va="bottom",
                   color="C3", transform=axes.get_xaxis_transform())  # fmt: skip
         axes.set(xscale="log", xlabel="parameters: budget, and (pale) the winner's own", xlim=(1e3, 2e5))
         axes.set_xticks(BUDGETS, [f"{budget:,}" for budget in BUDGETS])
