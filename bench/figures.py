@@ -115,13 +115,11 @@ def latency(records: Sequence[Record], caption: str, path: Path = PLOTS / "laten
 
 def _latency_style(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     ours = [name for name in names if name.startswith("hpo_core")]
-    return {
-        name: {
-            "color": COLOURS[ours.index(name) if name in ours else 5 + i % 7],
-            "linewidth": 2 if name in ours else 1.4,
-        }
-        | ({} if name in ours else {"linestyle": "--"})
-        for i, name in enumerate(names)
+    peers = [name for name in names if name not in ours]
+    looks = {name: {"color": COLOURS[i], "linewidth": 2} for i, name in enumerate(ours)}
+    return looks | {
+        name: {"color": COLOURS[(len(ours) + i) % len(COLOURS)], "linewidth": 1.4, "linestyle": "--"}
+        for i, name in enumerate(peers)
     }
 
 
