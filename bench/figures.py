@@ -29,11 +29,11 @@ COLOURS = (
 
 def style(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Colour and dashes of each name, the same in every picture that shows the same names."""
-    ours = [name for name in OURS if name in names]
+    ours = [name for own in OURS for name in (own, f"hpo_core {own}") if name in names]
     others = sorted(set(names) - set(ours))
     lines = {name: {"color": COLOURS[i], "linewidth": 2.2, "zorder": 3} for i, name in enumerate(ours)}
     for i, name in enumerate(others):
-        colour = COLOURS[(len(OURS) + i) % len(COLOURS)]
+        colour = COLOURS[(len(ours) + i) % len(COLOURS)]
         lines[name] = {"color": colour, "linewidth": 1.4, "linestyle": (0, (5, 1.5 + i % 3))}
     return lines
 
@@ -96,7 +96,7 @@ def latency(records: Sequence[Record], caption: str, path: Path = PLOTS / "laten
         held[:] = [p for p in held if p[0] != r["n"]] + [point]  # the last record of a row counts
     figure, panels = _panels(len(spaces), caption)
     names = sorted({name for series in spaces.values() for name in series})
-    looks = _latency_style(names)
+    looks = style(names)
     for panel, (space, series) in zip(panels, sorted(spaces.items()), strict=False):
         for name, points in sorted(series.items()):
             n, median, p10, p90 = np.array(sorted(points)).T
@@ -111,16 +111,6 @@ def latency(records: Sequence[Record], caption: str, path: Path = PLOTS / "laten
             ylabel="ms: ask, read, tell (median, p10-p90)",
         )
     return _save(figure, panels, len(spaces), path)
-
-
-def _latency_style(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    ours = [name for name in names if name.startswith("hpo_core")]
-    peers = [name for name in names if name not in ours]
-    looks = {name: {"color": COLOURS[i], "linewidth": 2} for i, name in enumerate(ours)}
-    return looks | {
-        name: {"color": COLOURS[(len(ours) + i) % len(COLOURS)], "linewidth": 1.4, "linestyle": "--"}
-        for i, name in enumerate(peers)
-    }
 
 
 def _panels(count: int, caption: str) -> tuple[Any, list[Any]]:
