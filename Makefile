@@ -28,8 +28,10 @@ PYTEST := PYTHONSAFEPATH=1 $(VENV)/bin/python -m pytest -q
 demo: $(VENV)/installed
 	@$(VENV)/bin/python examples/tune_digits.py
 
+# A test that hangs ends the run after five minutes, with every thread's stack.
 test: $(VENV)/installed
-	@$(PYTEST) --doctest-modules --pyargs hpo_core tests
+	@$(PYTEST) -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true \
+	    --doctest-modules --pyargs hpo_core tests
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check

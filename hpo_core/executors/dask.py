@@ -150,7 +150,10 @@ _desks: dict[str, Desk] = {}  # made by a message or by the task, whichever come
 
 
 async def _opened(name: str) -> BaseException | None:
-    return await _desks.setdefault(name, Desk()).opened()
+    cause = await _desks.setdefault(name, Desk()).opened()
+    if cause is not None:
+        del _desks[name]
+    return cause
 
 
 async def _evaluate(name: str, packed: bytes) -> Outcome:
@@ -163,5 +166,5 @@ def _serve(name: str, packed: bytes) -> None:
 
     tasks = get_worker().state.tasks
     # Its state is "cancelled" once the client has let go, or is gone.
-    _desks.setdefault(name, Desk()).serve(packed, lambda: tasks[name].state == "executing")
-    del _desks[name]
+    if _desks.setdefault(name, Desk()).serve(packed, lambda: tasks[name].state == "executing"):
+        del _desks[name]  # otherwise `_opened` may not have come yet

@@ -39,13 +39,13 @@ class Desk:
         self._inbox.put((packed, future))
         return await asyncio.wrap_future(future)
 
-    def serve(self, packed: bytes, is_wanted: Callable[[], bool]) -> None:
-        """Load the payload and evaluate what comes, in the calling thread."""
+    def serve(self, packed: bytes, is_wanted: Callable[[], bool]) -> bool:
+        """Load the payload and evaluate what comes, in the calling thread; whether it could be loaded."""
         try:
             payload = pickle.loads(packed)
         except Exception as error:
             self._opened.set_result(portable(error))
-            return
+            return False
         self._opened.set_result(None)
         while is_wanted():
             try:
@@ -53,3 +53,4 @@ class Desk:
             except Empty:
                 continue
             future.set_result(unpack_and_perform(payload, task))
+        return True

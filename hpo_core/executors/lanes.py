@@ -118,6 +118,9 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self._looked = -math.inf
         self._seconds = 1.0  # of recent trials, the long ones above all
         self._deaths = Deaths()
+        self._unloaded = 0  # lanes whose worker could not load the objective
+        self._has_loaded = False
+        self._unloadable: Outcome | None = None  # the outcome of every trial, unless a worker can load it
         self.capacity = 1  # a trial may wait for the first lane
         self._look()
 
@@ -148,6 +151,7 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         """Block until a trial has ended or a lane has opened; kill trials whose time is up."""
         while not self._bell.wait(min(LOOK_SECONDS, self._end_overdue())):
             self._look()
+            self._deal()
 
     def collect(self) -> list[tuple[T, Outcome]]:
         """Hand over what has ended; a lost lane has failed the trial that it ran."""
@@ -174,17 +178,17 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
     def _on_opened(self, lane: LaneT) -> None:
         error = lane.opened.exception()
         if error is not None:
-            outcome = self._lose(lane, self._why_lost(error))
+            self._lose(lane, self._why_lost(error))
         elif (cause := lane.opened.result()) is not None:
             self._opening.remove(lane)
-            outcome = load_failure(cause)
+            self._unloaded += 1
+            if not self._has_loaded:  # otherwise a worker that can may come back
+                self._unloadable = load_failure(cause)
         else:
             self._opening.remove(lane)
             self._lanes.add(lane)
+            self._has_loaded, self._unloadable = True, None
             self._set_capacity()
-            return
-        if outcome.error is not None and not (self._lanes or self._opening) and self._backlog:
-            self._end(self._backlog.popleft(), outcome)
 
     def _on_outcome(self, lane: LaneT, future: Future[Outcome]) -> None:
         error = future.exception()
@@ -200,10 +204,14 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self._ended.append((trial, outcome))
         self._bell.set()
 
-    def _lose(self, lane: LaneT, reason: str) -> Outcome:
+    def _end_backlog(self, outcome: Outcome) -> None:
+        while self._backlog:
+            self._end(self._backlog.popleft(), outcome)
+
+    def _lose(self, lane: LaneT, reason: str) -> None:
         """Fail what ran on the worker of a lane, or the lane's trial alone if its time was up.
 
-        Every other trial of that worker is dealt again. Returns how those that failed have ended.
+        Every other trial of that worker is dealt again.
         """
         lost = [each for each in self._lanes | self._opening if each.worker == lane.worker]
         # A worker that has finished a trial is no sign of a broken set-up: it may have been taken away.
@@ -218,7 +226,8 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
                 self._end(trials.pop(0), outcome)
             self._backlog.extendleft(reversed(trials))
         self._set_capacity()
-        return outcome
+        if outcome.error is not None and not self._lanes:
+            self._end_backlog(outcome)
 
     def _look(self) -> None:
         if time.monotonic() - self._looked >= LOOK_SECONDS:
@@ -247,6 +256,8 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self.capacity = max(1, len(self._lanes) * self._depth)
 
     def _deal(self) -> None:
+        if self._unloadable is not None and not (self._lanes or self._opening):
+            self._end_backlog(self._unloadable)
         while self._backlog and self._lanes:
             lane = min(self._lanes, key=lambda lane: len(lane.tasks))
             if len(lane.tasks) >= self._depth:

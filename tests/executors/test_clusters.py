@@ -167,6 +167,13 @@ def test_an_objective_that_does_not_load_says_so(place):
     assert [trial.state.name for trial in study.trials] == ["FAILED"]
 
 
+def test_a_trial_that_comes_after_every_worker_has_failed_to_load_says_so_too(place):
+    with started(place(), objectives.UNLOADABLE) as executor:
+        wait_for(lambda: not (executor.collect() or executor._opening))
+        outcomes = run_all(executor, [0, 1])
+    assert [type(outcome.error) for outcome in outcomes.values()] == [HpoError, HpoError]
+
+
 def test_what_cannot_be_sent_is_an_error(place):
     lock = threading.Lock()
     with pytest.raises(ArgumentError, match=r"objective .* cannot be sent"):

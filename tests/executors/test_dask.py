@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import cloudpickle
 import objectives
 import pytest
 from distributed import Client, LocalCluster
 from studies import make_study
 
 from hpo_core.errors import ArgumentError
-from hpo_core.executors import Dask
+from hpo_core.executors import Dask, Job, Payload
+from hpo_core.executors.dask import _opened, _serve
+from hpo_core.loop.remote import RemoteTrial
 
 
 @contextlib.contextmanager
@@ -69,6 +73,34 @@ def test_a_worker_of_many_threads_dies_but_once(tmp_path):
         study.optimize(objectives.Hanging(file), n_trials=20, executor=Dask(client, trial_timeout=1.0))
         assert [(trial.number, trial.reason) for trial in study.trials.where("failed")] == [(3, "timeout")]
         assert len(study.trials.where("complete")) == 19
+
+
+def test_why_an_objective_did_not_load_is_kept_until_the_client_asks(dask_client):
+    """The question may come when the task that loads is over."""
+    packed = cloudpickle.dumps(objectives.UNLOADABLE)
+    address = next(iter(dask_client.nthreads()))
+    dask_client.submit(_serve, "late", packed, workers=[address], pure=False).result()
+    causes = [
+        dask_client.run(_opened, "late", workers=[address])[address],
+        dask_client.run(lambda: sys.modules[_opened.__module__]._desks, workers=[address])[address],
+    ]
+    assert [str(cause) for cause in causes] == ["this machine will not do", "{}"]
+
+
+def test_a_worker_that_leaves_does_not_hide_that_the_others_cannot_load():
+    with threads(n_workers=2, threads_per_worker=1) as client:
+        leaving = next(iter(client.nthreads()))
+        client.submit(time.sleep, 2.0, workers=[leaving], key="in the way")
+        choice = Dask(client)
+        executor = choice.start(Payload(Job(objectives.UNLOADABLE, objectives.unchanged), RemoteTrial), tuple)
+        executor.submit((0, {"x": 3.0}, 17))
+        executor.wait()
+        assert executor.collect() == []  # the other worker may be able to
+        client.retire_workers([leaving])
+        executor.wait()
+        [(_, outcome)] = executor.collect()
+        assert "could not load" in outcome.reason
+        executor.close()
 
 
 def test_an_objective_may_wait_for_a_cluster_without_workers():
