@@ -28,6 +28,8 @@ MAX_TRIALS = 1000
 MAX_WORK = 2e8
 # A larger batch asks for throughput.
 MAX_BATCH = 64
+# In a space with branches TPE has one trial of so many: it leaves a good branch sooner for a better one.
+TPE_EVERY = 3
 # With a budget: what is expected, times this, must be within it.
 MARGIN = 1.5
 # Median of the latest measurements beside expectations; an import or a busy moment is outvoted.
@@ -39,8 +41,9 @@ class AutoSampler(Sampler):
 
     Which of the two answers depends on how many trials have finished (up to 1,000), on how many are asked for
     (up to 64) and on how many parameters there are, so that a study repeats itself; ``trial.tier`` names
-    it. With ``max_ms`` it is a matter of measured time: the study then need not repeat itself elsewhere, but
-    its replay follows the record.
+    it. Where parameters are conditional, TPE also has every third trial of those asked for one by one.
+    With ``max_ms`` it is a matter of measured time: the study then need not repeat itself elsewhere, but its
+    replay follows the record.
 
     Parameters
     ----------
@@ -84,12 +87,14 @@ class AutoSampler(Sampler):
         for sampler in self._tiers.values():
             sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._n_parameters = space.layout.size
+        self._has_branches = space.layout.n_groups > 1
         self._clock, self._fitted = Clock(), 0
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
         n_finished, d = len(history.finish_order), self._n_parameters
-        if not is_affordable(n_finished, d, n):
+        leaves_branch = self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1
+        if leaves_branch or not is_affordable(n_finished, d, n):
             return self._tpe.ask(history, first, n)
         if self.max_ms is None:
             return self._gp.ask(history, first, n)

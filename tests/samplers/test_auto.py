@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import hpo_core as hpo
-from hpo_core import Float
+from hpo_core import Categorical, Float
 from hpo_core.samplers import auto
 from hpo_core.samplers.auto import Clock
 
@@ -52,6 +52,19 @@ def test_tpe_takes_over_where_trials_or_picks_are_many(monkeypatch):
     assert set(study.ask(auto.MAX_BATCH + 1).tier) == {"tpe"}
     study.tell(study.ask(), 0.5)
     assert study.ask().tier == "tpe"
+    assert study.replay()
+
+
+def test_every_third_trial_of_a_space_with_branches_is_that_of_tpe():
+    branches = {"kind": Categorical({"a": {"x": Float(-1, 1)}, "b": {"y": Float(-1, 1)}})}
+    study = hpo.Study(branches, sampler="auto", seed=0)
+    study.enqueue({"kind": "a"})
+    study.optimize(lambda trial: trial.params.get("x", 0.1) ** 2, n_trials=21)
+    tiers = study.trials.tier.tolist()
+    assert tiers[:4] == ["enqueued", "sobol", "sobol", "sobol"]
+    assert tiers[4:10] == ["gp", "sobol", "gp", "gp", "sobol", "gp"]  # TPE's own first ten are Sobol's
+    assert tiers[10:] == ["gp", "tpe", "gp"] * 3 + ["gp", "tpe"]
+    assert set(study.ask(8).tier) == {"gp"}
     assert study.replay()
 
 
