@@ -118,9 +118,8 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self._looked = -math.inf
         self._seconds = 1.0  # of recent trials, the long ones above all
         self._deaths = Deaths()
-        self._unloaded = 0  # lanes whose worker could not load the objective
-        self._has_loaded = False
-        self._unloadable: Outcome | None = None  # the outcome of every trial, unless a worker can load it
+        self._load_errors: list[BaseException] = []  # of lanes whose worker could not load the objective
+        self._has_loaded = False  # once a worker could, one that can may come back
         self.capacity = 1  # a trial may wait for the first lane
         self._look()
 
@@ -181,13 +180,11 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
             self._lose(lane, self._why_lost(error))
         elif (cause := lane.opened.result()) is not None:
             self._opening.remove(lane)
-            self._unloaded += 1
-            if not self._has_loaded:  # otherwise a worker that can may come back
-                self._unloadable = load_failure(cause)
+            self._load_errors.append(cause)
         else:
             self._opening.remove(lane)
             self._lanes.add(lane)
-            self._has_loaded, self._unloadable = True, None
+            self._has_loaded = True
             self._set_capacity()
 
     def _on_outcome(self, lane: LaneT, future: Future[Outcome]) -> None:
@@ -256,8 +253,8 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self.capacity = max(1, len(self._lanes) * self._depth)
 
     def _deal(self) -> None:
-        if self._unloadable is not None and not (self._lanes or self._opening):
-            self._end_backlog(self._unloadable)
+        if self._load_errors and not (self._has_loaded or self._opening):
+            self._end_backlog(load_failure(self._load_errors[-1]))
         while self._backlog and self._lanes:
             lane = min(self._lanes, key=lambda lane: len(lane.tasks))
             if len(lane.tasks) >= self._depth:

@@ -68,7 +68,7 @@ class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
 
     def _refresh(self) -> None:
         room = self._room() if self._workers is None else self._workers
-        for _ in range(room - len(self._lanes) - len(self._opening) - self._unloaded):
+        for _ in range(room - len(self._lanes) - len(self._opening) - len(self._load_errors)):
             self._open(_RayLane(self._actor.remote(), self._payload))
 
     def _room(self) -> int:

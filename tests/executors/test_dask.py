@@ -91,16 +91,15 @@ def test_a_worker_that_leaves_does_not_hide_that_the_others_cannot_load():
     with threads(n_workers=2, threads_per_worker=1) as client:
         leaving = next(iter(client.nthreads()))
         client.submit(time.sleep, 2.0, workers=[leaving], key="in the way")
-        choice = Dask(client)
-        executor = choice.start(Payload(Job(objectives.UNLOADABLE, objectives.unchanged), RemoteTrial), tuple)
-        executor.submit((0, {"x": 3.0}, 17))
-        executor.wait()
-        assert executor.collect() == []  # the other worker may be able to
-        client.retire_workers([leaving])
-        executor.wait()
-        [(_, outcome)] = executor.collect()
-        assert "could not load" in outcome.reason
-        executor.close()
+        payload = Payload(Job(objectives.UNLOADABLE, objectives.unchanged), RemoteTrial)
+        with contextlib.closing(Dask(client).start(payload, tuple)) as executor:
+            executor.submit((0, {"x": 3.0}, 17))
+            executor.wait()
+            assert executor.collect() == []  # the other worker may be able to
+            client.retire_workers([leaving])
+            executor.wait()
+            [(_, outcome)] = executor.collect()
+            assert "could not load" in outcome.reason
 
 
 def test_an_objective_may_wait_for_a_cluster_without_workers():
