@@ -103,6 +103,17 @@ class Server:
     def stop(self, how: str = "INT") -> None:
         """Stop with a signal: INT is ``pg_ctl``'s mode fast, QUIT is immediate."""
         self._keeper.communicate(f"{how}\n".encode(), timeout=60)
+        deadline = time.monotonic() + 60
+        while self._accepts():  # a process that was just forked may hold the port longer than the server
+            assert time.monotonic() < deadline, (self.home / "log").read_text()
+            time.sleep(0.02)
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def restart(self, how: str) -> None:
         self.stop(how)
