@@ -233,8 +233,8 @@ def test_doctor_says_what_is_left_of_a_damaged_file(where, tmp_path, capsys):
     study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage=file)
     for k in range(150):
         study.tell(study.ask(), float(k))
-    whole = study._journal.storage.read(1)
-    study._journal.storage.close()
+    whole = study._ledger.journal.storage.read(1)
+    study._ledger.journal.storage.close()
     data = bytearray(file.read_bytes())
     start = int(where * len(data))
     data[start : start + 400] = b"\xa5" * 400

@@ -304,9 +304,9 @@ def test_where_trials_run_is_said_once():
 
 def test_free_workers_get_one_batch(monkeypatch):
     study, asked = make_study(), []
-    original = study.ask
-    monkeypatch.setattr(study, "ask", lambda *n: asked.append(n) or original(*n))
+    original = study.sampler.ask
+    monkeypatch.setattr(study.sampler, "ask", lambda *args: asked.append(args[2]) or original(*args))
     with ThreadPoolExecutor(3) as pool:
         study.optimize(objectives.parabola, n_trials=3, executor=pool)
-    assert asked == [(3,)]
+    assert asked == [3]
     assert states(study) == [COMPLETE] * 3

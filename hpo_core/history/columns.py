@@ -46,15 +46,18 @@ class Table:
         )
 
     def _own(self, columns: Mapping[str, NDArray[Any]], capacity: int) -> None:
-        self.capacity = capacity
-        self.write: dict[str, NDArray[Any]] = {}
-        self.read: dict[str, NDArray[Any]] = {}
+        # Everything is made before anything is replaced: memory may run out.
+        write = {}
         for name, old in columns.items():
-            new = np.full((*old.shape[:-1], capacity), self.fill[name], old.dtype)
+            write[name] = new = np.full((*old.shape[:-1], capacity), self.fill[name], old.dtype)
             new[..., : self.n] = old[..., : self.n]
-            self.write[name] = new
-            self.read[name] = view = new.view()
+        self._serve(write, capacity)
+
+    def _serve(self, write: dict[str, NDArray[Any]], capacity: int) -> None:
+        read = {name: column.view() for name, column in write.items()}
+        for view in read.values():
             view.flags.writeable = False
+        self.write, self.read, self.capacity = write, read, capacity
 
     def append(self, k: int) -> int | slice:
         """Add ``k`` rows of fill values and return where they are, an int if it is one."""
@@ -64,6 +67,14 @@ class Table:
             self._own(self.write, max(end, 2 * self.capacity))
         self.n = end
         return start if k == 1 else slice(start, end)
+
+    def cut(self, n: int) -> None:
+        """Leave the first ``n`` rows as they are, and whatever was broken off behind them as never begun."""
+        capacity = min(column.shape[-1] for column in self.write.values())
+        self._serve(self.write, capacity)
+        for name, column in self.write.items():
+            column[..., n : self.n] = self.fill[name]
+        self.n = n
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self.fill, self.n, {name: column[..., : self.n] for name, column in self.read.items()}

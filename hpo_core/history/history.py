@@ -12,7 +12,8 @@ position    number of events applied, the cursor of a suggestion computed now
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from hpo_core.history.columns import Reports, State, Table
 from hpo_core.history.stretches import extend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -42,11 +43,31 @@ if TYPE_CHECKING:
 
     Index = int | slice | NDArray[np.int64]
 
+T = TypeVar("T")
+
 _RUNNING, _COMPLETE, _STOPPED, _FAILED = map(int, State)  # writing an enum costs twice a plain int
+
+
+class Mark(NamedTuple):
+    """How far a history had come; what an event adds lies behind it."""
+
+    n: int
+    n_finishes: int
+    n_reports: int
+    n_tiers: int
+    position: int
+    best: int
+    best_y: float
+    counts: tuple[int, ...]
+    oldest: int
 
 
 class History:
     """Columns of everything observed so far; ``apply`` is the only way they change.
+
+    An exception may break ``apply`` off anywhere: a signal, memory that runs out. ``roll_back`` then leads
+    back to the last ``mark``, because rows are appended before anything of an older row is overwritten,
+    and what cannot be derived from the rows has its inverse noted first.
 
     Views are read-only and never copied. A view taken earlier keeps its length, and stays behind
     when its column moves to a larger buffer.
@@ -78,6 +99,8 @@ class History:
         What was enqueued, by the row that took it.
     wanted : dict of int to int
         Number of trials asked for, by first row, where fewer came.
+    workers : dict of int to str
+        Who was given a trial under a lease, by row; "" if it was then taken over by hand. See ``held``.
     """
 
     __slots__ = (
@@ -88,6 +111,7 @@ class History:
         "_reports",
         "_tiers",
         "_trials",
+        "_undo",
         "best",
         "fixed",
         "layout",
@@ -98,6 +122,7 @@ class History:
         "retries",
         "tracebacks",
         "wanted",
+        "workers",
     )
 
     def __init__(self, layout: Layout, n_objectives: int = 1, n_constraints: int = 0) -> None:
@@ -111,10 +136,12 @@ class History:
         self.queue: deque[NDArray[np.float64]] = deque()
         self.fixed: dict[int, NDArray[np.float64]] = {}
         self.wanted: dict[int, int] = {}
+        self.workers: dict[int, str] = {}
         self._best_y = np.inf
         self._counts = [0, 0, 0, 0]
         self._oldest = 0  # no row before this one is running
         self._tiers: list[str] = []
+        self._undo: list[Callable[[], object]] = []  # each may run twice
         self._trials = Table(
             x=((layout.size,), np.float64, np.nan),
             y=((n_objectives,), np.float64, np.nan),
@@ -127,7 +154,7 @@ class History:
             tier=((), np.uint8, 0),
             last_report=((), np.int64, -1),
         )
-        self._finishes = Table(row=((), np.int64, 0), position=((), np.int64, 0))
+        self._finishes = Table(row=((), np.int64, -1), position=((), np.int64, 0))
         self._reports = Table(
             row=((), np.int64, 0),
             step=((), np.int64, 0),
@@ -136,10 +163,12 @@ class History:
         )
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
+        return tuple(getattr(self, name) for name in self.__slots__ if name != "_undo")
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        for name, value in zip(self.__slots__, state, strict=True):
+        self._undo = []
+        names = (name for name in self.__slots__ if name != "_undo")
+        for name, value in zip(names, state, strict=True):
             setattr(self, name, value)
 
     def __len__(self) -> int:
@@ -236,9 +265,18 @@ class History:
         self._oldest = int(rows[0])
         return rows
 
+    def held(self) -> dict[int, str]:
+        """Return the worker of each trial that runs under a lease, run out or not."""
+        state = self.state
+        return {row: worker for row, worker in self.workers.items() if worker and not state[row]}
+
     def count(self, state: State) -> int:
         """Return the number of trials in one state."""
         return self._counts[state]
+
+    def count_finished(self) -> int:
+        """Return the number of trials that are complete, stopped or failed."""
+        return self._finishes.n
 
     def apply(self, event: Event) -> None:
         """Apply one event. The caller has validated it: rows exist and run."""
@@ -254,6 +292,65 @@ class History:
             They do not follow from what was applied before.
         """
         extend(self, stretch)
+
+    def mark(self) -> Mark:
+        """Return where the history is, for ``roll_back``; only the newest mark is good."""
+        self._undo = []
+        if len(self.workers) > 64 + 2 * self._counts[_RUNNING]:
+            self.workers = self.held()
+        return Mark(
+            self._trials.n,
+            self._finishes.n,
+            self._reports.n,
+            len(self._tiers),
+            self.position,
+            self.best,
+            self._best_y,
+            tuple(self._counts),
+            self._oldest,
+        )
+
+    def is_at(self, mark: Mark) -> bool:
+        """Whether nothing has been applied since a mark, not even in part."""
+        return (
+            not self._undo
+            and self.position == mark.position
+            and (self._trials.n, self._finishes.n, self._reports.n)
+            == (mark.n, mark.n_finishes, mark.n_reports)
+        )
+
+    def roll_back(self, mark: Mark) -> None:
+        """Take back what was applied since a mark, also what was applied in part. It may be run again."""
+        for inverse in reversed(self._undo):
+            inverse()
+        self._take_back_ends(mark)
+        rows = np.unique(self._reports.write["row"][mark.n_reports : self._reports.n])
+        self._reports.cut(mark.n_reports)
+        reported = self._reports.read["row"][: mark.n_reports]
+        for row in rows.tolist():
+            earlier = np.flatnonzero(reported == row)
+            self._trials.write["last_report"][row] = earlier[-1] if len(earlier) else -1
+        self._trials.cut(mark.n)
+        for by_row in (self.fixed, self.wanted, self.workers):
+            for row in [row for row in by_row if row >= mark.n]:
+                del by_row[row]
+        del self._tiers[mark.n_tiers :]
+        self._counts = list(mark.counts)
+        self.best, self._best_y, self._oldest = mark.best, mark.best_y, mark.oldest
+        self.position = mark.position
+        self._undo = []
+
+    def _take_back_ends(self, mark: Mark) -> None:
+        ended = self._finishes.write["row"][mark.n_finishes : self._finishes.n]
+        rows = ended[ended >= 0]
+        write = self._trials.write
+        write["state"][rows] = _RUNNING
+        for name in ("y", "cost", "fidelity"):
+            write[name][..., rows] = self._trials.fill[name]
+        for row in rows.tolist():
+            self.reasons.pop(row, None)
+            self.tracebacks.pop(row, None)
+        self._finishes.cut(mark.n_finishes)
 
     def apply_unordered(self, event: Event) -> None:
         """Apply one event of a stretch whose position does not show anywhere."""
@@ -272,9 +369,19 @@ class History:
         write["tier"][at] = self._tier_code(event.tier)
         self._counts[_RUNNING] += k
         if event.tier == ENQUEUED:
-            self.fixed.update({row: self.queue.popleft() for row in range(first, first + k)})
+            self.take_queued(range(first, first + k))
         if event.wanted:
             self.wanted[first] = event.wanted
+        if event.worker:
+            self.workers.update(dict.fromkeys(range(first, first + k), event.worker))
+
+    def take_queued(self, rows: Iterable[int]) -> None:
+        """Note which enqueued configuration each row takes."""
+        self._undo.append(partial(self._put_back, tuple(self.queue)))
+        self.fixed.update({row: self.queue.popleft() for row in rows})
+
+    def _put_back(self, queue: tuple[NDArray[np.float64], ...]) -> None:
+        self.queue = deque(queue)
 
     def _tier_code(self, tier: str) -> int:
         if tier not in self._tiers:
@@ -313,13 +420,13 @@ class History:
         # One trial at a time is the common case: writing scalars takes a third of writing slices.
         k = len(rows)
         at = rows.item() if k == 1 else _index(rows)
+        end = self._finishes.append(k)
+        self._finishes.write["row"][end] = at if k == 1 else rows
+        self._finishes.write["position"][end] = self.position
         self._trials.write["state"][at] = state
         self._trials.write["cost"][at] = cost.item() if k == 1 else cost
         self._counts[_RUNNING] -= k
         self._counts[state] += k
-        end = self._finishes.append(k)
-        self._finishes.write["row"][end] = at if k == 1 else rows
-        self._finishes.write["position"][end] = self.position
         return at
 
     def _set_y(self, at: Index, y: NDArray[np.float64]) -> None:
@@ -339,15 +446,33 @@ class History:
 
     def _noted(self, event: Noted) -> None:
         for row, notes in zip(event.rows.tolist(), event.notes, strict=True):
-            self.notes.setdefault(row, {}).update(notes)
+            self._replace(self.notes, row, {**self.notes.get(row, {}), **notes})
 
     def _retried(self, event: Retried) -> None:
-        self._trials.write["started"][event.rows] = event.time
         for row in event.rows.tolist():
-            self.retries.setdefault(row, []).append(event.reason)
+            self._undo.append(partial(self._start_at, row, self.started.item(row)))
+            self._start_at(row, event.time)
+            self._replace(self.retries, row, [*self.retries.get(row, ()), event.reason])
+            self._replace(self.workers, row, event.worker)
+
+    def _start_at(self, row: int, time: float) -> None:
+        self._trials.write["started"][row] = time
 
     def _enqueued(self, event: Enqueued) -> None:
+        self._undo.append(partial(self._shorten_queue, len(self.queue)))
         self.queue.append(event.fixed)
+
+    def _shorten_queue(self, n: int) -> None:
+        while len(self.queue) > n:
+            self.queue.pop()
+
+    def _replace(self, by_row: dict[int, T], row: int, new: T) -> None:
+        """Put a new object in the place of an old one, which stays what it was."""
+        if row in by_row:
+            self._undo.append(partial(by_row.__setitem__, row, by_row[row]))
+        else:
+            self._undo.append(partial(by_row.pop, row, None))
+        by_row[row] = new
 
 
 _HANDLERS: dict[type, Callable[[History, Any], None]] = {

@@ -62,9 +62,9 @@ def _ask(history: History, stretch: Stretch) -> None:
     write["tier"][at] = [codes[tier] for tier in stretch.tier]
     history._counts[State.RUNNING] += k
     if ENQUEUED in codes:
-        rows = (row for row, tier in enumerate(stretch.tier, first) if tier == ENQUEUED)
-        history.fixed.update({row: history.queue.popleft() for row in rows})
+        history.take_queued(row for row, tier in enumerate(stretch.tier, first) if tier == ENQUEUED)
     history.wanted.update(stretch.wanted)
+    history.workers.update(stretch.workers)
 
 
 def _report(history: History, stretch: Stretch) -> None:
@@ -81,6 +81,11 @@ def _report(history: History, stretch: Stretch) -> None:
 
 def _end(history: History, stretch: Stretch) -> None:
     rows, state, write = stretch.ended, stretch.state, history._trials.write
+    finishes = history._finishes
+    at = slice(finishes.n, finishes.n + len(rows))
+    finishes.append(len(rows))
+    finishes.write["row"][at] = rows
+    finishes.write["position"][at] = history.position + stretch.ended_at
     write["state"][rows] = state
     write["cost"][rows] = stretch.cost
     write["y"][:, rows] = stretch.y
@@ -88,11 +93,6 @@ def _end(history: History, stretch: Stretch) -> None:
     for code, count in enumerate(np.bincount(state).tolist()):
         history._counts[code] += count
     history._counts[State.RUNNING] -= len(rows)
-    finishes = history._finishes
-    at = slice(finishes.n, finishes.n + len(rows))
-    finishes.append(len(rows))
-    finishes.write["row"][at] = rows
-    finishes.write["position"][at] = history.position + stretch.ended_at
     history.reasons.update(stretch.reasons)
     history.tracebacks.update(stretch.tracebacks)
     history._look_for_best(rows[state == State.COMPLETE], stretch.y[:, state == State.COMPLETE])

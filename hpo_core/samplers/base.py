@@ -30,6 +30,9 @@ class Sampler(ABC):
     """
 
     name: ClassVar[str]
+    # Whether a suggestion takes no longer than a write: studies in a storage compute others before they
+    # lock the log.
+    quick: ClassVar[bool] = False
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this sampler again."""

@@ -33,6 +33,7 @@ class RandomSampler(PriorSampler):
     """
 
     name: ClassVar[str] = "random"
+    quick: ClassVar[bool] = True
 
     @staticmethod
     def _draw(domain: Domain, seed: int, first: int, m: int) -> NDArray[Any]:

@@ -36,6 +36,7 @@ class SobolSampler(PriorSampler):
     """
 
     name: ClassVar[str] = "sobol"
+    quick: ClassVar[bool] = True
 
     @staticmethod
     def _draw(domain: Domain, seed: int, first: int, m: int) -> NDArray[Any]:

@@ -72,6 +72,7 @@ class TPESampler(Sampler):
     """
 
     name: ClassVar[str] = "tpe"
+    quick: ClassVar[bool] = True
 
     def __init__(
         self,

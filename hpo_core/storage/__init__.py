@@ -1,9 +1,26 @@
 """Where the log of a study lives: in memory, in an SQLite file, in a PostgreSQL database."""
 
+from typing import TYPE_CHECKING, Any
+
 from hpo_core.storage.base import Record, Storage, masked
 from hpo_core.storage.memory import MemoryStorage
 from hpo_core.storage.opening import open_storage
-from hpo_core.storage.postgres import PostgresStorage
-from hpo_core.storage.sqlite import SQLiteStorage
+
+if TYPE_CHECKING:
+    from hpo_core.storage.postgres import PostgresStorage
+    from hpo_core.storage.sqlite import SQLiteStorage
 
 __all__ = ["MemoryStorage", "PostgresStorage", "Record", "SQLiteStorage", "Storage", "masked", "open_storage"]
+
+
+def __getattr__(name: str) -> Any:
+    # Databases are loaded when they are used: most studies live in memory.
+    if name == "SQLiteStorage":
+        from hpo_core.storage.sqlite import SQLiteStorage
+
+        return SQLiteStorage
+    if name == "PostgresStorage":
+        from hpo_core.storage.postgres import PostgresStorage
+
+        return PostgresStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

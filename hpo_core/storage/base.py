@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 import zlib
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from hpo_core.errors import StorageError
@@ -17,6 +20,12 @@ CREATED: Final = "created"
 CHANGED: Final = "changed"  # the space was widened
 DELETED: Final = "deleted"
 
+# Whether what is acknowledged survives the death of the process, or a power failure too; SQLite's own words.
+DURABILITY: Final = ("normal", "full")
+# Seconds to wait for other writers, and for a server that is away.
+PATIENCE: Final = 120.0
+# Seconds to wait for others who compute suggestions; after that the order is lost, and no more.
+TURN_PATIENCE: Final = 20.0
 
 # One event as it is kept: position within its study, kind, JSON text, checksum.
 Record: TypeAlias = tuple[int, str, str, int]
@@ -34,9 +43,16 @@ class Storage(ABC):
     shared : bool
         Whether workers in other processes reach it, which then may die while it goes on. It is pickled
         for them.
+    latest : float
+        Time of ``time.monotonic`` past which nothing is waited for: inf, but for ``optimize(timeout=...)``.
     """
 
     shared: ClassVar[bool] = True
+    latest: float = math.inf
+
+    def deadline(self) -> float:
+        """Until when a change that begins now may wait for others."""
+        return min(self.latest, time.monotonic() + PATIENCE)
 
     @abstractmethod
     def transaction(self, key: int | None = None) -> AbstractContextManager[None]:
@@ -44,6 +60,13 @@ class Storage(ABC):
 
         Writers of other studies than ``key`` need not be kept out; without it, all are.
         """
+
+    def turn(self, key: int) -> AbstractContextManager[None]:  # noqa: ARG002 - for those that have turns
+        """Wait, for a while, for those who began to compute a suggestion for this study before."""
+        return nullcontext()
+
+    def reset(self) -> None:  # noqa: B027 - a storage may have nothing to let go of
+        """Let go of locks, and take back what was not committed, after an exception that struck anywhere."""
 
     @abstractmethod
     def studies(self) -> dict[str, int]:

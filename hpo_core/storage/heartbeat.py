@@ -102,4 +102,4 @@ def beat(storage: Storage, key: int, worker: str, seconds: float, ended: Callabl
 def renewal(storage: Storage, worker: str, seconds: float) -> tuple[str, str]:
     """Return the event that makes the lease of a worker end ``seconds`` from now."""
     until = round(storage.now() + seconds, 3)
-    return RENEWED, json.dumps({"worker": worker, "until": until}, separators=(",", ":"))
+    return RENEWED, json.dumps({"worker": worker, "until": until, "seconds": seconds}, separators=(",", ":"))

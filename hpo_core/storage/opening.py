@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_core.errors import StorageError
-from hpo_core.storage.base import Storage, masked
-from hpo_core.storage.postgres import PostgresStorage
-from hpo_core.storage.sqlite import DURABILITY, SQLiteStorage
+from hpo_core.storage.base import DURABILITY, Storage, masked
 
 
 def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool = False) -> Storage:
@@ -30,6 +28,8 @@ def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool =
         return _on_server(text, must_exist=must_exist)
     if must_exist and not Path(text).is_file():
         raise StorageError(f"storage {text!r}: there is no such file")
+    from hpo_core.storage.sqlite import SQLiteStorage
+
     return SQLiteStorage(text, durability=durability)
 
 
@@ -39,6 +39,8 @@ def _on_server(url: str, *, must_exist: bool) -> Storage:
             f"storage {masked(url)!r} is a URL of something else; "
             "allowed: postgresql://... or the path of an SQLite file"
         )
+    from hpo_core.storage.postgres import PostgresStorage
+
     storage = PostgresStorage(url)
     if must_exist and not storage.exists():
         raise StorageError(f"storage {str(storage)!r}: the database has no schema hpo_core, no studies")

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
-from hpo_core.storage.base import DELETED, ChangeLostError, Storage, checksum, count_good
+from hpo_core.storage.base import (
+    DELETED,
+    TURN_PATIENCE,
+    ChangeLostError,
+    Storage,
+    checksum,
+    count_good,
+)
 from hpo_core.storage.postgres_session import Session, driver
 from hpo_core.storage.postgres_tables import BEGIN, EXCLUSIVE, LOCKS, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from hpo_core.storage.base import Record
 
@@ -44,6 +53,7 @@ class _Transaction:
     """
 
     key: int | None
+    lock_seconds: float = math.inf  # for which the lock is waited for
     token: int = field(default_factory=lambda: secrets.randbits(63))  # says whose events they are
     connection: Any = None  # once it has begun
     lengths: dict[int, int] = field(default_factory=dict)
@@ -54,10 +64,13 @@ class _Transaction:
 
     def beginning(self) -> str:
         """Statements that begin it and keep the others out: of one log, or of all."""
+        begin = BEGIN
+        if self.lock_seconds < math.inf:
+            begin += f"; SET LOCAL lock_timeout = {max(1, round(1000 * self.lock_seconds))}"
         if self.key is None:
-            return f"{BEGIN}; {EXCLUSIVE}; "
+            return f"{begin}; {EXCLUSIVE}; "
         own = f"pg_advisory_xact_lock({LOCKS}, {self.key:d})"
-        return f"{BEGIN}; SELECT pg_advisory_xact_lock_shared({LOCKS}, 0), {own}; "
+        return f"{begin}; SELECT pg_advisory_xact_lock_shared({LOCKS}, 0), {own}; "
 
     def rest(self) -> tuple[str, list[Any]]:
         """Statement that writes what has not been sent, and its values."""
@@ -103,18 +116,18 @@ class PostgresStorage(Storage):
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._session.url, self._session.met)
 
-    @contextmanager
-    def transaction(self, key: int | None = None) -> Iterator[None]:
+    def transaction(self, key: int | None = None) -> AbstractContextManager[None]:
         """Keep other writers out; commit at the end, take everything back if the body raises."""
-        self._transaction = transaction = _Transaction(key)
-        try:
-            yield
-            with self._session.errors():
-                self._commit(transaction)
-        except BaseException:
-            self._roll_back(transaction)
-            raise
-        finally:
+        return _InTransaction(self, _Transaction(key, self.latest - time.monotonic()))
+
+    def turn(self, key: int) -> AbstractContextManager[None]:
+        """Wait for the suggestions that other processes began to compute before."""
+        return _Suggesting(self._session, key)
+
+    def reset(self) -> None:
+        """Take back what was not committed, wherever an exception struck."""
+        if self._transaction is not None:
+            self._roll_back(self._transaction)
             self._transaction = None
 
     def studies(self) -> dict[str, int]:
@@ -197,7 +210,7 @@ class PostgresStorage(Storage):
         transaction, session = self._transaction, self._session
         with session.errors():
             if transaction is None:
-                return session.patiently(lambda connection: run(connection, text, values))
+                return session.patiently(lambda connection: run(connection, text, values), self.deadline())
             if transaction.connection is None:
                 return self._begin(transaction, text, values)
             rest, own = transaction.rest()
@@ -216,7 +229,7 @@ class PostgresStorage(Storage):
             transaction.connection = connection
             return run(connection, transaction.beginning() + text, values)
 
-        return self._session.patiently(attempt)
+        return self._session.patiently(attempt, self.deadline())
 
     def _commit(self, transaction: _Transaction) -> None:
         if transaction.lost:
@@ -268,6 +281,52 @@ class PostgresStorage(Storage):
             f"storage {str(self)!r}: the connection broke, nothing of this change was written, and others "
             "may have written since: make it again"
         )
+
+
+class _InTransaction:
+    """A class, because a signal cannot come between its beginning and the body, as it can in a generator."""
+
+    def __init__(self, storage: PostgresStorage, transaction: _Transaction) -> None:
+        self._storage, self._transaction = storage, transaction
+
+    def __enter__(self) -> None:
+        self._storage._transaction = self._transaction
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        storage = self._storage
+        try:
+            if kind is None:
+                with storage._session.errors():
+                    storage._commit(self._transaction)
+                storage._transaction = None
+        finally:
+            storage.reset()
+
+
+class _Suggesting:
+    """A turn to compute a suggestion; where the server does not give one in time, only the order is lost."""
+
+    def __init__(self, session: Session, key: int) -> None:
+        self._session, self._own = session, f"{LOCKS + 1}, {key:d}"
+
+    def __enter__(self) -> None:
+        patience = f"SELECT set_config('lock_timeout', '{TURN_PATIENCE:.0f}s', false)"
+        text = (
+            f"{patience}; SELECT pg_advisory_lock({self._own}); SELECT set_config('lock_timeout', '0', false)"
+        )
+        self._run(text)
+
+    def __exit__(self, *_: object) -> None:
+        self._run(f"SELECT pg_advisory_unlock({self._own})")
+
+    def _run(self, text: str) -> None:
+        try:
+            run(self._session.connected(), text)
+        except driver().Error:
+            pass
+        except BaseException:
+            self._session.close()  # the server gives the lock to the next
+            raise
 
 
 def _reopen(url: str, met: bool) -> PostgresStorage:  # noqa: FBT001 - called by pickle

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
 from hpo_core.errors import StorageError
-from hpo_core.storage.base import masked
+from hpo_core.storage.base import PATIENCE, masked
 from hpo_core.storage.postgres_tables import bring_up_to_date, run, version
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds to wait for a server that is away; and for a writer that holds a log's lock and stands still,
-# stopped or paused: the server then ends its session. Who waits for the lock waits his turn.
-PATIENCE: Final = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 # Workers that lost one server must not come back in step, nor draw from the user's generator.
 _DICE: Final = random.SystemRandom()
@@ -36,11 +33,15 @@ _OPTIONS: Final = {
     "keepalives_count": 3,
     "application_name": "hpo_core",
 }
+# A writer that holds a log's lock and stands still is waited for: then the server ends its session. Limits
+# that the role or the database sets for other programs would end a wait that is part of the plan.
 # Without statistics the planner sorts the rest of a log for each page of it: the index has it in order.
 _SETTINGS: Final = f"""
 SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
     set_config('tcp_keepalives_count', '3', false), set_config('enable_sort', 'off', false),
     set_config('idle_in_transaction_session_timeout', '{PATIENCE:.0f}s', false);
+SELECT set_config(name, '0', false) FROM pg_settings
+    WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout');
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 
@@ -71,9 +72,9 @@ class Session:
     def __str__(self) -> str:
         return masked(self.url)
 
-    def patiently(self, attempt: Callable[[Any], T]) -> T:
+    def patiently(self, attempt: Callable[[Any], T], deadline: float) -> T:
         """Return what an attempt gives that may be made again, once the server is there."""
-        deadline, pause = time.monotonic() + PATIENCE, _FIRST_PAUSE
+        pause = _FIRST_PAUSE
         while True:
             try:
                 return attempt(self.connected())
@@ -160,7 +161,7 @@ def _read(url: str) -> str:
             "storage is a URL that cannot be read, and is not shown; allowed: "
             "postgresql://user:password@host:port/database, special characters percent-encoded"
         )
-    return str(psycopg.conninfo.make_conninfo(**(_OPTIONS | given)))
+    return str(psycopg.conninfo.make_conninfo(**(_OPTIONS | given | {"client_encoding": "UTF8"})))
 
 
 def _close(connection: Any, process: int) -> None:

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
+import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from hpo_core.errors import StorageError
-from hpo_core.storage.base import DELETED, Record, Storage, checksum, count_good
+from hpo_core.storage.base import (
+    DELETED,
+    TURN_PATIENCE,
+    ChangeLostError,
+    Record,
+    Storage,
+    checksum,
+    count_good,
+)
+from hpo_core.storage.turns import QUEUES, Turn, forget
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+T = TypeVar("T")
 
 # What marks a file as ours: "hpoc" in ASCII.
 APPLICATION_ID: Final = 0x68706F63
-# NORMAL survives a crash of the process; only FULL also keeps the last events when the power fails.
-DURABILITY: Final = {"normal": "NORMAL", "full": "FULL"}
-# Seconds to wait for other writers: each holds the lock for one suggestion, and they may queue.
-PATIENCE: Final = 120.0
+# Seconds that SQLite itself waits, deaf to signals; we then try again.
+_BUSY: Final = 0.05
+_PAUSE: Final = 0.001  # between our tries, so that readers come in
+# Seconds a fork waits for another thread's statement to end.
+_FORK_PATIENCE: Final = 5.0
 
 # What each schema added to the one before: a new file goes through all of them, an old one through the rest.
 _STEPS: Final[tuple[str, ...]] = (
@@ -54,6 +70,7 @@ LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 )
 SCHEMA: Final = len(_STEPS)
 
+_LENGTH = "SELECT coalesce(max(position), -1) + 1 FROM events WHERE study = ?"
 _STUDIES = "SELECT name, key FROM studies WHERE NOT deleted ORDER BY key"
 _NOW = "SELECT (julianday('now') - 2440587.5) * 86400.0"  # the epoch as a Julian day
 _EVENTS = """
@@ -68,81 +85,82 @@ ORDER BY position
 class SQLiteStorage(Storage):
     """Logs in an SQLite file, in WAL mode.
 
+    Every storage of a process on the same file shares one connection. Reading neither waits for a writer nor
+    makes or changes a file; a file that cannot be written, in a folder that cannot either, can be read.
+
     Parameters
     ----------
     path : str
-        Made if it is not there.
+        Made by the first change if it is not there.
     durability : {"normal", "full"}, default "normal"
         Whether an acknowledged event survives the death of the process, or a power failure too.
 
     Raises
     ------
     StorageError
-        The file cannot be used: another format, written by a newer version, damaged, or the disk is full.
+        The file cannot be used: another format, written by a newer version, damaged, deleted or replaced
+        while it was open, or the disk is full.
     """
 
     def __init__(self, path: str, *, durability: str = "normal") -> None:
         self.path = path
-        self._file = os.path.abspath(path)  # stays the same file wherever the process goes  # noqa: PTH100
+        self._absolute = os.path.abspath(path)  # stays the same file wherever the process goes  # noqa: PTH100
         self.durability = durability
-        self._connection: sqlite3.Connection | None = None
-        self._process = 0
+        self._kept: _Connection | None = None
+        self._lengths: dict[int, int] = {}  # of the logs that this transaction has read to their ends
 
     def __str__(self) -> str:
         return self.path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._file, self.durability)
+        return _reopen, (self._absolute, self.durability)
 
-    @contextmanager
-    def transaction(self, key: int | None = None) -> Iterator[None]:  # noqa: ARG002 - one lock for all
+    def transaction(self, key: int | None = None) -> AbstractContextManager[None]:  # noqa: ARG002 - one lock for all
         """Take the write lock; commit at the end, take everything back if the body raises."""
-        with self._errors():
-            connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            with self._errors():
-                connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+        return _Transaction(self)
+
+    def turn(self, key: int) -> AbstractContextManager[None]:
+        """Wait for the suggestions that other processes began to compute before."""
+        return _Suggesting(self, 1 + key % (QUEUES - 1))
 
     def studies(self) -> dict[str, int]:
         """Return the key of each study that is not deleted, by its name."""
-        with self._errors():
-            return dict(self._connected().execute(_STUDIES))
+        return dict(self._rows(_STUDIES))
 
     def create(self, name: str) -> int:
         """Start an empty log and return its key."""
         with self._errors():
-            key = self._connected().execute("INSERT INTO studies (name) VALUES (?)", (name,)).lastrowid
+            key = self._writing().execute("INSERT INTO studies (name) VALUES (?)", (name,)).lastrowid
+        self._lengths[int(key or 0)] = 0
         return int(key or 0)
 
     def append(self, key: int, events: Sequence[tuple[str, str]]) -> int:
         """Append (kind, JSON text) pairs; return the length of the log."""
+        if key not in self._lengths:
+            ((self._lengths[key],),) = self._rows(_LENGTH, (key,))
+        start = self._lengths[key]
+        rows = [(key, i, *event, checksum(i, *event)) for i, event in enumerate(events, start)]
         with self._errors():
-            connection = self._connected()
-            query = "SELECT coalesce(max(position), -1) + 1 FROM events WHERE study = ?"
-            (start,) = connection.execute(query, (key,)).fetchone()
-            rows = [(key, i, *event, checksum(i, *event)) for i, event in enumerate(events, start)]
+            connection = self._writing()
             connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
             if any(kind == DELETED for kind, _ in events):
                 connection.execute("UPDATE studies SET deleted = 1 WHERE key = ?", (key,))
-        return int(start) + len(events)
+        self._lengths[key] = start + len(events)
+        return self._lengths[key]
 
     def read(self, key: int, after: int = 0, limit: int | None = None) -> list[Record]:
         """Return the events from position ``after`` on, up to ``limit`` of them."""
-        with self._errors():
-            parameters = (key, after, -1 if limit is None else limit)
-            records: list[Record] = self._connected().execute(_EVENTS, parameters).fetchall()
+        records: list[Record] = self._rows(_EVENTS, (key, after, -1 if limit is None else limit))
         self._require_good(key, records, after)
+        if limit is None or len(records) < limit:
+            if self._shared().writer == (self, threading.get_ident()):
+                self._lengths[key] = after + len(records)
+            self._shared().known[key] = after + len(records)
         return records
 
     def descriptions(self, key: int) -> list[Record]:
         """Return the events that say what the study is."""
-        with self._errors():
-            records: list[Record] = self._connected().execute(_DESCRIPTIONS, (key,)).fetchall()
+        records: list[Record] = self._rows(_DESCRIPTIONS, (key,))
         for record in records:
             self._require_good(key, [record], record[0])
         return records
@@ -150,8 +168,9 @@ class SQLiteStorage(Storage):
     def count_good(self, key: int) -> int:
         """Return how many events can be read from the beginning on."""
         good = 0
-        with contextlib.suppress(StorageError), self._errors():
-            for record in self._connected().execute(_EVENTS, (key, 0, -1)):
+        with contextlib.suppress(StorageError), self._errors(), self._shared().lock:
+            connection = self._shared().reading(self)
+            for record in connection.execute(_EVENTS, (key, 0, -1)) if connection is not None else ():
                 if not count_good([record], good):
                     break
                 good += 1
@@ -159,57 +178,110 @@ class SQLiteStorage(Storage):
 
     def now(self) -> float:
         """Seconds since the epoch by SQLite's clock, that of the one machine where the file is."""
-        with self._errors():
-            (seconds,) = self._connected().execute(_NOW).fetchone()
+        with self._errors(), self._shared().lock:
+            connection = self._shared().reading(self)
+            if connection is None:
+                return time.time()
+            (seconds,) = connection.execute(_NOW).fetchone()
         return float(seconds)
 
     def check(self) -> str | None:
         """Return what SQLite finds wrong with the file, None if nothing is."""
         try:
-            with self._errors():
-                (found,) = self._connected().execute("PRAGMA integrity_check(1)").fetchone()
+            found = self._rows("PRAGMA integrity_check(1)")
         except StorageError as error:  # too damaged to look for damage
             return str(error)
-        return None if found == "ok" else str(found)
+        return None if found in ([], [("ok",)]) else str(found[0][0])
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
-        if self._connection is not None and self._process == os.getpid():
-            self._connection.close()
-        self._connection = None
+        """Close the file, for every storage of this process that has it open; the next use opens it again."""
+        if self._kept is not None:
+            self._kept.close()
 
-    def _connected(self) -> sqlite3.Connection:
-        # SQLite's connections must not cross a fork: the child opens its own.
-        if self._connection is None or self._process != os.getpid():
-            self._connection = self._connect()
-            self._process = os.getpid()
-        return self._connection
+    def reset(self) -> None:
+        """Give back the lock, and take back what was not committed, wherever an exception struck."""
+        shared = self._kept
+        if shared is None:
+            return
+        if shared.writer == (self, threading.get_ident()):
+            shared.roll_back()
+            shared.writer = None
+        _release(shared.lock)
+        shared.turn(0).give()
 
-    def _connect(self) -> sqlite3.Connection:
-        import sqlite3
+    def _shared(self) -> _Connection:
+        """The connection of this process to the file."""
+        if self._kept is None or self._kept.forgotten:
+            key = (self._absolute, self.durability)
+            found = _open.get(key)
+            if found is None or found.forgotten or found.is_gone():
+                _open[key] = found = _Connection(self._absolute, self.durability)
+            self._kept = found
+        return self._kept
 
-        connection = sqlite3.connect(
-            self._file, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=32
-        )
+    @property
+    def _connection(self) -> sqlite3.Connection | None:
+        return self._shared().connection
+
+    def _begin(self) -> None:
+        shared, deadline = self._shared(), self.deadline()
+        if shared.writer is not None and shared.writer[1] == threading.get_ident():
+            raise StorageError(
+                f"storage {self.path!r}: inside the change of a study, no other in this file can be changed"
+            )
         try:
-            self._prepare(connection)
+            shared.turn(0).take(deadline)
+            while True:
+                shared.lock.acquire()
+                try:
+                    shared.writing(self, deadline).execute("BEGIN IMMEDIATE")
+                    break
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() > deadline:
+                        raise
+                shared.lock.release()
+                time.sleep(_PAUSE)
+            shared.writer = self, threading.get_ident()
+            self._lengths = {}
+        except sqlite3.Error as error:
+            self.reset()
+            raise self._error(error) from error
         except BaseException:
-            connection.close()
+            self.reset()
             raise
+
+    def _finish(self, *, commit: bool) -> None:
+        try:
+            if commit:
+                with self._errors():
+                    self._writing().execute("COMMIT")
+                if not self._shared().has_its_log():
+                    raise ChangeLostError(
+                        f"storage {self.path!r}: its -wal was deleted during a change: make it again"
+                    )
+                self._shared().known.update(self._lengths)
+        finally:
+            self.reset()
+
+    def _writing(self) -> sqlite3.Connection:
+        connection = self._shared().connection
+        if connection is None or self._shared().writer != (self, threading.get_ident()):
+            raise StorageError(f"storage {self.path!r}: what is written must be inside transaction()")
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        self._version(connection)
-        _wait_for_wal(connection)
-        connection.execute(f"PRAGMA synchronous = {DURABILITY[self.durability]}")
-        if self._version(connection) < SCHEMA:
-            connection.execute("BEGIN IMMEDIATE")
-            for step in _STEPS[self._version(connection) :]:  # another process may have been first
-                for statement in filter(str.strip, step.split(";\n")):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
-            connection.execute("COMMIT")
+    def _rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Every row of a query; none if there is no file, or nothing in it."""
+        shared, deadline = self._shared(), None
+        while True:
+            try:
+                with shared.lock:
+                    connection = shared.reading(self)
+                    return [] if connection is None else connection.execute(query, parameters).fetchall()
+            except sqlite3.Error as error:
+                # A reader waits only for a file that is being repaired or put away.
+                deadline = self.deadline() if deadline is None else deadline
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise self._error(error) from error
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """Return the schema of the file, 0 if it is new; a ``StorageError`` if it is not for this version."""
@@ -226,30 +298,303 @@ class SQLiteStorage(Storage):
             )
         return int(version) if tables else 0
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        import sqlite3
+    def _error(self, error: sqlite3.Error) -> StorageError:
+        advice = ""
+        if _is_busy(error):
+            advice = ": another program has kept the file locked; nothing of this change was written"
+        return StorageError(f"storage {self.path!r}: {error}{advice}")
 
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise StorageError(f"storage {self.path!r}: {error}") from error
+            raise self._error(error) from error
 
 
-def _wait_for_wal(connection: sqlite3.Connection) -> None:
+class _Transaction:
+    """A class, because a signal cannot come between its beginning and the body, as it can in a generator."""
+
+    def __init__(self, storage: SQLiteStorage) -> None:
+        self._storage = storage
+
+    def __enter__(self) -> None:
+        self._storage._begin()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._storage._finish(commit=kind is None)
+
+
+class _Suggesting:
+    """A turn to compute a suggestion."""
+
+    def __init__(self, storage: SQLiteStorage, queue: int) -> None:
+        self._turn = storage._shared().turn(queue)
+        self._deadline = min(storage.deadline(), time.monotonic() + TURN_PATIENCE)
+
+    def __enter__(self) -> None:
+        try:
+            self._turn.take(self._deadline)
+        except BaseException:
+            self._turn.give()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._turn.give()
+
+
+class _Connection:
+    """The one connection of this process to a file.
+
+    Attributes
+    ----------
+    lock : RLock
+        Held for a statement, and by the thread that writes for a whole transaction.
+    writer : (SQLiteStorage, int) or None
+        Whose transaction is open, and in which thread.
+    known : dict of int to int
+        Lengths of logs that this process has seen or written.
+    forgotten : bool
+        Whether the process was forked since; SQLite's connections must not cross a fork.
+    """
+
+    def __init__(self, path: str, durability: str) -> None:
+        self.path, self.durability = path, durability
+        self.lock = threading.RLock()
+        self.connection: sqlite3.Connection | None = None
+        self.writer: tuple[SQLiteStorage, int] | None = None
+        self.known: dict[int, int] = {}
+        self.forgotten = self.torn = False
+        self._identity: tuple[int, int] | None = None
+        self._wal: tuple[int, int] | None = None
+        self._has_tables = self._ready = False  # ready for writing
+        self._turns: dict[int, Turn] = {}
+        _all.add(self)
+
+    def turn(self, queue: int) -> Turn:
+        """The place of this process in a queue: 0 for writing."""
+        if queue not in self._turns:
+            device, inode = _identity(self.path) or (0, hash(self.path) & 0xFFFFFFFF)
+            self._turns[queue] = Turn(f"{device:x}-{inode:x}", queue)
+        return self._turns[queue]
+
+    def reading(self, storage: SQLiteStorage) -> sqlite3.Connection | None:
+        """The connection, to read; None if there is no file, or nothing in it."""
+        if self._identity is None and _identity(self.path) is None:
+            return None
+        connection = self._connected(storage)
+        self._has_tables = self._has_tables or storage._version(connection) > 0
+        return connection if self._has_tables else None
+
+    def writing(self, storage: SQLiteStorage, deadline: float) -> sqlite3.Connection:
+        """The connection, to begin a transaction: the tables are there, and as this version has them."""
+        connection = self._connected(storage)
+        if not self._ready:
+            self._prepare(storage, connection, deadline)
+            self._wal = _identity(f"{self.path}-wal")
+            self._ready = True
+        return connection
+
+    def has_its_log(self) -> bool:
+        """Whether the file next to the database that holds the newest events is the one that was opened."""
+        return self._wal is None or _identity(f"{self.path}-wal") == self._wal
+
+    def is_gone(self) -> bool:
+        """Whether another file, or none, has the name of the one that was opened."""
+        return self._identity is not None and _identity(self.path) != self._identity
+
+    def roll_back(self) -> None:
+        """Take back what was not committed."""
+        connection = self.connection
+        with contextlib.suppress(sqlite3.Error):
+            if connection is not None and connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        with self.lock:
+            connection, self.connection = self.connection, None
+            self._wal, self._ready = None, False
+            if connection is not None:
+                connection.close()
+
+    def _connected(self, storage: SQLiteStorage) -> sqlite3.Connection:
+        if self.torn:
+            raise StorageError(
+                f"storage {self.path!r}: this process was forked while another thread was changing a study "
+                "in this file; start it with the method 'spawn'"
+            )
+        if self._identity is not None:
+            self._require_same(storage)
+        if self.connection is None:
+            self.connection, self._has_tables = self._connect(), False
+            self._identity = _identity(self.path)
+        return self.connection
+
+    def _require_same(self, storage: SQLiteStorage) -> None:
+        """Raise if the file is another one than was opened; open it again if only its -wal is."""
+        if self.is_gone():
+            what = "deleted or moved" if _identity(self.path) is None else "replaced by another"
+            raise StorageError(
+                f"storage {storage.path!r}: the file has been {what} since it was opened, and nothing more "
+                "can be written to it; put it back, or open the study again"
+            )
+        if self.connection is not None and self.writer is None and not self.has_its_log():
+            self._open_again(storage)
+
+    def _open_again(self, storage: SQLiteStorage) -> None:
+        """Leave a -wal that has been deleted or replaced, if nothing that was acknowledged is lost by that.
+
+        SQLite deletes it when the last connection closes. Another part of this process that opens and closes
+        the database file makes the system forget our locks, and SQLite takes us for gone.
+        """
+        old: Any = self.connection
+        new = self._connect()
+        if (lost := self._missing(storage, new)) and _identity(f"{self.path}-wal") in (None, self._wal):
+            with contextlib.suppress(sqlite3.Error):
+                old.execute("PRAGMA wal_checkpoint(PASSIVE)")  # what is in it goes into the database itself
+            lost = self._missing(storage, new)
+        if lost:
+            new.close()
+            raise StorageError(
+                f"storage {storage.path!r}: the file {storage.path}-wal has been deleted or replaced, and "
+                "with it the newest events; nothing more can be written. Copy studies with hpo-core backup"
+            )
+        _leave(old)
+        self.connection, self._ready, self._wal = new, False, None
+
+    def _missing(self, storage: SQLiteStorage, connection: sqlite3.Connection) -> bool:
+        """Whether a log is shorter than it was known to be."""
+        if storage._version(connection) == 0:
+            return bool(self.known)
+        return any(
+            connection.execute(_LENGTH, (key,)).fetchone()[0] < length for key, length in self.known.items()
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return _usable(self.path)
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or _identity(self.path) is None:
+                raise
+            return self._connect_to_read(error)
+
+    def _connect_to_read(self, error: sqlite3.Error) -> sqlite3.Connection:
+        """Open a file that cannot be written, whose -wal and -shm may not be made either."""
+        uri = f"file:{quote(self.path)}?mode=ro"
+        with contextlib.suppress(sqlite3.OperationalError):
+            return _usable(uri, uri=True)
+        wal = Path(f"{self.path}-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise error  # without it the newest events would be missing
+        return _usable(f"{uri}&immutable=1", uri=True)
+
+    def _prepare(self, storage: SQLiteStorage, connection: sqlite3.Connection, deadline: float) -> None:
+        storage._version(connection)
+        _wait_for_wal(connection, deadline)
+        connection.execute(f"PRAGMA synchronous = {self.durability}")
+        if storage._version(connection) < SCHEMA:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for step in _STEPS[storage._version(connection) :]:  # another process may have been first
+                    for statement in filter(str.strip, step.split(";\n")):
+                        connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                connection.execute("COMMIT")
+            finally:
+                self.roll_back()
+
+
+_open: weakref.WeakValueDictionary[tuple[str, str], _Connection] = weakref.WeakValueDictionary()
+_all: weakref.WeakSet[_Connection] = weakref.WeakSet()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - twice as fast, and asked for each transaction
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _usable(path: str, *, uri: bool = False) -> sqlite3.Connection:
+    """A connection that has read something."""
+    connection = sqlite3.connect(
+        path, timeout=_BUSY, isolation_level=None, check_same_thread=False, cached_statements=32, uri=uri
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _release(lock: Any) -> None:
+    """Let go of a lock however often this thread holds it."""
+    with contextlib.suppress(RuntimeError):
+        while True:
+            lock.release()
+
+
+def _leave(connection: sqlite3.Connection) -> None:
+    """Never close a connection: closing it would delete a -wal that now belongs to others."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _wait_for_wal(connection: sqlite3.Connection, deadline: float) -> None:
     """Switch to WAL. SQLite does not wait for its lock here, however long its timeout."""
-    import sqlite3
-
-    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if not _is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 
 
 def _reopen(path: str, durability: str) -> SQLiteStorage:
     return SQLiteStorage(path, durability=durability)
+
+
+_held_for_fork: list[_Connection] = []
+
+
+def _before_fork() -> None:
+    """Close connections: what SQLite knows of them is copied to the child, but not their locks."""
+    for each in list(_all):
+        if each.lock.acquire(timeout=_FORK_PATIENCE):
+            _held_for_fork.append(each)
+            if each.writer is None:
+                each.close()
+
+
+def _after_fork_in_parent() -> None:
+    while _held_for_fork:
+        _held_for_fork.pop().lock.release()
+
+
+def _after_fork_in_child() -> None:
+    forget()
+    _open.clear()
+    _held_for_fork.clear()
+    for each in list(_all):
+        each.forgotten = True
+        if each.connection is not None:
+            _leave(each.connection)
+            each.lock, each.torn, each.forgotten = threading.RLock(), True, False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

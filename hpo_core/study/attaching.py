@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import StudyError
-from hpo_core.history import History
-from hpo_core.storage import open_storage
+from hpo_core.storage import Storage, open_storage
 from hpo_core.study.journal import Journal
 from hpo_core.study.opening import Description, create_or_resume, describe_sampler
 from hpo_core.study.recorder import trial_numbers
@@ -21,33 +20,34 @@ if TYPE_CHECKING:
     from hpo_core.study.study import Study
 
 
-def attach(study: Study, storage: Any, seed: int | None, if_exists: str, durability: str) -> None:
-    """Give a new study its journal, if it has a storage."""
+def attach(
+    study: Study, storage: Any, seed: int | None, if_exists: str, durability: str | None
+) -> Journal | None:
+    """Return the journal of a new study, if it has a storage."""
     if if_exists not in ("resume", "error"):
         raise StudyError(f"if_exists must be 'resume' or 'error', got {if_exists!r}")
-    if durability not in ("normal", "full"):
-        raise StudyError(f"durability must be 'normal' or 'full', got {durability!r}")
+    if durability not in ("normal", "full", None):
+        raise StudyError(f"durability must be 'normal', 'full' or None, got {durability!r}")
     if storage is None:
-        return
+        return None
     _check_name(study.name)
-    space, sampler = study.space.without_feasible(), describe_sampler(study.sampler)
     given = Description(
-        space, study.space.has_feasible, sampler, study.seed, study.direction, study.allow_duplicates
+        space=study.space.without_feasible(),
+        feasible=study.space.has_feasible,
+        sampler=describe_sampler(study.sampler),
+        seed=study.seed,
+        direction=study.direction,
+        allow_duplicates=study.allow_duplicates,
+        durability=durability or "normal",
     )
-    opened = open_storage(storage, durability=durability)
+    opened = open_storage(storage, durability=durability or "normal")
     place, stored = create_or_resume(
         opened, study.name, given, seed_given=seed is not None, if_exists=if_exists
     )
+    if durability is None and stored.durability != given.durability and not isinstance(storage, Storage):
+        place = place._replace(storage=open_storage(storage, durability=stored.durability))
     study.seed = stored.seed
-    study._journal = Journal(place, study.name, study.space, study._sign)
-
-
-def read_again(study: Study) -> None:
-    """Put a study back to what its log says, with models made anew."""
-    journal: Any = study._journal
-    study.history = study._recorder.history = History(study.space.layout)
-    study.sampler.start(study.space, seed=study.seed, allow_duplicates=study.allow_duplicates)
-    journal.load(study.history)
+    return Journal(place, study.name, study.space, study._sign)
 
 
 def _check_name(name: str) -> None:
@@ -63,7 +63,7 @@ def _check_name(name: str) -> None:
 
 def set_late_aside(study: Study, trials: Any, values: Any = None, **what: Any) -> tuple[Any, Any]:
     """Log what is for trials that another process finished first, and return the rest."""
-    journal: Any = study._journal
+    journal: Any = study._ledger.journal
     rows = trial_numbers(study, trials)
     late = journal.is_late(rows)
     if not late.any():
@@ -80,6 +80,6 @@ def drop_late(
     study: Study, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]
 ) -> tuple[NDArray[np.int64], Sequence[Mapping[str, object]]]:
     """Leave out the notes on trials that another process finished first: they belong to its result."""
-    journal: Any = study._journal
+    journal: Any = study._ledger.journal
     late = journal.is_late(rows)
     return rows[~late], [note for note, out in zip(notes, late.tolist(), strict=True) if not out]

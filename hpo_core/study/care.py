@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hpo_core.errors import HpoError, StudyError
@@ -10,9 +9,9 @@ from hpo_core.history import History
 from hpo_core.samplers import Sampler
 from hpo_core.storage.base import DELETED
 from hpo_core.study.journal import Journal
+from hpo_core.study.ledger import Ledger, until_written
 from hpo_core.study.opening import find, key_of
 from hpo_core.study.results import Results
-from hpo_core.study.writing import until_written
 
 if TYPE_CHECKING:
     from hpo_core.storage import Storage
@@ -32,9 +31,9 @@ class StoredResults(Results):
         self.name, self.allow_duplicates = name, stored.allow_duplicates
         self.history = History(self.space.layout)
         self._sign = 1.0 if self.direction == "minimize" else -1.0
-        self._lock = nullcontext()
-        self._journal = Journal(place, name, self.space, self._sign)
-        self._journal.load(self.history)
+        journal = Journal(place, name, self.space, self._sign)
+        journal.load(self.history)
+        self._ledger = Ledger(self.history, journal, lambda: None)
         self._report = self._note = _refuse
 
 
@@ -52,7 +51,6 @@ def _refuse(*_: Any) -> NoReturn:
     raise StudyError("this study was opened for reading only")
 
 
-@until_written
 def delete(storage: Storage, name: str) -> None:
     """Give a study's name free; its log stays, and whoever has it open is told.
 
@@ -61,8 +59,12 @@ def delete(storage: Storage, name: str) -> None:
     StudyError
         There is no such study.
     """
-    with storage.transaction():
-        storage.append(key_of(storage, name), [(DELETED, "{}")])
+
+    def delete_it() -> None:
+        with storage.transaction():
+            storage.append(key_of(storage, name), [(DELETED, "{}")])
+
+    until_written(delete_it)
 
 
 def examine(storage: Storage, name: str, key: int) -> dict[str, Any]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.events import Asked, Retried
 from hpo_core.storage.base import CHANGED, DELETED
 from hpo_core.storage.heartbeat import RENEWED, renewal
 from hpo_core.study.coding import Codec
@@ -35,6 +33,10 @@ LATE: Final = "late"  # a result for a trial that another process had finished b
 PAGE: Final = 8192
 
 
+class OutdatedError(StudyError):
+    """The study that is open is no longer the one in the storage: what it has found can still be read."""
+
+
 class Place(NamedTuple):
     """Where the log of a study is."""
 
@@ -44,10 +46,7 @@ class Place(NamedTuple):
 
 
 class Journal:
-    """Keeps a history and a log in a storage the same. It is entered around every change of the study.
-
-    Entering takes the storage's write lock and applies what other processes have added, so that what
-    follows has seen the whole log; leaving commits.
+    """Reads a log into a history, and collects what is to be written to it. ``Ledger`` says when.
 
     Attributes
     ----------
@@ -56,9 +55,7 @@ class Journal:
     finished_elsewhere : set of int
         Trials that another process finished while this study was open.
     leases : Leases
-        Who runs what.
-    worker : str
-        Who is asking; "" while it is the user.
+        Which workers are silent.
     """
 
     def __init__(self, place: Place, name: str, space: Space, sign: float) -> None:
@@ -68,26 +65,25 @@ class Journal:
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
         self.leases = Leases()
-        self.worker = ""
         self._pending: list[tuple[str, str]] = []
         self._synced: float = math.inf  # events of the history when it last was what the log says
 
     def load(self, history: History) -> None:
         """Apply the log from its beginning."""
-        self.leases = Leases()
-        for _ in self._read_on(history):
-            pass
+        for _ in self._pages(history):
+            history.mark()
         others = history.finish_position >= self._synced
         self.finished_elsewhere.update(history.finish_order[others].tolist())
-
-    def sync(self, history: History) -> None:
-        """Apply what other processes have added."""
-        for stretch in self._read_on(history):
-            self.finished_elsewhere.update(stretch.ended.tolist())
         self._synced = history.position
 
-    def _read_on(self, history: History) -> Iterator[Stretch]:
-        """Apply the log from the cursor on, a page at a time."""
+    def read_on(self, history: History) -> Iterator[None]:
+        """Apply what has been added since, a page at a time."""
+        for stretch in self._pages(history):
+            self.finished_elsewhere.update(stretch.ended.tolist())
+            yield
+        self._synced = history.position
+
+    def _pages(self, history: History) -> Iterator[Stretch]:
         limit = 64  # events; how much they hold shows when they are read
         while records := self.storage.read(self.key, self.cursor, limit):
             stretch = self._apply(history, records)
@@ -100,9 +96,9 @@ class Journal:
     def _apply(self, history: History, records: Sequence[Record]) -> Stretch:
         kinds = [record[1] for record in records]
         if DELETED in kinds:
-            raise StudyError(f"study {self.name!r} has been deleted from {self.storage}")
+            raise OutdatedError(f"study {self.name!r} has been deleted from {self.storage}")
         if CHANGED in kinds and any(r[1] == CHANGED and r[0] > self.described for r in records):
-            raise StudyError(
+            raise OutdatedError(
                 f"another process has changed the space of study {self.name!r}; open the study again"
             )
         try:
@@ -115,22 +111,18 @@ class Journal:
                 f"storage {self.storage}: events {records[0][0]} to {records[-1][0]} of study "
                 f"{self.name!r} cannot be read: {error!r}"
             ) from error
-        self.leases.hold(history, stretch.workers)
         self.cursor += len(records)
         return stretch
 
     def record(self, history: History, event: Event) -> None:
         """Apply an event as the log will give it back, and have it committed at the end."""
-        if self.worker and isinstance(event, Asked | Retried):
-            event = replace(event, worker=self.worker)
         written, event = self.codec.write(event)
         self._pending.append(written)
         history.apply(event)
-        self.leases.follow(history, event)
 
-    def renew(self, seconds: float) -> None:
-        """Have the lease of the worker that asks end ``seconds`` from now."""
-        event = renewal(self.storage, self.worker, seconds)
+    def renew(self, worker: str, seconds: float) -> None:
+        """Have the lease of a worker end ``seconds`` from now."""
+        event = renewal(self.storage, worker, seconds)
         self._pending.append(event)
         self.leases.renew([event])
 
@@ -155,7 +147,8 @@ class Journal:
             self.cursor = self.storage.append(self.key, self._pending)
             self._pending = []
 
-    def drop(self) -> None:
-        """Forget what was recorded and not committed."""
+    def rewind(self, cursor: int) -> None:
+        """Forget what was not committed, and read on from ``cursor``."""
+        self.leases.forget(self._pending)
         self._pending = []
-        self.cursor = 0
+        self.cursor = cursor

@@ -1,26 +1,34 @@
-"""Leases: which worker runs which trial, and until when; trials come back from workers that have died.
+"""Leases: which workers are taken for dead, so that their trials are given out again.
 
-A worker is one call of ``optimize``. It renews its lease while it lives, and all its trials with it.
+A worker is one call of ``optimize``. A process of its own renews its lease while it lives. That a lease is
+over by the storage's clock says little: the clock may have been set, the machine may have slept, another
+program may have kept everybody from writing. A worker is dead only if this process, which could write in
+the meantime, has then watched for longer than a beat and none has come.
+
 Trials asked by hand have no lease: they wait for their results for ever.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
-from hpo_core.events import Asked, Retried
-from hpo_core.storage.heartbeat import RENEWED
+from hpo_core.storage.heartbeat import BEATS_PER_LEASE, RENEWED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from hpo_core.events import Event
-    from hpo_core.history import History
+# Beats that must be missed after the end of the lease. A gap between two looks counts as one at most: it may
+# have been one in which nobody ran.
+MISSED: Final = 1.5
+# Seconds of watching that are better waited for than put off to the next ask.
+SHORT: Final = 1.0
+_OLD_LEASE: Final = 60.0  # of logs that do not say how long theirs were
 
 
 class Leases:
-    """What the log says of workers.
+    """What the log says of workers, and what this process has seen of those that are silent.
 
     Attributes
     ----------
@@ -31,30 +39,47 @@ class Leases:
 
     def __init__(self) -> None:
         self.until: dict[str, float] = {}
-        self._worker: dict[int, str] = {}  # by trial
+        self._beat: dict[str, float] = {}  # seconds between the beats of each worker
+        self._silent: dict[str, float] = {}  # seconds for which we have watched a lease that is over
+        self._looked = time.monotonic()
 
     def renew(self, events: Iterable[tuple[str, str]]) -> None:
         """Take in how workers have renewed their leases, from kinds and JSON texts."""
         for kind, text in events:
             if kind == RENEWED:
                 data = json.loads(text)
-                self.until[data["worker"]] = float(data["until"])
+                worker = data["worker"]
+                self.until[worker] = float(data["until"])
+                self._beat[worker] = float(data.get("seconds", _OLD_LEASE)) / BEATS_PER_LEASE
+                self._silent.pop(worker, None)
 
-    def follow(self, history: History, event: Event) -> None:
-        """Learn who runs what from an event that the history has applied."""
-        if isinstance(event, Retried):
-            self.hold(history, dict.fromkeys(event.rows.tolist(), event.worker))
-        elif isinstance(event, Asked) and event.worker:
-            rows = range(event.first, event.first + event.x.shape[1])
-            self.hold(history, dict.fromkeys(rows, event.worker))
+    def forget(self, events: Iterable[tuple[str, str]]) -> None:
+        """Take renewals back that were not written."""
+        for kind, text in events:
+            if kind == RENEWED:
+                self.until.pop(json.loads(text)["worker"], None)
 
-    def hold(self, history: History, workers: Mapping[int, str]) -> None:
-        """Note who runs trials, those that still do; "" is nobody whose death would be noticed."""
-        state = history.state
-        self._worker.update({row: workers[row] for row in workers if not state[row]})  # RUNNING is 0
+    def over(self, workers: Iterable[str], now: float) -> set[str]:
+        """Those of the workers whose lease is over by the storage's clock."""
+        return {worker for worker in workers if self.until.get(worker, now) < now}
 
-    def held(self, history: History) -> dict[int, str]:
-        """Return the worker of each trial that runs under a lease, run out or not."""
-        state = history.state
-        self._worker = {row: worker for row, worker in self._worker.items() if worker and not state[row]}
-        return self._worker
+    def watch(self, over: set[str]) -> float:
+        """Look, while nobody else can write, at workers whose lease is over.
+
+        Returns
+        -------
+        float
+            Seconds after which to look again, where that is soon; else 0.
+        """
+        gap = time.monotonic() - self._looked
+        self._looked += gap
+        for worker in over:
+            seen = self._silent.get(worker)
+            self._silent[worker] = 0.0 if seen is None else seen + min(gap, self._beat[worker])
+        left = [MISSED * self._beat[worker] - self._silent[worker] for worker in over]
+        soon = [seconds for seconds in left if 0.0 < seconds <= SHORT]
+        return min(soon, default=0.0)
+
+    def dead(self, over: set[str]) -> set[str]:
+        """Those of the workers that have been silent for long enough."""
+        return {worker for worker in over if self._silent.get(worker, -1.0) >= MISSED * self._beat[worker]}

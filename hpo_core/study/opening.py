@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from hpo_core.errors import StorageError, StudyError
@@ -11,11 +12,11 @@ from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.space import Space
 from hpo_core.storage.base import CHANGED, CREATED
 from hpo_core.study.journal import Place
+from hpo_core.study.ledger import until_written
 from hpo_core.study.widening import check_widening
-from hpo_core.study.writing import until_written
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hpo_core.storage import Record, Storage
 
@@ -30,6 +31,7 @@ class Description:
     seed: int
     direction: Literal["minimize", "maximize"]
     allow_duplicates: bool
+    durability: str = "normal"
 
     def to_json(self) -> str:
         """Return the text of the event ``created``."""
@@ -40,7 +42,11 @@ class Description:
             "directions": [self.direction],
             "allow_duplicates": self.allow_duplicates,
         }
-        return json.dumps(written | ({"feasible": True} if self.feasible else {}))
+        rare = {
+            "feasible": self.feasible,
+            "durability": self.durability if self.durability != "normal" else None,
+        }
+        return json.dumps(written | {name: value for name, value in rare.items() if value})
 
     @classmethod
     def of(cls, records: Sequence[Record], name: str) -> Description:
@@ -52,7 +58,15 @@ class Description:
             space = Space.from_json(json.dumps(json.loads(records[-1][2])["space"]))
             (direction,) = data["directions"]
             feasible = data.get("feasible", False)
-            return cls(space, feasible, data["sampler"], data["seed"], direction, data["allow_duplicates"])
+            return cls(
+                space,
+                feasible,
+                data["sampler"],
+                data["seed"],
+                direction,
+                data["allow_duplicates"],
+                data.get("durability", "normal"),
+            )
         except (LookupError, TypeError, ValueError) as error:
             raise StorageError(
                 f"the log of study {name!r} does not begin with what it is: {error!r}"
@@ -99,7 +113,6 @@ def key_of(storage: Storage, name: str) -> int:
     return studies[name]
 
 
-@until_written
 def create_or_resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
 ) -> tuple[Place, Description]:
@@ -110,6 +123,17 @@ def create_or_resume(
     StudyError
         It is there and must not be, or is another study than the one given.
     """
+    check = partial(_check_same, given=given, name=name, seed_given=seed_given)
+    return until_written(partial(_create_or_resume, storage, name, given, check, if_exists))
+
+
+def _create_or_resume(
+    storage: Storage,
+    name: str,
+    given: Description,
+    check: Callable[[Description], None],
+    if_exists: str,
+) -> tuple[Place, Description]:
     with storage.transaction():
         if name not in storage.studies():
             key = storage.create(name)
@@ -118,7 +142,7 @@ def create_or_resume(
         if if_exists == "error":
             raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
         place, stored = find(storage, name)
-        _check_same(stored, given, name, seed_given=seed_given)
+        check(stored)
         if stored.space != given.space:
             check_widening(stored.space, given.space, name)
             change = json.dumps({"space": json.loads(given.space.to_json())})

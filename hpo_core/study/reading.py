@@ -165,7 +165,7 @@ class _Reader:
             tier=self.tier,
             time=np.array(self.time, np.float64),
             wanted=self.wanted,
-            workers=self.workers | {row: each.worker for each in self.retried for row in each.rows.tolist()},
+            workers=self.workers,
             retried=self.retried,
             ended=np.array(self.ended, np.int64),
             state=np.array(self.state, np.uint8),

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.events import Event
     from hpo_core.history import History
+    from hpo_core.study.ledger import Ledger
     from hpo_core.study.study import Study
 
     Rows = NDArray[np.int64]
@@ -36,22 +36,28 @@ _STEP_LIMIT = 2**63  # steps are kept as int64
 
 
 class Recorder:
-    """Applies what happens to a history."""
+    """Turns what happens, inside a change, into events."""
 
-    __slots__ = ("history", "sign")
+    __slots__ = ("apply", "history", "sign")
 
-    def __init__(self, history: History, sign: float) -> None:
-        self.history = history
+    def __init__(self, ledger: Ledger, sign: float) -> None:
+        self.apply = ledger.add
+        self.history = ledger.history
         self.sign = sign
 
-    def apply(self, event: Event) -> None:
-        """Apply one event: every change of a study comes through here."""
-        self.history.apply(event)
-
-    def asked(self, x: NDArray[np.float64], tier: str, *, wanted: int = 0) -> None:
-        """Start one trial per column of ``x``; the suggestion has seen the whole log."""
+    def asked(
+        self,
+        x: NDArray[np.float64],
+        tier: str,
+        *,
+        wanted: int = 0,
+        cursor: int | None = None,
+        worker: str = "",
+    ) -> None:
+        """Start one trial per column of ``x``; without a cursor, the suggestion has seen the whole log."""
         history = self.history
-        self.apply(Asked(len(history), x, history.position, tier, time.time(), wanted))
+        seen = history.position if cursor is None else cursor
+        self.apply(Asked(len(history), x, seen, tier, time.time(), wanted, worker))
 
     def told_one(self, row: int, value: float) -> None:
         """Complete one trial: the work of ``told`` without arrays where a float will do."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hpo_core.errors import StudyError
 from hpo_core.replay import Replay, replay
+from hpo_core.study.journal import OutdatedError
 from hpo_core.trial import Trial, TrialBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from hpo_core.history import History
     from hpo_core.samplers.base import Sampler
     from hpo_core.space import Space
-    from hpo_core.study.journal import Journal
+    from hpo_core.study.ledger import Ledger
 
 
 class Results:
@@ -34,8 +35,7 @@ class Results:
     allow_duplicates: bool
     history: History
     _sign: float
-    _journal: Journal | None
-    _lock: AbstractContextManager[Any]
+    _ledger: Ledger
     _report: Callable[[NDArray[np.int64], int, NDArray[np.float64]], None]
     _note: Callable[[NDArray[np.int64], Sequence[Mapping[str, object]]], None]
 
@@ -71,33 +71,34 @@ class Results:
         >>> print(study.replay())
         100 suggestions came out again
         """
-        journal = self._journal
-        with self._lock:
-            return replay(
-                self.space,
-                self.history,
-                self.sampler,
-                seed=self.seed,
-                allow_duplicates=self.allow_duplicates,
-                settle=None if journal is None else lambda x: journal.codec.settle(x)[1],
-            )
+        journal = self._ledger.journal
+        return self._ledger.look(
+            replay,
+            self.space,
+            self.history,
+            self.sampler,
+            seed=self.seed,
+            allow_duplicates=self.allow_duplicates,
+            settle=None if journal is None else lambda x: journal.codec.settle(x)[1],
+        )
 
     @property
     def trials(self) -> TrialBatch:
         """Every trial, running ones included: ``study.trials[-1]``, ``study.trials.where("failed")``."""
-        return TrialBatch(self, np.arange(len(self.history)))
+        return TrialBatch(self, np.arange(len(self._latest())))
 
     @property
     def n_finished(self) -> int:
         """Number of trials that are complete, stopped or failed."""
-        return len(self.history.finish_order)
+        return self._latest().count_finished()
 
     @property
     def best_trial(self) -> Trial:
         """Complete trial with the best value, the first told among equals; ``StudyError`` without one."""
-        if self.history.best < 0:
-            raise StudyError(f"no trial has completed yet: {self.history!r}")
-        return Trial(self, self.history.best)
+        history = self._latest()
+        if history.best < 0:
+            raise StudyError(f"no trial has completed yet: {history!r}")
+        return Trial(self, history.best)
 
     @property
     def best_params(self) -> dict[str, Any]:
@@ -107,7 +108,14 @@ class Results:
     @property
     def best_value(self) -> float:
         """Value of ``best_trial``."""
-        return self._sign * self.history.y.item(0, self.best_trial.number)
+        number = self.best_trial.number
+        return self._sign * self.history.y.item(0, number)
+
+    def _latest(self) -> History:
+        """The history, with what other processes have done up to now."""
+        with suppress(OutdatedError):
+            self._ledger.look(bool)
+        return self.history
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per trial; inactive parameters are missing values (needs pandas)."""

@@ -5,49 +5,46 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import threading
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
-from hpo_core.errors import InfeasibleSpaceError, SpaceError, SpaceExhausted, StudyError, TrialError
-from hpo_core.events import ADDED, REPEATED, Enqueued
+from hpo_core.errors import SpaceError, StudyError, TrialError
+from hpo_core.events import ADDED, Enqueued
 from hpo_core.history import History
 from hpo_core.replay import fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
-from hpo_core.storage import open_storage
-from hpo_core.study.attaching import attach, drop_late, read_again, set_late_aside
+from hpo_core.storage import Storage, open_storage
+from hpo_core.study.asking import ask
+from hpo_core.study.asking import repeat as ask_again
+from hpo_core.study.attaching import attach, drop_late, set_late_aside
+from hpo_core.study.ledger import Ledger
 from hpo_core.study.opening import find, make_sampler
 from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
-from hpo_core.study.waiting import ask_waiting
-from hpo_core.study.writing import StoredRecorder, Writing, methods_until_written
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_column, as_json, as_number, is_int
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
     from hpo_core.samplers.base import Sampler
-    from hpo_core.storage import Storage
     from hpo_core.study.journal import Journal
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
 
 logger = logging.getLogger("hpo_core")
 
-_NOT_PICKLED = ("_lock", "_recorder", "_writing")
+_NOT_PICKLED = ("_ledger", "_recorder")
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 
-@methods_until_written("sync", "ask", "tell", "fail", "_finish_stopped", "_report", "_note", "enqueue", "add")
 class Study(Optimizing):
     """A search for the parameters that give the least, or the greatest, value.
 
@@ -74,9 +71,9 @@ class Study(Optimizing):
         its space may be widened, choices and parameters added; every other argument must be what it was.
     if_exists : {"resume", "error"}, default "resume"
         What to do if the storage has a study of that name.
-    durability : {"normal", "full"}, default "normal"
-        What an acknowledged result survives: the death of the process, or a power failure too. With
-        PostgreSQL always both.
+    durability : {"normal", "full"}, optional
+        What an acknowledged result survives: the death of the process, or a power failure too. None is
+        what the study was created with, "normal" for a new one. With PostgreSQL always both.
 
     Attributes
     ----------
@@ -123,7 +120,7 @@ class Study(Optimizing):
         name: str = "",
         storage: str | Path | Storage | None = None,
         if_exists: Literal["resume", "error"] = "resume",
-        durability: Literal["normal", "full"] = "normal",
+        durability: Literal["normal", "full"] | None = None,
     ) -> None:
         if not isinstance(space, Space | Mapping):
             raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
@@ -145,11 +142,7 @@ class Study(Optimizing):
         self.suggest_seconds = 0.0
         self._sign = 1.0 if direction == "minimize" else -1.0
         self._stop_requested = False
-        self._journal: Journal | None = None
-        attach(self, storage, seed, if_exists, durability)
-        self._ready()
-        if self._journal is not None:
-            self._journal.load(self.history)
+        self._ready(attach(self, storage, seed, if_exists, durability))
 
     @classmethod
     def open(
@@ -158,7 +151,7 @@ class Study(Optimizing):
         name: str,
         *,
         sampler: str | Sampler | None = None,
-        durability: Literal["normal", "full"] = "normal",
+        durability: Literal["normal", "full"] | None = None,
     ) -> Study:
         """Open a stored study as it is: its space, sampler and seed come from the storage.
 
@@ -168,7 +161,8 @@ class Study(Optimizing):
         name : str
         sampler : str or Sampler, optional
             Must be the stored one; needed only if that is none of hpo_core's.
-        durability : {"normal", "full"}, default "normal"
+        durability : {"normal", "full"}, optional
+            As for ``Study``.
 
         Raises
         ------
@@ -178,8 +172,10 @@ class Study(Optimizing):
             There is no such study, its sampler is another, or its space has a ``feasible`` function, which
             no storage keeps: open it as ``Study(space, storage=storage, name=name)``.
         """
-        place = open_storage(storage, durability=durability, must_exist=True)
+        place = open_storage(storage, durability=durability or "normal", must_exist=True)
         _, stored = find(place, name)
+        if durability is None and not isinstance(storage, Storage):
+            place = open_storage(storage, durability=stored.durability)
         return cls(
             stored.space,
             sampler=make_sampler(stored.sampler) if sampler is None else sampler,
@@ -191,29 +187,32 @@ class Study(Optimizing):
         )
 
     def sync(self) -> None:
-        """Take in what other processes have added to the storage; ask, tell and the like do so anyway."""
-        with self._writing:
-            pass
+        """Take in what other processes have added to the storage; everything else does so anyway."""
+        self._ledger.look(bool)
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickling goes on after this returns, while other threads may tell: it gets a history of its own.
-        with self._lock:
+        with self._ledger.lock:
+            self._ledger.mend()
             kept = {key: value for key, value in vars(self).items() if key not in _NOT_PICKLED}
-            return kept | {"history": copy.deepcopy(self.history)}
+            return kept | {"history": copy.deepcopy(self.history), "_journal": self._ledger.journal}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        journal = state.pop("_journal")
         vars(self).update(state)
-        self._ready()
+        self._ready(journal)
 
-    def _ready(self) -> None:
+    def _ready(self, journal: Journal | None) -> None:
         """Make what is not pickled."""
-        self._lock = threading.RLock()
-        self._writing: AbstractContextManager[Any] = self._lock
-        self._recorder = Recorder(self.history, self._sign)
-        if self._journal is not None:
-            self._writing = Writing(self._lock, self._journal, lambda: self.history, lambda: read_again(self))
-            self._recorder = StoredRecorder(self.history, self._sign, self._journal)
-        self.sampler.start(self.space, seed=self.seed, allow_duplicates=self.allow_duplicates)
+        # The ledger must not hold the study: files would stay open until the garbage is collected.
+        restart = partial(
+            self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
+        )
+        restart()
+        self._ledger = Ledger(self.history, journal, restart)
+        self._recorder = Recorder(self._ledger, self._sign)
+        if journal is not None and journal.cursor == 0:
+            journal.load(self.history)
 
     @overload
     def ask(self, n: None = None, *, repeat: Trial | int | None = None) -> Trial: ...
@@ -245,34 +244,8 @@ class Study(Optimizing):
         """
         if n is not None and not (is_int(n) and 1 <= n < 2**32):
             raise StudyError(f"n must be an int in [1, 2**32), got {n!r}")
-        with self._writing:
-            started = time.perf_counter()
-            waiting = [] if repeat is not None else ask_waiting(self, n or 1)
-            first, rest = len(self.history), (n or 1) - len(waiting)
-            if repeat is not None:
-                x = self.history.x[:, [trial_number(self, repeat)]]
-                self._recorder.asked(x.repeat(rest, axis=1), REPEATED)
-            elif rest:
-                self._ask_sampler(rest, required=not waiting)
-            self.suggest_seconds += time.perf_counter() - started
-            if n is None:
-                return Trial(self, waiting[0] if waiting else first)
-            return TrialBatch(self, np.append(waiting, np.arange(first, len(self.history))).astype(np.int64))
-
-    def _ask_sampler(self, n: int, *, required: bool) -> None:
-        try:
-            suggestion = self.sampler.ask(self.history, len(self.history), n)
-        except (SpaceExhausted, InfeasibleSpaceError):
-            if required:
-                raise
-            return
-        x = suggestion.x
-        d, k = x.shape
-        if d != self.space.layout.size or not 1 <= k <= n:
-            raise StudyError(
-                f"sampler {self.sampler.name!r} was asked for {n} configurations, gave shape {x.shape}"
-            )
-        self._recorder.asked(x, suggestion.tier, wanted=0 if k == n else n)
+        asked: Any = ask(self, n) if repeat is None else ask_again(self, repeat, n)
+        return cast("Trial | TrialBatch", asked)
 
     def tell(self, trials: Trials, values: ArrayLike) -> None:
         """Complete running trials.
@@ -290,17 +263,19 @@ class Study(Optimizing):
             A trial is unknown, finished, repeated or of another study, the number of values is wrong,
             or one is not a number. The study is then unchanged.
         """
-        with self._writing:
-            best = self.history.best
-            if self._has_late():
-                trials, values = set_late_aside(self, trials, values)
-            if isinstance(trials, Trial) or is_int(trials):
-                self._recorder.told_one(trial_number(self, trials), as_number(values))
-            else:
-                rows = running_rows(self, trials)
-                self._recorder.told(rows, as_column(values, len(rows)))
-            if self.history.best != best and logger.isEnabledFor(logging.INFO):
-                logger.info("trial %d is the best so far: %.6g", self.history.best, self.best_value)
+        best = self.history.best
+        self._ledger.transact(self._tell, trials, values)
+        if self.history.best != best and logger.isEnabledFor(logging.INFO):
+            logger.info("trial %d is the best so far: %.6g", self.history.best, self.best_value)
+
+    def _tell(self, trials: Trials, values: ArrayLike) -> None:
+        if self._has_late():
+            trials, values = set_late_aside(self, trials, values)
+        if isinstance(trials, Trial) or is_int(trials):
+            self._recorder.told_one(trial_number(self, trials), as_number(values))
+        else:
+            rows = running_rows(self, trials)
+            self._recorder.told(rows, as_column(values, len(rows)))
 
     def fail(self, trials: Trials, *, reason: str = "failed", traceback: str | None = None) -> None:
         """End running trials as failed. They are learnt from, and never proposed again.
@@ -322,32 +297,42 @@ class Study(Optimizing):
             raise TrialError(f"reason must be a string, got {reason!r}")
         if not isinstance(traceback, str | None):
             raise TrialError(f"traceback must be a string or None, got {traceback!r}")
-        with self._writing:
-            if self._has_late():
-                trials, _ = set_late_aside(self, trials, reason=reason)
-            self._recorder.failed(running_rows(self, trials), reason, traceback)
+        self._ledger.transact(self._fail, trials, reason, traceback)
+
+    def _fail(self, trials: Trials, reason: str, traceback: str | None) -> None:
+        if self._has_late():
+            trials, _ = set_late_aside(self, trials, reason=reason)
+        self._recorder.failed(running_rows(self, trials), reason, traceback)
 
     def _finish_stopped(self, trials: Trials) -> None:
         """End running trials early, each with its last report."""
-        with self._writing:
+
+        def finish(trials: Trials) -> None:
             if self._has_late():
                 trials, _ = set_late_aside(self, trials, stopped=True)
             self._recorder.stopped(running_rows(self, trials))
 
+        self._ledger.transact(finish, trials)
+
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
-        with self._writing:
+        def report(rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
             if self._has_late():
                 rows, values = set_late_aside(self, rows, values, step=as_json("step", step))
             self._recorder.reported(rows, step, values)
 
+        self._ledger.transact(report, rows, values)
+
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
-        with self._writing:
+        def note(rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
             if self._has_late():
                 rows, notes = drop_late(self, rows, notes)
             self._recorder.noted(rows, notes)
 
+        self._ledger.transact(note, rows, notes)
+
     def _has_late(self) -> bool:
-        return self._journal is not None and bool(self._journal.finished_elsewhere)
+        journal = self._ledger.journal
+        return journal is not None and bool(journal.finished_elsewhere)
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Put a configuration before anything the sampler proposes.
@@ -367,8 +352,7 @@ class Study(Optimizing):
         x = fill_with_defaults(self.space, fixed)
         if is_complete(x, fixed) and not (self.space.feasible_mask(x) & ~self.space.forbidden_mask(x)).all():
             raise SpaceError(f"params: the constraints do not permit {dict(params)!r}")
-        with self._writing:
-            self._recorder.apply(Enqueued(fixed))
+        self._ledger.transact(self._ledger.add, Enqueued(fixed))
 
     def add(self, params: Mapping[str, Any], value: float) -> Trial:
         """Record a result from elsewhere as a new, finished trial.
@@ -389,8 +373,11 @@ class Study(Optimizing):
         """
         x = self.space.encode_params(params)[:, np.newaxis]
         number = as_number(value)
-        with self._writing:
+
+        def add() -> int:
             row = len(self.history)
             self._recorder.asked(x, ADDED)
             self._recorder.told_one(row, number)
-            return Trial(self, row)
+            return row
+
+        return Trial(self, self._ledger.transact(add))

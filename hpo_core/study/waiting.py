@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,60 +14,84 @@ from hpo_core.replay import complete
 
 if TYPE_CHECKING:
     from hpo_core.study.study import Study
+    from hpo_core.study.worker import Worker
 
 logger = logging.getLogger("hpo_core")
 
 
-def ask_waiting(study: Study, n: int) -> list[int]:
-    """Start up to ``n`` of the trials that wait and return their numbers."""
-    taken = _ask_returned(study, n) if study._journal is not None else []
-    return taken + _ask_queued(study, n - len(taken)) if study.history.queue else taken
+class Silent(NamedTuple):
+    """Trials of dead workers, each with the reason."""
+
+    back: dict[int, str]  # to be given out again
+    spent: dict[int, str]  # to fail: they were given out often enough
 
 
-def returned(study: Study) -> dict[int, str]:
-    """Return the trials of workers whose lease ran out, with the reason; those retried enough fail."""
-    journal = study._journal
-    held = {} if journal is None else journal.leases.held(study.history)
-    if journal is None or all(worker == journal.worker for worker in held.values()):
-        return {}
-    now, until = journal.storage.now(), journal.leases.until
-    waiting = {}
-    for row, worker in held.items():
-        if worker == journal.worker or until.get(worker, math.inf) > now:
-            continue
-        reason = f"worker {worker} died: its lease ran out"
-        retries = len(study.history.retries.get(row, ()))
-        if retries < study.max_retries:
-            waiting[row] = reason
-        else:
-            attempts = "1 attempt" if retries == 0 else f"{retries + 1} attempts"
-            study._recorder.failed(np.array([row]), f"{reason}, {attempts}")
-    return waiting
+def overdue(study: Study, worker: Worker | None) -> set[str]:
+    """Other workers with running trials whose lease is over by the storage's clock."""
+    journal = study._ledger.journal
+    if journal is None:
+        return set()
+    others = set(study.history.held().values()) - {"" if worker is None else worker.name}
+    return journal.leases.over(others, journal.storage.now()) if others else others
 
 
-def _ask_returned(study: Study, n: int) -> list[int]:
-    taken = dict(sorted(returned(study).items())[:n])
+def silent(study: Study, over: set[str]) -> Silent:
+    """What the workers among those overdue that are dead have left behind."""
+    journal, found = study._ledger.journal, Silent({}, {})
+    dead = journal.leases.dead(over) if journal is not None and over else set()
+    if not dead:
+        return found
+    for row, name in sorted(study.history.held().items()):
+        if name in dead:
+            retries = len(study.history.retries.get(row, ()))
+            reason = f"worker {name} died: its lease ran out"
+            if retries < study.max_retries:
+                found.back[row] = reason
+            else:
+                found.spent[row] = f"{reason}, {'1 attempt' if retries == 0 else f'{retries + 1} attempts'}"
+    return found
+
+
+def allowed(study: Study, n: int, until: int | None, found: Silent) -> int:
+    """How many of ``n`` trials may start if the study is to hold ``until``.
+
+    What runs under a lease counts too: it will finish, here or elsewhere.
+    """
+    if until is None:
+        return n
+    history = study.history
+    return min(n, until - history.count_finished() - len(history.held()) + len(found.back))
+
+
+def ask_waiting(study: Study, n: int, worker: str, found: Silent) -> tuple[list[int], Exception | None]:
+    """Start up to ``n`` of the trials that wait; return their numbers, and what ended the queue too early."""
+    taken = dict([*found.back.items()][:n])
     for row, reason in taken.items():
         logger.warning("trial %d is given out again: %s", row, reason)
-        study._recorder.apply(Retried(np.array([row]), "", reason, time.time()))
-    return list(taken)
+        study._ledger.add(Retried(np.array([row]), worker, reason, time.time()))
+    if not study.history.queue or len(taken) == n:
+        return list(taken), None
+    queued, error = _ask_queued(study, n - len(taken), worker)
+    return [*taken, *queued], error
 
 
-def _ask_queued(study: Study, n: int) -> list[int]:
-    """Start up to ``n`` of the enqueued trials and return their numbers."""
+def _ask_queued(study: Study, n: int, worker: str) -> tuple[list[int], Exception | None]:
+    """Start up to ``n`` of the enqueued trials."""
+    ledger, history = study._ledger, study.history
     taken: list[int] = []
-    while study.history.queue and len(taken) < n:
-        row = len(study.history)
+    while history.queue and len(taken) < n:
+        row = len(history)
+        ledger.suggesting = True
         try:
-            x, permitted = complete(study.space, study.sampler, study.history, study.history.queue[0])
-        except (SpaceExhausted, InfeasibleSpaceError):
-            if taken:
-                break  # what has started goes out; the next ask raises
-            raise
-        study._recorder.asked(x, ENQUEUED)
+            x, permitted = complete(study.space, study.sampler, history, history.queue[0])
+        except (SpaceExhausted, InfeasibleSpaceError) as error:
+            ledger.suggesting = False
+            return taken, error  # what has started goes out; the next ask raises
+        ledger.suggesting = False
+        study._recorder.asked(x, ENQUEUED, worker=worker)
         if permitted:
             taken.append(row)
         else:
             reason = "the constraints permit no completion of what was enqueued"
             study._recorder.failed(np.array([row]), reason)
-    return taken
+    return taken, None

@@ -34,7 +34,7 @@ def wait_for(condition, seconds=30):
 
 
 def renewals(study):
-    journal = study._journal
+    journal = study._ledger.journal
     return sum(record[1] == heartbeat.RENEWED for record in journal.storage.read(journal.key))
 
 
@@ -95,7 +95,7 @@ def test_they_end_when_the_worker_is_killed(busy, target):
 @linux
 def test_they_need_no_library_of_the_user(tmp_path):
     study = study_at(tmp_path / "s.db", 0.6)
-    journal = study._journal
+    journal = study._ledger.journal
     heart = heartbeat.Heartbeat(journal.storage, journal.key, "w", 0.6)
     wait_for(lambda: renewals(study) > 1)
     mapped = Path(f"/proc/{heart._process.pid}/maps").read_text()

@@ -41,7 +41,7 @@ def dead_worker(study, n=None):
 
 
 def kinds(study):
-    journal = study._journal
+    journal = study._ledger.journal
     return [record[1] for record in journal.storage.read(journal.key)]
 
 
@@ -230,7 +230,7 @@ def test_every_suggestion_comes_out_again_from_a_log_with_leases(path):
     assert any(again.trials.retries)
     np.testing.assert_array_equal(again.history.x, studies[2].history.x)
     assert again.history.retries == studies[2].history.retries
-    assert again._journal.leases.held(again.history) == studies[2]._journal.leases.held(again.history)
+    assert again.history.held() == studies[2].history.held()
 
 
 def test_the_lease_is_renewed_a_few_times_however_many_trials_there_are(path):
@@ -252,7 +252,7 @@ def test_a_renewal_that_was_lost_with_its_transaction_comes_with_the_next_trial(
         raise hpo.StorageError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(study._journal.storage, "append", full)
+        patch.setattr(study._ledger.journal.storage, "append", full)
         with pytest.raises(hpo.StorageError, match="full"):
             worker.claim(None, None)
     worker.claim(None, None)
@@ -266,7 +266,7 @@ def test_a_worker_that_has_waited_renews_before_it_goes_on(path):
     study.tell(worker.claim(None, None), 0.0)
     worker.waits(9)
     time.sleep(0.5)
-    assert not opened(path)._journal.leases.held(study.history)
+    assert not opened(path).history.held()
     worker.claim(None, None)
     worker.close()
     assert kinds(study).count("renewed") == 2

@@ -30,7 +30,7 @@ def write(path, n, at_once):
     drawn.ask(n)
     x, rng = drawn.history.x, np.random.default_rng(0)
     y, cost = rng.random((1, n)), rng.random(n)
-    journal = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=path)._journal
+    journal = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=path)._ledger.journal
     for start in range(0, n, 10_000):
         events = []
         for first in range(start, min(n, start + 10_000), at_once):

@@ -117,7 +117,7 @@ def test_a_result_that_was_cut_off_while_another_finished_the_trial_is_kept_as_l
     here.tell(trials, [1.0, 5.0])
     assert here.trials.value.tolist() == [1.0, 2.0]
     assert hpo.Study.open(postgres, "s").trials.value.tolist() == [1.0, 2.0]
-    assert kinds(there._journal.storage, there._journal.key)[-3:] == ["told", "late", "told"]
+    assert kinds(there._ledger.journal.storage, there._ledger.journal.key)[-3:] == ["told", "late", "told"]
 
 
 def test_a_session_that_was_ended_is_replaced(postgres):

@@ -174,7 +174,7 @@ def test_the_first_result_counts_and_a_later_one_is_kept(place, caplog):
         f"trial {k} was already finished elsewhere; the first result counts, this one is kept in the log"
         for k in (0, 1, 2)
     ]
-    late = [record[2] for record in there._journal.storage.read(1) if record[1] == "late"]
+    late = [record[2] for record in there._ledger.journal.storage.read(1) if record[1] == "late"]
     assert late == [
         '{"rows": [0], "values": [1.0]}',
         '{"rows": [1], "values": [2.0]}',

@@ -129,7 +129,7 @@ def test_the_view_shows_trials_to_people(place):
 @pytest.mark.parametrize(("durability", "level"), [("normal", 1), ("full", 2)])
 def test_the_file_is_in_wal_mode_as_durable_as_asked(path, durability, level):
     study = grown(path, 1, durability=durability)
-    connection = study._journal.storage._connection
+    connection = study._ledger.journal.storage._connection
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
 
@@ -180,7 +180,8 @@ def test_a_file_that_another_process_is_just_making_is_ours(path, before):
 
         def execute(self, statement):
             if next(statements) == before:
-                SQLiteStorage(path).studies()
+                with SQLiteStorage(path).transaction():
+                    pass
             row = connection.execute(statement).fetchone()
             return SimpleNamespace(fetchone=lambda: row)
 
@@ -202,7 +203,7 @@ def test_a_damaged_event_is_named_with_the_last_good_one(place, lost):
 def test_damage_anywhere_gives_a_prefix_or_is_named(path, where, tmp_path):
     study = grown(path, 150)
     whole = study.trials.value.tolist()
-    study._journal.storage.close()
+    study._ledger.journal.storage.close()
     data = bytearray(Path(path).read_bytes())
     start = int(where * len(data))
     data[start : start + 600] = b"\xa5" * 600
@@ -254,7 +255,7 @@ def test_a_full_disk_is_an_error_after_which_work_goes_on(tmp_path):
         filler.unlink()
         study.ask(2)
         assert len(hpo.Study.open(mount / "s.db", "s").trials) == n + 2
-        study._journal.storage.close()
+        study._ledger.journal.storage.close()
     finally:
         subprocess.run(["umount", "-l", mount], check=True)
 

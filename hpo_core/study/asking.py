@@ -1,0 +1,145 @@
+"""How trials begin: those that wait come first, the sampler proposes the rest.
+
+A suggestion that takes longer than a write is computed before the log is locked, from what the log held
+then. It is on record with that cursor, and computed again only if others have asked meanwhile, which they do
+not while they wait for their turn.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted, StudyError
+from hpo_core.events import REPEATED
+from hpo_core.study.recorder import trial_number
+from hpo_core.study.waiting import allowed, ask_waiting, overdue, silent
+from hpo_core.trial import Trial, TrialBatch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.samplers.base import Suggestion
+    from hpo_core.study.study import Study
+    from hpo_core.study.worker import Worker
+
+    # Numbers of trials, the error that left none, seconds to wait and see whether a worker is dead; or None:
+    # the study holds what it is to hold.
+    _Started = NDArray[np.int64] | Exception | float | None
+
+
+class _Proposal(NamedTuple):
+    """A suggestion computed ahead, for ``n`` trials from ``first`` on."""
+
+    first: int
+    n: int
+    cursor: int
+    suggestion: Suggestion
+
+
+def ask(
+    study: Study, n: int | None, *, worker: Worker | None = None, until: int | None = None
+) -> Trial | TrialBatch | None:
+    """Start one trial, or up to ``n``, for a worker or by hand; None if the study holds ``until``."""
+    while isinstance(rows := _ask(study, n or 1, worker, until), float):
+        time.sleep(rows)
+    if rows is None:
+        return None
+    if isinstance(rows, Exception):
+        raise rows
+    return Trial(study, rows.item()) if n is None else TrialBatch(study, rows)
+
+
+def _ask(study: Study, n: int, worker: Worker | None, until: int | None) -> _Started:
+    ledger = study._ledger
+    journal = ledger.journal
+    if journal is None or study.sampler.quick:
+        return ledger.transact(_start, study, n, worker, until, None)
+    with journal.storage.turn(journal.key), ledger.lock:
+        proposal = ledger.look(_propose, study, n, worker, until)
+        return ledger.transact(_start, study, n, worker, until, proposal)
+
+
+def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatch:
+    """Start ``n`` trials with the configuration of another."""
+
+    def start() -> int:
+        first = len(study.history)
+        x = study.history.x[:, [trial_number(study, trial)]]
+        study._recorder.asked(x.repeat(n or 1, axis=1), REPEATED)
+        return first
+
+    first = study._ledger.transact(start)
+    return Trial(study, first) if n is None else TrialBatch(study, np.arange(first, first + n))
+
+
+def _propose(study: Study, n: int, worker: Worker | None, until: int | None) -> _Proposal | None:
+    """Compute what ``_start`` will need, if nothing waits."""
+    history, found = study.history, silent(study, overdue(study, worker))
+    wanted = allowed(study, n, until, found)
+    if wanted <= 0 or found.back or history.queue:
+        return None
+    try:
+        suggestion = _suggest(study, wanted)
+    except (SpaceExhausted, InfeasibleSpaceError):
+        return None  # it is found out again where it counts
+    return _Proposal(len(history), wanted, history.position, suggestion)
+
+
+def _start(
+    study: Study, n: int, worker: Worker | None, until: int | None, proposal: _Proposal | None
+) -> _Started:
+    """Start trials, inside a change."""
+    name, journal = "" if worker is None else worker.name, study._ledger.journal
+    over = overdue(study, worker)
+    if journal is not None and (pause := journal.leases.watch(over)):
+        return pause
+    found = silent(study, over)
+    for row, reason in found.spent.items():
+        study._recorder.failed(np.array([row]), reason)
+    wanted = allowed(study, n, until, found)
+    if wanted <= 0:
+        return None
+    taken, error = ask_waiting(study, wanted, name, found)
+    rest, rows = wanted - len(taken), np.empty(0, np.int64)
+    if rest and error is None:
+        try:
+            if proposal is None or (proposal.first, proposal.n) != (len(study.history), rest):
+                proposal = _Proposal(len(study.history), rest, study.history.position, _suggest(study, rest))
+            suggestion, k = proposal.suggestion, proposal.suggestion.x.shape[1]
+            study._recorder.asked(
+                suggestion.x,
+                suggestion.tier,
+                wanted=0 if k == rest else rest,
+                cursor=proposal.cursor,
+                worker=name,
+            )
+            rows = np.arange(proposal.first, proposal.first + k)
+        except (SpaceExhausted, InfeasibleSpaceError) as found:
+            error = found
+    rows = np.concatenate([np.array(taken, np.int64), rows]) if taken else rows
+    if not len(rows):
+        return error
+    if worker is not None:
+        worker.renew()
+    return rows
+
+
+def _suggest(study: Study, n: int) -> Suggestion:
+    ledger, started = study._ledger, time.perf_counter()
+    ledger.suggesting = True
+    try:
+        suggestion = study.sampler.ask(study.history, len(study.history), n)
+    except (SpaceExhausted, InfeasibleSpaceError):
+        ledger.suggesting = False
+        raise
+    ledger.suggesting = False
+    study.suggest_seconds += time.perf_counter() - started
+    d, k = suggestion.x.shape
+    if d != study.space.layout.size or not 1 <= k <= n:
+        raise StudyError(
+            f"sampler {study.sampler.name!r} was asked for {n} configurations, gave shape {(d, k)}"
+        )
+    return suggestion
