@@ -11,6 +11,7 @@ import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted
 from hpo_core.events import ENQUEUED, Retried
+from hpo_core.printable import printable
 from hpo_core.replay import complete
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def returned(study: Study) -> dict[int, str]:
 def _ask_returned(study: Study, n: int) -> list[int]:
     taken = dict(sorted(returned(study).items())[:n])
     for row, reason in taken.items():
-        logger.warning("trial %d is given out again: %s", row, reason)
+        logger.warning("trial %d is given out again: %s", row, printable(reason))
         study._recorder.apply(Retried(np.array([row]), "", reason, time.time()))
     return list(taken)
 
