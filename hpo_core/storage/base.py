@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
@@ -114,12 +113,3 @@ def count_good(records: Sequence[Record], after: int = 0) -> int:
         if position != after + k or checksum(position, kind, data) != crc:
             return k
     return len(records)
-
-
-def masked(storage: object) -> str:
-    """Return a storage's address for print, the password of a URL replaced by stars."""
-    return re.sub(
-        r"(?i)(password|passwd|token|secret)=[^&\s]*",
-        r"\1=***",
-        re.sub(r"(://[^/?#\s:]*):.*@", r"\1:***@", str(storage), flags=re.DOTALL),
-    )
