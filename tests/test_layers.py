@@ -42,11 +42,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS,
+    "exports": {"study", "storage"},
     "integrations.__init__": set(),
     "integrations.ray": FRONT_ENDS,
     "integrations.sklearn": FRONT_ENDS,
     "integrations.optuna": {"space", "history", "samplers"},
-    "cli": {"study", "storage", "plots", "native"},
+    "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {"native", "space", "samplers", "study", "trial"},
 }  # fmt: skip
 # The version is the one name of the package itself that a room may take.

@@ -11,6 +11,7 @@ from hpo_core.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
 CREATED: Final = "created"
 CHANGED: Final = "changed"  # the space was widened
@@ -87,6 +88,16 @@ class Storage(ABC):
     def check(self) -> str | None:
         """Return what is wrong with the storage as a whole, None if nothing is."""
         return None
+
+    def backup(self, path: str | Path) -> None:  # noqa: ARG002 - only a file can be copied
+        """Write what is stored now to a new SQLite file, while others go on writing.
+
+        Raises
+        ------
+        StorageError
+            This is no SQLite file, there is something at ``path``, or it cannot be written.
+        """
+        raise StorageError(f"storage {str(self)!r} is not a file, and only SQLite files can be copied")
 
     @abstractmethod
     def close(self) -> None:

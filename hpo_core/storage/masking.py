@@ -10,10 +10,11 @@ import re
 from typing import Final
 
 HARMLESS: Final = frozenset({
-    "host", "hostaddr", "port", "dbname", "user", "service", "passfile", "application_name", "client_encoding",
-    "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
-    "tcp_user_timeout", "target_session_attrs", "load_balance_hosts", "channel_binding", "gssencmode",
-    "sslmode", "sslnegotiation", "sslrootcert", "sslcert", "sslkey", "sslcrl",
+    "host", "hostaddr", "port", "dbname", "user", "service", "passfile", "application_name",
+    "client_encoding", "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval",
+    "keepalives_count", "tcp_user_timeout", "target_session_attrs", "load_balance_hosts",
+    "channel_binding", "gssencmode", "sslmode", "sslnegotiation", "sslrootcert", "sslcert", "sslkey",
+    "sslcrl",
 })  # fmt: skip
 _URL: Final = re.compile(
     r"([a-z][a-z0-9+.-]+):(?:/+|(?<=postgres:)|(?<=postgresql:))(.*)", re.IGNORECASE | re.DOTALL

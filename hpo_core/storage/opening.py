@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hpo_core.errors import StorageError
 from hpo_core.storage.base import Storage
+from hpo_core.storage.files import require_path
 from hpo_core.storage.masking import HARMLESS, masked
 from hpo_core.storage.postgres import PostgresStorage
 from hpo_core.storage.sqlite import DURABILITY, SQLiteStorage
@@ -47,18 +48,8 @@ def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool =
     return SQLiteStorage(text, durability=durability)
 
 
-def require_path(argument: str, path: str) -> None:
-    """Raise a ``StorageError`` unless the operating system has a way to write this path."""
-    try:
-        good = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        good = False
-    if not good:
-        raise StorageError(f"{argument} must be a path without NUL and half surrogate pairs, got {path!r}")
-
-
 def _require_file(path: str, *, must_exist: bool) -> None:
-    """Raise unless there is a file that can be read, or a folder for a new one: SQLite says no more than no."""
+    """Raise unless there is a file to read, or a folder for a new one: SQLite does not say which is wrong."""
     folder = os.path.dirname(path) or "."  # noqa: PTH120 - the path as given
     problem = None
     try:

@@ -6,7 +6,7 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from hpo_core.errors import StorageError
 from hpo_core.storage.base import DELETED, ChangeLostError, Storage, checksum, count_good
@@ -15,6 +15,7 @@ from hpo_core.storage.postgres_tables import BEGIN, EXCLUSIVE, LOCKS, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from hpo_core.storage.base import Record
 
@@ -182,6 +183,12 @@ class PostgresStorage(Storage):
         """Whether the database holds our tables: any other use makes them."""
         with self._session.errors():
             return self._session.has_tables()
+
+    def backup(self, path: str | Path) -> NoReturn:  # noqa: ARG002
+        """Raise: PostgreSQL has programs of its own for that."""
+        raise StorageError(
+            f"storage {str(self)!r} is a PostgreSQL database: copy it with pg_dump -n hpo_core"
+        )
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""

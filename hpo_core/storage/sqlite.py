@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
 from hpo_core.storage.base import DELETED, Record, Storage, checksum, count_good
+from hpo_core.storage.files import require_path, written_whole
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 # What marks a file as ours: "hpoc" in ASCII.
 APPLICATION_ID: Final = 0x68706F63
@@ -234,6 +236,21 @@ class SQLiteStorage(Storage):
             yield
         except sqlite3.Error as error:
             raise StorageError(f"storage {self.path!r}: {error}") from error
+
+    def backup(self, path: str | Path) -> None:
+        """Write what is in the file now to a new one, while others go on writing."""
+        import sqlite3
+
+        require_path("path", str(path))
+        try:
+            with written_whole(str(path), new=True) as part, closing(sqlite3.connect(part)) as copy:
+                self._connected().backup(copy)
+        except FileExistsError as error:
+            raise StorageError(f"path {str(path)!r} must not exist yet: nothing is written over") from error
+        except OSError as error:
+            raise StorageError(f"path {str(path)!r} cannot be written: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise StorageError(f"storage {self.path!r} cannot be copied to {str(path)!r}: {error}") from error
 
 
 def _wait_for_wal(connection: sqlite3.Connection) -> None:

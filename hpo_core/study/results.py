@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hpo_core.errors import StudyError
+from hpo_core.errors import StorageError, StudyError
 from hpo_core.printable import shown
 from hpo_core.replay import Replay, replay
 from hpo_core.trial import Trial, TrialBatch
@@ -14,6 +14,7 @@ from hpo_core.trial import Trial, TrialBatch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -113,6 +114,21 @@ class Results:
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per trial; inactive parameters are missing values (needs pandas)."""
         return self.trials.to_pandas()
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the SQLite file that keeps this study, and every other in it, to a new file.
+
+        It may be in use meanwhile. A copy made in another way lacks the newest events, which are in a file
+        of their own beside it.
+
+        Raises
+        ------
+        StorageError
+            The study is not kept in an SQLite file, there is something at ``path``, or it cannot be written.
+        """
+        if self._journal is None:
+            raise StorageError("this study has no storage to copy: it is kept in memory")
+        self._journal.storage.backup(path)
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
