@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hpo_core import __version__, native
-from hpo_core.errors import ArgumentError, HpoError
+from hpo_core.errors import ArgumentError, HpoError, StorageError
 from hpo_core.exports import WRITERS, export, plain
 from hpo_core.printable import printable, shown
 
@@ -106,24 +106,39 @@ def _info(options: argparse.Namespace) -> int:
 
 def _ls(options: argparse.Namespace) -> int:
     from hpo_core.storage import open_storage
+    from hpo_core.study import overview
 
-    storage = open_storage(options.storage, must_exist=True)
-    found = [_summary(_open(storage, name)) for name in storage.studies()]
+    found = overview(open_storage(options.storage, must_exist=True))
+    damaged = [facts["name"] for facts in found if "problem" in facts]
     if options.json:
-        return _print_json(found)
-    for facts in found:
-        best = "no result" if facts["best_value"] is None else f"best {facts['best_value']:.6g}"
-        _say(f"{facts['name']!r}  {facts['sampler']}, {facts['direction']}, {facts['trials']} trials, {best}")
-    return 0
+        _print_json(found)
+    else:
+        _say(*(f"{facts['name']!r}  {_summary(facts)}" for facts in found))
+    if damaged:
+        _complain(f"{len(damaged)} of {len(found)} studies damaged: {', '.join(map(repr, damaged))}")
+    return int(bool(damaged))
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    if "problem" in facts:
+        return f"damaged: {facts['problem']}"
+    best = "no result" if facts["best_value"] is None else f"best {facts['best_value']:.6g}"
+    return f"{facts['sampler']}, {facts['direction']}, {facts['trials']} trials, {best}"
 
 
 def _show(options: argparse.Namespace) -> int:
-    study = _open(options.storage, options.name)
-    if not options.json:
-        _say(*str(study.space).split("\n"))
-    return _print(
-        _summary(study) | ({"space": json.loads(study.space.to_json())} if options.json else {}), options
-    )
+    from hpo_core.storage import open_storage
+    from hpo_core.study import find, summary
+
+    storage = open_storage(options.storage, must_exist=True)
+    place, described = find(storage, options.name)
+    facts = summary(storage, options.name, place.key)
+    if "problem" in facts:
+        raise StorageError(f"study {options.name!r} in {str(storage)!r}: {facts['problem']}")
+    if options.json:
+        return _print_json(facts | {"space": json.loads(described.space.to_json())})
+    _say(*str(described.space).split("\n"))
+    return _print(facts, options)
 
 
 def _best(options: argparse.Namespace) -> int:
@@ -135,13 +150,16 @@ def _best(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    study = _open(options.storage, options.name)
+    from hpo_core.storage import open_storage
+
+    storage = open_storage(options.storage, must_exist=True)
+    study = _open(storage, options.name)
     kind = options.format or options.file.rpartition(".")[2]
     if kind not in WRITERS:
         raise ArgumentError(
             f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.file!r}"
         )
-    export(study, options.file, kind, storage=options.storage)
+    export(study, options.file, kind, storage=str(storage))
     return _print({"file": options.file, "trials": len(study.trials)}, options)
 
 
@@ -183,18 +201,6 @@ def _open(place: Any, name: str) -> StoredResults:
     from hpo_core.study import StoredResults
 
     return StoredResults(open_storage(place, must_exist=True), name)
-
-
-def _summary(study: StoredResults) -> dict[str, Any]:
-    best = study.best_value if study.history.best >= 0 else None
-    states = {state: len(study.trials.where(state)) for state in ("running", "complete", "stopped", "failed")}
-    facts = {
-        "name": study.name,
-        "sampler": study.sampler.name,
-        "direction": study.direction,
-        "seed": study.seed,
-    }
-    return facts | {"trials": len(study.trials), **states, "best_value": best}
 
 
 def _print(facts: dict[str, Any], options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 from hpo_core.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -76,6 +76,11 @@ class Storage(ABC):
         StorageError
             One of them is damaged.
         """
+
+    def scan(self) -> Iterator[tuple[int, Record]]:
+        """Give every event of every study that is not deleted, damaged or not, with the key of its study."""
+        for key in self.studies().values():
+            yield from ((key, record) for record in self.read(key))
 
     @abstractmethod
     def count_good(self, key: int) -> int:

@@ -31,6 +31,11 @@ _DESCRIPTIONS = """
 SELECT position, kind, data, crc FROM hpo_core.events
 WHERE study = %s AND kind IN ('created', 'changed') ORDER BY position
 """
+_SCAN = f"""
+SELECT study, position, kind, data, crc FROM hpo_core.events
+WHERE (study, position) > (%s, %s) AND study IN (SELECT key FROM hpo_core.studies WHERE NOT deleted)
+ORDER BY study, position LIMIT {PAGE}
+"""
 _LENGTH = "SELECT coalesce(max(position), -1) + 1 FROM hpo_core.events WHERE study = %s"
 _TOKEN = "SELECT token FROM hpo_core.events WHERE study = %s AND position >= %s ORDER BY position LIMIT 1"
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
@@ -157,6 +162,13 @@ class PostgresStorage(Storage):
         for record in records:
             self._require_good(key, [record], record[0])
         return records
+
+    def scan(self) -> Iterator[tuple[int, Record]]:
+        """Give every event of every study that is not deleted, with the key of its study."""
+        last = [-1, -1]
+        while rows := self._query(_SCAN, last):
+            yield from ((row[0], row[1:]) for row in rows)
+            last = list(rows[-1][:2])
 
     def count_good(self, key: int) -> int:
         """Return how many events can be read from the beginning on."""

@@ -66,6 +66,14 @@ SELECT position, kind, data, crc FROM events WHERE study = ? AND kind IN ('creat
 ORDER BY position
 """
 
+# Events at a time, of all studies: they may hold much.
+SCANNED: Final = 512
+_SCAN = f"""
+SELECT study, position, kind, data, crc FROM events
+WHERE (study, position) > (?, ?) AND study IN (SELECT key FROM studies WHERE NOT deleted)
+ORDER BY study, position LIMIT {SCANNED}
+"""
+
 
 class SQLiteStorage(Storage):
     """Logs in an SQLite file, in WAL mode.
@@ -236,6 +244,17 @@ class SQLiteStorage(Storage):
             yield
         except sqlite3.Error as error:
             raise StorageError(f"storage {self.path!r}: {error}") from error
+
+    def scan(self) -> Iterator[tuple[int, Record]]:
+        """Give every event of every study that is not deleted, with the key of its study."""
+        last = (-1, -1)
+        while True:
+            with self._errors():
+                rows = self._connected().execute(_SCAN, last).fetchall()
+            yield from ((row[0], row[1:]) for row in rows)
+            if len(rows) < SCANNED:
+                return
+            last = rows[-1][:2]
 
     def backup(self, path: str | Path) -> None:
         """Write what is in the file now to a new one, while others go on writing."""
