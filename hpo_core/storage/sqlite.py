@@ -70,7 +70,7 @@ ORDER BY position
 SCANNED: Final = 512
 _SCAN = f"""
 SELECT study, position, kind, data, crc FROM events
-WHERE (study, position) > (?, ?) AND study IN (SELECT key FROM studies WHERE NOT deleted)
+WHERE (study, position) > (?, ?) AND (SELECT NOT deleted FROM studies WHERE key = study)
 ORDER BY study, position LIMIT {SCANNED}
 """
 
