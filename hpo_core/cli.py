@@ -3,34 +3,78 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hpo_core import __version__, native
-from hpo_core.errors import ArgumentError, HpoError
+from hpo_core.errors import ArgumentError, HpoError, StorageError
+from hpo_core.exports import WRITERS, export, plain
+from hpo_core.printable import printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hpo_core.study import StoredResults
 
-FORMATS = ("csv", "json", "parquet")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status, 1 for an ``HpoError`` and 2 for wrong usage."""
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        The exit status: 1 for an error, 2 for wrong usage, 130 after Ctrl-C, and 141, as of any other
+        program, if nobody reads on.
+    """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_output()
+        return 128 + 13
+    except KeyboardInterrupt:
+        return 128 + 2
+    except OSError as error:
+        _let_go_of_output()
+        what = "standard output" if error.filename is None else repr(error.filename)
+        _complain(f"{what} cannot be used: {error.strerror}")
+        return 1
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except HpoError as error:
-        print(f"hpo-core: {error}", file=sys.stderr)
+        _complain(str(error))
         return 1
 
 
+def _complain(text: str) -> None:
+    print(f"hpo-core: {printable(text)}", file=sys.stderr)
+
+
+def _let_go_of_output() -> None:
+    """Send the rest nowhere: Python writes it once more when it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hpo-core", description="Hyperparameter optimisation.")
+    parser = _Parser(prog="hpo-core", description="Hyperparameter optimisation.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="command", required=True)
     _add(commands, "info", _info, "print backend, SIMD level, BLAS, threads and versions")
@@ -38,9 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "show", _show, "print what a study is and how far it has come", "storage", "name")
     _add(commands, "best", _best, "print the best trial", "storage", "name")
     export = _add(commands, "export", _export, "write the trials to a file", "storage", "name", "file")
-    export.add_argument("--format", choices=FORMATS, help="else the ending of the file says it")
+    export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
     _add(commands, "delete", _delete, "delete a study; its log stays in the storage", "storage", "name")
     _add(commands, "doctor", _doctor, "check the logs of a storage", "storage")
+    _add(commands, "backup", _backup, "copy an SQLite file that may be in use", "storage", "target")
     return parser
 
 
@@ -61,45 +106,68 @@ def _info(options: argparse.Namespace) -> int:
 
 def _ls(options: argparse.Namespace) -> int:
     from hpo_core.storage import open_storage
+    from hpo_core.study import overview
 
-    storage = open_storage(options.storage, must_exist=True)
-    found = [_summary(_open(storage, name)) for name in storage.studies()]
+    found = overview(open_storage(options.storage, must_exist=True))
+    damaged = [facts["name"] for facts in found if "problem" in facts]
     if options.json:
-        print(json.dumps(found, indent=2))
-    for facts in [] if options.json else found:
-        best = "no result" if facts["best_value"] is None else f"best {facts['best_value']:.6g}"
-        print(
-            f"{facts['name']!r}  {facts['sampler']}, {facts['direction']}, {facts['trials']} trials, {best}"
-        )
-    return 0
+        _print_json(found)
+    else:
+        _say(*(f"{facts['name']!r}  {_summary(facts)}" for facts in found))
+    if damaged:
+        _complain(f"{len(damaged)} of {len(found)} studies damaged: {', '.join(map(repr, damaged))}")
+    return int(bool(damaged))
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    if "problem" in facts:
+        return f"damaged: {facts['problem']}"
+    best = "no result" if facts["best_value"] is None else f"best {facts['best_value']:.6g}"
+    return f"{facts['sampler']}, {facts['direction']}, {facts['trials']} trials, {best}"
 
 
 def _show(options: argparse.Namespace) -> int:
-    study = _open(options.storage, options.name)
-    if not options.json:
-        print(study.space)
-    return _print(
-        _summary(study) | ({"space": json.loads(study.space.to_json())} if options.json else {}), options
-    )
+    from hpo_core.storage import open_storage
+    from hpo_core.study import find, summary
+
+    storage = open_storage(options.storage, must_exist=True)
+    place, described = find(storage, options.name)
+    facts = summary(storage, options.name, place.key)
+    if "problem" in facts:
+        raise StorageError(f"study {options.name!r} in {str(storage)!r}: {facts['problem']}")
+    if options.json:
+        return _print_json(facts | {"space": json.loads(described.space.to_json())})
+    _say(*str(described.space).split("\n"))
+    return _print(facts, options)
 
 
 def _best(options: argparse.Namespace) -> int:
     trial = _open(options.storage, options.name).best_trial
-    return _print({"number": trial.number, "value": trial.value, "params": trial.params}, options)
+    params: Any = trial.params
+    if not options.json:
+        params = [f"{name}={value!r}" for name, value in params.items()]
+    return _print({"number": trial.number, "value": trial.value, "params": params}, options)
 
 
 def _export(options: argparse.Namespace) -> int:
-    study = _open(options.storage, options.name)
+    from hpo_core.storage import open_storage
+
+    storage = open_storage(options.storage, must_exist=True)
+    study = _open(storage, options.name)
     kind = options.format or options.file.rpartition(".")[2]
-    if kind not in FORMATS:
+    if kind not in WRITERS:
         raise ArgumentError(
-            f"file must end in {', '.join(FORMATS)}, or --format must say one; got {options.file!r}"
+            f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.file!r}"
         )
-    try:
-        _WRITERS[kind](study, options.file)
-    except OSError as error:
-        raise ArgumentError(f"file {options.file!r} cannot be written: {error.strerror}") from error
+    export(study, options.file, kind, storage=str(storage))
     return _print({"file": options.file, "trials": len(study.trials)}, options)
+
+
+def _backup(options: argparse.Namespace) -> int:
+    from hpo_core.storage import open_storage
+
+    open_storage(options.storage, must_exist=True).backup(options.target)
+    return _print({"copied": options.storage, "to": options.target}, options)
 
 
 def _delete(options: argparse.Namespace) -> int:
@@ -119,11 +187,12 @@ def _doctor(options: argparse.Namespace) -> int:
     file = storage.check()
     studies = [examine(storage, name, key) for name, key in storage.studies().items()]
     if options.json:
-        print(json.dumps({"file": file, "studies": studies}, indent=2))
+        _print_json({"file": file, "studies": studies})
     else:
-        print(f"file: {file or 'good'}")
-        for each in studies:
-            print(f"{each['study']!r}: {each['problem'] or 'good'}; last good event {each['last_good']}")
+        _say(
+            f"file: {file or 'good'}",
+            *(f"{e['study']!r}: {e['problem'] or 'good'}; last good event {e['last_good']}" for e in studies),
+        )
     return int(file is not None or any(each["problem"] for each in studies))
 
 
@@ -134,66 +203,23 @@ def _open(place: Any, name: str) -> StoredResults:
     return StoredResults(open_storage(place, must_exist=True), name)
 
 
-def _summary(study: StoredResults) -> dict[str, Any]:
-    best = study.best_value if study.history.best >= 0 else None
-    states = {state: len(study.trials.where(state)) for state in ("running", "complete", "stopped", "failed")}
-    facts = {
-        "name": study.name,
-        "sampler": study.sampler.name,
-        "direction": study.direction,
-        "seed": study.seed,
-    }
-    return facts | {"trials": len(study.trials), **states, "best_value": best}
-
-
-def _rows(study: StoredResults) -> list[dict[str, Any]]:
-    return [
-        {
-            "number": trial.number,
-            "state": trial.state.name.lower(),
-            "value": trial.value,
-            "reason": study.history.reasons.get(trial.number),
-            **{f"params.{name}": value for name, value in trial.params.items()},
-        }
-        for trial in study.trials
-    ]
-
-
-def _write_csv(study: StoredResults, path: str) -> None:
-    names = ["number", "state", "value", "reason", *(f"params.{name}" for name in study.space.parameters)]
-    with open(path, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123 - a name from the command line
-        writer = csv.DictWriter(file, names, restval="")
-        writer.writeheader()
-        writer.writerows(_rows(study))
-
-
-def _write_json(study: StoredResults, path: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-        json.dump(_rows(study), file, indent=1, default=str)
-
-
-def _write_parquet(study: StoredResults, path: str) -> None:
-    try:
-        frame = study.to_pandas()
-        for name, column in frame.items():
-            if len(set(map(type, column.dropna()))) > 1:  # a column of Parquet has one type
-                frame[name] = column.map(str, na_action="ignore")
-        frame.to_parquet(path, engine="pyarrow")
-    except ImportError as error:
-        raise ArgumentError("parquet needs pandas and pyarrow: pip install 'hpo-core[parquet]'") from error
-
-
-_WRITERS = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
-
-
 def _print(facts: dict[str, Any], options: argparse.Namespace) -> int:
     if options.json:
-        print(json.dumps(facts, indent=2, default=str))
-        return 0
+        return _print_json(facts)
     width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"{name:{width}}  {_in_words(fact)}")
+    _say(*(f"{name:{width}}  {_in_words(fact)}" for name, fact in facts.items()))
     return 0
+
+
+def _print_json(facts: object) -> int:
+    print(json.dumps(plain(facts), indent=2))
+    return 0
+
+
+def _say(*lines: str) -> None:
+    """Print lines of which each may hold anything."""
+    for line in lines:
+        print(shown(line))
 
 
 def _in_words(fact: object) -> str:
@@ -201,8 +227,7 @@ def _in_words(fact: object) -> str:
         return "; ".join(f"{name} ({why})" for name, why in fact.items()) or "none"
     if isinstance(fact, list):
         return ", ".join(map(str, fact)) or "none"
-    text = "-" if fact is None else str(fact)
-    return text if text.isprintable() else repr(text)  # a name may hold what a terminal would obey
+    return "-" if fact is None else str(fact)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ so that titles, limits and saving stay with the caller.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hpo_core.errors import ArgumentError
+from hpo_core.printable import printable
 from hpo_core.space import Categorical
 from hpo_core.study import Study
 
@@ -28,10 +29,12 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _STYLES = ("-", "--", "-.", ":")
 _BELOW, _ABOVE = _COLOURS[:2]
 _INK, _PALE = "#404040", "#E0E0E0"
+_AS_IS: Final[dict[str, Any]] = {"parse_math": False, "usetex": False}  # names are no formulas
 _L_LABEL, _G_LABEL = "l(x), good trials", "g(x), the rest"
 
 _GRID = 513  # points along a curve: more than a panel has pixels in the README
 _MAX_BARS = 20  # an ordered parameter with more levels is drawn as a curve
+_LONGEST = 40  # characters of a user's text, so that it leaves room for the picture
 _WIDE = 20.0  # largest / smallest objective from which a logarithmic axis reads better
 
 
@@ -80,24 +83,25 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
         raise ArgumentError("studies must hold a completed trial; got none")
     ax = _new_figure().subplots() if ax is None else ax
     best = np.fmin if directions == {"minimize"} else np.fmax
+    lines = []
     for k, (label, y) in enumerate(values.items()):
         trials = np.arange(1, len(y) + 1)
         colour, style = _COLOURS[k % len(_COLOURS)], _STYLES[k % len(_STYLES)]
         ax.plot(trials, y, "o", color=colour, markersize=4, alpha=0.3, markeredgewidth=0)
-        ax.plot(
+        lines += ax.plot(
             trials,
             best.accumulate(y),
             style,
             color=colour,
             linewidth=2.2,
             drawstyle="steps-post",
-            label=label,
+            label=_text(label),
         )
     if seen.min() > 0 and seen.max() > _WIDE * seen.min():
         _scale_log(ax)
     ax.set(xlim=(0, max(map(len, values.values())) + 1), xlabel="finished trials", ylabel="objective")
     _style(ax)
-    _head(ax, "best value so far")
+    _head(ax, "best value so far", lines, [_text(label) for label in values])
     return ax
 
 
@@ -149,7 +153,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     shown = study.space.column(name, x)
     upper, lower = _new_figure().subplots(2, sharex=True, height_ratios=(2, 1)) if axes is None else axes
     if _is_listed(study, name):
-        _draw_bars(upper, lower, [str(value) for value in shown], l, g)
+        _draw_bars(upper, lower, [_text(value) for value in shown], l, g)
     else:
         _draw_curves(upper, lower, shown, l, g)
         if getattr(study.space.parameters[name], "log", False):
@@ -157,11 +161,12 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
             lower.set_xscale("log")
         row = study.history.x[names.index(name)]
         _mark_trials(upper, study.space.column(name, row[np.isfinite(row)]))
-    lower.set(xlabel=name, ylabel="l / g")
+    lower.set_xlabel(_text(name), **_AS_IS)
+    lower.set_ylabel("l / g")
     _scale_log(lower)
     for ax in (upper, lower):
         _style(ax)
-    _head(upper, f"what TPE believes about {name}")
+    _head(upper, f"what TPE believes about {_text(name)}", *upper.get_legend_handles_labels())
     upper.tick_params(labelbottom=False, which="both")
     return upper, lower
 
@@ -221,7 +226,7 @@ def _draw_bars(upper: Axes, lower: Axes, labels: list[str], l: Vector, g: Vector
     lower.axhline(1, color=_INK, linewidth=0.8)
     lower.bar(at, ratio - 1, 0.6, bottom=1, color=np.where(ratio >= 1, _BELOW, _ABOVE).tolist(), alpha=0.6)
     for ax in (upper, lower):
-        ax.set_xticks(at, labels)
+        ax.set_xticks(at, labels, **_AS_IS)
         ax.tick_params(axis="x", length=0)
 
 
@@ -255,9 +260,19 @@ def _style(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def _head(ax: Axes, title: str) -> None:
+def _text(value: object) -> str:
+    """Return a name or a choice as a label: one line, and not too long."""
+    text = printable(str(value))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"
+
+
+def _head(ax: Axes, title: str, entries: list[Any], labels: list[str]) -> None:
     """Put the title and below it the legend above the axes, where they hide no data."""
-    ax.set_title(title, loc="left", pad=24, fontweight="bold")
-    ax.legend(
-        frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=len(_COLOURS), borderaxespad=0
-    )
+    ax.set_title(title, loc="left", pad=24, fontweight="bold", **_AS_IS)
+    # Labels are put in afterwards: Matplotlib leaves out those that begin with an underscore.
+    legend = ax.legend(
+        entries, [" "] * len(entries), frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1),
+        ncols=len(_COLOURS), borderaxespad=0,
+    )  # fmt: skip
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set(text=label, **_AS_IS)

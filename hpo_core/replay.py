@@ -13,6 +13,7 @@ import numpy as np
 from hpo_core.errors import SpaceExhausted
 from hpo_core.events import ADDED, ENQUEUED, REPEATED, Asked, Enqueued, Failed, Reported, Stopped, Told
 from hpo_core.history import History, State
+from hpo_core.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +59,9 @@ class Replay:
             return f"{self.checked} suggestions came out again"
         if self.parameter is None:
             return f"trial {self.number}: no configuration came out"
-        return f"trial {self.number}: {self.parameter} was {self.recorded!r}, came out as {self.derived!r}"
+        return shown(
+            f"trial {self.number}: {self.parameter} was {self.recorded!r}, came out as {self.derived!r}"
+        )
 
 
 def replay(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import csv
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,7 +14,7 @@ from places import sql
 import hpo_core
 from hpo_core import cli, native
 from hpo_core.errors import BackendError
-from hpo_core.storage import SQLiteStorage, open_storage
+from hpo_core.storage import MemoryStorage, SQLiteStorage, open_storage
 
 
 def test_info_prints_every_fact(capsys):
@@ -262,3 +265,265 @@ def test_a_database_without_studies_gets_no_tables(postgres, capsys):
     assert cli.main(["ls", postgres]) == 1
     assert "no schema hpo_core" in capsys.readouterr().err
     assert sql(postgres, "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'") == []
+
+
+TEXTS = [
+    "\x1b[2J",
+    "a\rb",
+    "\u202eb",
+    "$\\frac$",
+    "=1+1|' /C calc'!A0",
+    "größe\U0001f680",
+    "<script>",
+    "a\tb\n+1",
+    "@x",
+]
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A file whose names, choices and reasons are all of those texts."""
+    path = str(tmp_path_factory.mktemp("hostile") / "s.db")
+    space = {text: hpo_core.Categorical([text, f" {text}", (text, 1)], doc=text) for text in TEXTS}
+    for text in TEXTS:
+        study = hpo_core.Study(space, sampler="random", seed=0, name=text, storage=path)
+        study.add({name: name for name in TEXTS}, 1.0)
+        study.fail(study.ask(2), reason=text)
+    return path
+
+
+def program(*arguments, **options):
+    """Run the command line as a program of its own."""
+    options = {"capture_output": True, "text": True, "timeout": 60} | options
+    return subprocess.run([sys.executable, "-m", "hpo_core.cli", *arguments], check=False, **options)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_gets_nothing_to_obey_and_no_encoding_fails(encoding, hostile, tmp_path):
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    name = TEXTS[5]
+    for words in [*commands(hostile, name, str(tmp_path / "t.csv")), ["best", hostile, "\x1b[2J none"]]:
+        done = program(*words, env=environment, text=False)
+        text = (done.stdout + done.stderr).decode(encoding)
+        assert "Traceback" not in text
+        assert text
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert done.returncode == ("none" in words[-1])
+
+
+def test_wrong_usage_is_escaped_too(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["info", "\x1b[2J"])
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_sheet_runs_no_text_and_keeps_its_numbers(hostile, tmp_path, capsys):
+    file = tmp_path / "t.csv"
+    assert cli.main(["export", hostile, "@x", str(file)]) == 0
+    with file.open(newline="", encoding="utf-8") as opened:
+        head, *rows = csv.reader(opened)
+    assert len(head) == 4 + len(TEXTS)
+    assert [row[2] for row in rows] == ["1.0", "", ""]
+    assert rows[0][4 + TEXTS.index("größe\U0001f680")] == "größe\U0001f680"
+    for cell in [cell for row in rows for cell in row] + head:
+        assert not cell.lstrip().startswith(("=", "+", "-", "@"))
+        assert all(c.isprintable() or c in "\n\t" for c in cell)
+
+
+def test_numbers_below_zero_stay_numbers_in_a_sheet(tmp_path, capsys):
+    path, file = str(tmp_path / "s.db"), tmp_path / "t.csv"
+    study = hpo_core.Study({"x": hpo_core.Float(-2, -1), "c": "-1"}, seed=0, name="s", storage=path)
+    study.add({"x": -1.5, "c": "-1"}, -3.5)
+    assert cli.main(["export", path, "s", str(file)]) == 0
+    assert file.read_text().splitlines()[1] == "0,complete,-3.5,,-1.5,'-1"
+
+
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_exports_for_programs_hold_every_text_as_it_is(kind, hostile, tmp_path, capsys):
+    file = tmp_path / f"t.{kind}"
+    assert cli.main(["export", hostile, "@x", str(file)]) == 0
+    if kind == "json":
+        row = json.loads(file.read_text())[0]
+        assert [row[f"params.{text}"] for text in TEXTS] == TEXTS
+    else:
+        assert len(pd.read_parquet(file)) == 3
+
+
+def test_a_column_that_parquet_has_no_type_for_is_text(tmp_path, capsys):
+    path, file = str(tmp_path / "s.db"), tmp_path / "t.parquet"
+    space = {"big": hpo_core.Categorical([2**70, 1]), "c": hpo_core.Categorical([(1, 2), (3,)])}
+    study = hpo_core.Study(space, sampler="random", seed=0, name="s", storage=path)
+    for note in ({"a": {}}, {"a": [1, "b"]}, {"b": {"c": [1, {}]}}):
+        study.ask().note(**note)
+    assert cli.main(["export", path, "s", str(file)]) == 0
+    assert pd.read_parquet(file)["params_big"].isin(["1", str(2**70)]).all()
+
+
+def test_json_holds_no_number_that_json_lacks(tmp_path, capsys):
+    path, file = str(tmp_path / "s.db"), tmp_path / "t.json"
+    study = hpo_core.Study({"c": hpo_core.Categorical([float("inf"), 1.0])}, seed=0, name="s", storage=path)
+    study.add({"c": float("inf")}, 1.0)
+    assert cli.main(["export", path, "s", str(file)]) == 0
+    out = printed(capsys, "best", path, "s")[1] if capsys.readouterr() else None
+    for found in (json.loads(file.read_text())[0]["params.c"], out["params"]["c"]):
+        assert found == "inf"
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_an_export_that_fails_leaves_the_old_file_and_nothing_else(
+    kind, stored, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    file = folder / f"t.{kind}"
+    file.write_text("old")
+    file.chmod(0o640)
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(csv, "writer", fail)
+        patch.setattr(json, "dump", fail)
+        patch.setattr(pd.DataFrame, "to_parquet", fail)
+        assert cli.main(["export", stored, "it's; DROP", str(file)]) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert file.read_text() == "old"
+    assert list(folder.iterdir()) == [file]
+    assert cli.main(["export", stored, "it's; DROP", str(file)]) == 0
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert list(folder.iterdir()) == [file]
+
+
+def test_an_export_follows_a_link_and_writes_to_a_device(stored, tmp_path, capsys):
+    link, file = tmp_path / "link.csv", tmp_path / "real.csv"
+    file.touch()
+    link.symlink_to(file)
+    assert cli.main(["export", stored, "it's; DROP", str(link)]) == 0
+    assert link.is_symlink()
+    assert file.read_text().startswith("number,")
+    assert cli.main(["export", stored, "it's; DROP", "/dev/null", "--format", "csv"]) == 0
+    assert cli.main(["export", stored, "it's; DROP", "/dev/full", "--format", "csv"]) == 1
+    assert "'/dev/full' cannot be written: No space left" in capsys.readouterr().err
+    for wrong in (str(tmp_path), str(tmp_path / "none" / "t.csv"), "a\0b.csv"):
+        assert cli.main(["export", stored, "it's; DROP", wrong, "--format", "csv"]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "way", ["itself", "another path", "symlink", "hard link", "-wal", "-shm", "other storage"]
+)
+def test_an_export_never_writes_over_a_storage(way, tmp_path, capsys, monkeypatch):
+    path, other = tmp_path / "s.db", tmp_path / "other.csv"
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, seed=0, name="s", storage=path)
+    study.tell(study.ask(), 1.0)
+    (tmp_path / "folder").mkdir()
+    if way == "symlink":
+        other.symlink_to(path)
+    elif way == "hard link":
+        other.hardlink_to(path)
+    elif way == "other storage":
+        hpo_core.Study({"x": hpo_core.Float(0, 1)}, seed=0, name="s", storage=other)
+    target = {
+        "itself": path,
+        "another path": tmp_path / "folder" / ".." / "s.db",
+        "-wal": tmp_path / "s.db-wal",
+        "-shm": tmp_path / "s.db-shm",
+    }.get(way, other)
+    for kind in ("csv", "json", "parquet"):
+        assert cli.main(["export", str(path), "s", str(target), "--format", kind]) == 1
+        assert "name of another file" in capsys.readouterr().err
+    assert hpo_core.Study.open(path, "s").best_value == 1.0
+    study.tell(study.ask(), 0.5)
+    assert hpo_core.Study.open(path, "s").best_value == 0.5
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_ends_it_quietly(unbuffered, hostile, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    for words in (["ls", hostile], ["show", hostile, "@x", "--json"], ["info"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = program(*words, stdout=writing, stderr=subprocess.PIPE, capture_output=False)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_device_is_one_line(unbuffered, hostile, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    for words in (["ls", hostile], ["show", hostile, "@x"], ["info", "--json"]):
+        with Path("/dev/full").open("w") as full:
+            done = program(*words, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        message = "hpo-core: standard output cannot be used: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, message)
+
+
+def test_without_any_output_it_still_runs(hostile):
+    command = [sys.executable, "-m", "hpo_core.cli", "ls", hostile]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_best_prints_values_as_they_are_written_in_python(tmp_path, capsys):
+    path = str(tmp_path / "s.db")
+    space = {"k": hpo_core.Categorical(["a", "b"]), "t": hpo_core.Categorical([(1, 2), None])}
+    hpo_core.Study(space, seed=0, name="s", storage=path).add({"k": "a", "t": (1, 2)}, 0.5)
+    assert cli.main(["best", path, "s"]) == 0
+    assert capsys.readouterr().out == "number  0\nvalue   0.5\nparams  k='a', t=(1, 2)\n"
+
+
+@pytest.mark.parametrize("target", ["copy.db", "./copy.db"])
+def test_backup_copies_what_is_not_in_the_file_itself_yet(target, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage="s.db")
+    study.tell(study.ask(5), range(5))
+    assert (tmp_path / "s.db-wal").stat().st_size > 0
+    assert printed(capsys, "backup", "s.db", target) == (0, {"copied": "s.db", "to": target})
+    study.tell(study.ask(), -1.0)
+    copy = hpo_core.Study.open("copy.db", "s")
+    assert copy.trials.value.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert copy.replay()
+    copy.tell(copy.ask(), 9.0)
+    assert list(tmp_path.glob(".*")) == []
+    study.backup(tmp_path / "other.db")
+    assert hpo_core.Study.open("other.db", "s").best_value == -1.0
+
+
+def test_backup_writes_over_nothing_and_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "s.db"
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage=path)
+    study.tell(study.ask(), 0.5)
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.iterdir())
+    for target in (
+        "s.db",
+        "old",
+        "dangling",
+        "folder",
+        "none/copy.db",
+        "folder/../s.db",
+        "a\0b",
+        "/dev/null",
+    ):
+        assert cli.main(["backup", str(path), str(tmp_path / target)]) == 1
+        assert capsys.readouterr().err.startswith("hpo-core: path ")
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "old").read_text() == "old"
+    assert hpo_core.Study.open(path, "s").best_value == 0.5
+
+
+def test_only_files_are_copied(postgres, tmp_path, capsys):
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, seed=0, name="s", storage=postgres)
+    assert cli.main(["backup", postgres, str(tmp_path / "copy.db")]) == 1
+    assert "pg_dump" in capsys.readouterr().err
+    kept = {"pg_dump": study, "only SQLite": None, "in memory": hpo_core.Study({"x": hpo_core.Float(0, 1)})}
+    kept["only SQLite"] = hpo_core.Study({"x": hpo_core.Float(0, 1)}, name="s", storage=MemoryStorage())
+    for reason, each in kept.items():
+        with pytest.raises(hpo_core.StorageError, match=reason):
+            each.backup(tmp_path / "copy.db")
+    assert list(tmp_path.iterdir()) == []

@@ -137,3 +137,39 @@ def test_parzen_refuses_what_it_cannot_draw(tuned):
         plot_parzen(tuned, "learning_rate")
     with pytest.raises(hpo.ArgumentError, match="one of"):
         plot_parzen(tuned, "seed")
+
+
+# What is drawn of a name, a choice or a label.
+TEXTS = {
+    "$\\frac$": "$\\frac$",
+    "a $x$ b": "a $x$ b",
+    "$$": "$$",
+    "{\\bf x}": "{\\bf x}",
+    "_hidden": "_hidden",
+    "%s": "%s",
+    "\x1b[2Jred": "\\x1b[2Jred",
+    "two\nlines": "two\\nlines",
+    "\u202eevil": "\\u202eevil",
+    "x" * 200: "x" * 39 + "\u2026",
+}
+
+
+@pytest.mark.parametrize(("text", "drawn"), TEXTS.items())
+def test_a_picture_shows_text_as_it_is(text, drawn):
+    ax = plot_history({text: told([2.0, 1.0]), "": told([3.0])})
+    ax.figure.canvas.draw()
+    assert [each.get_text() for each in ax.get_legend().get_texts()] == [drawn, ""]
+    space = {text: hpo.Categorical([text, ("b", text)]), "n": hpo.Int(1, 30)}
+    study = hpo.Study(space, sampler="tpe", seed=0, name=text)
+    study.tell(study.ask(30), range(30))
+    upper, lower = plot_parzen(study, text)
+    upper.figure.canvas.draw()
+    assert lower.get_xlabel() == lower.get_xticklabels()[0].get_text() == drawn
+    assert upper.get_title(loc="left").endswith(drawn)
+    assert len(upper.get_legend().get_texts()) == 2
+
+
+def test_a_picture_takes_half_a_surrogate_pair():
+    ax = plot_history({"\ud800": told([1.0])})
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_texts()[0].get_text() == "\\ud800"

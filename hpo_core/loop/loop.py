@@ -18,6 +18,7 @@ from hpo_core.loop.interrupts import Interrupts
 from hpo_core.loop.options import Options, read_callbacks, read_catch, read_executor
 from hpo_core.loop.progress import Progress
 from hpo_core.loop.remote import RemoteTrial
+from hpo_core.printable import printable
 from hpo_core.trial.values import as_number
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class _Loop:
         else:
             self.study.fail(trial, reason=outcome.reason, traceback=outcome.traceback)
             if outcome.error is None:
-                logger.warning("%r: %s", trial, outcome.reason)
+                logger.warning("%r: %s", trial, printable(outcome.reason))
             else:
                 self._keep(outcome.error, outcome.traceback)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import TrialError
+from hpo_core.printable import shown
 from hpo_core.trial.values import as_json, as_number, is_int
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class RemoteTrial:
         return name in self.params
 
     def __repr__(self) -> str:
-        return f"Trial({self.number}, running, params={self.params})"
+        return shown(f"Trial({self.number}, running, params={self.params})")
 
     def report(self, step: int, value: float) -> None:
         """Record an intermediate value; see ``Trial.report``."""

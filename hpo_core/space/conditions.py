@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hpo_core.errors import SpaceError
+from hpo_core.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,10 +139,10 @@ class Expression:
         )
 
     def __str__(self) -> str:
-        return _show(self, str)
+        return shown(_show(self, str))
 
     def __repr__(self) -> str:
-        return _show(self, "param({!r})".format)
+        return shown(_show(self, "param({!r})".format))
 
 
 def param(name: str) -> Expression:

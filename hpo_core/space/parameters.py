@@ -16,6 +16,7 @@ import numpy as np
 
 from hpo_core.errors import SpaceError
 from hpo_core.layout import MAX_TABLE_LEVELS
+from hpo_core.printable import shown
 from hpo_core.space.conditions import Expression, is_condition
 
 # A grid this fine is still told apart by a coordinate in [0, 1] and by low + step * k in float64
@@ -34,14 +35,14 @@ class _Declaration:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        shown = []
+        parts = []
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if not field.kw_only:
-                shown.append(repr(list(value) if isinstance(value, tuple) else value))
+                parts.append(repr(list(value) if isinstance(value, tuple) else value))
             elif value is not field.default:
-                shown.append(f"{field.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+                parts.append(f"{field.name}={value!r}")
+        return shown(f"{type(self).__name__}({', '.join(parts)})")
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hpo_core.storage.base import Record, Storage, masked
+from hpo_core.storage.base import Record, Storage
+from hpo_core.storage.masking import masked
 from hpo_core.storage.memory import MemoryStorage
 from hpo_core.storage.opening import open_storage
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 import zlib
 from abc import ABC, abstractmethod
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 from hpo_core.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
 CREATED: Final = "created"
 CHANGED: Final = "changed"  # the space was widened
@@ -100,6 +100,11 @@ class Storage(ABC):
             One of them is damaged.
         """
 
+    def scan(self) -> Iterator[tuple[int, Record]]:
+        """Give every event of every study that is not deleted, damaged or not, with the key of its study."""
+        for key in self.studies().values():
+            yield from ((key, record) for record in self.read(key))
+
     @abstractmethod
     def count_good(self, key: int) -> int:
         """Return how many events can be read from the beginning on."""
@@ -111,6 +116,16 @@ class Storage(ABC):
     def check(self) -> str | None:
         """Return what is wrong with the storage as a whole, None if nothing is."""
         return None
+
+    def backup(self, path: str | Path) -> None:  # noqa: ARG002 - only a file can be copied
+        """Write what is stored now to a new SQLite file, while others go on writing.
+
+        Raises
+        ------
+        StorageError
+            This is no SQLite file, there is something at ``path``, or it cannot be written.
+        """
+        raise StorageError(f"storage {str(self)!r} is not a file, and only SQLite files can be copied")
 
     @abstractmethod
     def close(self) -> None:
@@ -137,12 +152,3 @@ def count_good(records: Sequence[Record], after: int = 0) -> int:
         if position != after + k or checksum(position, kind, data) != crc:
             return k
     return len(records)
-
-
-def masked(storage: object) -> str:
-    """Return a storage's address for print, the password of a URL replaced by stars."""
-    return re.sub(
-        r"(?i)(password|passwd|token|secret)=[^&\s]*",
-        r"\1=***",
-        re.sub(r"(://[^/?#\s:]*):.*@", r"\1:***@", str(storage), flags=re.DOTALL),
-    )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
+from hpo_core.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ def beat(storage: Storage, key: int, worker: str, seconds: float, ended: Callabl
             with storage.transaction(key):
                 storage.append(key, [renewal(storage, worker, seconds)])
         except StorageError as error:  # the next beat may fare better
-            logger.warning("the lease of worker %s could not be renewed: %s", worker, error)
+            logger.warning("the lease of worker %s could not be renewed: %s", worker, printable(str(error)))
         if ended():
             return
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hpo_core.errors import StorageError
-from hpo_core.storage.base import DURABILITY, Storage, masked
+from hpo_core.storage.base import DURABILITY, Storage
+from hpo_core.storage.files import require_path
+from hpo_core.storage.masking import HARMLESS, masked
+
+# A URL, or what a path makes of one; and what libpq takes instead. Neither may become a file of that name.
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+:/|postgres(ql)?:", re.IGNORECASE)
+_LIBPQ: Final = re.compile(
+    rf"\s*(?:{'|'.join(sorted(HARMLESS))}|options|\w*password)\s*=|.*\spassword\s*=",
+    re.IGNORECASE | re.DOTALL,
+)
+_ALLOWED: Final = "allowed: postgresql://user@host:port/database or the path of an SQLite file"
 
 
 def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool = False) -> Storage:
@@ -24,21 +37,46 @@ def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool =
     if not isinstance(storage, str | Path) or str(storage) in ("", ".", ":memory:"):
         raise StorageError(f"storage must be a path, a URL or a Storage, got {masked(repr(storage))}")
     text = str(storage)
-    if "://" in text:
+    if _URL.match(text):
         return _on_server(text, must_exist=must_exist)
-    if must_exist and not Path(text).is_file():
-        raise StorageError(f"storage {text!r}: there is no such file")
+    if isinstance(storage, str) and _LIBPQ.match(text):
+        raise StorageError(f"storage {masked(text)!r} is a connection string of libpq; {_ALLOWED}")
+    require_path("storage", text)
+    _require_file(text, must_exist=must_exist)
     from hpo_core.storage.sqlite import SQLiteStorage
 
     return SQLiteStorage(text, durability=durability)
 
 
+def _require_file(path: str, *, must_exist: bool) -> None:
+    """Raise unless there is a file to read, or a folder for a new one: SQLite does not say which is wrong."""
+    folder = os.path.dirname(path) or "."  # noqa: PTH120 - the path as given
+    problem = None
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        if must_exist:
+            problem = "there is no such file"
+        elif not os.path.isdir(folder):  # noqa: PTH112
+            problem = f"there is no folder {folder!r}"
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            problem = f"there is no permission to make a file in the folder {folder!r}"
+    except OSError as error:
+        problem = f"the path cannot be followed: {error.strerror}"
+    else:
+        if not stat.S_ISREG(found.st_mode):
+            problem = "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a regular file"
+        elif not os.access(path, os.R_OK):
+            problem = "there is no permission to read it"
+        elif must_exist and found.st_size == 0:
+            problem = "the file is empty: it holds no studies"
+    if problem is not None:
+        raise StorageError(f"storage {path!r}: {problem}")
+
+
 def _on_server(url: str, *, must_exist: bool) -> Storage:
     if not url.startswith(("postgresql://", "postgres://")):
-        raise StorageError(
-            f"storage {masked(url)!r} is a URL of something else; "
-            "allowed: postgresql://... or the path of an SQLite file"
-        )
+        raise StorageError(f"storage {masked(url)!r} is a URL of something else; {_ALLOWED}")
     from hpo_core.storage.postgres import PostgresStorage
 
     storage = PostgresStorage(url)

@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from hpo_core.errors import StorageError
 from hpo_core.storage.base import (
@@ -22,8 +22,9 @@ from hpo_core.storage.postgres_session import Session, driver
 from hpo_core.storage.postgres_tables import BEGIN, EXCLUSIVE, LOCKS, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from hpo_core.storage.base import Record
 
@@ -38,6 +39,11 @@ WHERE study = %s AND position >= %s ORDER BY position LIMIT %s
 _DESCRIPTIONS = """
 SELECT position, kind, data, crc FROM hpo_core.events
 WHERE study = %s AND kind IN ('created', 'changed') ORDER BY position
+"""
+_SCAN = f"""
+SELECT study, position, kind, data, crc FROM hpo_core.events
+WHERE (study, position) > (%s, %s) AND study IN (SELECT key FROM hpo_core.studies WHERE NOT deleted)
+ORDER BY study, position LIMIT {PAGE}
 """
 _LENGTH = "SELECT coalesce(max(position), -1) + 1 FROM hpo_core.events WHERE study = %s"
 _TOKEN = "SELECT token FROM hpo_core.events WHERE study = %s AND position >= %s ORDER BY position LIMIT 1"
@@ -170,6 +176,13 @@ class PostgresStorage(Storage):
             self._require_good(key, [record], record[0])
         return records
 
+    def scan(self) -> Iterator[tuple[int, Record]]:
+        """Give every event of every study that is not deleted, with the key of its study."""
+        last = [-1, -1]
+        while rows := self._query(_SCAN, last):
+            yield from ((row[0], row[1:]) for row in rows)
+            last = list(rows[-1][:2])
+
     def count_good(self, key: int) -> int:
         """Return how many events can be read from the beginning on."""
         good, page = 0, PAGE
@@ -195,6 +208,12 @@ class PostgresStorage(Storage):
         """Whether the database holds our tables: any other use makes them."""
         with self._session.errors():
             return self._session.has_tables()
+
+    def backup(self, path: str | Path) -> NoReturn:  # noqa: ARG002
+        """Raise: PostgreSQL has programs of its own for that."""
+        raise StorageError(
+            f"storage {str(self)!r} is a PostgreSQL database: copy it with pg_dump -n hpo_core"
+        )
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""

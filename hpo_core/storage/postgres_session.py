@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
 from hpo_core.errors import StorageError
-from hpo_core.storage.base import PATIENCE, masked
+from hpo_core.storage.base import PATIENCE
+from hpo_core.storage.masking import HARMLESS, masked
 from hpo_core.storage.postgres_tables import bring_up_to_date, run, version
 
 if TYPE_CHECKING:
@@ -131,11 +132,14 @@ class Session:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn errors of the database into a ``StorageError`` that keeps secrets."""
+        """Turn errors of the database into a ``StorageError`` that keeps secrets, which libpq repeats."""
         try:
             yield
         except driver().Error as error:
-            raise StorageError(f"storage {str(self)!r}: {str(error).strip()}") from None
+            text = " ".join(str(error).split())
+            for secret in _secrets(self._options):
+                text = text.replace(secret, "***")
+            raise StorageError(f"storage {str(self)!r}: {text}") from None
 
 
 def driver() -> Any:
@@ -162,6 +166,13 @@ def _read(url: str) -> str:
             "postgresql://user:password@host:port/database, special characters percent-encoded"
         )
     return str(psycopg.conninfo.make_conninfo(**(_OPTIONS | given | {"client_encoding": "UTF8"})))
+
+
+def _secrets(options: str) -> list[str]:
+    """Values of a connection string that may be secret, and as one line, the longest first."""
+    given = driver().conninfo.conninfo_to_dict(options)
+    values = {str(value) for name, value in given.items() if name not in HARMLESS and value}
+    return sorted(values | {" ".join(value.split()) for value in values}, key=len, reverse=True)
 
 
 def _close(connection: Any, process: int) -> None:

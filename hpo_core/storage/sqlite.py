@@ -8,8 +8,9 @@ import sqlite3
 import threading
 import time
 import weakref
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from hpo_core.errors import StorageError
@@ -22,13 +23,12 @@ from hpo_core.storage.base import (
     checksum,
     count_good,
 )
+from hpo_core.storage.files import require_path, written_whole
 from hpo_core.storage.turns import QUEUES, Turn, forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
-
-T = TypeVar("T")
 
 # What marks a file as ours: "hpoc" in ASCII.
 APPLICATION_ID: Final = 0x68706F63
@@ -79,6 +79,14 @@ SELECT position, kind, data, crc FROM events WHERE study = ? AND position >= ? O
 _DESCRIPTIONS = """
 SELECT position, kind, data, crc FROM events WHERE study = ? AND kind IN ('created', 'changed')
 ORDER BY position
+"""
+
+# Events at a time, of all studies: they may hold much.
+SCANNED: Final = 512
+_SCAN = f"""
+SELECT study, position, kind, data, crc FROM events
+WHERE (study, position) > (?, ?) AND (SELECT NOT deleted FROM studies WHERE key = study)
+ORDER BY study, position LIMIT {SCANNED}
 """
 
 
@@ -310,6 +318,33 @@ class SQLiteStorage(Storage):
             yield
         except sqlite3.Error as error:
             raise self._error(error) from error
+
+    def scan(self) -> Iterator[tuple[int, Record]]:
+        """Give every event of every study that is not deleted, with the key of its study."""
+        last = (-1, -1)
+        while True:
+            rows = self._rows(_SCAN, last)
+            yield from ((row[0], row[1:]) for row in rows)
+            if len(rows) < SCANNED:
+                return
+            last = rows[-1][:2]
+
+    def backup(self, path: str | Path) -> None:
+        """Write what is in the file now to a new one, while others go on writing."""
+        require_path("path", str(path))
+        try:
+            with (
+                written_whole(str(path), new=True) as part,
+                closing(sqlite3.connect(part)) as copy,
+                closing(_usable(self._absolute)) as source,
+            ):
+                source.backup(copy)
+        except FileExistsError as error:
+            raise StorageError(f"path {str(path)!r} must not exist yet: nothing is written over") from error
+        except OSError as error:
+            raise StorageError(f"path {str(path)!r} cannot be written: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise StorageError(f"storage {self.path!r} cannot be copied to {str(path)!r}: {error}") from error
 
 
 class _Transaction:

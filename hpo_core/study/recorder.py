@@ -16,6 +16,7 @@ import numpy as np
 from hpo_core.errors import TrialError
 from hpo_core.events import Asked, Failed, Noted, Reported, Stopped, Told
 from hpo_core.history import State
+from hpo_core.printable import printable
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_json, is_int
 
@@ -86,7 +87,7 @@ class Recorder:
         """End trials as failed."""
         if len(rows):
             self.apply(Failed(rows, reason, self._cost(rows), traceback))
-            logger.info("%d failed, trial %d first: %s", len(rows), rows[0], reason)
+            logger.info("%d failed, trial %d first: %s", len(rows), rows[0], printable(reason))
 
     def stopped(self, rows: Rows) -> None:
         """End trials as stopped with their last reports; those without a finite one fail."""

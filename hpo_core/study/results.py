@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hpo_core.errors import StudyError
+from hpo_core.errors import StorageError, StudyError
+from hpo_core.printable import shown
 from hpo_core.replay import Replay, replay
 from hpo_core.study.journal import OutdatedError
 from hpo_core.trial import Trial, TrialBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -121,17 +123,32 @@ class Results:
         """Return one row per trial; inactive parameters are missing values (needs pandas)."""
         return self.trials.to_pandas()
 
+    def backup(self, path: str | Path) -> None:
+        """Copy the SQLite file that keeps this study, and every other in it, to a new file.
+
+        It may be in use meanwhile. A copy made in another way lacks the newest events, which are in a file
+        of their own beside it.
+
+        Raises
+        ------
+        StorageError
+            The study is not kept in an SQLite file, there is something at ``path``, or it cannot be written.
+        """
+        if self._ledger.journal is None:
+            raise StorageError("this study has no storage to copy: it is kept in memory")
+        self._ledger.journal.storage.backup(path)
+
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
         best = f", best {self.best_value:.6g}" if self.history.best >= 0 else ""
-        return f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})"
+        return shown(f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})")
 
     def _repr_html_(self) -> str:
-        shown = {"study": repr(self)}
+        facts = {"study": repr(self)}
         if self.history.best >= 0:
-            shown |= {"best trial": str(self.history.best), "best value": f"{self.best_value:.6g}"}
-            shown |= {name: repr(value) for name, value in self.best_params.items()}
+            facts |= {"best trial": str(self.history.best), "best value": f"{self.best_value:.6g}"}
+            facts |= {name: repr(value) for name, value in self.best_params.items()}
         import html
 
-        cells = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in shown.items())
-        return f"<table>{''.join(cells)}</table>"
+        rows = ([html.escape(shown(text)) for text in row] for row in facts.items())
+        return f"<table>{''.join(f'<tr><th>{name}</th><td>{fact}</td></tr>' for name, fact in rows)}</table>"

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted
 from hpo_core.events import ENQUEUED, Retried
+from hpo_core.printable import printable
 from hpo_core.replay import complete
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def ask_waiting(study: Study, n: int, worker: str, found: Silent) -> tuple[list[
     """Start up to ``n`` of the trials that wait; return their numbers, and what ended the queue too early."""
     taken = dict([*found.back.items()][:n])
     for row, reason in taken.items():
-        logger.warning("trial %d is given out again: %s", row, reason)
+        logger.warning("trial %d is given out again: %s", row, printable(reason))
         study._ledger.add(Retried(np.array([row]), worker, reason, time.time()))
     if not study.history.queue or len(taken) == n:
         return list(taken), None

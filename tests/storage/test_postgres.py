@@ -218,6 +218,17 @@ def test_a_password_is_never_shown(case, postgres, caplog, capsys):
     assert "other" not in shown
 
 
+def test_what_the_driver_repeats_of_the_url_keeps_its_secrets():
+    psycopg = pytest.importorskip("psycopg")
+    storage = PostgresStorage(
+        "postgresql://me:s3%0Acret@host/db?sslpassword=other&options=-c%20a.token%3Dt0k3n"
+    )
+    with pytest.raises(hpo.StorageError, match="host") as caught, storage._session.errors():
+        raise psycopg.OperationalError("host: s3\ncret, other and -c a.token=t0k3n")
+    for secret in ("s3", "cret", "other", "t0k3n"):
+        assert secret not in str(caught.value)
+
+
 def test_the_password_of_a_good_url_is_never_shown(postgres):
     storage = open_storage(postgres)
     study = hpo.Study(SPACE, name="s", storage=storage)

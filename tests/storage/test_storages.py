@@ -280,3 +280,93 @@ def test_a_url_of_something_else_is_refused_and_its_secret_kept(url):
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in masked(url)
     assert "host" in masked(url)
+
+
+SECRET_URLS = [
+    "mysql://me:s3cret@host/db",
+    "http://s3cret@host/db",
+    "https://me%3As3cret%40host/db",
+    "postgres:/me:s3cret@host/db",
+    "postgresql:me:s3cret@host/db",
+    "postgresql+psycopg://me:s3cret/db@host",
+    "mysql://me:a@s3cret?b#c@host/db",
+    "redis://host/db?x=1&password=s3cret",
+    "http://host/db?API_KEY=s3cret&sig=s3cret;access_token=s3cret",
+    "http://host/db?pwd%3Ds3cret",
+    "http://host/db?sslmode=require%20s3cret",
+    "http://host/db?s3cret",
+    "http://host/db;key=s3cret",
+    "http://host/db#token=s3cret",
+    "sqlite:///db?key=s3cret",
+]
+LIBPQ = [
+    "host=localhost password=s3cret",
+    "password=s3cret",
+    "dbname = db password = 's3 s3cret'",
+    "PASSWORD=s3cret",
+    "application_name=x sslpassword=s3cret",
+    "anything=1 password=s3cret",
+]
+
+
+@pytest.mark.parametrize("address", [*SECRET_URLS, *LIBPQ])
+def test_no_address_shows_a_secret_or_becomes_a_file(address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "s3cret" not in masked(address)
+    assert "s3cret" not in masked(f"could not connect to {address!r}")
+    for opening in (open_storage, lambda storage: hpo.Study(SPACE, name="s", storage=storage)):
+        with pytest.raises(hpo.StorageError, match="allowed: postgresql://") as caught:
+            opening(address)
+        assert "s3cret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_url_that_became_a_path_is_still_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(hpo.StorageError, match="allowed: postgresql://") as caught:
+        open_storage(Path("postgresql://me:s3cret@host/db"))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("postgresql://host:5432,[::1]:5433/db?sslmode=require", None),
+        ("postgresql://%2Fvar%2Frun/db?connect_timeout=5&application_name=sweep", None),
+        ("postgresql://me:pw@host/db?sslmode=require&sig=x", "postgresql://me:***@host/db?sslmode=require&sig=***"),
+        ("host=h password='p w' dbname=db", "host=h password=*** dbname=db"),
+        ("runs/sweep.db", None),
+    ],
+)  # fmt: skip
+def test_what_is_harmless_is_shown(address, expected):
+    assert masked(address) == (expected or address)
+
+
+@pytest.mark.parametrize("path", ["a\0b.db", "\ud800.db"])
+def test_a_path_that_no_system_has_is_refused(path):
+    for storage in (path, Path(path)):
+        with pytest.raises(hpo.StorageError, match="without NUL"):
+            open_storage(storage)
+
+
+def test_a_path_that_leads_nowhere_says_why(tmp_path):
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
+    reasons = {
+        "": "it is a folder",
+        "none/s.db": "there is no folder",
+        "file/s.db": "Not a directory",
+        "pipe": "not a regular file",
+        "x" * 300: "name too long",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(hpo.StorageError, match=f"storage '{tmp_path / name}': .*{reason}"):
+            open_storage(tmp_path / name)
+
+
+def test_opening_for_reading_makes_no_storage_of_an_empty_file(path):
+    Path(path).touch()
+    with pytest.raises(hpo.StorageError, match="file is empty"):
+        hpo.Study.open(path, "s")
+    assert Path(path).read_bytes() == b""
+    grown(path, 1)  # which a study may be kept in all the same

@@ -1,0 +1,64 @@
+"""Paths that can be, and files that are written as a whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo_core.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def require_path(argument: str, path: str) -> None:
+    """Raise a ``StorageError`` unless the operating system has a way to write this path."""
+    try:
+        good = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        good = False
+    if not good:
+        raise StorageError(f"{argument} must be a path without NUL and half surrogate pairs, got {path!r}")
+
+
+@contextmanager
+def written_whole(path: str, *, new: bool = False) -> Iterator[str]:
+    """Give the path of another file in the same folder, which takes the place of ``path`` at the end.
+
+    If the body raises, ``path`` is as it was. A device or a pipe is written to directly.
+
+    Raises
+    ------
+    FileExistsError
+        There is something at ``path``, and ``new`` was asked for.
+    """
+    target = Path(os.path.realpath(path))  # a link stays a link
+    if target.exists() and not target.is_file() and not new:
+        yield str(target)
+        return
+    if new and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {str(target.parent)!r}", path)
+    part = target.with_name(f".hpo-core-{secrets.token_hex(8)}")
+    try:
+        yield str(part)
+        if new:
+            try:
+                os.link(part, target)  # fails where another has been faster
+            except FileExistsError:
+                raise
+            except OSError:  # not every file system has links
+                part.rename(target)
+        else:
+            with suppress(FileNotFoundError):
+                shutil.copymode(target, part)
+            part.replace(target)
+    finally:
+        for ending in ("", "-journal", "-wal", "-shm"):  # what SQLite puts beside a file
+            Path(f"{part}{ending}").unlink(missing_ok=True)

@@ -1,0 +1,160 @@
+"""The overview of a storage says what its studies say; one that is damaged does not stop it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import pytest
+from places import sql
+from studies import make_study, step
+
+from hpo_core import cli
+from hpo_core.storage import MemoryStorage, SQLiteStorage, open_storage
+from hpo_core.study import delete, overview
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def storage(request, tmp_path):
+    if request.param == "memory":
+        return MemoryStorage()
+    return open_storage(
+        request.getfixturevalue("postgres") if request.param == "postgres" else str(tmp_path / "s.db")
+    )
+
+
+def said_by(study):
+    states = {state: len(study.trials.where(state)) for state in ("running", "complete", "stopped", "failed")}
+    best = study.best_value if study.history.best >= 0 else None
+    about = {
+        "name": study.name,
+        "sampler": study.sampler.name,
+        "direction": study.direction,
+        "seed": study.seed,
+    }
+    return about | {"trials": len(study.trials), **states, "best_value": best}
+
+
+def test_the_overview_is_what_the_studies_say(storage):
+    studies = [
+        make_study(name=f"s{k}", storage=storage, direction=("minimize", "maximize")[k % 2]) for k in range(5)
+    ]
+    for k, study in enumerate(studies):
+        for j in range(7 * k):
+            step(study, j)
+    trial = studies[1].ask()
+    trial.report(1, 0.25)
+    studies[1]._finish_stopped(trial)
+    studies[2].tell(studies[2].ask(3), [math.inf, -1e308, 1e308])
+    studies[3].enqueue({"x": 0.5})
+    make_study(name="gone", storage=storage).ask()
+    delete(storage, "gone")
+    assert overview(storage) == [said_by(study) for study in studies]
+
+
+def test_the_overview_goes_over_many_pages(storage):
+    studies = [make_study(name=f"s{k}", storage=storage) for k in range(3)]
+    for study, n in zip(studies, (700, 1, 400), strict=True):
+        with study._writing:
+            for k in range(n):
+                study.tell(study.ask(), float(-k))
+    assert overview(storage) == [said_by(study) for study in studies]
+
+
+DAMAGE = {
+    "an event lost": "DELETE FROM events WHERE study = 2 AND position = 1",
+    "the first event lost": "DELETE FROM events WHERE study = 2 AND position = 0",
+    "every event lost": "DELETE FROM events WHERE study = 2",
+    "an event changed": "UPDATE events SET data = '{' WHERE study = 2 AND position = 2",
+    "a checksum changed": "UPDATE events SET crc = 1 WHERE study = 2 AND position = 2",
+    "a kind changed": "UPDATE events SET kind = 'stopped' WHERE study = 2 AND position = 2",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_study_is_named_and_hides_no_other(damage, place, capsys):
+    for name in ("one", "two\x1b[2J", "three"):
+        study = make_study(name=name, storage=place)
+        study.tell(study.ask(), 1.0)
+    sql(place, DAMAGE[damage])
+    assert cli.main(["ls", place]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split("  ")[1][:7] for line in out.splitlines()] == ["random,", "damaged", "random,"]
+    assert "1 of 3 studies damaged" in err
+    assert "two" in err
+    assert "\x1b" not in out + err
+    assert cli.main(["ls", place, "--json"]) == 1
+    one, two, three = json.loads(capsys.readouterr().out)
+    assert "problem" in two
+    assert one["best_value"] == three["best_value"] == 1.0
+    for command in ("show", "best"):
+        assert cli.main([command, place, "two\x1b[2J"]) == 1
+        assert cli.main([command, place, "three"]) == 0
+    assert cli.main(["doctor", place]) == 1
+    assert capsys.readouterr().out.count("good; last good event") == 2
+
+
+FORGED = [
+    ("created", "[]"),
+    ("created", '{"directions": ["minimize"]}'),
+    ("created", '{"directions": 3, "sampler": {"name": "tpe"}, "seed": 1}'),
+    ("asked", '{"n": "3"}'),
+    ("asked", '{"n": 1e400}'),
+    ("asked", '{"n": -1}'),
+    ("asked", "null"),
+    ("asked", "[" * 100_000),
+    ("told", '{"rows": [0], "values": ["3"]}'),
+    ("told", '{"rows": [0], "values": [NaN]}'),
+    ("told", '{"rows": 3, "values": [1]}'),
+    ("told", '{"rows": [0], "values": [1' + "0" * 400 + "]}"),
+    ("told", '{"rows": [0, 0, 0], "values": [1, 1, 1]}'),
+    ("failed", "{}"),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), FORGED)
+def test_a_forged_event_is_a_damaged_study(kind, data, tmp_path, capsys):
+    storage = SQLiteStorage(str(tmp_path / "s.db"))
+    with storage.transaction():
+        storage.append(storage.create("forged"), [(kind, data)])
+    make_study(name="good", storage=storage).ask()
+    forged, good = overview(storage)
+    assert list(forged) == ["name", "problem"]
+    assert good["trials"] == 1
+    for command in (["ls", storage.path], ["show", storage.path, "forged"]):
+        assert cli.main(command) == 1
+
+
+def test_a_damaged_page_hides_only_what_is_on_it(tmp_path, capsys):
+    path = tmp_path / "s.db"
+    storage = SQLiteStorage(str(path))
+    studies = [make_study(name=f"s{k}", storage=storage) for k in range(3)]
+    for study in studies:
+        with study._writing:
+            study.tell(study.ask(400), [1.0] * 400)
+            study.tell(study.ask(400), [1.0] * 400)
+    storage.close()
+    data = path.read_bytes()
+    at = data.rindex(b'"params"') // 4096 * 4096
+    path.write_bytes(data[:at] + b"\xa5" * 4096 + data[at + 4096 :])
+    assert cli.main(["ls", str(path), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert len(found) == 3
+    assert 0 < sum("problem" in each for each in found) < 3
+
+
+def test_three_thousand_studies_are_listed_in_a_moment(tmp_path, capsys):
+    storage = SQLiteStorage(str(tmp_path / "s.db"))
+    study = make_study(name="model", storage=storage)
+    for k in range(4):
+        study.tell(study.ask(), float(k))
+    events = [record[1:3] for record in storage.read(1)]
+    with storage.transaction():
+        for k in range(3000):
+            storage.append(storage.create(f"s{k}"), events)
+    started = time.perf_counter()
+    assert cli.main(["ls", storage.path]) == 0
+    assert time.perf_counter() - started < 3  # 0.4 s where nothing else runs
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "'s2999'  random, minimize, 4 trials, best 0"
