@@ -242,14 +242,16 @@ class SQLiteStorage(Storage):
             while True:
                 shared.lock.acquire()
                 try:
-                    shared.writing(self, deadline).execute("BEGIN IMMEDIATE")
+                    connection = shared.writing(self, deadline)
+                    shared.writer = self, threading.get_ident()
+                    connection.execute("BEGIN IMMEDIATE")
                     break
                 except sqlite3.OperationalError as error:
                     if not _is_busy(error) or time.monotonic() > deadline:
                         raise
+                shared.writer = None
                 shared.lock.release()
                 time.sleep(_PAUSE)
-            shared.writer = self, threading.get_ident()
             self._lengths = {}
         except sqlite3.Error as error:
             self.reset()

@@ -1,0 +1,181 @@
+"""An exception that strikes anywhere leaves a study as it was before the call, or as it is after it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import signal
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+from studies import Hashed, assert_same, hashed_study, small_space
+
+import hpo_core as hpo
+from hpo_core.history import History
+from hpo_core.replay import log
+from hpo_core.storage import MemoryStorage
+
+SAMPLERS = ("random", "sobol", "tpe", "gp", "auto")
+COLUMNS = ("x", "y", "state", "cost", "cursor", "fidelity", "started", "tier", "last_report", "finish_order")
+
+
+class Struck(BaseException):
+    """What strikes."""
+
+
+def assert_whole(history):
+    """The columns are those of the events that can be read back from them."""
+    again = History(history.layout)
+    for position, event in log(history):
+        again.position = position
+        again.apply(event)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(history, name), getattr(again, name), name)
+    assert (history.best, history._counts, history.running.tolist()) == (
+        again.best,
+        again._counts,
+        again.running.tolist(),
+    )
+    failed = set(np.flatnonzero(history.state == 3).tolist())
+    assert set(history.reasons) == failed
+    assert set(history.tracebacks) <= failed
+    assert all(row < len(history) for row in (*history.notes, *history.fixed, *history.wanted))
+
+
+def prepared(storage):
+    """A study with trials in every state, and something in its queue."""
+    study = hashed_study(storage=storage, name="s")
+    batch = study.ask(6)
+    batch.report(0, np.arange(6.0))
+    batch[:2].note(k=[1, 2])
+    study.tell(batch[:2], [1.0, math.nan])
+    study.fail(batch[2], reason="oom", traceback="line 7")
+    study.enqueue({"depth": 3})
+    study.enqueue({"depth": 2})
+    return study
+
+
+CHANGES = {
+    "ask": lambda study: study.ask(),
+    "ask many": lambda study: study.ask(5),
+    "repeat": lambda study: study.ask(2, repeat=1),
+    "tell": lambda study: study.tell(3, 0.5),
+    "tell many": lambda study: study.tell([3, 4, 5], [0.5, math.nan, math.inf]),
+    "fail": lambda study: study.fail([3, 4], reason="oom", traceback="line 7"),
+    "stop": lambda study: study._finish_stopped([3, 4]),
+    "report": lambda study: study.trials[3].report(1, 0.5),
+    "report many": lambda study: study.trials[[3, 4]].report(1, [0.5, 0.25]),
+    "note": lambda study: study.trials[3].note(k=2, a=1),
+    "enqueue": lambda study: study.enqueue({"depth": 1}),
+    "add": lambda study: study.add({"lr": 0.01, "batch": 32, "optimizer": "adam", "depth": 1}, 0.3),
+    "grow": lambda study: study.ask(100),
+}
+NEW = {"ask": 1, "ask many": 5, "repeat": 2, "add": 1, "grow": 100}  # trials
+
+
+def strike_at(line, call):
+    """Call, and raise at the given line executed in hpo_core; whether there was such a line."""
+    left = line
+
+    def trace(frame, kind, _):
+        nonlocal left
+        if "hpo_core" not in frame.f_code.co_filename or "/tests/" in frame.f_code.co_filename:
+            return None
+        if kind == "line":
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                raise Struck
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except Struck:
+        return True
+    finally:
+        sys.settrace(None)
+    assert left > 0, "a strike was swallowed"
+    return False
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["memory", "sqlite"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_strike_at_any_line_of_a_change_leaves_all_or_nothing(change, stored, tmp_path, soak):
+    path = str(tmp_path / "s.db") if stored else None
+    line, n = 1, len(prepared(None).trials)
+    while True:
+        for file in tmp_path.iterdir():
+            file.unlink()
+        study = prepared(path)
+        if not strike_at(line, partial(CHANGES[change], study)):
+            break
+        study.sync()
+        assert_whole(study.history)
+        assert len(study.trials) - n in (0, NEW.get(change, 0))
+        if stored:
+            assert_same(study, hpo.Study.open(path, "s", sampler=Hashed()))
+        with contextlib.suppress(hpo.TrialError):  # the strike came after the end of the change
+            CHANGES[change](study)
+        study.tell(study.ask(), 0.25)
+        assert_whole(study.history)
+        assert study.replay(), str(study.replay())
+        line += 1 if soak else 31 if stored else 13
+    assert line > 30
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_signals_at_any_moment(sampler, kind, request, tmp_path, soak):
+    rounds = 2000 if soak else 200
+    if kind == "postgres":
+        place = request.getfixturevalue("postgres")
+    else:
+        place = str(tmp_path / "s.db") if kind == "sqlite" else MemoryStorage()
+    warm = hpo.Study(small_space(), sampler=sampler, seed=3)  # what is loaded late is loaded whole
+    for k in range(30):
+        warm.tell(warm.ask(), float(k))
+    dice = random.Random(7)
+    study = hpo.Study(small_space(), sampler=sampler, seed=3, storage=place, name="s")
+    struck = 0
+
+    def handler(*_):
+        raise KeyboardInterrupt
+
+    def change():
+        trial = study.ask()
+        trial.report(0, 0.5)
+        trial.note(k=1)
+        if dice.random() < 0.3:
+            study.enqueue({"depth": 2})
+        if dice.random() < 0.2:
+            study.fail(trial, reason="oom")
+        else:
+            study.tell(trial, dice.random())
+        batch = study.ask(3)
+        study.tell(batch, [0.5, math.nan, 0.25])
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(rounds):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-4, 8e-3))
+                change()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                struck += 1
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:  # between the change and the end of the timer
+        struck += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert struck > rounds // 20
+    study.tell(study.ask(), 0.1)
+    assert_whole(study.history)
+    assert_same(study, hpo.Study.open(place, "s"))
+    assert study.replay(), str(study.replay())
