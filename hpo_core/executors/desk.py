@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from hpo_core.executors.worker import portable, unpack_and_perform
+from hpo_core.executors.worker import load_failure, unpack_and_perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +26,11 @@ class Desk:
     """
 
     def __init__(self) -> None:
-        self._opened: Future[BaseException | None] = Future()
+        self._opened: Future[Outcome | None] = Future()
         self._inbox: SimpleQueue[tuple[bytes, Future[Outcome]]] = SimpleQueue()
 
-    async def opened(self) -> BaseException | None:
-        """Wait until the objective is loaded; the exception that loading it raised."""
+    async def opened(self) -> Outcome | None:
+        """Wait until the objective is loaded; how every trial ends if it cannot be."""
         return await asyncio.wrap_future(self._opened)
 
     async def evaluate(self, packed: bytes) -> Outcome:
@@ -44,7 +44,7 @@ class Desk:
         try:
             payload = pickle.loads(packed)
         except Exception as error:
-            self._opened.set_result(portable(error))
+            self._opened.set_result(load_failure(error))
             return False
         self._opened.set_result(None)
         while is_wanted():

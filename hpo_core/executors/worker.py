@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hpo_core.errors import HpoError
 from hpo_core.executors.base import Job, Outcome
+from hpo_core.executors.failures import describe, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class Handle(Protocol):
-    """What the objective is given; it keeps what the objective reports and notes."""
+    """What the objective is given."""
 
-    reports: list[tuple[int, float]]
-    notes: dict[str, Any]
+    @property
+    def reports(self) -> list[tuple[int, float]]:
+        """What the objective has reported."""
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What it has noted."""
 
 
 class Payload(NamedTuple):
@@ -66,32 +72,22 @@ def perform(payload: Payload, arguments: tuple[Any, ...]) -> Outcome:
         outcome = payload.job.evaluate(trial)
     except BaseException as error:  # sys.exit() must not take a thread or an actor with it
         outcome = failed(error)
+        outcome.traceback = trace(error, skip=2)  # this function and `evaluate`
     outcome.reports, outcome.notes = trial.reports, trial.notes
-    if outcome.error is not None:
-        outcome.error = portable(outcome.error)
     return outcome
 
 
 def failed(error: BaseException) -> Outcome:
     """Return the outcome of a trial that ended with an error which is nobody's to catch."""
-    return Outcome("failed", reason=f"{type(error).__name__}: {error}", error=portable(error))
+    return Outcome("failed", reason=describe(error), error=error)
 
 
 def load_failure(cause: BaseException) -> Outcome:
     """Return the outcome of a trial whose worker could not unpickle the objective."""
-    message = f"a worker could not load the objective: {type(cause).__name__}: {cause}"
+    message = f"a worker could not load the objective: {describe(cause)}"
     failure = HpoError(message)
     failure.__cause__ = cause
     return Outcome("failed", reason=message, error=failure)
-
-
-def portable(error: BaseException) -> BaseException:
-    """Return the error, or a stand-in if it would not survive the journey home."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 def _exit_with_parent() -> None:
