@@ -14,7 +14,7 @@ from hpo_core.errors import HpoError
 from hpo_core.executors.base import Executor, Outcome
 from hpo_core.executors.failures import reason_of
 from hpo_core.executors.pickling import pack
-from hpo_core.executors.worker import Payload, failed, load_failure, perform
+from hpo_core.executors.worker import Payload, failed, load, perform
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -153,10 +153,7 @@ _payloads: dict[str, Payload | Outcome] = {}  # a payload, or why it could not b
 
 
 def _keep(key: str, packed: bytes) -> Payload | Outcome:
-    try:
-        payload: Payload | Outcome = pickle.loads(packed)
-    except Exception as error:  # raised here, it would break the pool
-        payload = load_failure(error)
+    payload = load(packed)
     while len(_payloads) >= KEPT:
         del _payloads[next(iter(_payloads))]
     _payloads[key] = payload

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
 import threading
-from multiprocessing import connection, parent_process
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hpo_core.errors import HpoError
@@ -15,6 +17,7 @@ from hpo_core.executors.failures import describe, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
 
 class Handle(Protocol):
@@ -36,24 +39,35 @@ class Payload(NamedTuple):
     handle: Callable[..., Handle]
 
 
-_payload: Payload
+END = b""  # what a process is sent when there is nothing more to do
 
 
-def start(packed: bytes) -> None:
-    """Receive the payload of a process that serves one executor."""
-    global _payload  # noqa: PLW0603 - a process serves one payload
-    # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers. It
-    # had the signal blocked until here.
+def serve(connection: Connection) -> None:
+    """Be a worker process: receive a payload, then evaluate one task after another."""
+    # Ctrl-C reaches the parent, which decides what becomes of its workers. It had the signal blocked here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if hasattr(os, "setpgid"):  # the processes that the objective starts end with it
+        os.setpgid(0, 0)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _payload = pickle.loads(packed)
+    with connection, contextlib.suppress(OSError, EOFError):  # the parent is gone
+        loaded = load(connection.recv_bytes())
+        connection.send_bytes(pickle.dumps(loaded if isinstance(loaded, Outcome) else None))
+        while not isinstance(loaded, Outcome) and (task := connection.recv_bytes()) != END:
+            connection.send_bytes(pickle.dumps(unpack_and_perform(loaded, task)))
 
 
-def work(packed: bytes) -> Outcome:
-    """Evaluate one task, the pickled arguments of a handle."""
-    return unpack_and_perform(_payload, packed)
+def load(packed: bytes) -> Payload | Outcome:
+    """Return a payload, or how every trial ends if it cannot be loaded."""
+    try:
+        payload: Payload = pickle.loads(packed)
+    except Exception as error:
+        message = f"a worker could not load the objective: {describe(error)}"
+        failure = HpoError(message)
+        failure.__cause__ = error
+        return Outcome("failed", reason=message, error=failure)
+    return payload
 
 
 def unpack_and_perform(payload: Payload, packed: bytes) -> Outcome:
@@ -82,17 +96,9 @@ def failed(error: BaseException) -> Outcome:
     return Outcome("failed", reason=describe(error), error=error)
 
 
-def load_failure(cause: BaseException) -> Outcome:
-    """Return the outcome of a trial whose worker could not unpickle the objective."""
-    message = f"a worker could not load the objective: {describe(cause)}"
-    failure = HpoError(message)
-    failure.__cause__ = cause
-    return Outcome("failed", reason=message, error=failure)
-
-
 def _exit_with_parent() -> None:
-    # A worker waits on a queue whose other end it holds too, so it would outlive a killed parent.
+    # The pipe to the parent does not close while another child of the parent holds it too.
     parent = parent_process()
     if parent is not None:
-        connection.wait([parent.sentinel])
+        wait([parent.sentinel])
         os._exit(1)
