@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from multiprocessing.connection import Connection
 
 from hpo_core.errors import TrialFailed, TrialStopped
 
@@ -249,3 +250,63 @@ def tuned(config):
     assert config["model"]["fixed"] == 7
     for step in range(3):
         tune.report({"loss": (config["model"]["x"] - 1.0) ** 2 + 2 - step})
+
+
+class Forking:
+    """Trial 3 starts a process that outlives it, and ends as it is told; ``file`` names both processes."""
+
+    def __init__(self, file, end, *, session=False):
+        self.file, self.end, self.session = file, end, session
+
+    def __call__(self, trial):
+        if trial.number != 3:
+            return trial["x"]
+        child = os.fork()  # it holds every pipe of its parent
+        if child == 0:
+            if self.session:
+                os.setsid()
+            time.sleep(120)
+            os._exit(0)
+        note_processes(self.file, os.getpid(), child)
+        return self.end(trial)
+
+
+def note_processes(file, *pids):
+    part = file.with_suffix(f".{os.getpid()}")
+    part.write_text(" ".join(map(str, pids)))
+    part.replace(file)
+
+
+def die(trial):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_while_sending(trial):
+    """Be killed with half of the result on its way."""
+    Connection._send = send_half
+    return 0.0
+
+
+def send_half(connection, message):
+    os.write(connection.fileno(), message[: len(message) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep_long(trial):
+    time.sleep(120)
+
+
+def hold_the_gil(trial):
+    """Compute in one call that lets no other thread run."""
+    sum(range(10**12))
+
+
+class Holding:
+    """Names its process in a file and holds the GIL."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __call__(self, trial):
+        note_processes(self.file, os.getpid())
+        hold_the_gil(trial)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from hpo_core.errors import HpoError, TrialError, TrialFailed, TrialStopped
+from hpo_core.executors.failures import can_travel, describe, pack_error, reason_of, trace, unpack_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,28 +40,35 @@ class Job(Generic[T]):
     catch: tuple[type[Exception], ...] = ()
 
     def evaluate(self, trial: T) -> Outcome:
-        """Call the objective; whatever ``Exception`` it raises becomes an ``Outcome``."""
+        """Call the objective; whatever ``Exception`` it or its result raises becomes an ``Outcome``."""
         try:
             result = self.objective(trial)
         except TrialStopped:
             return Outcome("stopped")
         except TrialFailed as failure:
-            return Outcome("failed", reason=str(failure) or "TrialFailed")
+            return Outcome("failed", reason=reason_of(failure))
         except Exception as error:
-            return self._failed(error, f"{type(error).__name__}: {error}", _traceback(error))
+            # The outermost entry is this function, which is nobody's concern.
+            return self._failed(error, describe(error), trace(error, skip=1), error)
         try:
             return Outcome("complete", self.convert(result, trial))
         except TrialError as error:
-            return self._failed(error, str(error), None)
+            return self._failed(error, reason_of(error), None, error, error.__cause__)
+        except Exception as cause:
+            unread = TrialError(f"what the objective returned could not be read: {describe(cause)}")
+            unread.__cause__ = cause
+            return self._failed(unread, str(unread), trace(cause, skip=1), unread, cause)
 
-    def _failed(self, error: Exception, reason: str, traceback: str | None) -> Outcome:
-        raised = None if isinstance(error, self.catch) else error
+    def _failed(
+        self, error: Exception, reason: str, traceback: str | None, *caught: BaseException | None
+    ) -> Outcome:
+        raised = None if any(isinstance(each, self.catch) for each in caught) else error
         return Outcome("failed", reason=reason, traceback=traceback, error=raised)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How one evaluation ended. It can be pickled: processes send it home.
+    """How one evaluation ended. It can be pickled, whatever is in it: processes send it home.
 
     Attributes
     ----------
@@ -84,6 +92,34 @@ class Outcome:
     error: BaseException | None = None
     reports: list[tuple[int, float]] | tuple[()] = ()
     notes: dict[str, Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = (self.state, self.value, self.reason, self.traceback, None, self.reports, self.notes)
+        try:
+            packed = pickle.dumps(parts)
+        except Exception as error:
+            return self._unsendable(error).__reduce__()
+        return _arrive, (packed, None if self.error is None else pack_error(self.error))
+
+    def _unsendable(self, error: Exception) -> Outcome:
+        """Return the failure that stands in for this outcome, which cannot be pickled."""
+        parts = {f"note {name!r}": value for name, value in (self.notes or {}).items()}
+        names = [name for name, value in parts.items() if not can_travel(value)]
+        what = names[0] if names else "the result"
+        return _failure(f"{what} cannot be sent from the worker: {describe(error)}")
+
+
+def _arrive(packed: bytes, error: bytes | None) -> Outcome:
+    try:
+        outcome = Outcome(*pickle.loads(packed))
+    except Exception as cause:
+        return _failure(f"the result of the worker cannot be read: {describe(cause)}")
+    outcome.error = None if error is None else unpack_error(error)
+    return outcome
+
+
+def _failure(reason: str) -> Outcome:
+    return Outcome("failed", reason=reason, error=TrialError(reason))
 
 
 class Deaths:
@@ -135,9 +171,3 @@ class Executor(ABC, Generic[T]):
     @abstractmethod
     def close(self, *, cancel: bool = False) -> None:
         """Release the workers; with ``cancel``, end those that are at work."""
-
-
-def _traceback(error: Exception) -> str:
-    # The outermost entry is `evaluate`, which is nobody's concern.
-    tail = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    return "".join(format_exception(type(error), error, tail)).rstrip()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
 from hpo_core.executors.desk import Desk
+from hpo_core.executors.failures import describe
 from hpo_core.executors.lanes import Lane, LaneExecutor, how_many_fit
 from hpo_core.executors.pickling import pack
 
@@ -98,7 +99,7 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
         await self._client.run(_kill_worker, workers=addresses, nanny=True)
 
     def _why_lost(self, error: BaseException) -> str:
-        return DIED if isinstance(error, OSError) else f"{DIED} ({type(error).__name__}: {error})"
+        return DIED if isinstance(error, OSError) else f"{DIED} ({describe(error)})"
 
     def close(self, *, cancel: bool = False) -> None:
         """Give the threads back; with ``cancel``, kill the workers that are at work."""
@@ -149,11 +150,11 @@ def _kill_worker(dask_worker: Any) -> None:
 _desks: dict[str, Desk] = {}  # made by a message or by the task, whichever comes first
 
 
-async def _opened(name: str) -> BaseException | None:
-    cause = await _desks.setdefault(name, Desk()).opened()
-    if cause is not None:
+async def _opened(name: str) -> Outcome | None:
+    failure = await _desks.setdefault(name, Desk()).opened()
+    if failure is not None:
         del _desks[name]
-    return cause
+    return failure
 
 
 async def _evaluate(name: str, packed: bytes) -> Outcome:

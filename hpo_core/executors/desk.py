@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from hpo_core.executors.worker import portable, unpack_and_perform
+from hpo_core.executors.base import Outcome
+from hpo_core.executors.worker import load, unpack_and_perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpo_core.executors.base import Outcome
 
 RELEASE_SECONDS = 0.1  # until a lane that nobody wants any more gives its thread back
 
@@ -26,11 +25,11 @@ class Desk:
     """
 
     def __init__(self) -> None:
-        self._opened: Future[BaseException | None] = Future()
+        self._opened: Future[Outcome | None] = Future()
         self._inbox: SimpleQueue[tuple[bytes, Future[Outcome]]] = SimpleQueue()
 
-    async def opened(self) -> BaseException | None:
-        """Wait until the objective is loaded; the exception that loading it raised."""
+    async def opened(self) -> Outcome | None:
+        """Wait until the objective is loaded; how every trial ends if it cannot be."""
         return await asyncio.wrap_future(self._opened)
 
     async def evaluate(self, packed: bytes) -> Outcome:
@@ -41,10 +40,9 @@ class Desk:
 
     def serve(self, packed: bytes, is_wanted: Callable[[], bool]) -> bool:
         """Load the payload and evaluate what comes, in the calling thread; whether it could be loaded."""
-        try:
-            payload = pickle.loads(packed)
-        except Exception as error:
-            self._opened.set_result(portable(error))
+        payload = load(packed)
+        if isinstance(payload, Outcome):
+            self._opened.set_result(payload)
             return False
         self._opened.set_result(None)
         while is_wanted():

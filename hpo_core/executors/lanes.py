@@ -15,8 +15,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hpo_core.executors.base import TIMEOUT, Deaths, Executor, Outcome
+from hpo_core.executors.failures import reason_of
 from hpo_core.executors.pickling import pack
-from hpo_core.executors.worker import load_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ class Lane(ABC, Generic[T]):
     worker
         What the lane is on, and lost with.
     opened : Future
-        Done when the lane is there: with None, or the exception that loading the objective raised.
+        Done when the lane is there: with None, or how every trial ends on it if the objective does not load.
     tasks : dict
         Trial by the future of its outcome; the first one runs.
     since : float
@@ -64,7 +64,7 @@ class Lane(ABC, Generic[T]):
         Whether a trial has ended on it.
     """
 
-    opened: Future[BaseException | None]
+    opened: Future[Outcome | None]
 
     def __init__(self, worker: Any) -> None:
         self.worker = worker
@@ -118,7 +118,7 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self._looked = -math.inf
         self._seconds = 1.0  # of recent trials, the long ones above all
         self._deaths = Deaths()
-        self._load_errors: list[BaseException] = []  # of lanes whose worker could not load the objective
+        self._load_failures: list[Outcome] = []  # of lanes whose worker could not load the objective
         self._has_loaded = False  # once a worker could, one that can may come back
         self.capacity = 1  # a trial may wait for the first lane
         self._look()
@@ -178,9 +178,9 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         error = lane.opened.exception()
         if error is not None:
             self._lose(lane, self._why_lost(error))
-        elif (cause := lane.opened.result()) is not None:
+        elif (failure := lane.opened.result()) is not None:
             self._opening.remove(lane)
-            self._load_errors.append(cause)
+            self._load_failures.append(failure)
         else:
             self._opening.remove(lane)
             self._lanes.add(lane)
@@ -253,8 +253,8 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         self.capacity = max(1, len(self._lanes) * self._depth)
 
     def _deal(self) -> None:
-        if self._load_errors and not (self._has_loaded or self._opening):
-            self._end_backlog(load_failure(self._load_errors[-1]))
+        if self._load_failures and not (self._has_loaded or self._opening):
+            self._end_backlog(self._load_failures[-1])
         while self._backlog and self._lanes:
             lane = min(self._lanes, key=lambda lane: len(lane.tasks))
             if len(lane.tasks) >= self._depth:
@@ -265,7 +265,7 @@ class LaneExecutor(Executor[T], Generic[T, LaneT]):
         try:
             packed = pack(self._arguments(trial), what=f"a value in {trial!r}", here=False)
         except Exception as error:
-            self._end(trial, Outcome("failed", reason=str(error), error=error))
+            self._end(trial, Outcome("failed", reason=reason_of(error), error=error))
             return
         future = lane.put(packed, trial)
         future.add_done_callback(lambda done: self._on_done(lane, done))

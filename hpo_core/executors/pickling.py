@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from hpo_core.errors import ArgumentError
+from hpo_core.executors.failures import describe
 
 
 def pack(value: object, *, what: str, here: bool = True) -> bytes:
@@ -40,7 +41,7 @@ def _pack_by_value(value: object, what: str, cause: Exception | None) -> bytes:
     try:
         return bytes(cloudpickle.dumps(value))
     except Exception as error:
-        raise ArgumentError(f"{what} cannot be sent to a worker process: {error}") from error
+        raise ArgumentError(f"{what} cannot be sent to a worker process: {describe(error)}") from error
 
 
 def _main_can_be_imported() -> bool:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import HpoError
 from hpo_core.executors.base import Executor, Outcome
+from hpo_core.executors.failures import reason_of
 from hpo_core.executors.pickling import pack
-from hpo_core.executors.worker import Payload, failed, load_failure, perform, portable
+from hpo_core.executors.worker import Payload, failed, load, perform
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -148,21 +149,18 @@ class _Known(_Parcel):
 
 # In the worker
 
-_payloads: dict[str, Payload | BaseException] = {}
+_payloads: dict[str, Payload | Outcome] = {}  # a payload, or why it could not be loaded
 
 
-def _keep(key: str, packed: bytes) -> Payload | BaseException:
-    try:
-        payload: Payload | BaseException = pickle.loads(packed)
-    except Exception as error:  # raised here, it would break the pool
-        payload = portable(error)
+def _keep(key: str, packed: bytes) -> Payload | Outcome:
+    payload = load(packed)
     while len(_payloads) >= KEPT:
         del _payloads[next(iter(_payloads))]
     _payloads[key] = payload
     return payload
 
 
-def _recall(key: str) -> Payload | BaseException | None:
+def _recall(key: str) -> Payload | Outcome | None:
     return _payloads.get(key)
 
 
@@ -171,12 +169,12 @@ def _work(payload: Any, task: Any) -> Outcome | None:
     payload, arguments = (each.value if isinstance(each, _Parcel) else each for each in (payload, task))
     if payload is None:
         return None
-    return load_failure(payload) if isinstance(payload, BaseException) else perform(payload, arguments)
+    return payload if isinstance(payload, Outcome) else perform(payload, arguments)
 
 
 def _failure(error: BaseException) -> Outcome:
     if isinstance(error, BrokenExecutor):
-        broken = HpoError(f"the executor is broken, a worker may have died: {error}")
+        broken = HpoError(f"the executor is broken, a worker may have died: {reason_of(error)}")
         broken.__cause__ = error
         error = broken
     return failed(error)

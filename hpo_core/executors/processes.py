@@ -1,7 +1,7 @@
 """Objectives in worker processes, started with spawn.
 
-Each worker is a pool of one process. When a process dies, the trial it ran is known, and the
-other workers do not notice.
+Each worker is a process, the group of processes that it leads, and a thread here that talks to it. When a
+process dies, the trial it ran is known, and the other workers do not notice.
 """
 
 from __future__ import annotations
@@ -9,32 +9,40 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import pickle
 import signal
+import socket
 import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import spawn
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing import Pipe, get_context, spawn
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hpo_core.errors import HpoError
+from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import worker
 from hpo_core.executors.base import TIMEOUT, Deaths, Executor, Outcome
+from hpo_core.executors.failures import reason_of
+from hpo_core.executors.guard import Guard
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
 
     from hpo_core.executors.worker import Payload
 
 KILL_AFTER_SECONDS = 5.0  # between SIGTERM and SIGKILL
+# The pipe of a dead process stays open while another process, started by its objective, holds it too.
+LOOK_SECONDS = 0.5  # between looks whether such processes live
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 GUARD = 'a script that uses worker processes must call optimize() under `if __name__ == "__main__":`'
+
+HAS_GROUPS = hasattr(os, "killpg")  # of processes: not on Windows
 
 T = TypeVar("T")
 
@@ -76,14 +84,16 @@ class ProcessExecutor(Executor[T]):
         trial_timeout: float,
     ) -> None:
         _leave_if_imported_by_worker()
+        _require_interpreter()
         packed = pack(payload, what=f"objective {payload.job.objective!r}")
         threads = max(1, available_cpus() // workers)
         self.capacity = workers
         self._arguments = arguments
         self._trial_timeout = trial_timeout
-        self._idle = [_Worker(packed, threads) for _ in range(workers)]
+        self._guard = Guard()
+        self._idle = [_Worker(packed, threads, self._guard, self._on_reply) for _ in range(workers)]
         self._busy: dict[_Worker, T] = {}
-        self._ended: deque[tuple[_Worker, Future[Outcome]]] = deque()
+        self._ended: deque[tuple[_Worker, Outcome | None]] = deque()
         self._bell = threading.Event()
         self._deaths = Deaths()
 
@@ -97,21 +107,19 @@ class ProcessExecutor(Executor[T]):
         member = self._idle.pop()
         self._busy[member] = trial
         try:
-            future = member.submit(pack(self._arguments(trial), what=f"a value in {trial!r}"))
+            member.submit(pack(self._arguments(trial), what=f"a value in {trial!r}"))
         except Exception as error:
-            future = Future()
-            future.set_exception(error)
-        future.add_done_callback(lambda done: self._on_done(member, done))
+            self._on_reply(member, Outcome("failed", reason=reason_of(error), error=error))
 
-    def _on_done(self, member: _Worker, future: Future[Outcome]) -> None:
-        self._ended.append((member, future))
+    def _on_reply(self, member: _Worker, outcome: Outcome | None) -> None:
+        self._ended.append((member, outcome))
         self._bell.set()
 
     def wait(self) -> None:
         """Block until a worker has a result or has died; kill those whose time is up."""
-        # Windows cannot interrupt a wait that has no time limit.
-        while not self._bell.wait(min(1.0, self._end_overdue())):
-            pass
+        while not self._bell.wait(min(LOOK_SECONDS, self._end_overdue())):
+            for member in self._busy:
+                member.look()
 
     def _end_overdue(self) -> float:
         """Kill the processes whose time is up; seconds until that of another may be."""
@@ -129,123 +137,182 @@ class ProcessExecutor(Executor[T]):
         self._bell.clear()
         collected = []
         while self._ended:
-            member, future = self._ended.popleft()
-            collected.append((self._busy.pop(member), self._outcome(member, future)))
+            member, outcome = self._ended.popleft()
+            collected.append((self._busy.pop(member), self._outcome(member, outcome)))
             self._idle.append(member)
         return collected
 
-    def _outcome(self, member: _Worker, future: Future[Outcome]) -> Outcome:
-        error = future.exception()
-        if member.timed_out:  # even if the result was faster
-            member.bury()
-        if error is None:
+    def _outcome(self, member: _Worker, outcome: Outcome | None) -> Outcome:
+        timed_out, had_loaded = member.timed_out, member.has_loaded
+        how = member.bury() if timed_out or not had_loaded or outcome is None else ""
+        if outcome is not None:  # even if its time was up
             self._deaths.in_a_row = 0
-            return future.result()
-        if member.timed_out:
+            return outcome
+        if timed_out:
             return Outcome("failed", reason=TIMEOUT)
-        start_error = member.start_error()
-        if start_error is not None:
-            member.bury()
-            return _start_failure(start_error)
-        if not isinstance(error, BrokenProcessPool):  # sys.exit(), values that cannot be pickled
-            return Outcome("failed", reason=f"{type(error).__name__}: {error}", error=error)
-        return self._deaths.outcome(f"the worker process died ({member.bury()})")
+        if not had_loaded:
+            reason = f"a worker process ended before it could start, see its message on stderr; {GUARD}"
+            return Outcome("failed", reason=reason, error=HpoError(reason))
+        return self._deaths.outcome(f"the worker process died ({how})")
 
     def close(self, *, cancel: bool = False) -> None:
-        """End every process, the working ones by force if ``cancel``."""
+        """End every process; with ``cancel`` those at work by force, with what they have started."""
         members = [*self._idle, *self._busy]
-        for member in members:
-            member.close(cancel=cancel)
-        for member in members:
-            member.join(KILL_AFTER_SECONDS if cancel else None)
+        try:
+            for member in members:
+                member.release(by_force=cancel)
+            deadline = time.monotonic() + KILL_AFTER_SECONDS
+            for member in members:
+                member.join(max(0.0, deadline - time.monotonic()) if cancel else None)
+        finally:  # Ctrl-C ends the wait
+            for member in members:
+                member.bury(by_force=cancel)
+            self._guard.stop()
 
 
 class _Worker:
-    """A pool of one process, started at the first task and again after a death."""
+    """A process, started at the first task and again after a death, and the thread that talks to it.
 
-    def __init__(self, payload: bytes, threads: int) -> None:
+    The thread alone reads and writes, because a process may die in the middle of a message.
+    """
+
+    def __init__(
+        self,
+        payload: bytes,
+        threads: int,
+        guard: Guard,
+        on_reply: Callable[[_Worker, Outcome | None], None],
+    ) -> None:
         self._payload = payload
         self._threads = threads
-        self._context = _Context()
-        self._pool: ProcessPoolExecutor | None = None
-        self._started: Future[None] = Future()
-        self._loaded_at = math.inf
-        self._given_at = math.inf
+        self._guard = guard
+        self._on_reply = on_reply
+        self._process: SpawnProcess | None = None
+        self._line: socket.socket | None = None
+        self._tasks: SimpleQueue[bytes | None] = SimpleQueue()
+        self._loaded_at = self._given_at = math.inf
         self.timed_out = False
 
-    def submit(self, packed: bytes) -> Future[Outcome]:
+    def submit(self, packed: bytes) -> None:
+        """Have a task done; the reply is None if the process dies."""
         self.timed_out = False
-        self._given_at = time.monotonic()
-        try:
-            return self._running_pool().submit(worker.work, packed)
-        except BrokenProcessPool:  # it died while it was idle
+        if self._process is None or _has_ended(self._process):
             self.bury()
-            return self._running_pool().submit(worker.work, packed)
+            self._start()
+        self._given_at = time.monotonic()
+        self._tasks.put(packed)
 
-    def _running_pool(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            pool = ProcessPoolExecutor(1, mp_context=self._context)
-            self._loaded_at = math.inf
-            # The objective goes through the queue: as an argument of the process it would hold up
-            # the parent until the child has imported its modules.
-            with _thread_limit(self._threads), _blocked_interrupt():
-                self._started = pool.submit(worker.start, self._payload)
-            self._started.add_done_callback(self._on_loaded)
-            self._pool = pool  # not before its process runs: there would be nothing to end
-        return self._pool
+    def _start(self) -> None:
+        connection, there = Pipe()
+        process = get_context("spawn").Process(target=worker.serve, args=(there,))
+        with there, _thread_limit(self._threads), _blocked_interrupt():
+            process.start()
+        self._process, self._tasks, self._loaded_at = process, SimpleQueue(), math.inf
+        if HAS_GROUPS:
+            self._line = socket.socket(fileno=os.dup(connection.fileno()))
+        self._guard.toggle(int(process.pid or 0))
+        # The objective goes through the pipe: as an argument of the process it would hold up this thread
+        # until the process has imported its modules.
+        threading.Thread(target=self._talk, args=(connection, self._tasks), daemon=True).start()
 
-    def _on_loaded(self, _: object) -> None:
-        self._loaded_at = time.monotonic()
+    def _talk(self, connection: Connection, tasks: SimpleQueue[bytes | None]) -> None:
+        def exchange(message: bytes) -> Outcome | None:
+            connection.send_bytes(message)
+            reply: Outcome | None = pickle.loads(connection.recv_bytes())
+            return reply
+
+        with connection:
+            try:
+                failure = exchange(self._payload)
+                if failure is None:
+                    self._loaded_at = time.monotonic()
+                while (task := tasks.get()) is not None:
+                    self._on_reply(self, failure or exchange(task))
+            except (OSError, EOFError):
+                self._on_reply(self, None)
+            else:
+                with contextlib.suppress(OSError):
+                    connection.send_bytes(worker.END)
+
+    @property
+    def has_loaded(self) -> bool:
+        """Whether the process has the objective."""
+        return self._loaded_at < math.inf
 
     def since(self) -> float:
         """When the trial at hand began; inf while the process is starting."""
         return max(self._given_at, self._loaded_at)
 
+    def look(self) -> None:
+        """See whether the process has died; its pipe need not say so."""
+        if self._process is not None and _has_ended(self._process):
+            self._kill()
+
     def time_out(self) -> None:
-        """Kill the process for what its trial has taken; the pool notices."""
+        """Kill the process for what its trial has taken; the thread notices."""
         self.timed_out = True
-        if self._context.process is not None:
-            self._context.process.kill()
+        self._kill()
 
-    def start_error(self) -> BaseException | None:
-        return self._started.exception() if self._started.done() else None
-
-    def bury(self) -> str:
-        """Clean up after a broken pool; how the process ended, in words."""
-        if self._pool is not None:
-            self._pool.shutdown()
-        self._pool = None
-        code = self._context.process.exitcode if self._context.process is not None else None
-        if code is not None and code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code}"
-
-    def close(self, *, cancel: bool) -> None:
-        if self._pool is None:
-            return
-        if cancel and self._context.process is not None:
-            self._context.process.terminate()
-        self._pool.shutdown(wait=False)
+    def release(self, *, by_force: bool) -> None:
+        """Let the process end, after its task or at once."""
+        self._tasks.put(None)
+        if by_force and self._process is not None:
+            self._process.terminate()
+            _signal_group(self._process, signal.SIGTERM)
 
     def join(self, timeout: float | None) -> None:
-        process = self._context.process
-        if self._pool is None or process is None:
-            return
-        process.join(timeout)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        self._pool = None
+        """Wait for the end of the process."""
+        if self._process is not None:
+            self._process.join(timeout)
+
+    def bury(self, *, by_force: bool = True) -> str:
+        """Clean up after the process, which ends now; how it ended, in words.
+
+        What its objective has started goes with it if it ends ``by_force``.
+        """
+        process = self._process
+        if process is None:
+            return ""
+        self._tasks.put(None)
+        if by_force or not _has_ended(process):
+            self._kill()
+        process.join()
+        self._guard.toggle(int(process.pid or 0))
+        if self._line is not None:
+            self._line.close()
+        self._process = self._line = None
+        self._loaded_at = math.inf
+        code = process.exitcode
+        return (
+            f"killed by {signal.Signals(-code).name}"
+            if code is not None and code < 0
+            else f"exit code {code}"
+        )
+
+    def _kill(self) -> None:
+        """End the process and its group, and its conversation: others may hold the other end of the pipe."""
+        if self._process is not None:
+            self._process.kill()
+            _signal_group(self._process, signal.SIGKILL)
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
 
 
-class _Context(SpawnContext):
-    """A spawn context that remembers the process it made: the pool does not give it away."""
+def _has_ended(process: SpawnProcess) -> bool:
+    if process.exitcode is not None or not HAS_GROUPS:
+        return process.exitcode is not None
+    try:  # a program that ignores SIGCHLD learns no exit codes
+        os.kill(int(process.pid or 0), 0)
+    except ProcessLookupError:
+        return True
+    return False
 
-    process: SpawnProcess | None = None
 
-    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
-        self.process = SpawnProcess(*args, **kwargs)
-        return self.process
+def _signal_group(process: SpawnProcess, number: int) -> None:
+    if HAS_GROUPS:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or leads none yet
+            os.killpg(int(process.pid or 0), number)
 
 
 def _leave_if_imported_by_worker() -> None:
@@ -256,13 +323,12 @@ def _leave_if_imported_by_worker() -> None:
         sys.exit(f"hpo_core: {GUARD}")
 
 
-def _start_failure(error: BaseException) -> Outcome:
-    if not isinstance(error, BrokenProcessPool):
-        return worker.load_failure(error)
-    message = f"a worker process ended before it could start, see its message on stderr; {GUARD}"
-    failure = HpoError(message)
-    failure.__cause__ = error
-    return Outcome("failed", reason=message, error=failure)
+def _require_interpreter() -> None:
+    if not spawn.get_executable():
+        raise ArgumentError(
+            "executor: worker processes need a Python interpreter to start, and sys.executable names none; "
+            "set one with multiprocessing.set_executable(path), or run the trials in this process"
+        )
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
 from hpo_core.executors.desk import Desk
+from hpo_core.executors.failures import reason_of
 from hpo_core.executors.lanes import Lane, LaneExecutor, how_many_fit
 from hpo_core.executors.pickling import pack
 
@@ -68,7 +69,7 @@ class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
 
     def _refresh(self) -> None:
         room = self._room() if self._workers is None else self._workers
-        for _ in range(room - len(self._lanes) - len(self._opening) - len(self._load_errors)):
+        for _ in range(room - len(self._lanes) - len(self._opening) - len(self._load_failures)):
             self._open(_RayLane(self._actor.remote(), self._payload))
 
     def _room(self) -> int:
@@ -79,7 +80,7 @@ class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
         self._ray.kill(lane.worker)
 
     def _why_lost(self, error: BaseException) -> str:
-        return f"the Ray worker died ({type(error).__name__}: {str(error).splitlines()[0]})"
+        return f"the Ray worker died ({type(error).__name__}: {reason_of(error).splitlines()[0]})"
 
     def close(self, *, cancel: bool = False) -> None:  # noqa: ARG002 - an actor is of no use to others
         """End every actor."""
@@ -103,7 +104,7 @@ class _Actor:
     def __init__(self) -> None:
         self._desk = Desk()
 
-    async def start(self, packed: bytes) -> BaseException | None:
+    async def start(self, packed: bytes) -> Outcome | None:
         threading.Thread(target=self._desk.serve, args=(packed, lambda: True), daemon=True).start()
         return await self._desk.opened()
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
 import threading
-from multiprocessing import connection, parent_process
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hpo_core.errors import HpoError
 from hpo_core.executors.base import Job, Outcome
+from hpo_core.executors.failures import describe, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
 
 class Handle(Protocol):
-    """What the objective is given; it keeps what the objective reports and notes."""
+    """What the objective is given."""
 
-    reports: list[tuple[int, float]]
-    notes: dict[str, Any]
+    @property
+    def reports(self) -> list[tuple[int, float]]:
+        """What the objective has reported."""
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What it has noted."""
 
 
 class Payload(NamedTuple):
@@ -30,24 +39,35 @@ class Payload(NamedTuple):
     handle: Callable[..., Handle]
 
 
-_payload: Payload
+END = b""  # what a process is sent when there is nothing more to do
 
 
-def start(packed: bytes) -> None:
-    """Receive the payload of a process that serves one executor."""
-    global _payload  # noqa: PLW0603 - a process serves one payload
-    # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers. It
-    # had the signal blocked until here.
+def serve(connection: Connection) -> None:
+    """Be a worker process: receive a payload, then evaluate one task after another."""
+    # Ctrl-C reaches the parent, which decides what becomes of its workers. It had the signal blocked here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if hasattr(os, "setpgid"):  # the processes that the objective starts end with it
+        os.setpgid(0, 0)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _payload = pickle.loads(packed)
+    with connection, contextlib.suppress(OSError, EOFError):  # the parent is gone
+        loaded = load(connection.recv_bytes())
+        connection.send_bytes(pickle.dumps(loaded if isinstance(loaded, Outcome) else None))
+        while not isinstance(loaded, Outcome) and (task := connection.recv_bytes()) != END:
+            connection.send_bytes(pickle.dumps(unpack_and_perform(loaded, task)))
 
 
-def work(packed: bytes) -> Outcome:
-    """Evaluate one task, the pickled arguments of a handle."""
-    return unpack_and_perform(_payload, packed)
+def load(packed: bytes) -> Payload | Outcome:
+    """Return a payload, or how every trial ends if it cannot be loaded."""
+    try:
+        payload: Payload = pickle.loads(packed)
+    except Exception as error:
+        message = f"a worker could not load the objective: {describe(error)}"
+        failure = HpoError(message)
+        failure.__cause__ = error
+        return Outcome("failed", reason=message, error=failure)
+    return payload
 
 
 def unpack_and_perform(payload: Payload, packed: bytes) -> Outcome:
@@ -66,37 +86,19 @@ def perform(payload: Payload, arguments: tuple[Any, ...]) -> Outcome:
         outcome = payload.job.evaluate(trial)
     except BaseException as error:  # sys.exit() must not take a thread or an actor with it
         outcome = failed(error)
+        outcome.traceback = trace(error, skip=2)  # this function and `evaluate`
     outcome.reports, outcome.notes = trial.reports, trial.notes
-    if outcome.error is not None:
-        outcome.error = portable(outcome.error)
     return outcome
 
 
 def failed(error: BaseException) -> Outcome:
     """Return the outcome of a trial that ended with an error which is nobody's to catch."""
-    return Outcome("failed", reason=f"{type(error).__name__}: {error}", error=portable(error))
-
-
-def load_failure(cause: BaseException) -> Outcome:
-    """Return the outcome of a trial whose worker could not unpickle the objective."""
-    message = f"a worker could not load the objective: {type(cause).__name__}: {cause}"
-    failure = HpoError(message)
-    failure.__cause__ = cause
-    return Outcome("failed", reason=message, error=failure)
-
-
-def portable(error: BaseException) -> BaseException:
-    """Return the error, or a stand-in if it would not survive the journey home."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+    return Outcome("failed", reason=describe(error), error=error)
 
 
 def _exit_with_parent() -> None:
-    # A worker waits on a queue whose other end it holds too, so it would outlive a killed parent.
+    # The pipe to the parent does not close while another child of the parent holds it too.
     parent = parent_process()
     if parent is not None:
-        connection.wait([parent.sentinel])
+        wait([parent.sentinel])
         os._exit(1)

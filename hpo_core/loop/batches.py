@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hpo_core.errors import TrialError, TrialFailed, TrialStopped
+from hpo_core.executors.failures import reason_of
 from hpo_core.trial.values import as_column
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def tell_results(study: StudyLike, batch: TrialBatch, results: Results) -> None:
     ended: dict[str | None, list[int]] = {}
     for row, end in results.ends.items():
         complete[row] = False
-        reason = (str(end) or "TrialFailed") if isinstance(end, TrialFailed) else None
+        reason = reason_of(end) if isinstance(end, TrialFailed) else None
         ended.setdefault(reason, []).append(row)
     if complete.any():
         study.tell(batch[complete], results.values[complete])

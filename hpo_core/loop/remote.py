@@ -26,17 +26,17 @@ class RemoteTrial:
     seed : int
         32-bit seed for the trial's own randomness.
     reports : list of (step, value)
-    notes : dict
+        What ``report`` recorded.
     """
 
-    __slots__ = ("notes", "number", "params", "reports", "seed")
+    __slots__ = ("_notes", "number", "params", "reports", "seed")
 
     def __init__(self, number: int, params: Mapping[str, Any], seed: int) -> None:
         self.number = number
         self.params = dict(params)
         self.seed = seed
         self.reports: list[tuple[int, float]] = []
-        self.notes: dict[str, Any] = {}
+        self._notes: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.params:
@@ -52,6 +52,11 @@ class RemoteTrial:
     def __repr__(self) -> str:
         return shown(f"Trial({self.number}, running, params={self.params})")
 
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What ``note`` recorded, as a new dictionary."""
+        return dict(self._notes)
+
     def report(self, step: int, value: float) -> None:
         """Record an intermediate value; see ``Trial.report``."""
         if not (is_int(step) and step >= 0):
@@ -64,4 +69,4 @@ class RemoteTrial:
 
     def note(self, **notes: object) -> None:
         """Attach JSON values; see ``Trial.note``."""
-        self.notes.update({name: as_json(name, value) for name, value in notes.items()})
+        self._notes.update({name: as_json(name, value) for name, value in notes.items()})

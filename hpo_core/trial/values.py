@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MASK64 = 2**64 - 1
+
+SHOWN = 60  # characters of a value in a message
+_SHORT = reprlib.Repr()  # does not look at the whole of 20 million items to show the first
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 2 * SHOWN
 
 
 def is_int(value: object) -> TypeGuard[int]:
@@ -88,8 +93,11 @@ def spread(name: str, value: object, k: int) -> Sequence[object]:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}... ({type(value).__name__})"
+    try:
+        text = _SHORT.repr(value)
+    except Exception:  # the user's own __repr__
+        text = object.__repr__(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}... ({type(value).__name__})"
 
 
 @overload

@@ -7,12 +7,11 @@ import math
 import os
 import signal
 import threading
-import time
-from pathlib import Path
 
 import objectives
 import pytest
 from studies import make_study
+from waiting import is_alive, wait_for
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Dask, Job, Payload, Ray
@@ -52,21 +51,6 @@ def run_all(executor, numbers):
         executor.wait()
         outcomes |= {ended[0]: outcome for ended, outcome in executor.collect()}
     return outcomes
-
-
-def wait_for(condition, seconds=30.0):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "waited in vain"
-        time.sleep(0.02)
-
-
-def is_alive(pid):
-    """Whether a process runs; one that nobody has waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_cluster_finds_what_one_thread_finds(place):

@@ -98,12 +98,12 @@ def test_a_caught_error_stays_in_the_worker():
     assert outcome.reason == "TwoArgumentError: 7: no way home"
 
 
-def test_an_error_that_cannot_travel_is_replaced():
+def test_an_error_that_cannot_be_built_from_its_arguments_comes_home():
     with executor_of(objectives.raising_unportable, n_jobs=1) as executor:
         outcomes = run_all(executor, [0, 1])
     for outcome in outcomes.values():
-        assert type(outcome.error) is RuntimeError
-        assert str(outcome.error) == "TwoArgumentError: 7: no way home"
+        assert type(outcome.error) is objectives.TwoArgumentError
+        assert str(outcome.error) == "7: no way home"
 
 
 def test_ctrl_c_is_not_for_workers():

@@ -1,0 +1,60 @@
+"""What ends the workers of a process that was killed.
+
+An objective that holds the GIL keeps every thread of its worker from noticing that the parent is gone, and
+processes that the objective started know nothing of it. So a small process of its own watches.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+# Each line names a group that is to end with the parent; a second time, one that no longer is. The pipe does
+# not close with the parent if another of its children holds it too, hence the look at who the parent is.
+_WATCH = """
+import os, signal, sys, threading
+groups, parent = set(), int(sys.argv[1])
+def read():
+    for line in sys.stdin:
+        groups.symmetric_difference_update({int(line)})
+reader = threading.Thread(target=read, daemon=True)
+reader.start()
+while reader.is_alive() and os.getppid() == parent:
+    reader.join(0.5)
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+
+
+class Guard:
+    """Kills process groups should this process die. Does nothing where there are none, as on Windows."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def toggle(self, group: int) -> None:
+        """Watch a group, or no longer."""
+        # The executable of a frozen program runs that program.
+        if not hasattr(os, "killpg") or getattr(sys, "frozen", False) or not sys.executable:
+            return
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _WATCH, str(os.getpid())],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+        pipe: Any = self._process.stdin
+        pipe.write(b"%d\n" % group)
+        pipe.flush()
+
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
