@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from hpo_core.checks import int_within, shown
 from hpo_core.errors import SpaceError
 from hpo_core.space.codecs import as_column
 from hpo_core.space.conditions import is_condition
@@ -28,9 +29,10 @@ def check_params(params: Any) -> Mapping[str, Any]:
 
 def check_count(what: str, value: Any) -> int:
     """Return an int >= 0."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise SpaceError(f"{what} must be an int >= 0, got {value!r}")
-    return int(value)
+    number = int_within(value, 0)
+    if number is None:
+        raise SpaceError(f"{what} must be an int >= 0, got {shown(value)}")
+    return number
 
 
 def check_forbid(forbid: Any) -> tuple[Expression, ...]:

@@ -8,15 +8,20 @@ that JSON lacks are wrapped: ``{"tuple": [...]}``, ``{"list": [...]}``, ``{"numb
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+from hpo_core.checks import MAX_BITS, MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
 from hpo_core.space.conditions import Expression, build
 from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
 
 VERSION = 1
 KINDS = frozenset({"float", "int", "ordinal", "categorical", "constant"})
+_NUMBERS = ("nan", "inf", "-inf")
+_HALVES = re.compile("[\ud800-\udbff](?=[\udc00-\udfff])")
 
 
 def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> str:
@@ -71,17 +76,32 @@ def _dump_expression(expression: Expression, where: str) -> list[Any]:
     ]
 
 
-def dump_value(value: Any, where: str) -> Any:
+def dump_value(value: Any, where: str, depth: int = 0) -> Any:
     """A choice or constant as what JSON can hold."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"number": repr(float(value))}
-    if type(value) in {str, int, float, bool, type(None)}:
+    if type(value) is float and not math.isfinite(value):
+        return {"number": repr(value)}
+    if type(value) is str:
+        parts = pieces(value)
+        return value if len(parts) == 1 else {"text": parts}
+    if type(value) is int and value.bit_length() > MAX_BITS:
+        raise SpaceError(f"{where}: an int of {value.bit_length()} bits is more than {MAX_BITS}")
+    if type(value) in {int, float, bool, type(None)}:
         return value
     if type(value) in {tuple, list}:
-        return {type(value).__name__: [dump_value(item, where) for item in value]}
+        if depth == MAX_DEPTH:
+            raise SpaceError(f"{where}: a value is nested more than {MAX_DEPTH} deep")
+        return {type(value).__name__: [dump_value(item, where, depth + 1) for item in value]}
     raise SpaceError(
-        f"{where}: {value!r} cannot be written as JSON; str, int, float, bool, None and tuples can"
+        f"{where}: {shown(value)} cannot be written as JSON; str, int, float, bool, None and tuples can"
     )
+
+
+def pieces(text: str) -> list[str]:
+    """Split text where JSON would join two halves of a surrogate pair to one character."""
+    if text.isascii():
+        return [text]
+    cuts = [match.end() for match in _HALVES.finditer(text)]
+    return [text[start:stop] for start, stop in pairwise([0, *cuts, len(text)])]
 
 
 def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
@@ -131,8 +151,10 @@ def load_value(written: Any) -> Any:
         return build(op, tuple(map(load_value, args)))
     if isinstance(written, dict):
         ((kind, content),) = written.items()
-        if kind == "number":
+        if kind == "number" and content in _NUMBERS:
             return float(content)
-        items = [load_value(item) for item in content]
-        return tuple(items) if kind == "tuple" else items
+        if isinstance(content, list) and kind in {"tuple", "list", "text"}:
+            items = [load_value(item) for item in content]
+            return items if kind == "list" else tuple(items) if kind == "tuple" else "".join(items)
+        raise ValueError(f"no value is written as {shown(written)}")
     return written

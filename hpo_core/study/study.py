@@ -8,10 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from hpo_core.checks import as_int, fits_memory, int_within, shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceError, SpaceExhausted, StudyError, TrialError
 from hpo_core.events import ADDED, REPEATED, Enqueued
 from hpo_core.history import History
@@ -26,10 +28,10 @@ from hpo_core.study.recorder import Recorder, running_rows, trial_number
 from hpo_core.study.waiting import ask_waiting
 from hpo_core.study.writing import StoredRecorder, Writing, methods_until_written
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_json, as_number, is_int
+from hpo_core.trial.values import as_column, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 _NOT_PICKLED = ("_lock", "_recorder", "_writing")
+_COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 
@@ -129,7 +132,7 @@ class Study(Optimizing):
             raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
         if direction not in ("minimize", "maximize"):
             raise StudyError(f"direction must be 'minimize' or 'maximize', got {direction!r}")
-        if seed is not None and not (is_int(seed) and 0 <= seed < SEED_LIMIT):
+        if seed is not None and int_within(seed, 0, SEED_LIMIT) is None:
             raise StudyError(f"seed must be an int in [0, 2**63) or None, got {seed!r}")
         if not isinstance(allow_duplicates, bool):
             raise StudyError(f"allow_duplicates must be True or False, got {allow_duplicates!r}")
@@ -243,9 +246,8 @@ class Study(Optimizing):
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
         """
-        if n is not None and not (is_int(n) and 1 <= n < 2**32):
-            raise StudyError(f"n must be an int in [1, 2**32), got {n!r}")
-        with self._writing:
+        n = None if n is None else self._checked_n(n)
+        with self._writing, _memory_for(n or 1):
             started = time.perf_counter()
             waiting = [] if repeat is not None else ask_waiting(self, n or 1)
             first, rest = len(self.history), (n or 1) - len(waiting)
@@ -258,6 +260,14 @@ class Study(Optimizing):
             if n is None:
                 return Trial(self, waiting[0] if waiting else first)
             return TrialBatch(self, np.append(waiting, np.arange(first, len(self.history))).astype(np.int64))
+
+    def _checked_n(self, n: object) -> int:
+        number = int_within(n, 1, 2**32)
+        if number is None:
+            raise StudyError(f"n must be an int in [1, 2**32), got {shown(n)}")
+        if not fits_memory(number, self.space.layout.size + _COLUMNS):
+            raise StudyError(f"n must be a number of trials that memory has room for, got {number}")
+        return number
 
     def _ask_sampler(self, n: int, *, required: bool) -> None:
         try:
@@ -294,7 +304,7 @@ class Study(Optimizing):
             best = self.history.best
             if self._has_late():
                 trials, values = set_late_aside(self, trials, values)
-            if isinstance(trials, Trial) or is_int(trials):
+            if isinstance(trials, Trial) or as_int(trials) is not None:
                 self._recorder.told_one(trial_number(self, trials), as_number(values))
             else:
                 rows = running_rows(self, trials)
@@ -319,9 +329,10 @@ class Study(Optimizing):
             As for ``tell``; the study is then unchanged.
         """
         if not isinstance(reason, str):
-            raise TrialError(f"reason must be a string, got {reason!r}")
+            raise TrialError(f"reason must be a string, got {shown(reason)}")
         if not isinstance(traceback, str | None):
-            raise TrialError(f"traceback must be a string or None, got {traceback!r}")
+            raise TrialError(f"traceback must be a string or None, got {shown(traceback)}")
+        reason, traceback = plain_text(reason), None if traceback is None else plain_text(traceback)
         with self._writing:
             if self._has_late():
                 trials, _ = set_late_aside(self, trials, reason=reason)
@@ -335,9 +346,10 @@ class Study(Optimizing):
             self._recorder.stopped(running_rows(self, trials))
 
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
+        step = check_step(step)
         with self._writing:
             if self._has_late():
-                rows, values = set_late_aside(self, rows, values, step=as_json("step", step))
+                rows, values = set_late_aside(self, rows, values, step=step)
             self._recorder.reported(rows, step, values)
 
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
@@ -394,3 +406,11 @@ class Study(Optimizing):
             self._recorder.asked(x, ADDED)
             self._recorder.told_one(row, number)
             return Trial(self, row)
+
+
+@contextmanager
+def _memory_for(n: int) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise StudyError(f"n must be a number of trials that memory has room for, got {n}") from error
