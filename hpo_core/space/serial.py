@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -110,17 +110,37 @@ def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
 
     try:
         space = json.loads(text)
-        if not isinstance(space, dict) or space.get("hpo_core") != VERSION:
-            raise SpaceError(f"not a space of version {VERSION}: {str(text)[:80]!r}")
-        return _load_space(space["space"]), [load_value(written) for written in space.get("forbid", [])]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, SpaceError):
-            raise
-        raise SpaceError(f"not the JSON text of a space: {error!r} in {str(text)[:80]!r}") from None
+    except RecursionError:
+        raise SpaceError("text is nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise SpaceError(f"text is not JSON: {error}; got {shown(text, 80)}") from None
+    if not isinstance(space, dict) or space.get("hpo_core") != VERSION:
+        raise SpaceError(f"text is not a space of version {VERSION}: {shown(text, 80)}")
+    declarations = _load_space(space.get("space"), "the space")
+    forbid = space.get("forbid", [])
+    if not isinstance(forbid, list):
+        raise SpaceError(f"forbid must be a list, got {shown(forbid)}")
+    return declarations, [_load("forbid", load_value, written) for written in forbid]
 
 
-def _load_space(written: dict[str, Any]) -> dict[str, Any]:
-    return {name: _load_declaration(declaration) for name, declaration in written.items()}
+def _load_space(written: Any, what: str) -> dict[str, Any]:
+    if not isinstance(written, dict):
+        raise SpaceError(f"{what} must be a JSON object of parameters, got {shown(written)}")
+    return {
+        name: _load(f"parameter {name!r}", _load_declaration, declaration)
+        for name, declaration in written.items()
+    }
+
+
+def _load(what: str, read: Callable[[Any], Any], written: Any) -> Any:
+    try:
+        return read(written)
+    except SpaceError:
+        raise
+    except RecursionError:
+        raise SpaceError(f"{what} is nested too deeply") from None
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        raise SpaceError(f"{what} cannot be read from {shown(written)}") from None
 
 
 def _load_declaration(written: dict[str, Any]) -> Any:
@@ -141,7 +161,7 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     subspaces = options.pop("spaces", None)
     if subspaces is None:
         return Categorical(values, **options)
-    return Categorical(dict(zip(values, map(_load_space, subspaces), strict=True)), **options)
+    return Categorical(dict(zip(values, [_load_space(subspace, "a sub-space") for subspace in subspaces], strict=True)), **options)
 
 
 def load_value(written: Any) -> Any:

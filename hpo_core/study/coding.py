@@ -81,12 +81,10 @@ class _Choices:
         return [self._read_one(value) if type(value) is dict else value for value in column]
 
     def _read_one(self, written: dict[str, Any]) -> Any:
-        if written.keys() != {"choice"}:
-            return load_value(written)
-        text = written["choice"]
-        if type(text) is not str or text not in self._long:
-            raise WrongFieldError(f"params.{self.name}", "one of its choices", text)
-        return self._long[text]
+        try:
+            return self._long[written["choice"]] if "choice" in written else load_value(written)
+        except (LookupError, TypeError, ValueError):
+            raise WrongFieldError(f"params.{self.name}", "one of its choices", written) from None
 
 
 class Codec:

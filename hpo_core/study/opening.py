@@ -61,7 +61,8 @@ class Description:
             space = Space.from_json(json.dumps(_fields(records[-1], {"space": dict})["space"]))
             if not 0 <= data["seed"] < 2**63:
                 raise StorageError(f"field 'seed' must be in [0, 2**63), got {shown(data['seed'])}")
-            _check_sampler(data["sampler"])
+            if type(data["sampler"].get("name")) is not str:
+                raise StorageError(f"field 'sampler' must hold a name, got {shown(data['sampler'], 80)}")
             return cls(
                 space,
                 feasible,
@@ -97,17 +98,6 @@ def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
     return data
 
 
-def _check_sampler(described: dict[str, Any]) -> None:
-    """Raise unless a sampler's name is text, and its options are some if it is one of ours."""
-    if type(described.get("name")) is not str:
-        raise StorageError(f"field 'sampler' must hold a name, got {shown(described, 80)}")
-    if "options" in described and described["name"] in BY_NAME:
-        try:
-            make_sampler(described)
-        except (TypeError, ValueError) as error:
-            raise StorageError(f"field 'sampler' holds options that are none: {error}") from error
-
-
 def describe_sampler(sampler: Sampler) -> dict[str, Any]:
     """Return a sampler's name and, where it is one of ours, its options."""
     if BY_NAME.get(sampler.name) is not type(sampler):
@@ -121,7 +111,10 @@ def make_sampler(described: dict[str, Any]) -> Sampler:
     if "options" not in described or name not in BY_NAME:
         raise StudyError(f"sampler {name!r} is not one of hpo_core's: pass it as sampler=")
     kind: Any = BY_NAME[name]
-    sampler: Sampler = kind(**described["options"])
+    try:
+        sampler: Sampler = kind(**described["options"])
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"event 0, created: field 'sampler' has no such options: {error}") from error
     return sampler
 
 

@@ -140,7 +140,10 @@ def _reason(record: Record, error: BaseException) -> str:
         if field not in data:
             return f"field {field!r} is missing"
         if type(data[field]) not in kinds:
-            return f"field {field!r} must be {_NAMES[kinds[-1]]}, got {shown(data[field], 80)}"
+            return str(WrongFieldError(field, _NAMES[kinds[-1]], data[field]))
+    for name, values in data["params"].items() if record[1] == "asked" else ():
+        if type(values) is not list:
+            return str(WrongFieldError(f"params.{name}", "a list", values))
     return str(error) if isinstance(error, HpoError) else repr(error)
 
 
@@ -229,7 +232,10 @@ class _Reader:
             return
         total, single = sum(counts), set(counts) == {1}
         for name, column in self.params.items():
-            lists = [*map(itemgetter(name), params)]
+            try:
+                lists = [*map(itemgetter(name), params)]
+            except KeyError:
+                raise StudyError(f"field 'params.{name}' is missing") from None
             if name in self.codec.listed:  # the characters of a text could be choices
                 _require(f"params.{name}", lists, _LIST)
             values = [*chain.from_iterable(lists)]
@@ -297,7 +303,10 @@ class _Reader:
         notes = data["notes"]
         _require("notes", [notes], _LIST)
         if marked:
-            notes = [load_note(each) for each in notes]
+            try:
+                notes = [load_note(each) for each in notes]
+            except (TypeError, ValueError):
+                raise WrongFieldError("notes", "as they are written", notes) from None
         _require("notes", notes, _OBJECT)
         rows = self._touch(at, data["rows"])
         if len(notes) != len(rows):
