@@ -15,7 +15,7 @@ from typing import Any
 
 from hpo_core.checks import MAX_BITS, MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
-from hpo_core.space.conditions import Expression, build
+from hpo_core.space.conditions import Expression, build, fold, is_operator
 from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
 
 VERSION = 1
@@ -62,18 +62,17 @@ def _dump_declaration(declaration: Any, where: str) -> dict[str, Any]:
     if declaration.when is not None:
         written["when"] = _dump_expression(declaration.when, where)
     if declaration.doc:
-        written["doc"] = declaration.doc
+        written["doc"] = dump_value(declaration.doc, where)
     return written
 
 
-def _dump_expression(expression: Expression, where: str) -> list[Any]:
-    return [
-        expression.op,
-        *(
-            _dump_expression(arg, where) if isinstance(arg, Expression) else dump_value(arg, where)
-            for arg in expression.args
-        ),
-    ]
+def _dump_expression(expression: Expression, where: str) -> Any:
+    def visit(node: Any, parts: list[Any]) -> Any:
+        if is_operator(node):
+            return [node.op, *parts]
+        return [node.op, *node.args] if isinstance(node, Expression) else dump_value(node, where)
+
+    return fold(expression, visit)
 
 
 def dump_value(value: Any, where: str, depth: int = 0) -> Any:
@@ -120,7 +119,7 @@ def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
     forbid = space.get("forbid", [])
     if not isinstance(forbid, list):
         raise SpaceError(f"forbid must be a list, got {shown(forbid)}")
-    return declarations, [_load("forbid", load_value, written) for written in forbid]
+    return declarations, [_load("forbid", _load_expression, written) for written in forbid]
 
 
 def _load_space(written: Any, what: str) -> dict[str, Any]:
@@ -135,8 +134,8 @@ def _load_space(written: Any, what: str) -> dict[str, Any]:
 def _load(what: str, read: Callable[[Any], Any], written: Any) -> Any:
     try:
         return read(written)
-    except SpaceError:
-        raise
+    except SpaceError as error:
+        raise SpaceError(f"{what}: {error}") from None
     except RecursionError:
         raise SpaceError(f"{what} is nested too deeply") from None
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
@@ -149,8 +148,10 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     domain = options.pop(kind)
     if kind == "constant":
         return load_value(domain)
+    if "doc" in options:
+        options["doc"] = load_value(options["doc"])
     if "when" in options:
-        options["when"] = load_value(options["when"])
+        options["when"] = _load_expression(options["when"])
     if kind in {"float", "int"}:
         low, high, *step = domain
         options |= {"step": step[0]} if step else {}
@@ -164,11 +165,28 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     return Categorical(dict(zip(values, [_load_space(subspace, "a sub-space") for subspace in subspaces], strict=True)), **options)
 
 
+def _load_expression(written: Any) -> Any:
+    """Read what ``_dump_expression`` wrote, arguments before what takes them."""
+    nodes, ahead = [], [written]
+    while ahead:
+        node = ahead.pop()
+        nodes.append(node)
+        if isinstance(node, list):
+            ahead.extend(node[1:])
+    made: list[Any] = []
+    for node in reversed(nodes):
+        if isinstance(node, list):
+            first = len(made) - len(node) + 1
+            made[first:] = [build(node[0], tuple(made[first:]))]
+        else:
+            made.append(load_value(node))
+    return made[0]
+
+
 def load_value(written: Any) -> Any:
-    """What ``dump_value`` or an expression was written from."""
+    """What ``dump_value`` was given."""
     if isinstance(written, list):
-        op, *args = written
-        return build(op, tuple(map(load_value, args)))
+        raise TypeError("a list is written as an object")
     if isinstance(written, dict):
         ((kind, content),) = written.items()
         if kind == "number" and content in _NUMBERS:
