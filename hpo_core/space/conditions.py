@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from hpo_core.checks import shown
 from hpo_core.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class Expression:
     def names(self) -> frozenset[str]:
         """Names of the parameters it reads."""
         nodes = bottom_up(self)
-        return frozenset(node.args[0] for node in nodes if isinstance(node, Expression) and node.op == "param")
+        return frozenset(
+            node.args[0] for node in nodes if isinstance(node, Expression) and node.op == "param"
+        )
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -84,7 +87,7 @@ class Expression:
         """
         _require_value(self, "isin")
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-            raise SpaceError(f"isin() takes a list of values, got {values!r}")
+            raise SpaceError(f"isin() takes a list of values, got {shown(values)}")
         listed = tuple(values)
         if not listed:
             raise SpaceError(f"{self!r}.isin() needs at least one value, got none")
@@ -255,12 +258,12 @@ def build(op: str, args: tuple[Any, ...]) -> Expression:
 def _require_condition(arg: Any, op: str) -> Expression:
     if is_condition(arg):
         return arg
-    raise SpaceError(f"{op} takes conditions such as param('a') > 1, got {arg!r}; mind the parentheses")
+    raise SpaceError(f"{op} takes conditions such as param('a') > 1, got {shown(arg)}; mind the parentheses")
 
 
 def _require_value(arg: Any, op: str) -> Any:
     if isinstance(arg, Expression) and arg.op not in ARITHMETIC | {"param"}:
-        raise SpaceError(f"{op} takes parameters and numbers, got the condition {arg!r}")
+        raise SpaceError(f"{op} takes parameters and numbers, got the condition {shown(arg)}")
     return arg
 
 

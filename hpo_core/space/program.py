@@ -108,7 +108,8 @@ class Compiler:
         try:
             return [(Op.CONST, float(labels.index(right)))]
         except ValueError:
-            raise SpaceError(f"{right!r} is not a choice of {name!r}; allowed: {list(labels)!r}") from None
+            allowed = shown(list(labels))
+            raise SpaceError(f"{shown(right)} is not a choice of {name!r}; allowed: {allowed}") from None
 
     def _number(self, arg: Any, *, label: bool = False) -> Code:
         code: Code = []
@@ -157,7 +158,7 @@ def _compare_constants(op: str, left: Any, right: Any) -> bool:
     try:
         return bool(_PYTHON[op](left, right))
     except TypeError:
-        raise SpaceError(f"cannot compare {left!r} {op} {right!r}") from None
+        raise SpaceError(f"cannot compare {shown(left)} {op} {shown(right)}") from None
 
 
 def stack_depth(code: Code) -> int:

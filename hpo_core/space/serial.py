@@ -8,26 +8,23 @@ that JSON lacks are wrapped: ``{"tuple": [...]}``, ``{"list": [...]}``, ``{"numb
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from hpo_core.checks import MAX_BITS, MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
 from hpo_core.space.conditions import Expression, build, fold, is_operator
-from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
+from hpo_core.space.parameters import Categorical, Float, Int, Ordinal, pieces
 
 VERSION = 1
 KINDS = frozenset({"float", "int", "ordinal", "categorical", "constant"})
 _NUMBERS = ("nan", "inf", "-inf")
-_HALVES = re.compile("[\ud800-\udbff](?=[\udc00-\udfff])")
 
 
 def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> str:
     """JSON text of a space."""
     if feasible is not None:
-        raise SpaceError(f"feasible={feasible!r} is a function and cannot be written as JSON")
+        raise SpaceError(f"feasible={shown(feasible)} is a function and cannot be written as JSON")
     space: dict[str, Any] = {"hpo_core": VERSION, "space": _dump_space(declarations)}
     if forbid:
         space["forbid"] = [_dump_expression(condition, "forbid") for condition in forbid]
@@ -95,14 +92,6 @@ def dump_value(value: Any, where: str, depth: int = 0) -> Any:
     )
 
 
-def pieces(text: str) -> list[str]:
-    """Split text where JSON would join two halves of a surrogate pair to one character."""
-    if text.isascii():
-        return [text]
-    cuts = [match.end() for match in _HALVES.finditer(text)]
-    return [text[start:stop] for start, stop in pairwise([0, *cuts, len(text)])]
-
-
 def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
     """Declarations and forbidden conditions from JSON text."""
     import json
@@ -162,7 +151,10 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     subspaces = options.pop("spaces", None)
     if subspaces is None:
         return Categorical(values, **options)
-    return Categorical(dict(zip(values, [_load_space(subspace, "a sub-space") for subspace in subspaces], strict=True)), **options)
+    return Categorical(
+        dict(zip(values, [_load_space(subspace, "a sub-space") for subspace in subspaces], strict=True)),
+        **options,
+    )
 
 
 def _load_expression(written: Any) -> Any:

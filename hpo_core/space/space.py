@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import fits_memory
+from hpo_core.checks import fits_memory, shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceError
 from hpo_core.layout import Kind
 from hpo_core.space.coding import Coding
@@ -94,7 +94,7 @@ class Space(Coding):
         self._forbid = check_forbid(forbid)
         super().__init__(entries, self._forbid)
         if feasible is not None and not callable(feasible):
-            raise SpaceError(f"feasible must be a function of columns, got {feasible!r}")
+            raise SpaceError(f"feasible must be a function of columns, got {shown(feasible)}")
         self._feasible = feasible
 
     @property

@@ -19,7 +19,8 @@ from hpo_core.checks import shown
 from hpo_core.errors import StudyError
 from hpo_core.events import Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
 from hpo_core.space import Categorical, Ordinal
-from hpo_core.space.serial import dump_value, load_value, pieces
+from hpo_core.space.parameters import pieces
+from hpo_core.space.serial import dump_value, load_value
 from hpo_core.study.notes import dump_note
 
 if TYPE_CHECKING:

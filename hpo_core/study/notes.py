@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any, Final
 
-from hpo_core.space.serial import pieces
+from hpo_core.space.parameters import pieces
 
 MARK: Final = '"hpo_core:'  # in the text of an event, where there is anything to take apart
 

@@ -16,7 +16,6 @@ import time
 
 import numpy as np
 import pytest
-from contracts.cases import CASES
 from storage.test_stretches import grown
 from studies import columns
 
@@ -83,10 +82,13 @@ def opened(events):
         assert time.perf_counter() - start < SECONDS
         return str(error)
     except hpo.StudyError as error:
-        assert "deleted" in str(error) or "no study" in str(error) or "sampler" in str(error), error
-        return "deleted"
+        if re.search("deleted|no study|is not one of hpo_core's", str(error)):
+            return "deleted"
+        raise
     history = study.history
-    assert np.isfinite(history.y[:, (history.state == State.COMPLETE) | (history.state == State.STOPPED)]).all()
+    assert np.isfinite(
+        history.y[:, (history.state == State.COMPLETE) | (history.state == State.STOPPED)]
+    ).all()
     assert len(repr(study.trials)) < 10_000
     return columns(study) | {"notes": history.notes, "reasons": history.reasons, "retries": history.retries}
 
@@ -162,7 +164,10 @@ def mutated(rng, events):
             events.insert(rng.randrange(len(events)), events.pop(at))
         elif what == "text":
             cut = rng.randrange(len(text) + 1)
-            events[at] = kind, text[:cut] + rng.choice(["", "]", "}", ",", "0", '"', "\\", "\x00"]) + text[cut + 1 :]
+            events[at] = (
+                kind,
+                text[:cut] + rng.choice(["", "]", "}", ",", "0", '"', "\\", "\x00"]) + text[cut + 1 :],
+            )
         elif what == "whole":
             events[at] = kind, json.dumps(rng.choice(HOSTILE))
         else:
