@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hpo_core import __version__, native
 from hpo_core.errors import ArgumentError, HpoError, StorageError
 from hpo_core.exports import WRITERS, export, plain
-from hpo_core.printable import printable, shown
+from hpo_core.printable import displayed, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,7 +219,7 @@ def _print_json(facts: object) -> int:
 def _say(*lines: str) -> None:
     """Print lines of which each may hold anything."""
     for line in lines:
-        print(shown(line))
+        print(displayed(line))
 
 
 def _in_words(fact: object) -> str:

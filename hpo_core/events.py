@@ -111,6 +111,7 @@ class Stretch:
     cursor: NDArray[np.int64]
     tier: list[str]
     time: NDArray[np.float64]
+    asked_at: NDArray[np.int64]
     wanted: dict[int, int]  # by first trial
     workers: dict[int, str]  # who runs trials under a lease, by trial
     retried: list[Retried]
@@ -125,6 +126,9 @@ class Stretch:
     step: NDArray[np.int64]
     value: NDArray[np.float64]
     reported_at: NDArray[np.int64]
+    touched: NDArray[np.int64]  # rows that were retried or noted
+    touched_at: NDArray[np.int64]
+    enqueued_at: NDArray[np.int64]
     others: list[Noted | Enqueued]  # it does not matter where among the rest they stand
 
 

@@ -21,7 +21,7 @@ def printable(text: str, *, keep: str = "") -> str:
     )
 
 
-def shown(text: str) -> str:
+def displayed(text: str) -> str:
     """Return text as standard output can show it: ``printable``, and escaped where its encoding lacks it."""
     text = printable(text)
     if text.isascii():

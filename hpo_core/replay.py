@@ -13,7 +13,7 @@ import numpy as np
 from hpo_core.errors import SpaceExhausted
 from hpo_core.events import ADDED, ENQUEUED, REPEATED, Asked, Enqueued, Failed, Reported, Stopped, Told
 from hpo_core.history import History, State
-from hpo_core.printable import shown
+from hpo_core.printable import displayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ class Replay:
             return f"{self.checked} suggestions came out again"
         if self.parameter is None:
             return f"trial {self.number}: no configuration came out"
-        return shown(
+        return displayed(
             f"trial {self.number}: {self.parameter} was {self.recorded!r}, came out as {self.derived!r}"
         )
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hpo_core as hpo
-from hpo_core.printable import printable, shown
+from hpo_core.printable import displayed, printable
 
 # Erases the screen, overwrites the line, turns the direction, hides, is beyond ASCII, is markup.
 HOSTILE = [
@@ -39,8 +39,8 @@ def test_printable_text_is_printable_and_otherwise_itself(text):
 def test_what_is_shown_can_be_written_to_standard_output(encoding, text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
-        assert shown(text).isprintable()
-        print(shown(text), flush=True)
+        assert displayed(text).isprintable()
+        print(displayed(text), flush=True)
 
 
 def everything_shown(text):

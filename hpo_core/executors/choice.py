@@ -7,9 +7,10 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 
+from hpo_core.checks import as_int, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.executors.processes import ProcessExecutor, available_cpus
 
@@ -52,8 +53,7 @@ class Processes:
     trial_timeout: float | None = None
 
     def __post_init__(self) -> None:
-        if self.workers != -1:
-            _check_workers(self.workers)
+        _take_workers(self)
         _check_timeout(self.trial_timeout)
 
     def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
@@ -87,7 +87,7 @@ class Pool:
         if not isinstance(self.executor, concurrent.futures.Executor):
             raise ArgumentError(f"executor must be a concurrent.futures.Executor, got {self.executor!r}")
         if self.workers is not None:
-            _check_workers(self.workers)
+            _take_workers(self)
 
     def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
         """Make ready."""
@@ -180,7 +180,7 @@ class Ray:
         if self.num_cpus == self.num_gpus == 0 and not self.resources:
             raise ArgumentError("num_cpus, num_gpus and resources must not all be 0: a trial takes nothing")
         if self.workers is not None:
-            _check_workers(self.workers)
+            _take_workers(self)
         _check_timeout(self.trial_timeout)
 
     def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
@@ -200,8 +200,9 @@ def choose(executor: object) -> Choice | None:
     ArgumentError
         The argument of ``optimize`` is none of what it takes.
     """
-    if _is_int(executor) and (executor >= 1 or executor == -1):
-        return None if executor == 1 else Processes(executor)
+    processes = as_int(executor)
+    if processes is not None and (processes >= 1 or processes == -1):
+        return None if processes == 1 else Processes(processes)
     if executor is None:
         return None
     if isinstance(executor, Processes | Pool | Dask | Ray):
@@ -224,9 +225,12 @@ def is_dask_client(value: object) -> bool:
     return distributed is not None and isinstance(value, distributed.Client)
 
 
-def _check_workers(workers: object) -> None:
-    if not (_is_int(workers) and workers >= 1):
-        raise ArgumentError(f"workers must be an int of at least 1, got {workers!r}")
+def _take_workers(choice: Processes | Pool | Ray) -> None:
+    """Check how many workers a choice has, and have it as a Python int."""
+    workers = as_int(choice.workers)
+    if workers is None or not (workers >= 1 or (workers == -1 and isinstance(choice, Processes))):
+        raise ArgumentError(f"workers must be an int of at least 1, got {shown(choice.workers)}")
+    object.__setattr__(choice, "workers", workers)
 
 
 def _check_timeout(seconds: object) -> None:
@@ -243,10 +247,6 @@ def _check_resources(resources: object) -> None:
 
 def _seconds(timeout: float | None) -> float:
     return math.inf if timeout is None else float(timeout)
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> TypeGuard[float]:

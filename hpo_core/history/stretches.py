@@ -35,19 +35,50 @@ def extend(history: History, stretch: Stretch) -> None:
 
 
 def _check(history: History, stretch: Stretch) -> None:
+    """Raise unless every trial is asked first, runs while things are said of it, and ends once."""
     n, k = len(history), stretch.x.shape[1]
-    if k and stretch.first != n:
-        raise StudyError(f"trials asked must start at number {n}, got {stretch.first}")
-    rows = np.concatenate([stretch.ended, stretch.reported])
-    unknown = rows[(rows < 0) | (rows >= n + k)]
-    if len(unknown):
-        raise StudyError(f"trial {unknown[0]} was never asked")
-    before = stretch.ended[stretch.ended < n]
+    if k:
+        if stretch.first != n:
+            raise StudyError(f"field 'first': trials asked must start at number {n}, got {stretch.first}")
+        ahead = (stretch.cursor < 0) | (stretch.cursor > history.position + stretch.asked_at)
+        if ahead.any():
+            raise StudyError(f"field 'cursor' must be a position before it, got {stretch.cursor[ahead][0]}")
+        _check_queue(history, stretch)
+    rows = np.concatenate([stretch.ended, stretch.reported, stretch.touched])
+    at = np.concatenate([stretch.ended_at, stretch.reported_at, stretch.touched_at])
+    unknown = (rows < 0) | (rows >= n + k)
+    if k and not unknown.any():
+        new = rows >= n
+        unknown[new] = stretch.asked_at[rows[new] - n] > at[new]
+    if unknown.any():
+        raise StudyError(f"field 'rows': trial {rows[unknown][0]} was never asked")
+    _check_ends(history, stretch, rows, at)
+
+
+def _check_queue(history: History, stretch: Stretch) -> None:
+    if ENQUEUED not in stretch.tier:
+        return
+    taken = stretch.asked_at[[tier == ENQUEUED for tier in stretch.tier]]
+    waiting = len(history.queue) + np.searchsorted(stretch.enqueued_at, taken)
+    if (waiting <= np.arange(len(taken))).any():
+        raise StudyError(f"field 'tier': nothing is enqueued where a trial is {ENQUEUED!r}")
+
+
+def _check_ends(history: History, stretch: Stretch, rows: NDArray[np.int64], at: NDArray[np.int64]) -> None:
+    """Raise where something is said of a trial that has ended: that it ends, or anything else."""
+    before = rows[rows < len(history)]
     over = before[history.state[before] != State.RUNNING]
-    unique, counts = np.unique(stretch.ended, return_counts=True)
-    over = np.append(over, unique[counts > 1])
+    order = np.argsort(stretch.ended, kind="stable")
+    ended, ended_at = stretch.ended[order], stretch.ended_at[order]
+    over = np.append(over, ended[1:][ended[1:] == ended[:-1]])
     if len(over):
-        raise StudyError(f"trial {over[0]} ended more than once")
+        raise StudyError(f"field 'rows': trial {over[0]} ended before")
+    others, others_at = rows[len(ended) :], at[len(ended) :]
+    if len(others) and len(ended):
+        place = np.minimum(np.searchsorted(ended, others), len(ended) - 1)
+        late = (ended[place] == others) & (others_at > ended_at[place])
+        if late.any():
+            raise StudyError(f"field 'rows': trial {others[late][0]} ended before")
 
 
 def _ask(history: History, stretch: Stretch) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hpo_core.checks import as_int, as_real, int_within, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.executors import Choice, choose
 
@@ -37,14 +37,16 @@ class Options:
     def __post_init__(self) -> None:
         if not callable(self.objective):
             raise ArgumentError(f"objective must be callable, got {self.objective!r}")
-        _check_count("n_trials", self.n_trials, least=0)
-        _check_count("until", self.until, least=0)
-        _check_count("batch_size", self.batch_size, least=1)
+        for name, least in (("n_trials", 0), ("until", 0), ("batch_size", 1)):
+            object.__setattr__(self, name, _count(name, getattr(self, name), least=least))
         _check_flag("progress", self.progress)
         _check_flag("vectorized", self.vectorized)
-        timeout = self.timeout
-        if timeout is not None and not (_is_real(timeout) and timeout >= 0):
-            raise ArgumentError(f"timeout must be a number of seconds of at least 0 or None, got {timeout!r}")
+        timeout = as_real(self.timeout)
+        if self.timeout is not None and not (timeout is not None and timeout >= 0):
+            raise ArgumentError(
+                f"timeout must be a number of seconds of at least 0 or None, got {shown(self.timeout)}"
+            )
+        object.__setattr__(self, "timeout", timeout)
         if self.vectorized != (self.batch_size is not None):
             raise ArgumentError(
                 f"vectorized=True needs batch_size, and batch_size needs vectorized=True; got "
@@ -70,11 +72,12 @@ class Options:
 
 def read_executor(executor: object, n_jobs: object) -> Choice | None:
     """Return where trials run, given by either of two names."""
-    if not _is_int(n_jobs) or (n_jobs < 1 and n_jobs != -1):
-        raise ArgumentError(f"n_jobs must be an int of at least 1, or -1 for every CPU, got {n_jobs!r}")
-    if executor is not None and n_jobs != 1:
-        raise ArgumentError(f"give executor or n_jobs, not both; got {executor!r} and {n_jobs}")
-    return choose(n_jobs if executor is None else executor)
+    jobs = as_int(n_jobs)
+    if jobs is None or (jobs < 1 and jobs != -1):
+        raise ArgumentError(f"n_jobs must be an int of at least 1, or -1 for every CPU, got {shown(n_jobs)}")
+    if executor is not None and jobs != 1:
+        raise ArgumentError(f"give executor or n_jobs, not both; got {executor!r} and {jobs}")
+    return choose(jobs if executor is None else executor)
 
 
 def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:
@@ -98,14 +101,8 @@ def _check_flag(name: str, value: object) -> None:
         raise ArgumentError(f"{name} must be True or False, got {value!r}")
 
 
-def _check_count(name: str, value: object, *, least: int) -> None:
-    if value is not None and not (_is_int(value) and value >= least):
-        raise ArgumentError(f"{name} must be an int of at least {least} or None, got {value!r}")
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_real(value: object) -> TypeGuard[float]:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _count(name: str, value: object, *, least: int) -> int | None:
+    number = int_within(value, least)
+    if number is None and value is not None:
+        raise ArgumentError(f"{name} must be an int of at least {least} or None, got {shown(value)}")
+    return number

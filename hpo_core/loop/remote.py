@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import TrialError
-from hpo_core.printable import shown
-from hpo_core.trial.values import as_json, as_number, is_int
+from hpo_core.printable import displayed
+from hpo_core.trial.values import as_json, as_number, check_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ class RemoteTrial:
         return name in self.params
 
     def __repr__(self) -> str:
-        return shown(f"Trial({self.number}, running, params={self.params})")
+        return displayed(f"Trial({self.number}, running, params={self.params})")
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -59,9 +59,7 @@ class RemoteTrial:
 
     def report(self, step: int, value: float) -> None:
         """Record an intermediate value; see ``Trial.report``."""
-        if not (is_int(step) and step >= 0):
-            raise TrialError(f"step must be an int of at least 0, got {step!r}")
-        self.reports.append((int(step), as_number(value)))
+        self.reports.append((check_step(step), as_number(value)))
 
     def should_stop(self) -> bool:
         """Whether the trial ought to end early. False without a scheduler."""

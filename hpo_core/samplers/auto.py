@@ -7,6 +7,7 @@ from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hpo_core.checks import as_real, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.history import State
 from hpo_core.samplers.base import Sampler, Suggestion
@@ -68,10 +69,11 @@ class AutoSampler(Sampler):
     name: ClassVar[str] = "auto"
 
     def __init__(self, *, max_ms: float | None = None) -> None:
-        number = isinstance(max_ms, int | float) and not isinstance(max_ms, bool)
-        if max_ms is not None and not (number and 1e-3 <= max_ms <= 3.6e6):
-            raise ArgumentError(f"max_ms is {max_ms!r}; allowed: a number from 0.001 to 3,600,000 or None")
-        self.max_ms = max_ms
+        self.max_ms = as_real(max_ms)
+        if max_ms is not None and not (self.max_ms is not None and 1e-3 <= self.max_ms <= 3.6e6):
+            raise ArgumentError(
+                f"max_ms is {shown(max_ms)}; allowed: a number from 0.001 to 3,600,000 or None"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return self.options()

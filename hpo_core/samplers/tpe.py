@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from hpo_core.checks import as_int, as_real, shown
 from hpo_core.errors import ArgumentError, SpaceExhausted
 from hpo_core.history import State
 from hpo_core.samplers.base import Sampler, Suggestion
@@ -89,12 +90,13 @@ class TPESampler(Sampler):
             raise ArgumentError(f"weigh_below is {weigh_below!r}; allowed: True or False")
         self.n_startup = _checked("n_startup", n_startup, int, 2, 10**6)
         self.n_candidates = _checked("n_candidates", n_candidates, int, 1, MAX_POOL)
+        max_above = _checked("max_above", max_above, int, 256, 10**6)
         self._settings = ParzenSettings(
             gamma=_checked("gamma", gamma, float, 0.001, 0.999),
             prior_weight=_checked("prior_weight", prior_weight, float, 1e-6, 1e6),
             min_bandwidth=_checked("min_bandwidth", min_bandwidth, float, 1e-6, 1.0),
             weigh_below=weigh_below,
-            max_above=_checked("max_above", max_above, int, 256, 10**6),
+            max_above=max_above,
             newest=max_above // 4,
         )
 
@@ -190,7 +192,7 @@ class TPESampler(Sampler):
 
 def _checked(name: str, value: Any, kind: type, low: float, high: float) -> Any:
     """An option as a number in [low, high]."""
-    number = isinstance(value, (int, np.integer) if kind is int else (int, float, np.number))
-    if isinstance(value, bool) or not number or not low <= value <= high:
-        raise ArgumentError(f"{name} is {value!r}; allowed: {kind.__name__} from {low:,} to {high:,}")
-    return kind(value)
+    number = as_int(value) if kind is int else as_real(value)
+    if number is None or not low <= number <= high:
+        raise ArgumentError(f"{name} is {shown(value)}; allowed: {kind.__name__} from {low:,} to {high:,}")
+    return kind(number)

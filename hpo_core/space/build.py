@@ -8,6 +8,7 @@ import numpy as np
 
 from hpo_core.errors import SpaceError
 from hpo_core.layout import Kind, Layout, Op
+from hpo_core.space.conditions import Expression, fold, is_operator
 from hpo_core.space.program import run
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.space.codecs import Codec
-    from hpo_core.space.conditions import Expression
     from hpo_core.space.program import Code, Compiler
     from hpo_core.space.tree import Entry
 
@@ -34,7 +34,8 @@ def build_layout(parameters: Mapping[str, Entry], compiler: Compiler, forbid: Se
         first.setdefault(tuple(code), row)
     ordered = sorted(first, key=lambda code: (depths[first[code]] if code else -1, first[code]))
     group = [ordered.index(tuple(code)) for code in codes]
-    certain = [_certain(conditions[first[code]], compiler.rows) for code in ordered if code]
+    chosen = [conditions[first[code]] for code in ordered if code]
+    certain = [_certain(condition, compiler.rows) for condition in chosen if condition is not None]
     return _assemble(
         names,
         [compiler.codecs[name] for name in names],
@@ -65,31 +66,48 @@ def _reads(code: Code) -> list[int]:
 
 def _depths(names: Sequence[str], codes: Sequence[Code]) -> list[int]:
     """Length of the longest chain of conditions that leads to each parameter."""
+    parents = [_reads(code) for code in codes]
     depths: dict[int, int] = {}
-    path: list[int] = []
+    path: dict[int, None] = {}  # parameters whose parents are being looked at, in that order
+    ahead = list(range(len(codes)))[::-1]
+    while ahead:
+        row = ahead[-1]
+        unknown = [parent for parent in parents[row] if parent not in depths]
+        if row in depths or not unknown:
+            depths.setdefault(row, max((1 + depths[parent] for parent in parents[row]), default=0))
+            path.pop(row, None)
+            ahead.pop()
+            continue
+        path[row] = None
+        for parent in unknown:
+            if parent in path:
+                chain = list(path)
+                cycle = " -> ".join(repr(names[r]) for r in [*chain[chain.index(parent) :], parent])
+                raise SpaceError(f"conditions form a cycle: {cycle} (each exists only if the next one does)")
+        ahead.append(unknown[0])
+    return [depths[row] for row in range(len(codes))]
 
-    def visit(row: int) -> int:
-        if row in path:
-            cycle = " -> ".join(repr(names[r]) for r in [*path[path.index(row) :], row])
-            raise SpaceError(f"conditions form a cycle: {cycle} (each exists only if the next one does)")
-        if row not in depths:
-            path.append(row)
-            depths[row] = max((1 + visit(parent) for parent in _reads(codes[row])), default=0)
-            path.pop()
-        return depths[row]
 
-    return [visit(row) for row in range(len(codes))]
+def _certain(condition: Expression, rows: Mapping[str, int]) -> set[int]:
+    """Parameters that must be active for ``condition`` to be known and true."""
 
+    def visit(node: Any, parts: list[tuple[set[int], set[int]]]) -> tuple[set[int], set[int]]:
+        """For it to be true, and for it to be false."""
+        if not is_operator(node):
+            read = {rows[node.args[0]]} if isinstance(node, Expression) and node.args[0] in rows else set()
+            return read, read
+        true, false = zip(*parts, strict=True)
+        if node.op == "~":
+            return false[0], true[0]
+        if node.op == "&":
+            return set().union(*true), set.intersection(*false)
+        if node.op == "|":
+            return set.intersection(*true), set().union(*false)
+        read = set().union(*true)
+        return read, read
 
-def _certain(condition: Any, rows: Any, *, truth: bool = True) -> set[int]:
-    """Parameters that must be active for ``condition`` to be known and equal to ``truth``."""
-    if condition.op == "~":
-        return _certain(condition.args[0], rows, truth=not truth)
-    if condition.op in {"&", "|"}:
-        parts = [_certain(arg, rows, truth=truth) for arg in condition.args]
-        needs_all = (condition.op == "&") == truth
-        return set.union(*parts) if needs_all else set.intersection(*parts)
-    return {rows[name] for name in condition.names if name in rows}
+    certain: set[int] = fold(condition, visit)[0]
+    return certain
 
 
 def _context(certain: Sequence[Iterable[int]], group: Sequence[int]) -> NDArray[np.bool_]:

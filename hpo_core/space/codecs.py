@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from hpo_core.checks import shown
 from hpo_core.errors import SpaceError
 from hpo_core.layout import MAX_TABLE_LEVELS, Kind
 from hpo_core.space.parameters import STEP_TOLERANCE, Categorical, Float, Int, Ordinal, Parameter
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     Column: TypeAlias = NDArray[Any]
     Coordinates: TypeAlias = NDArray[np.float64]
 
+MAX_TEXT = 1024  # characters; an array of longer texts would hold the longest one for each
 MAX_EXACT = 2**53  # larger ints are not exact in float64 and compare by rank, like labels
 
 _NATURAL: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
@@ -226,7 +228,7 @@ class _Table(Codec):
         items = column.tolist() if isinstance(column, np.ndarray) else column
         try:
             return np.array([known[item] for item in items], dtype=np.float64)
-        except (KeyError, TypeError):  # TypeError: unhashable
+        except Exception:  # it is none of them, cannot be hashed, or its own methods raise
             return np.array([self._search(item, where) for item in items], dtype=np.float64)
 
     def encode_one(self, value: Any, where: str) -> float:
@@ -235,14 +237,14 @@ class _Table(Codec):
     def _search(self, item: Any, where: str) -> float:
         try:
             return self._coordinate[item]
-        except (KeyError, TypeError):
+        except Exception:  # it is none of them, cannot be hashed, or its own methods raise
             raise _rejection(item, self._allowed(), where) from None
 
     def _allowed(self) -> str:
         values = list(self._coordinate)
         if len(values) <= 12:
-            return f"one of {values!r}"
-        return f"one of {values[:6]!r}, ... {values[-1]!r}"
+            return f"one of {shown(values)}"
+        return f"one of {shown(values[:6])}, ... {shown(values[-1])}"
 
     def read(self, x: Coordinates) -> Coordinates:
         missing = np.isnan(x)
@@ -341,6 +343,8 @@ def as_column(values: Sequence[Any]) -> Column:
     """Values as an array that gives back the very same values, of their natural dtype if there is one."""
     kinds = {type(value) for value in values}
     dtype = _NATURAL.get(kinds.pop()) if len(kinds) == 1 else None
+    if dtype is np.str_ and max(map(len, values)) > MAX_TEXT:
+        dtype = None
     if dtype is not None:
         try:
             array = np.array(values, dtype=dtype)
@@ -355,14 +359,20 @@ def as_column(values: Sequence[Any]) -> Column:
 
 
 def _reals(column: Sequence[Any] | Column, where: str) -> Coordinates:
-    array = np.asarray(column)
+    try:
+        array = np.asarray(column)
+    except Exception as error:  # what the values' own methods raise
+        raise SpaceError(f"{where}: must be a number, got {shown(column)}") from error
     if array.dtype.kind not in "iuf":
         for item in column:
             if isinstance(item, bool | np.bool_) or not isinstance(item, Real):
-                raise SpaceError(f"{where}: must be a number, got {item!r}")
+                raise SpaceError(f"{where}: must be a number, got {shown(item)}")
     if array.ndim != 1:
-        raise SpaceError(f"{where}: must be a number, got {column!r}")
-    return array.astype(np.float64)
+        raise SpaceError(f"{where}: must be a number, got {shown(column)}")
+    try:
+        return array.astype(np.float64)
+    except Exception as error:  # an int beyond all floats, or the values' own methods
+        raise SpaceError(f"{where}: must be a number of the range, got {shown(column)}") from error
 
 
 def _nearest(steps: Coordinates, levels: int) -> Coordinates:
@@ -377,5 +387,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _rejection(value: Any, allowed: str, where: str) -> SpaceError:
-    shown = value.item() if isinstance(value, np.generic) else value
-    return SpaceError(f"{where}: {shown!r} is not allowed; allowed: {allowed}")
+    plain = value.item() if isinstance(value, np.generic) else value
+    return SpaceError(f"{where}: {shown(plain)} is not allowed; allowed: {allowed}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from hpo_core.checks import shown
 from hpo_core.errors import SpaceError
 from hpo_core.layout import Kind
 from hpo_core.space.activity import Activity
@@ -76,7 +77,7 @@ class Coding:
         except (IndexError, TypeError, ValueError):
             d = len(self._values)
             raise SpaceError(
-                f"value() takes a coordinate and a row below {d}, got {x!r} and {row!r}"
+                f"value() takes a coordinate and a row below {d}, got {shown(x)} and {shown(row)}"
             ) from None
 
     def coordinate(self, value: Any, row: int) -> float:
@@ -92,7 +93,7 @@ class Coding:
         except (IndexError, TypeError):
             d = len(self._codecs)
             raise SpaceError(
-                f"coordinate() takes a value and a row below {d}, got {value!r} and {row!r}"
+                f"coordinate() takes a value and a row below {d}, got {shown(value)} and {shown(row)}"
             ) from None
 
     @cached_property
@@ -107,7 +108,7 @@ class Coding:
     def decode_params(self, x: Coordinates) -> dict[str, Any]:
         """Active parameters and constants of one configuration, (d,), as Python scalars."""
         if getattr(x, "shape", None) != (len(self._values),):
-            raise SpaceError(f"x must be an array of shape ({len(self._values)},), got {x!r}")
+            raise SpaceError(f"x must be an array of shape ({len(self._values)},), got {shown(x)}")
         coordinates = x.tolist()
         params = {
             name: value(coordinate)
@@ -138,7 +139,7 @@ class Coding:
             if self._is_constant(name):
                 check_constant(name, self._constants[name], [value])
             elif np.isnan(x[self._row[name], 0]):
-                raise SpaceError(f"parameter {name!r} is not active in {dict(params)!r}; leave it out")
+                raise SpaceError(f"parameter {name!r} is not active in {shown(dict(params))}; leave it out")
         return x[:, 0]
 
     def partial(self, params: Mapping[str, Any]) -> Coordinates:
@@ -166,7 +167,7 @@ class Coding:
                 x[owner.row] = self._codecs[owner.row].every()[owner.level]
             if given and self._activity.truth(group, x)[0] == 0.0:
                 name = self.names[given[0]]
-                raise SpaceError(f"parameter {name!r} is not active in {dict(params)!r}; leave it out")
+                raise SpaceError(f"parameter {name!r} is not active in {shown(dict(params))}; leave it out")
         return x[:, 0]
 
     def encode(self, columns: Mapping[str, Any]) -> Coordinates:

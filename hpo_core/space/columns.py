@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from hpo_core.checks import int_within, shown
 from hpo_core.errors import SpaceError
 from hpo_core.space.codecs import as_column
-from hpo_core.space.conditions import is_condition
+from hpo_core.space.conditions import is_condition, value_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,31 +23,34 @@ if TYPE_CHECKING:
 def check_params(params: Any) -> Mapping[str, Any]:
     """Return a mapping of names to values as it came."""
     if not isinstance(params, Mapping):
-        raise SpaceError(f"params must be a mapping of names to values, got {params!r}")
+        raise SpaceError(f"params must be a mapping of names to values, got {shown(params)}")
     return params
 
 
 def check_count(what: str, value: Any) -> int:
     """Return an int >= 0."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise SpaceError(f"{what} must be an int >= 0, got {value!r}")
-    return int(value)
+    number = int_within(value, 0)
+    if number is None:
+        raise SpaceError(f"{what} must be an int >= 0, got {shown(value)}")
+    return number
 
 
 def check_forbid(forbid: Any) -> tuple[Expression, ...]:
     """Return the forbidden conditions as a tuple."""
     if not isinstance(forbid, list | tuple):
-        raise SpaceError(f"forbid must be a list of conditions, got {forbid!r}")
+        raise SpaceError(f"forbid must be a list of conditions, got {shown(forbid)}")
     for k, condition in enumerate(forbid):
         if not is_condition(condition):
-            raise SpaceError(f"forbid[{k}] must be a condition such as param('a') > 1, got {condition!r}")
+            raise SpaceError(
+                f"forbid[{k}] must be a condition such as param('a') > 1, got {shown(condition)}"
+            )
     return tuple(forbid)
 
 
 def check_columns(columns: Any) -> tuple[dict[str, Column], int]:
     """Columns as lists or arrays, and their common length."""
     if not isinstance(columns, Mapping) or not columns:
-        raise SpaceError(f"columns must be a mapping of names to columns of values, got {columns!r}")
+        raise SpaceError(f"columns must be a mapping of names to columns of values, got {shown(columns)}")
     checked = {name: _column(name, column) for name, column in columns.items()}
     lengths = {name: len(column) for name, column in checked.items()}
     if len(set(lengths.values())) > 1:
@@ -67,7 +71,7 @@ def _column(name: Any, column: Any) -> Column:
         return column  # kept from numpy, which would make rows of tuples
     array = np.asarray(column)
     if array.ndim != 1:
-        raise SpaceError(f"parameter {name!r}: its column must have one dimension, got {column!r}")
+        raise SpaceError(f"parameter {name!r}: its column must have one dimension, got {shown(column)}")
     return array
 
 
@@ -88,8 +92,15 @@ def repeated(value: Any, n: int) -> NDArray[Any]:
 def check_constant(name: str, value: Any, column: Column) -> None:
     """Every entry of a constant's column is that constant."""
     for item in column:
-        if not bool(np.all(item == value)):
-            raise SpaceError(f"constant {name!r} is {value!r}, got {item!r}")
+        if not _equal(item, value):
+            raise SpaceError(f"constant {name!r} is {shown(value)}, got {shown(item)}")
+
+
+def _equal(item: Any, value: Any) -> bool:
+    try:
+        return item is value or value_key(item) == value_key(value) or bool(np.all(item == value))
+    except Exception:  # their own methods
+        return False
 
 
 def some(names: Any) -> str:

@@ -7,11 +7,12 @@ description: ``program.py`` compiles it against a space and evaluates it over wh
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from hpo_core.checks import shown
 from hpo_core.errors import SpaceError
-from hpo_core.printable import shown
+from hpo_core.printable import displayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 ARITHMETIC = frozenset({"+", "-", "*", "/", "neg"})
 
+# Operators over operators. What is accepted must be written and read from a stack that is not empty.
+MAX_HEIGHT = 500
+
 # Binding strength as in Python's grammar, where & and | bind tighter than comparisons.
 _STRENGTH = {"|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "neg": 5, "~": 5, "isin": 6, "param": 6}
+_ATOM = 7
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -31,6 +36,8 @@ class Expression:
     with ``+ - * /``. A comparison with an inactive parameter is unknown, and logic over unknowns is
     three-valued: ``unknown & false`` is false, ``unknown | true`` is true.
 
+    Operators nest up to 500 deep; a chain of ``&`` or of ``|`` counts once.
+
     Examples
     --------
     >>> (param("depth") >= 4) & ~param("optimizer").isin(["sgd", "adam"])
@@ -39,19 +46,37 @@ class Expression:
 
     op: str
     args: tuple[Any, ...]
+    height: int = field(init=False)  # operators on the longest way down to a parameter or value
+
+    def __post_init__(self) -> None:
+        height = 1 + max((arg.height for arg in self.args if isinstance(arg, Expression)), default=-1)
+        if height > MAX_HEIGHT:
+            raise SpaceError(f"an expression nests operators up to {MAX_HEIGHT} deep; this one is deeper")
+        object.__setattr__(self, "height", height)
 
     @property
     def names(self) -> frozenset[str]:
         """Names of the parameters it reads."""
-        if self.op == "param":
-            return frozenset(self.args)
-        children = (arg.names for arg in self.args if isinstance(arg, Expression))
-        return frozenset().union(*children)
+        nodes = bottom_up(self)
+        return frozenset(
+            node.args[0] for node in nodes if isinstance(node, Expression) and node.op == "param"
+        )
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Structure as a nested tuple: equal keys, same expression."""
-        return (self.op, *(arg.key if isinstance(arg, Expression) else (type(arg), arg) for arg in self.args))
+        """Structure as a flat tuple: equal keys, same expression."""
+        return tuple(
+            (node.op, len(node.args)) if is_operator(node) else value_key(getattr(node, "args", node))
+            for node in bottom_up(self)
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Flat, because pickle and deepcopy recurse.
+        nodes = bottom_up(self)
+        steps = [(node.op, len(node.args)) if is_operator(node) else (None, node) for node in nodes]
+        if steps == [(None, self)]:
+            return Expression, (self.op, self.args)
+        return _rebuild, (steps,)
 
     def isin(self, values: Iterable[Any]) -> Expression:
         """Whether the parameter equals one of ``values``, at least one of them.
@@ -63,7 +88,7 @@ class Expression:
         """
         _require_value(self, "isin")
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-            raise SpaceError(f"isin() takes a list of values, got {values!r}")
+            raise SpaceError(f"isin() takes a list of values, got {shown(values)}")
         listed = tuple(values)
         if not listed:
             raise SpaceError(f"{self!r}.isin() needs at least one value, got none")
@@ -139,10 +164,53 @@ class Expression:
         )
 
     def __str__(self) -> str:
-        return shown(_show(self, str))
+        return displayed(_show(self, str))
 
     def __repr__(self) -> str:
-        return shown(_show(self, "param({!r})".format))
+        return displayed(_show(self, "param({!r})".format))
+
+
+def is_operator(node: Any) -> TypeGuard[Expression]:
+    """Whether a node of an expression has arguments of its own; a parameter and a plain value have not."""
+    return isinstance(node, Expression) and node.op != "param"
+
+
+def bottom_up(expression: Any) -> list[Any]:
+    """Every node of an expression, arguments before what takes them; no recursion, however deep it is."""
+    nodes, ahead = [], [expression]
+    while ahead:
+        node = ahead.pop()
+        nodes.append(node)
+        if is_operator(node):
+            ahead.extend(node.args)
+    return nodes[::-1]
+
+
+def fold(expression: Any, visit: Callable[[Any, list[Any]], Any]) -> Any:
+    """``visit`` every node with what it made of the node's arguments; return what it makes of the root."""
+    made: list[Any] = []
+    for node in bottom_up(expression):
+        first = len(made) - (len(node.args) if is_operator(node) else 0)
+        made[first:] = [visit(node, made[first:])]
+    return made[0]
+
+
+def value_key(value: Any) -> Any:
+    """Equal keys, same value: of the same types, NaN equal to NaN, and -0.0 not to 0.0."""
+    if type(value) in (tuple, list):
+        return (type(value), *map(value_key, value))
+    return type(value), repr(value) if type(value) is float else value
+
+
+def _rebuild(steps: Iterable[tuple[str | None, Any]]) -> Expression:
+    made: list[Any] = []
+    for op, content in steps:
+        if op is None:
+            made.append(content)
+        else:
+            made[-content:] = [Expression(op, tuple(made[-content:]))]
+    expression: Expression = made[0]
+    return expression
 
 
 def param(name: str) -> Expression:
@@ -191,12 +259,12 @@ def build(op: str, args: tuple[Any, ...]) -> Expression:
 def _require_condition(arg: Any, op: str) -> Expression:
     if is_condition(arg):
         return arg
-    raise SpaceError(f"{op} takes conditions such as param('a') > 1, got {arg!r}; mind the parentheses")
+    raise SpaceError(f"{op} takes conditions such as param('a') > 1, got {shown(arg)}; mind the parentheses")
 
 
 def _require_value(arg: Any, op: str) -> Any:
     if isinstance(arg, Expression) and arg.op not in ARITHMETIC | {"param"}:
-        raise SpaceError(f"{op} takes parameters and numbers, got the condition {arg!r}")
+        raise SpaceError(f"{op} takes parameters and numbers, got the condition {shown(arg)}")
     return arg
 
 
@@ -217,20 +285,24 @@ def _combine(op: str, *args: Any) -> Expression:
 
 
 def _show(expression: Expression, name: Callable[[str], str]) -> str:
-    op, args = expression.op, expression.args
-    strength = _STRENGTH.get(op, 0)
+    def visit(node: Any, parts: list[tuple[str, int]]) -> tuple[str, int]:
+        if not isinstance(node, Expression):
+            return repr(node), _ATOM
+        op, strength = node.op, _STRENGTH.get(node.op, 0)
 
-    def show(arg: Any, least: int) -> str:
-        if not isinstance(arg, Expression):
-            return repr(arg)
-        text = _show(arg, name)
-        return text if _STRENGTH.get(arg.op, 0) >= least else f"({text})"
+        def part(k: int, least: int) -> str:
+            text, own = parts[k]
+            return text if own >= least else f"({text})"
 
-    if op == "param":
-        return name(args[0])
-    if op == "isin":
-        return f"{show(args[0], strength)}.isin({list(args[1:])!r})"
-    if op in {"~", "neg"}:
-        return f"{'~' if op == '~' else '-'}{show(args[0], strength)}"
-    first = show(args[0], max(strength, 1))
-    return f" {op} ".join([first, *(show(arg, strength + 1) for arg in args[1:])])
+        if op == "param":
+            return name(node.args[0]), strength
+        if op == "isin":
+            return f"{part(0, strength)}.isin({list(node.args[1:])!r})", strength
+        if op in {"~", "neg"}:
+            return f"{'~' if op == '~' else '-'}{part(0, strength)}", strength
+        first = part(0, max(strength, 1))
+        rest = [part(k, strength + 1) for k in range(1, len(parts))]
+        return f" {op} ".join([first, *rest]), strength
+
+    text: str = fold(expression, visit)[0]
+    return text

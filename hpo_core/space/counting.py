@@ -46,27 +46,27 @@ class _Count:
         for row, owner in enumerate(owners):
             if owner is not None and row not in self._tied:
                 self._owned[owner.row][owner.level].append(row)
+        # Configurations of an active parameter and of all it owns; what is owned is in a later group.
+        self._trees: dict[int, int] = {}
+        for row in sorted(rows, key=self._group.__getitem__, reverse=True):
+            owning = self._owning(row)
+            self._trees[row] = self._levels[row] - len(owning) + sum(owning.values())
 
     def total(self) -> int:
         roots = [row for row, group in enumerate(self._group) if not group and row not in self._tied]
-        trees = math.prod(map(self._tree, roots))
+        trees = math.prod(self._trees[row] for row in roots)
         return trees * math.prod(map(self._component, _components(self._reads)))
-
-    def _tree(self, row: int) -> int:
-        """Configurations of an active parameter and of all it owns."""
-        owning = self._owning(row)
-        return self._levels[row] - len(owning) + sum(owning.values())
 
     def _owning(self, row: int) -> dict[int, int]:
         """The same for each level that owns anything: a grid may have 2**48 that own nothing."""
         owned = self._owned.get(row, {})
-        return {level: math.prod(map(self._tree, rows)) for level, rows in owned.items()}
+        return {level: math.prod(self._trees[row] for row in rows) for level, rows in owned.items()}
 
     def _component(self, rows: set[int]) -> int:
         parents = set().union(*(self._reads[row] for row in rows))
         x = self._activity.expand(parents, MAX_COMBINATIONS)
         if x is None:  # an inactive parameter counts as one more level
-            return math.prod(self._tree(row) + bool(self._group[row]) for row in rows)
+            return math.prod(self._trees[row] + bool(self._group[row]) for row in rows)
         ways: Any = np.ones(x.shape[1], dtype=np.object_)  # Python's ints do not overflow
         for row in rows:
             if row in parents:
@@ -76,7 +76,7 @@ class _Count:
                     each[owner] = product
                 ways *= np.where(np.isnan(x[row]), 1, each[level])
             else:
-                ways *= np.where(self._activity.active(self._group[row], x), self._tree(row), 1)
+                ways *= np.where(self._activity.active(self._group[row], x), self._trees[row], 1)
         return int(ways.sum())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hpo_core.printable import shown
+from hpo_core.printable import displayed
 from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def show(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible
     lines = [*_lines(declarations), *(f"forbid {condition}" for condition in forbid)]
     if feasible is not None:
         lines.append(f"feasible {getattr(feasible, '__name__', repr(feasible))}")
-    return "\n".join(["Space(", *(f"    {shown(line)}" for line in lines), ")"])
+    return "\n".join(["Space(", *(f"    {displayed(line)}" for line in lines), ")"])
 
 
 def _lines(declarations: Mapping[str, Any]) -> Iterator[str]:

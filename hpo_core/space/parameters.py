@@ -7,17 +7,19 @@ knows the parameter's name, and every message should name it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
-from numbers import Integral, Real
-from typing import Any, TypeAlias
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from hpo_core.checks import MAX_DEPTH, as_int, as_real, shown
 from hpo_core.errors import SpaceError
 from hpo_core.layout import MAX_TABLE_LEVELS
-from hpo_core.printable import shown
-from hpo_core.space.conditions import Expression, is_condition
+from hpo_core.printable import displayed
+from hpo_core.space.conditions import Expression, is_condition, value_key
 
 # A grid this fine is still told apart by a coordinate in [0, 1] and by low + step * k in float64
 # (2**-53 relative, a handful of roundings); a logarithmic one has cells of relative width 1 / value.
@@ -28,6 +30,8 @@ MAX_LOG_GRID = 2**40
 # as (0.3 - 0.1) / 0.1 lose in binary.
 STEP_TOLERANCE = 1e-9
 
+_HALVES = re.compile("[\ud800-\udbff](?=[\udc00-\udfff])")
+
 
 class _Declaration:
     """Repr shared by the four kinds: defaults are left out."""
@@ -35,6 +39,12 @@ class _Declaration:
     __slots__ = ()
 
     def __repr__(self) -> str:
+        try:
+            return self._text()
+        except RecursionError:  # nested deeper than any space may be
+            return f"{type(self).__name__}(...)"
+
+    def _text(self) -> str:
         parts = []
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
@@ -42,7 +52,7 @@ class _Declaration:
                 parts.append(repr(list(value) if isinstance(value, tuple) else value))
             elif value is not field.default:
                 parts.append(f"{field.name}={value!r}")
-        return shown(f"{type(self).__name__}({', '.join(parts)})")
+        return displayed(f"{type(self).__name__}({', '.join(parts)})")
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -204,11 +214,69 @@ class Categorical(_Declaration):
         for choice, subspace in zip(choices, self.choices.values(), strict=True):
             if not isinstance(subspace, Mapping | None):
                 raise SpaceError(
-                    f"{where}: the sub-space of choice {choice!r} must be a mapping of names to "
-                    f"parameters, {{}} if it has none; got {subspace!r}"
+                    f"{where}: the sub-space of choice {shown(choice)} must be a mapping of names to "
+                    f"parameters, {{}} if it has none; got {shown(subspace)}"
                 )
             subspaces[choice] = dict(subspace or {})
         return replace(self, choices=subspaces)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Flat, because pickle and deepcopy recurse.
+        return _rebuild, (_flattened(self),)
+
+
+class _Child(NamedTuple):
+    """Place of a Categorical among those that ``_flattened`` lists."""
+
+    place: int
+
+
+def _flattened(root: Categorical) -> list[tuple[Any, ...]]:
+    """Describe a Categorical and all that its sub-spaces hold, each after what holds it."""
+    listed, owners = [root], [-1]
+
+    def place(declaration: Any, owner: int) -> Any:
+        if type(declaration) is not Categorical:
+            return declaration
+        above = owner
+        while above >= 0:
+            if listed[above] is declaration:
+                raise SpaceError("a sub-space contains itself")
+            above = owners[above]
+        listed.append(declaration)
+        owners.append(owner)
+        return _Child(len(listed) - 1)
+
+    flat = []
+    for index, each in enumerate(listed):  # it grows
+        choices, subspaces = each.choices, None
+        if isinstance(choices, Mapping):
+            subspaces = [
+                {name: place(item, index) for name, item in subspace.items()}
+                if isinstance(subspace, Mapping)
+                else subspace
+                for subspace in choices.values()
+            ]
+            choices = list(choices)
+        flat.append((choices, subspaces, each.when, each.doc))
+    return flat
+
+
+def _rebuild(flat: Sequence[tuple[Any, ...]]) -> Categorical:
+    made: list[Any] = [None] * len(flat)
+    for index, (listed, subspaces, when, doc) in reversed(list(enumerate(flat))):
+        choices = listed
+        if subspaces is not None:
+            owned = [
+                {name: made[item.place] if type(item) is _Child else item for name, item in subspace.items()}
+                if isinstance(subspace, Mapping)
+                else subspace
+                for subspace in subspaces
+            ]
+            choices = dict(zip(listed, owned, strict=True))
+        made[index] = Categorical(choices, when=when, doc=doc)
+    root: Categorical = made[0]
+    return root
 
 
 Parameter: TypeAlias = Float | Int | Ordinal | Categorical
@@ -226,13 +294,13 @@ def domain_key(declaration: Any) -> tuple[Any, ...]:
                 declaration.step,
             )
         case Ordinal():
-            return (Ordinal, *((type(value), value) for value in declaration.values))
+            return (Ordinal, *map(value_key, declaration.values))
         case Categorical():
             choices = declaration.choices
             subspaces = choices.values() if isinstance(choices, Mapping) else [{}] * len(choices)
             pairs = zip(choices, subspaces, strict=True)
-            return (Categorical, *((type(choice), choice, space_key(sub)) for choice, sub in pairs))
-    return (type(declaration), declaration)
+            return (Categorical, *((value_key(choice), space_key(sub)) for choice, sub in pairs))
+    return type(declaration), value_key(declaration)
 
 
 def space_key(declarations: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -245,26 +313,33 @@ def space_key(declarations: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _real(value: Any, what: str) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not math.isfinite(value):
-        raise SpaceError(f"{what} must be a finite number, got {value!r}")
-    return float(value)
+    number = None if isinstance(value, np.bool_) else as_real(value)
+    try:
+        number = None if number is None else float(number)
+    except OverflowError:
+        raise SpaceError(f"{what} must be a finite number, got {shown(value)}, beyond all floats") from None
+    if number is None or not math.isfinite(number):
+        raise SpaceError(f"{what} must be a finite number, got {shown(value)}")
+    return number
 
 
 def _integer(value: Any, what: str) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise SpaceError(f"{what} must be an int, got {value!r}")
-    return int(value)
+    number = as_int(value)
+    if number is None:
+        raise SpaceError(f"{what} must be an int, got {shown(value)}")
+    _real(number, what)
+    return number
 
 
 def _check_options(declaration: Parameter, where: str) -> None:
     when, doc = declaration.when, declaration.doc
     if when is not None and not is_condition(when):
-        raise SpaceError(f"{where}: when must be a condition such as param('a') > 1, got {when!r}")
+        raise SpaceError(f"{where}: when must be a condition such as param('a') > 1, got {shown(when)}")
     if not isinstance(doc, str):
-        raise SpaceError(f"{where}: doc must be a str, got {doc!r}")
+        raise SpaceError(f"{where}: doc must be a str, got {shown(doc)}")
     log = getattr(declaration, "log", False)
     if not isinstance(log, bool):
-        raise SpaceError(f"{where}: log must be True or False, got {log!r}")
+        raise SpaceError(f"{where}: log must be True or False, got {shown(log)}")
 
 
 def _check_range(low: float, high: float, where: str, *, log: bool) -> None:
@@ -300,7 +375,7 @@ def _distinct(values: Any, what: str) -> tuple[Any, ...]:
     if isinstance(values, np.ndarray) and values.ndim == 1:
         values = values.tolist()
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):
-        raise SpaceError(f"{what} must be a list or tuple, got {values!r}")
+        raise SpaceError(f"{what} must be a list or tuple, got {shown(values)}")
     if not values:
         raise SpaceError(f"{what} must hold at least one value, got none")
     seen: dict[Any, Any] = {}
@@ -308,17 +383,42 @@ def _distinct(values: Any, what: str) -> tuple[Any, ...]:
         try:
             twin = seen.get(value, seen)
         except TypeError:
-            raise SpaceError(f"{what} must be hashable, got {value!r}; a tuple is") from None
+            raise SpaceError(f"{what} must be hashable, got {shown(value)}; a tuple is") from None
+        except Exception as error:  # its own __hash__ or __eq__
+            raise SpaceError(f"{what} must be hashable and comparable, got {shown(value)}") from error
         if twin is not seen:
-            equal = "twice" if type(twin) is type(value) else f"and {twin!r}, which are equal in Python"
-            raise SpaceError(f"{what} must be distinct, got {value!r} {equal}")
+            equal = "twice" if type(twin) is type(value) else f"and {shown(twin)}, which are equal in Python"
+            raise SpaceError(f"{what} must be distinct, got {shown(value)} {equal}")
         seen[value] = value
     return tuple(seen)
 
 
-def _plain(value: Any, what: str) -> Any:
+def _plain(value: Any, what: str, depth: int = 0) -> Any:
+    """A value with numpy's scalars turned into Python's, refused if it is not equal to itself."""
+    if type(value) is tuple:
+        if depth == MAX_DEPTH:
+            raise SpaceError(f"{what} must be nested at most {MAX_DEPTH} deep")
+        return tuple([_plain(item, what, depth + 1) for item in value])
     if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
         value = value.item()
     if isinstance(value, Expression) or (isinstance(value, float) and math.isnan(value)):
-        raise SpaceError(f"{what} must be equal to themselves, got {value!r}")
+        raise SpaceError(f"{what} must be equal to themselves, got {shown(value)}")
     return value
+
+
+def check_depth(value: Any, what: str) -> None:
+    """Raise if lists and tuples are nested deeper than can be written, or hold themselves."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [item for each in level if type(each) in (list, tuple) for item in each]
+        if not level:
+            return
+    raise SpaceError(f"{what} must be nested at most {MAX_DEPTH} deep")
+
+
+def pieces(text: str) -> list[str]:
+    """Split text where JSON would join two halves of a surrogate pair to one character."""
+    if text.isascii():
+        return [text]
+    cuts = [match.end() for match in _HALVES.finditer(text)]
+    return [text[start:stop] for start, stop in pairwise([0, *cuts, len(text)])]

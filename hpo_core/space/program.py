@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from hpo_core.checks import as_real, shown
 from hpo_core.errors import SpaceError
 from hpo_core.layout import MAX_STACK, Kind, Op
 from hpo_core.space.columns import some
-from hpo_core.space.conditions import ARITHMETIC, COMPARISONS, Expression
+from hpo_core.space.conditions import COMPARISONS, Expression, bottom_up, is_operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,22 +54,26 @@ class Compiler:
         return code
 
     def _truth(self, expression: Expression) -> Code:
-        op, args = expression.op, expression.args
-        if op in {"&", "|"}:
-            code = self._truth(args[0])
-            for arg in args[1:]:
-                code += [*self._truth(arg), (_OPS[op], 0)]
-            return code
-        if op == "~":
-            return [*self._truth(args[0]), (Op.NOT, 0)]
-        if op == "isin":
-            code = self._comparison("==", args[0], args[1])
-            for value in args[2:]:
-                code += [*self._comparison("==", args[0], value), (Op.OR, 0)]
-            return code
-        if op in COMPARISONS:
-            return self._comparison(op, *args)
-        return self._bare(expression)
+        code: Code = []
+        ahead: list[Any] = [expression]  # conditions to compile, and instructions that follow them
+        while ahead:
+            step = ahead.pop()
+            if isinstance(step, tuple):
+                code.append(step)
+                continue
+            op, args = step.op, step.args
+            if op in {"&", "|"}:
+                rest = [each for arg in args[1:] for each in (arg, (_OPS[op], 0))]
+                ahead.extend(reversed([args[0], *rest]))
+            elif op == "~":
+                ahead.extend([(Op.NOT, 0), args[0]])
+            elif op == "isin":
+                code += self._comparison("==", args[0], args[1])
+                for value in args[2:]:
+                    code += [*self._comparison("==", args[0], value), (Op.OR, 0)]
+            else:
+                code += self._comparison(op, *args) if op in COMPARISONS else self._bare(step)
+        return code
 
     def _bare(self, expression: Expression) -> Code:
         name = expression.args[0]
@@ -103,20 +108,32 @@ class Compiler:
         try:
             return [(Op.CONST, float(labels.index(right)))]
         except ValueError:
-            raise SpaceError(f"{right!r} is not a choice of {name!r}; allowed: {list(labels)!r}") from None
+            allowed = shown(list(labels))
+            raise SpaceError(f"{shown(right)} is not a choice of {name!r}; allowed: {allowed}") from None
 
     def _number(self, arg: Any, *, label: bool = False) -> Code:
-        arg = self._resolve(arg)
+        code: Code = []
+        for node in bottom_up(arg):
+            if is_operator(node):
+                code.append((_OPS[node.op], 0))
+            else:
+                code.append(self._operand(self._resolve(node), label=label))
+        return code
+
+    def _operand(self, arg: Any, *, label: bool) -> tuple[Op, float]:
         if not isinstance(arg, Expression):
-            if not isinstance(arg, int | float | np.number) or arg != arg:
-                raise SpaceError(f"{arg!r} is compared with a number")
-            return [(Op.CONST, float(arg))]
-        if arg.op in ARITHMETIC:
-            code = [step for operand in arg.args for step in self._number(operand)]
-            return [*code, (_OPS[arg.op], 0)]
+            number = as_real(arg)
+            if isinstance(arg, bool | np.bool_):
+                number = float(arg)
+            if number is None or number != number:
+                raise SpaceError(f"{shown(arg)} is compared with a number")
+            try:
+                return Op.CONST, float(number)
+            except OverflowError:
+                raise SpaceError(f"{shown(arg)} is beyond all floats") from None
         if self._labels(arg) is not None and not label:
             raise SpaceError(f"{arg.args[0]!r} is not a number; an Ordinal of numbers or an Int is")
-        return [(Op.LOAD, self.rows[arg.args[0]])]
+        return Op.LOAD, self.rows[arg.args[0]]
 
     def _labels(self, arg: Any) -> tuple[Any, ...] | None:
         if isinstance(arg, Expression) and arg.op == "param":
@@ -141,7 +158,7 @@ def _compare_constants(op: str, left: Any, right: Any) -> bool:
     try:
         return bool(_PYTHON[op](left, right))
     except TypeError:
-        raise SpaceError(f"cannot compare {left!r} {op} {right!r}") from None
+        raise SpaceError(f"cannot compare {shown(left)} {op} {shown(right)}") from None
 
 
 def stack_depth(code: Code) -> int:

@@ -8,21 +8,23 @@ that JSON lacks are wrapped: ``{"tuple": [...]}``, ``{"list": [...]}``, ``{"numb
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hpo_core.checks import MAX_BITS, MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
-from hpo_core.space.conditions import Expression, build
-from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
+from hpo_core.space.conditions import Expression, build, fold, is_operator
+from hpo_core.space.parameters import Categorical, Float, Int, Ordinal, pieces
 
 VERSION = 1
 KINDS = frozenset({"float", "int", "ordinal", "categorical", "constant"})
+_NUMBERS = ("nan", "inf", "-inf")
 
 
 def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> str:
     """JSON text of a space."""
     if feasible is not None:
-        raise SpaceError(f"feasible={feasible!r} is a function and cannot be written as JSON")
+        raise SpaceError(f"feasible={shown(feasible)} is a function and cannot be written as JSON")
     space: dict[str, Any] = {"hpo_core": VERSION, "space": _dump_space(declarations)}
     if forbid:
         space["forbid"] = [_dump_expression(condition, "forbid") for condition in forbid]
@@ -57,30 +59,36 @@ def _dump_declaration(declaration: Any, where: str) -> dict[str, Any]:
     if declaration.when is not None:
         written["when"] = _dump_expression(declaration.when, where)
     if declaration.doc:
-        written["doc"] = declaration.doc
+        written["doc"] = dump_value(declaration.doc, where)
     return written
 
 
-def _dump_expression(expression: Expression, where: str) -> list[Any]:
-    return [
-        expression.op,
-        *(
-            _dump_expression(arg, where) if isinstance(arg, Expression) else dump_value(arg, where)
-            for arg in expression.args
-        ),
-    ]
+def _dump_expression(expression: Expression, where: str) -> Any:
+    def visit(node: Any, parts: list[Any]) -> Any:
+        if is_operator(node):
+            return [node.op, *parts]
+        return [node.op, *node.args] if isinstance(node, Expression) else dump_value(node, where)
+
+    return fold(expression, visit)
 
 
-def dump_value(value: Any, where: str) -> Any:
+def dump_value(value: Any, where: str, depth: int = 0) -> Any:
     """A choice or constant as what JSON can hold."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"number": repr(float(value))}
-    if type(value) in {str, int, float, bool, type(None)}:
+    if type(value) is float and not math.isfinite(value):
+        return {"number": repr(value)}
+    if type(value) is str:
+        parts = pieces(value)
+        return value if len(parts) == 1 else {"text": parts}
+    if type(value) is int and value.bit_length() > MAX_BITS:
+        raise SpaceError(f"{where}: an int of {value.bit_length()} bits is more than {MAX_BITS}")
+    if type(value) in {int, float, bool, type(None)}:
         return value
     if type(value) in {tuple, list}:
-        return {type(value).__name__: [dump_value(item, where) for item in value]}
+        if depth == MAX_DEPTH:
+            raise SpaceError(f"{where}: a value is nested more than {MAX_DEPTH} deep")
+        return {type(value).__name__: [dump_value(item, where, depth + 1) for item in value]}
     raise SpaceError(
-        f"{where}: {value!r} cannot be written as JSON; str, int, float, bool, None and tuples can"
+        f"{where}: {shown(value)} cannot be written as JSON; str, int, float, bool, None and tuples can"
     )
 
 
@@ -90,17 +98,37 @@ def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
 
     try:
         space = json.loads(text)
-        if not isinstance(space, dict) or space.get("hpo_core") != VERSION:
-            raise SpaceError(f"not a space of version {VERSION}: {str(text)[:80]!r}")
-        return _load_space(space["space"]), [load_value(written) for written in space.get("forbid", [])]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, SpaceError):
-            raise
-        raise SpaceError(f"not the JSON text of a space: {error!r} in {str(text)[:80]!r}") from None
+    except RecursionError:
+        raise SpaceError("text is nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise SpaceError(f"text is not JSON: {error}; got {shown(text, 80)}") from None
+    if not isinstance(space, dict) or space.get("hpo_core") != VERSION:
+        raise SpaceError(f"text is not a space of version {VERSION}: {shown(text, 80)}")
+    declarations = _load_space(space.get("space"), "the space")
+    forbid = space.get("forbid", [])
+    if not isinstance(forbid, list):
+        raise SpaceError(f"forbid must be a list, got {shown(forbid)}")
+    return declarations, [_load("forbid", _load_expression, written) for written in forbid]
 
 
-def _load_space(written: dict[str, Any]) -> dict[str, Any]:
-    return {name: _load_declaration(declaration) for name, declaration in written.items()}
+def _load_space(written: Any, what: str) -> dict[str, Any]:
+    if not isinstance(written, dict):
+        raise SpaceError(f"{what} must be a JSON object of parameters, got {shown(written)}")
+    return {
+        name: _load(f"parameter {name!r}", _load_declaration, declaration)
+        for name, declaration in written.items()
+    }
+
+
+def _load(what: str, read: Callable[[Any], Any], written: Any) -> Any:
+    try:
+        return read(written)
+    except SpaceError as error:
+        raise SpaceError(f"{what}: {error}") from None
+    except RecursionError:
+        raise SpaceError(f"{what} is nested too deeply") from None
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        raise SpaceError(f"{what} cannot be read from {shown(written)}") from None
 
 
 def _load_declaration(written: dict[str, Any]) -> Any:
@@ -109,8 +137,10 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     domain = options.pop(kind)
     if kind == "constant":
         return load_value(domain)
+    if "doc" in options:
+        options["doc"] = load_value(options["doc"])
     if "when" in options:
-        options["when"] = load_value(options["when"])
+        options["when"] = _load_expression(options["when"])
     if kind in {"float", "int"}:
         low, high, *step = domain
         options |= {"step": step[0]} if step else {}
@@ -121,18 +151,40 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     subspaces = options.pop("spaces", None)
     if subspaces is None:
         return Categorical(values, **options)
-    return Categorical(dict(zip(values, map(_load_space, subspaces), strict=True)), **options)
+    return Categorical(
+        dict(zip(values, [_load_space(subspace, "a sub-space") for subspace in subspaces], strict=True)),
+        **options,
+    )
+
+
+def _load_expression(written: Any) -> Any:
+    """Read what ``_dump_expression`` wrote, arguments before what takes them."""
+    nodes, ahead = [], [written]
+    while ahead:
+        node = ahead.pop()
+        nodes.append(node)
+        if isinstance(node, list):
+            ahead.extend(node[1:])
+    made: list[Any] = []
+    for node in reversed(nodes):
+        if isinstance(node, list):
+            first = len(made) - len(node) + 1
+            made[first:] = [build(node[0], tuple(made[first:]))]
+        else:
+            made.append(load_value(node))
+    return made[0]
 
 
 def load_value(written: Any) -> Any:
-    """What ``dump_value`` or an expression was written from."""
+    """What ``dump_value`` was given."""
     if isinstance(written, list):
-        op, *args = written
-        return build(op, tuple(map(load_value, args)))
+        raise TypeError("a list is written as an object")
     if isinstance(written, dict):
         ((kind, content),) = written.items()
-        if kind == "number":
+        if kind == "number" and content in _NUMBERS:
             return float(content)
-        items = [load_value(item) for item in content]
-        return tuple(items) if kind == "tuple" else items
+        if isinstance(content, list) and kind in {"tuple", "list", "text"}:
+            items = [load_value(item) for item in content]
+            return items if kind == "list" else tuple(items) if kind == "tuple" else "".join(items)
+        raise ValueError(f"no value is written as {shown(written)}")
     return written

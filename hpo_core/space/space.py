@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from hpo_core.checks import fits_memory, shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceError
 from hpo_core.layout import Kind
 from hpo_core.space.coding import Coding
@@ -93,7 +94,7 @@ class Space(Coding):
         self._forbid = check_forbid(forbid)
         super().__init__(entries, self._forbid)
         if feasible is not None and not callable(feasible):
-            raise SpaceError(f"feasible must be a function of columns, got {feasible!r}")
+            raise SpaceError(f"feasible must be a function of columns, got {shown(feasible)}")
         self._feasible = feasible
 
     @property
@@ -164,6 +165,8 @@ class Space(Coding):
         ((3,), [10, 10, 10])
         """
         n = check_count("n", n)
+        if not fits_memory(n, len(self.names)):
+            raise SpaceError(f"n must be a number of configurations that memory has room for, got {n}")
         rng = np.random.Generator(np.random.Philox(check_count("seed", seed)))
         kept = [np.empty((len(self.names), 0))]
         found = rejected = 0

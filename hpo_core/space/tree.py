@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from hpo_core.checks import MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
 from hpo_core.space.conditions import Expression, param
-from hpo_core.space.parameters import Categorical, Float, Int, Ordinal, domain_key
+from hpo_core.space.parameters import Categorical, Float, Int, Ordinal, check_depth, domain_key, pieces
 
 MAX_NAME = 256
 PARAMETERS = (Float, Int, Ordinal, Categorical)
@@ -66,12 +67,9 @@ class Entry:
 def grow(declarations: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Entry]]:
     """Return the declarations, checked, and all of them by name, those of sub-spaces included."""
     if not isinstance(declarations, Mapping):
-        raise SpaceError(f"a Space is a mapping of names to parameters, got {declarations!r}")
+        raise SpaceError(f"a Space is a mapping of names to parameters, got {shown(declarations)}")
     entries: dict[str, Entry] = {}
-    try:
-        checked = _walk(entries, declarations, None)
-    except RecursionError:
-        raise SpaceError("sub-spaces are nested too deeply; does one contain itself?") from None
+    checked = _walk(entries, declarations, None, 0)
     if not any(entry.is_parameter for entry in entries.values()):
         raise SpaceError(f"a Space needs at least one parameter, got {_only_constants(declarations)}")
     return checked, entries
@@ -82,19 +80,23 @@ def _only_constants(declarations: Mapping[str, Any]) -> str:
         return "none"
     name, value = next(iter(declarations.items()))
     return (
-        f"only constants, such as {name!r}: {value!r}; "
+        f"only constants, such as {name!r}: {shown(value)}; "
         "write Float(low, high) or Int(low, high) for a range, Categorical([...]) for choices"
     )
 
 
-def _walk(entries: dict[str, Entry], declarations: Mapping[str, Any], place: Place | None) -> dict[str, Any]:
+def _walk(
+    entries: dict[str, Entry], declarations: Mapping[str, Any], place: Place | None, depth: int
+) -> dict[str, Any]:
+    if depth > MAX_DEPTH:
+        raise SpaceError(f"sub-spaces are nested more than {MAX_DEPTH} deep; does one contain itself?")
     checked = {}
     for name, declaration in declarations.items():
         where = f" {place}" if place else ""
         _check_name(name, where)
         if isinstance(declaration, PARAMETERS):
             checked[name] = _parameter(
-                entries, name, declaration.checked(f"parameter {name!r}{where}"), place
+                entries, name, declaration.checked(f"parameter {name!r}{where}"), place, depth
             )
         else:
             _check_constant(declaration, f"constant {name!r}{where}")
@@ -103,11 +105,13 @@ def _walk(entries: dict[str, Entry], declarations: Mapping[str, Any], place: Pla
     return checked
 
 
-def _parameter(entries: dict[str, Entry], name: str, declaration: Any, place: Place | None) -> Any:
+def _parameter(
+    entries: dict[str, Entry], name: str, declaration: Any, place: Place | None, depth: int
+) -> Any:
     entries.setdefault(name, Entry())  # an owner comes before what it owns
     if isinstance(declaration, Categorical) and isinstance(declaration.choices, Mapping):
         subspaces = {
-            choice: _walk(entries, subspace, Place(name, choice))
+            choice: _walk(entries, subspace, Place(name, choice), depth + 1)
             for choice, subspace in declaration.choices.items()
         }
         declaration = replace(declaration, choices=subspaces)
@@ -148,9 +152,12 @@ def _check_name(name: Any, where: str) -> None:
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
         came = f"{len(name)} characters" if isinstance(name, str) else repr(name)
         raise SpaceError(f"a parameter's name must be a str of 1 to {MAX_NAME} characters, got {came}{where}")
+    if len(pieces(name)) > 1:
+        raise SpaceError(f"a parameter's name must not hold a split surrogate pair, got {name!r}{where}")
 
 
 def _check_constant(value: Any, where: str) -> None:
+    check_depth(value, where)
     if isinstance(value, type) and issubclass(value, PARAMETERS):
         raise SpaceError(f"{where}: got the class {value.__name__}; call it, as in Float(0.0, 1.0)")
     if isinstance(value, Mapping):
@@ -158,4 +165,4 @@ def _check_constant(value: Any, where: str) -> None:
             f"{where}: a mapping is neither a parameter nor a constant; sub-spaces belong to a choice"
         )
     if isinstance(value, Expression):
-        raise SpaceError(f"{where}: {value!r} is an expression, neither a parameter nor a constant")
+        raise SpaceError(f"{where}: {shown(value)} is an expression, neither a parameter nor a constant")

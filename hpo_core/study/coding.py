@@ -7,19 +7,24 @@ text gives them back, and whoever reads the log later has the same bits.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hpo_core.checks import shown
+from hpo_core.errors import StudyError
 from hpo_core.events import Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
 from hpo_core.space import Categorical, Ordinal
+from hpo_core.space.parameters import pieces
 from hpo_core.space.serial import dump_value, load_value
+from hpo_core.study.notes import dump_note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +34,58 @@ if TYPE_CHECKING:
     Columns = dict[str, list[Any]]
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+# Characters of JSON text. A choice that takes more is written in the space and not with each trial.
+LONG: Final = 256
+
+
+class WrongFieldError(StudyError):
+    """A field of an event is not what ``Codec`` writes."""
+
+    def __init__(self, field: str, rule: str, value: object) -> None:
+        super().__init__(f"field {field!r} must be {rule}, got {shown(value, 80)}")
+
+
+class _Choices:
+    """The values of a parameter, as trials have them in the log.
+
+    A long one is ``{"choice": "its beginning... checksum of its text"}``, which stays what it is where
+    choices are added later. Logs of old hold every one in full.
+    """
+
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
+        self.name = name
+        self.written: dict[Any, Any] = {}
+        self._long: dict[str, Any] = {}
+        types: set[type] = {type(None)}
+        for value in values:
+            plain = dump_value(value, name)
+            types.add(type(plain))
+            text = _dumps(plain)
+            if len(text) > LONG:
+                digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+                begins = text[:32].replace("\\", "")
+                self._long[f"{begins}... {digest}"] = value
+                plain = {"choice": f"{begins}... {digest}"}
+                types.add(dict)
+            self.written[value] = plain
+        self._types = frozenset(types)
+
+    def read(self, column: Sequence[Any]) -> Sequence[Any]:
+        """Read values, null for None."""
+        types = set(map(type, column))
+        if not types <= self._types:
+            wrong = next(value for value in column if type(value) not in self._types)
+            raise WrongFieldError(f"params.{self.name}", "one of its choices", wrong)
+        if dict not in types:
+            return column
+        return [self._read_one(value) if type(value) is dict else value for value in column]
+
+    def _read_one(self, written: dict[str, Any]) -> Any:
+        try:
+            return self._long[written["choice"]] if "choice" in written else load_value(written)
+        except (LookupError, TypeError, ValueError):
+            raise WrongFieldError(f"params.{self.name}", "one of its choices", written) from None
 
 
 class Codec:
@@ -44,7 +101,7 @@ class Codec:
     ----------
     defaults : dict of str to object
         Value of each parameter where it has none.
-    listed : set of str
+    listed : mapping of str to values
         Parameters with values that JSON may not have.
     """
 
@@ -53,7 +110,11 @@ class Codec:
         self.sign = sign
         parameters = space.parameters.items()
         self.defaults = {name: space.column(name, np.array([np.nan])).tolist()[0] for name in space.names}
-        self.listed = {name for name, own in parameters if isinstance(own, Categorical | Ordinal)}
+        self.listed = {
+            name: _Choices(name, [*(own.choices if isinstance(own, Categorical) else own.values)])
+            for name, own in parameters
+            if isinstance(own, Categorical | Ordinal)
+        }
 
     def settle(self, x: NDArray[np.float64]) -> tuple[Columns, NDArray[np.float64]]:
         """Values of coordinates (d, n), null where inactive, and the coordinates they give back."""
@@ -74,16 +135,24 @@ class Codec:
             if own == own:
                 value = self.space.value(own, row)
                 x[row] = self.space.coordinate(value, row)
-                value = dump_value(value, name) if name in self.listed else value
+                value = self._dump(name, value)
             columns[name] = [value]
         return columns, np.array(x)[:, np.newaxis]
 
     def _written(self, name: str, values: list[Any], active: NDArray[np.bool_]) -> list[Any]:
         if name in self.listed:
-            values = [dump_value(value, name) for value in values]
+            values = [*map(self.listed[name].written.__getitem__, values)]
         if active.all():
             return values
         return [value if keep else None for value, keep in zip(values, active.tolist(), strict=True)]
+
+    def _dump(self, name: str, value: Any) -> Any:
+        own = self.listed.get(name)
+        return value if own is None else own.written[value]
+
+    def read_choices(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
+        """Read the values of a listed parameter."""
+        return self.listed[name].read(column)
 
     def write(self, event: Event) -> tuple[tuple[str, str], Event]:
         """Return kind and JSON text, and the event that they give back."""
@@ -103,21 +172,39 @@ class Codec:
         """Minimised values in the user's direction; what JSON has no number for as text."""
         return [value if math.isfinite(value) else repr(value) for value in (self.sign * y).tolist()]
 
-    def minimised(self, values: list[Any]) -> NDArray[np.float64]:
-        """Read what ``values`` wrote."""
-        return self.sign * np.array(list(map(float, values)))
-
     def fixed(self, fixed: NDArray[np.float64]) -> dict[str, Any]:
         """Values of the parameters that an enqueued configuration fixes."""
         return {
-            name: dump_value(self.space.value(float(x), row), name)
+            name: self._dump(name, self.space.value(float(x), row))
             for row, (name, x) in enumerate(zip(self.space.names, fixed, strict=True))
             if not math.isnan(x)
         }
 
     def read_fixed(self, params: dict[str, Any]) -> NDArray[np.float64]:
         """Read what ``fixed`` wrote."""
-        return self.space.partial({name: load_value(value) for name, value in params.items()})
+        if type(params) is not dict:
+            raise WrongFieldError("params", "an object", params)
+        return self.space.partial(
+            {
+                name: self.read_choices(name, [value])[0] if name in self.listed else value
+                for name, value in params.items()
+            }
+        )
+
+
+def write_text(text: str) -> str | list[str]:
+    """Return text as JSON gives it back: whole, or in pieces."""
+    parts = pieces(text)
+    return text if len(parts) == 1 else parts
+
+
+def read_text(field: str, written: Any) -> str:
+    """Read what ``write_text`` wrote."""
+    if type(written) is str:
+        return written
+    if type(written) is not list or not all(type(piece) is str for piece in written):
+        raise WrongFieldError(field, "text", written)
+    return "".join(written)
 
 
 def _write_asked(event: Asked, columns: Columns) -> dict[str, Any]:
@@ -135,7 +222,7 @@ def _write_asked(event: Asked, columns: Columns) -> dict[str, Any]:
 
 def _write_retried(_: Codec, event: Retried) -> dict[str, Any]:
     rows = event.rows.tolist()
-    return {"rows": rows, "worker": event.worker, "reason": event.reason, "time": event.time}
+    return {"rows": rows, "worker": event.worker, "reason": write_text(event.reason), "time": event.time}
 
 
 def _write_valued(codec: Codec, event: Told | Stopped) -> dict[str, Any]:
@@ -143,8 +230,8 @@ def _write_valued(codec: Codec, event: Told | Stopped) -> dict[str, Any]:
 
 
 def _write_failed(_: Codec, event: Failed) -> dict[str, Any]:
-    written = {"rows": event.rows.tolist(), "reason": event.reason, "cost": event.cost.tolist()}
-    return written | ({} if event.traceback is None else {"traceback": event.traceback})
+    written = {"rows": event.rows.tolist(), "reason": write_text(event.reason), "cost": event.cost.tolist()}
+    return written | ({} if event.traceback is None else {"traceback": write_text(event.traceback)})
 
 
 def _write_reported(codec: Codec, event: Reported) -> dict[str, Any]:
@@ -152,7 +239,7 @@ def _write_reported(codec: Codec, event: Reported) -> dict[str, Any]:
 
 
 def _write_noted(_: Codec, event: Noted) -> dict[str, Any]:
-    return {"rows": event.rows.tolist(), "notes": list(event.notes)}
+    return {"rows": event.rows.tolist(), "notes": [dump_note(each) for each in event.notes]}
 
 
 _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {

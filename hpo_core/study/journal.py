@@ -14,7 +14,7 @@ from hpo_core.storage.base import CHANGED, DELETED
 from hpo_core.storage.heartbeat import RENEWED, renewal
 from hpo_core.study.coding import Codec
 from hpo_core.study.leases import Leases
-from hpo_core.study.reading import read
+from hpo_core.study.reading import DAMAGE, LATE, explain, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-LATE: Final = "late"  # a result for a trial that another process had finished before
 # Trials, results and reports read at a time: a long log passes through, it does not lie in memory as a whole.
 PAGE: Final = 8192
 
@@ -94,7 +93,7 @@ class Journal:
             limit = max(1, len(records) * PAGE // max(size, len(records)))
 
     def _apply(self, history: History, records: Sequence[Record]) -> Stretch:
-        kinds = [record[1] for record in records]
+        kinds = {record[1] for record in records}
         if DELETED in kinds:
             raise OutdatedError(f"study {self.name!r} has been deleted from {self.storage}")
         if CHANGED in kinds and any(r[1] == CHANGED and r[0] > self.described for r in records):
@@ -104,13 +103,13 @@ class Journal:
         try:
             stretch = read(self.codec, records)
             history.extend(stretch)
-            if RENEWED in kinds:
-                self.leases.renew(record[1:3] for record in records)
-        except (LookupError, TypeError, ValueError) as error:
+        except DAMAGE as error:
             raise StorageError(
                 f"storage {self.storage}: events {records[0][0]} to {records[-1][0]} of study "
-                f"{self.name!r} cannot be read: {error!r}"
+                f"{self.name!r} cannot be read: {explain(self.codec, history, records, error)}"
             ) from error
+        if RENEWED in kinds:
+            self.leases.renew(record[1:3] for record in records)
         self.cursor += len(records)
         return stretch
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from hpo_core.checks import shown
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.space import Space
-from hpo_core.storage.base import CHANGED, CREATED
+from hpo_core.storage.base import CHANGED, CREATED, DURABILITY
 from hpo_core.study.journal import Place
 from hpo_core.study.ledger import until_written
+from hpo_core.study.reading import DAMAGE
 from hpo_core.study.widening import check_widening
 
 if TYPE_CHECKING:
@@ -51,26 +53,61 @@ class Description:
     @classmethod
     def of(cls, records: Sequence[Record], name: str) -> Description:
         """Description from the events that hold it, the space as it was last changed."""
+        event = records[0][0] if records else 0
         try:
-            if records[0][:2] != (0, CREATED):
-                raise KeyError(CREATED)
-            data = json.loads(records[0][2])
-            space = Space.from_json(json.dumps(json.loads(records[-1][2])["space"]))
-            (direction,) = data["directions"]
+            if not records or records[0][:2] != (0, CREATED):
+                raise StorageError("there is no such event")
+            data = _fields(records[0], _CREATED)
+            if data["directions"] not in (["minimize"], ["maximize"]):
+                raise StorageError(f"field 'directions' must hold one, got {shown(data['directions'], 80)}")
             feasible = data.get("feasible", False)
+            if type(feasible) is not bool:
+                raise StorageError(f"field 'feasible' must be a bool, got {shown(feasible, 80)}")
+            durability = data.get("durability", "normal")
+            if durability not in DURABILITY:
+                raise StorageError(
+                    f"field 'durability' must be one of {DURABILITY}, got {shown(durability, 80)}"
+                )
+            event = records[-1][0]
+            space = Space.from_json(json.dumps(_fields(records[-1], {"space": dict})["space"]))
+            if not 0 <= data["seed"] < 2**63:
+                raise StorageError(f"field 'seed' must be in [0, 2**63), got {shown(data['seed'])}")
+            if type(data["sampler"].get("name")) is not str:
+                raise StorageError(f"field 'sampler' must hold a name, got {shown(data['sampler'], 80)}")
             return cls(
                 space,
                 feasible,
                 data["sampler"],
                 data["seed"],
-                direction,
+                data["directions"][0],
                 data["allow_duplicates"],
-                data.get("durability", "normal"),
+                durability,
             )
-        except (LookupError, TypeError, ValueError) as error:
+        except DAMAGE as error:
+            kind = records[-1][1] if records and event else CREATED
             raise StorageError(
-                f"the log of study {name!r} does not begin with what it is: {error!r}"
+                f"the log of study {name!r} does not begin with what it is: event {event}, {kind}: {error}"
             ) from error
+
+
+_CREATED: Final[dict[str, type]] = {
+    "space": dict,
+    "sampler": dict,
+    "seed": int,
+    "directions": list,
+    "allow_duplicates": bool,
+}
+
+
+def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
+    """Return what an event holds, each field of the kind that it must be."""
+    data = json.loads(record[2])
+    if type(data) is not dict:
+        raise StorageError(f"it must be a JSON object, got {shown(data, 80)}")
+    for field, kind in kinds.items():
+        if type(data.get(field)) is not kind:
+            raise StorageError(f"field {field!r} must be a {kind.__name__}, got {shown(data.get(field), 80)}")
+    return data
 
 
 def describe_sampler(sampler: Sampler) -> dict[str, Any]:
@@ -86,7 +123,10 @@ def make_sampler(described: dict[str, Any]) -> Sampler:
     if "options" not in described or name not in BY_NAME:
         raise StudyError(f"sampler {name!r} is not one of hpo_core's: pass it as sampler=")
     kind: Any = BY_NAME[name]
-    sampler: Sampler = kind(**described["options"])
+    try:
+        sampler: Sampler = kind(**described["options"])
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"event 0, created: field 'sampler' has no such options: {error}") from error
     return sampler
 
 

@@ -6,6 +6,7 @@ take several times as long.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from functools import cache
@@ -15,16 +16,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.errors import StudyError
+from hpo_core.checks import shown
+from hpo_core.errors import HpoError, StudyError
 from hpo_core.events import Enqueued, Noted, Retried, Stretch
 from hpo_core.history import State
-from hpo_core.space.serial import load_value
+from hpo_core.storage.base import CHANGED, CREATED, DELETED
+from hpo_core.storage.heartbeat import RENEWED
+from hpo_core.study.coding import WrongFieldError, read_text
+from hpo_core.study.notes import MARK, load_note
+from hpo_core.trial.values import STEP_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from hpo_core.history import History
     from hpo_core.storage import Record
     from hpo_core.study.coding import Codec
 
@@ -37,22 +44,107 @@ _ENDS = {"told": int(State.COMPLETE), "stopped": int(State.STOPPED), "failed": _
 # Events per call of the JSON parser: what it makes of so few is still in the cache when it is taken apart.
 # With thousands it takes half as long again.
 PARSED: Final = 96
+LATE: Final = "late"  # a result for a trial that another process had finished before
 _KINDS = frozenset({"asked", "retried", *_ENDS, "reported", "noted", "enqueued"})
+_ASIDE = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})  # what the columns do not hold
+
+# What a damaged or forged event may raise on its way into a history. MemoryError and RecursionError too:
+# no event that was written says more than fits.
+DAMAGE: Final = (
+    LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError,
+)  # fmt: skip
+
+# What JSON gives for each field. Where the values inside are wrong, the reader finds it and says so.
+_FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
+    "asked": {
+        "first": (int,),
+        "n": (int,),
+        "cursor": (int,),
+        "tier": (str,),
+        "time": (int, float),
+        "params": (dict,),
+    },
+    "told": {"rows": (list,), "values": (list,), "cost": (list,)},
+    "stopped": {"rows": (list,), "values": (list,), "cost": (list,)},
+    "failed": {"rows": (list,), "reason": (str, list), "cost": (list,)},
+    "reported": {"rows": (list,), "step": (int,), "values": (list,)},
+    "noted": {"rows": (list,), "notes": (list,)},
+    "enqueued": {"params": (dict,)},
+    "retried": {"rows": (list,), "worker": (str,), "reason": (str, list), "time": (int, float)},
+    RENEWED: {"worker": (str,), "until": (int, float)},
+}
+_NAMES: Final = {
+    int: "an int", float: "a number", str: "text", list: "a list", dict: "an object", type(None): "null",
+}  # fmt: skip
+_INT, _NUMBER, _TEXT = frozenset({int}), frozenset({int, float}), frozenset({str})
+_NUMBER_OR_NULL = _NUMBER | {type(None)}
+_LIST, _OBJECT = frozenset({list}), frozenset({dict})
+_SPECIAL = frozenset({"nan", "inf", "-inf"})
 
 
 def read(codec: Codec, records: Sequence[Record]) -> Stretch:
-    """Return what consecutive records say, those of unknown kinds left out.
+    """Return what consecutive records say.
 
     Raises
     ------
-    LookupError, TypeError, ValueError
-        It is not what ``Codec`` writes.
+    LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError
+        It is not what ``Codec`` writes; ``explain`` says which event and field.
     """
     known = [record for record in records if record[1] in _KINDS]
+    if len(known) < len(records):
+        _check_others(records)
     reader = _Reader(codec)
     for start in range(0, len(known), PARSED):
         reader.take(known[start : start + PARSED])
     return reader.stretch()
+
+
+def _check_others(records: Sequence[Record]) -> None:
+    for position, kind, text, _ in records:
+        if kind in _KINDS:
+            continue
+        if kind not in _ASIDE:
+            raise StudyError("its kind is unknown to this version: update hpo_core")
+        if kind == CREATED and position > 0:
+            raise StudyError(f"{CREATED!r} must be the first event")
+        if kind == RENEWED:
+            data = json.loads(text)
+            _require("worker", [data["worker"]], _TEXT)
+            if not np.isfinite(_reals("until", [data["until"]])).all():
+                raise WrongFieldError("until", "finite", data["until"])
+
+
+def explain(codec: Codec, history: History, records: Sequence[Record], error: BaseException) -> str:
+    """Say which of the records cannot be read or does not follow from the history, and which field of it."""
+    scratch = copy.deepcopy(history)
+    for record in records:
+        try:
+            scratch.extend(read(codec, [record]))
+        except DAMAGE as found:
+            return f"event {record[0]}, {shown(record[1], 40)}: {_reason(record, found)}"
+    return repr(error)  # the events are good one by one: this is no damage of theirs
+
+
+def _reason(record: Record, error: BaseException) -> str:
+    if isinstance(error, StudyError) and not isinstance(error, WrongFieldError):
+        return str(error)
+    try:
+        data = json.loads(record[2])
+    except RecursionError:
+        return "its JSON is nested too deeply"
+    except (TypeError, ValueError) as broken:
+        return f"it is not JSON: {broken}"
+    if type(data) is not dict:
+        return f"it must be a JSON object, got {shown(data, 80)}"
+    for field, kinds in _FIELDS.get(record[1], {}).items():
+        if field not in data:
+            return f"field {field!r} is missing"
+        if type(data[field]) not in kinds:
+            return str(WrongFieldError(field, _NAMES[kinds[-1]], data[field]))
+    for name, values in data["params"].items() if record[1] == "asked" else ():
+        if type(values) is not list:
+            return str(WrongFieldError(f"params.{name}", "a list", values))
+    return str(error) if isinstance(error, HpoError) else repr(error)
 
 
 class _Reader:
@@ -66,6 +158,7 @@ class _Reader:
         self.cursor: list[int] = []
         self.tier: list[str] = []
         self.time: list[float] = []
+        self.asked_at: list[int] = []
         self.wanted: dict[int, int] = {}
         self.workers: dict[int, str] = {}
         self.retried: list[Retried] = []
@@ -78,121 +171,251 @@ class _Reader:
         self.tracebacks: dict[int, str] = {}
         self.reported: list[int] = []
         self.step: list[int] = []
-        self.value: list[float] = []
+        self.value: list[Any] = []
         self.reported_at: list[int] = []
+        self.touched: list[int] = []
+        self.touched_at: list[int] = []
+        self.enqueued_at: list[int] = []
         self.others: list[Noted | Enqueued] = []
 
     def take(self, records: Sequence[Record]) -> None:
         """Read a few records."""
         data = _parser()(f"[{','.join([record[2] for record in records])}]")
-        asked, ended = [], []
+        asked, asked_at, ended = [], [], []
         for at, (record, each) in enumerate(zip(records, data, strict=True), self.n_events):
             kind = record[1]
             if kind == "asked":
                 asked.append(each)
+                asked_at.append(at)
             elif kind in _ENDS:
                 ended.append((at, _ENDS[kind], each))
             elif kind == "reported":
                 self._reported(at, each)
             elif kind == "retried":
-                self._retried(each)
+                self._retried(at, each)
             elif kind == "noted":
-                self.others.append(Noted(np.array(each["rows"], np.int64), tuple(each["notes"])))
+                self._noted(at, each, marked=MARK in record[2])
             else:
                 self.others.append(Enqueued(self.codec.read_fixed(each["params"])))
+                self.enqueued_at.append(at)
         self.n_events += len(data)
         if asked:
-            self._asked(asked)
+            self._asked(asked_at, asked)
         if ended:
             self._ended(ended)
 
-    def _asked(self, asked: list[Data]) -> None:
+    def _asked(self, asked_at: list[int], asked: list[Data]) -> None:
         firsts, counts, cursors, tiers, times, params = zip(*map(_ASKED, asked), strict=True)
+        _require("first", firsts, _INT)
+        _require("n", counts, _INT)
         if self.first < 0:
             self.first = firsts[0]
+        if min(counts) < 1:
+            raise WrongFieldError("n", "at least 1", min(counts))
         starts = tuple(accumulate(counts, initial=self.first + len(self.tier)))
         if firsts != starts[:-1]:
-            raise StudyError(f"trials asked must start at numbers {starts[:-1]}, got {firsts}")
+            raise StudyError(f"field 'first': trials asked must start at numbers {starts[:-1]}, got {firsts}")
+        # Each value stands in the text: what follows is as long as n says, and no longer than the text.
+        self._values_of(params, counts)
         self.cursor += _repeated(cursors, counts)
         self.tier += _repeated(tiers, counts)
         self.time += _repeated(times, counts)
-        self.wanted.update({data["first"]: data["wanted"] for data in asked if "wanted" in data})
+        self.asked_at += _repeated(asked_at, counts)
         for data in asked:
-            if "worker" in data:
-                rows = range(data["first"], data["first"] + data["n"])
-                self.workers.update(dict.fromkeys(rows, str(data["worker"])))
+            if len(data) > len(_FIELDS["asked"]):
+                self._rarely_asked(data)
+
+    def _values_of(self, params: Sequence[Data], counts: Sequence[int]) -> None:
+        """Read the values of trials that were asked, by parameter."""
+        if set(map(len, params)) != {len(self.params)}:
+            self._values_of_fewer(params, counts)
+            return
+        total, single = sum(counts), set(counts) == {1}
         for name, column in self.params.items():
             try:
-                column += [*chain.from_iterable(map(itemgetter(name), params))]
-            except KeyError:  # the parameter is younger than some of them, and had its default
-                default = [self.codec.defaults[name]]
-                lists = [each.get(name) or default * n for each, n in zip(params, counts, strict=True)]
-                column.extend(chain.from_iterable(lists))
+                lists = [*map(itemgetter(name), params)]
+            except KeyError:
+                raise StudyError(f"field 'params.{name}' is missing") from None
+            if name in self.codec.listed:  # the characters of a text could be choices
+                _require(f"params.{name}", lists, _LIST)
+            values = [*chain.from_iterable(lists)]
+            if len(values) != total or not (all(lists) if single else [*map(len, lists)] == [*counts]):
+                raise WrongFieldError(f"params.{name}", "as many values as trials were asked", values)
+            column.extend(values)
+
+    def _values_of_fewer(self, params: Sequence[Data], counts: Sequence[int]) -> None:
+        """Read them where a parameter may be younger than some trials, which then had its default."""
+        for each, n in zip(params, counts, strict=True):
+            if not each or not each.keys() <= self.params.keys():
+                raise WrongFieldError("params", f"values of {[*self.params]}", [*each])
+            for name, values in each.items():
+                _require(f"params.{name}", [values], _LIST)
+                if len(values) != n:
+                    raise WrongFieldError(f"params.{name}", f"a list of {n} values", values)
+            for name, column in self.params.items():
+                column.extend(each[name] if name in each else [self.codec.defaults[name]] * n)
+
+    def _rarely_asked(self, data: Data) -> None:
+        first, n = data["first"], data["n"]
+        if "wanted" in data:
+            _require("wanted", [data["wanted"]], _INT)
+            if data["wanted"] < n:
+                raise WrongFieldError("wanted", f"at least n = {n}", data["wanted"])
+            self.wanted[first] = data["wanted"]
+        if "worker" in data:
+            worker: str = data["worker"]
+            _require("worker", [worker], _TEXT)
+            self.workers |= dict.fromkeys(range(first, first + n), worker)
 
     def _ended(self, ended: list[tuple[int, int, Data]]) -> None:
         counts = [len(data["rows"]) for _, _, data in ended]
-        self.ended += [row for _, _, data in ended for row in data["rows"]]
+        rows = [row for _, _, data in ended for row in data["rows"]]
+        _require("rows", rows, _INT)
+        self.ended += rows
         self.cost += [cost for _, _, data in ended for cost in data["cost"]]
         self.ended_at += _repeated([at for at, _, _ in ended], counts)
         self.state += _repeated([state for _, state, _ in ended], counts)
         for (_, state, data), n in zip(ended, counts, strict=True):
-            if state != _FAILED:
+            if len(data["cost"]) != n:
+                raise WrongFieldError("cost", f"a list of {n} numbers", data["cost"])
+            if state == _FAILED:
+                self._failed(data, n)
+            elif len(data["values"]) == n:
                 self.y += data["values"]
             else:
-                self.y += [math.nan] * n
-                self.reasons.update(dict.fromkeys(data["rows"], data["reason"]))
-                if "traceback" in data:
-                    self.tracebacks.update(dict.fromkeys(data["rows"], data["traceback"]))
+                raise WrongFieldError("values", f"a list of {n} numbers", data["values"])
 
-    def _retried(self, data: Data) -> None:
-        rows = np.array(data["rows"], np.int64)
-        self.retried.append(Retried(rows, data["worker"], data["reason"], data["time"]))
+    def _failed(self, data: Data, n: int) -> None:
+        self.y += [math.nan] * n
+        self.reasons.update(dict.fromkeys(data["rows"], read_text("reason", data["reason"])))
+        if "traceback" in data:
+            text = read_text("traceback", data["traceback"])
+            self.tracebacks.update(dict.fromkeys(data["rows"], text))
+
+    def _retried(self, at: int, data: Data) -> None:
+        worker, time = data["worker"], data["time"]
+        _require("worker", [worker], _TEXT)
+        _require("time", [time], _NUMBER)
+        rows = self._touch(at, data["rows"])
+        self.retried.append(Retried(rows, worker, read_text("reason", data["reason"]), float(time)))
+
+    def _noted(self, at: int, data: Data, *, marked: bool) -> None:
+        notes = data["notes"]
+        _require("notes", [notes], _LIST)
+        if marked:
+            try:
+                notes = [load_note(each) for each in notes]
+            except (TypeError, ValueError):
+                raise WrongFieldError("notes", "as they are written", notes) from None
+        _require("notes", notes, _OBJECT)
+        rows = self._touch(at, data["rows"])
+        if len(notes) != len(rows):
+            raise WrongFieldError("notes", f"a list of {len(rows)} objects", notes)
+        self.others.append(Noted(rows, tuple(notes)))
+
+    def _touch(self, at: int, rows: list[int]) -> NDArray[np.int64]:
+        array = _ints("rows", rows)
+        self.touched += rows
+        self.touched_at += [at] * len(rows)
+        return array
 
     def _reported(self, at: int, data: Data) -> None:
-        k = len(data["rows"])
-        self.reported += data["rows"]
-        self.step += [data["step"]] * k
-        self.value += data["values"]
-        self.reported_at += [at] * k
+        rows, step, values = data["rows"], data["step"], data["values"]
+        if type(step) is not int or not 0 <= step < STEP_LIMIT:
+            raise WrongFieldError("step", "an int in [0, 2**63)", step)
+        if type(values) is not list or len(values) != len(rows):
+            raise WrongFieldError("values", f"a list of {len(rows)} numbers", values)
+        self.reported += rows
+        self.step += [step] * len(rows)
+        self.value += values
+        self.reported_at += [at] * len(rows)
 
     def stretch(self) -> Stretch:
         """Return all that was taken."""
+        _require("tier", self.tier, _TEXT)
+        state, y = np.array(self.state, np.uint8), _reals("values", self.y)
+        if not np.isfinite(y[state != _FAILED]).all():
+            raise WrongFieldError("values", "finite", y[(state != _FAILED) & ~np.isfinite(y)].item(0))
         return Stretch(
             n_events=self.n_events,
             first=self.first,
             x=self._coordinates(),
-            cursor=np.array(self.cursor, np.int64),
+            cursor=_ints("cursor", self.cursor),
             tier=self.tier,
-            time=np.array(self.time, np.float64),
+            time=_reals("time", self.time),
+            asked_at=np.array(self.asked_at, np.int64),
             wanted=self.wanted,
             workers=self.workers,
             retried=self.retried,
-            ended=np.array(self.ended, np.int64),
-            state=np.array(self.state, np.uint8),
-            y=self.codec.minimised(self.y)[np.newaxis],
-            cost=np.array(self.cost, np.float64),
+            ended=_ints("rows", self.ended),
+            state=state,
+            y=(self.codec.sign * y)[np.newaxis],
+            cost=_reals("cost", self.cost),
             ended_at=np.array(self.ended_at, np.int64),
             reasons=self.reasons,
             tracebacks=self.tracebacks,
-            reported=np.array(self.reported, np.int64),
+            reported=_ints("rows", self.reported),
             step=np.array(self.step, np.int64),
-            value=self.codec.minimised(self.value),
+            value=self.codec.sign * _reals("values", self._special_as_numbers()),
             reported_at=np.array(self.reported_at, np.int64),
+            touched=_ints("rows", self.touched),
+            touched_at=np.array(self.touched_at, np.int64),
+            enqueued_at=np.array(self.enqueued_at, np.int64),
             others=self.others,
         )
+
+    def _special_as_numbers(self) -> list[float]:
+        """Values of reports: what JSON has no number for is text there."""
+        if str not in set(map(type, self.value)):
+            return self.value
+        return [float(each) if type(each) is str and each in _SPECIAL else each for each in self.value]
 
     def _coordinates(self) -> NDArray[np.float64]:
         if not self.tier:
             return np.empty((len(self.params), 0))
-        return self.codec.space.encode(
-            {name: self._values(name, column) for name, column in self.params.items()}
-        )
+        nulls: dict[str, NDArray[np.bool_]] = {}
+        space = self.codec.space
+        x = space.encode({name: self._values(name, column, nulls) for name, column in self.params.items()})
+        # Where a condition reads a real number, what is written may activate what was inactive.
+        for name, null in nulls.items() if not space.reads_reals else ():
+            if (null & ~np.isnan(x[space.names.index(name)])).any():
+                raise WrongFieldError(f"params.{name}", "a number: the parameter is active", None)
+        return x
 
-    def _values(self, name: str, column: list[Any]) -> Any:
+    def _values(self, name: str, column: list[Any], nulls: dict[str, NDArray[np.bool_]]) -> Any:
         if name in self.codec.listed:
-            return [load_value(value) if type(value) is dict else value for value in column]
-        numbers = np.array(column, np.float64)  # null, where it is inactive, becomes NaN
-        return np.where(np.isnan(numbers), self.codec.defaults[name], numbers)
+            return self.codec.read_choices(name, column)
+        numbers = _reals(f"params.{name}", column, _NUMBER_OR_NULL)
+        null = np.isnan(numbers)
+        if null.any():
+            if np.count_nonzero(null) != column.count(None):
+                raise WrongFieldError(f"params.{name}", "a number or null", math.nan)
+            numbers[null] = self.codec.defaults[name]
+            nulls[name] = null
+        return numbers
+
+
+def _require(field: str, values: Sequence[Any], types: frozenset[type]) -> None:
+    if not types.issuperset(map(type, values)):
+        wrong = next(value for value in values if type(value) not in types)
+        name = _NAMES[float if float in types else min(types, key=str)]
+        raise WrongFieldError(field, name, wrong)
+
+
+def _ints(field: str, values: Sequence[int]) -> NDArray[np.int64]:
+    _require(field, values, _INT)
+    try:
+        return np.array(values, np.int64)
+    except OverflowError:
+        raise WrongFieldError(field, "below 2**63", max(values, key=abs)) from None
+
+
+def _reals(field: str, values: Sequence[float], types: frozenset[type] = _NUMBER) -> NDArray[np.float64]:
+    _require(field, values, types)
+    try:
+        return np.array(values, np.float64)
+    except OverflowError:
+        raise WrongFieldError(field, "a number that is a float", max(filter(None, values), key=abs)) from None
 
 
 @cache

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.checks import as_int, shown
 from hpo_core.errors import TrialError
 from hpo_core.events import Asked, Failed, Noted, Reported, Stopped, Told
 from hpo_core.history import State
 from hpo_core.printable import printable
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_json, is_int
+from hpo_core.trial.values import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 logger = logging.getLogger("hpo_core")
-
-_STEP_LIMIT = 2**63  # steps are kept as int64
 
 
 class Recorder:
@@ -101,11 +100,9 @@ class Recorder:
 
     def reported(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
         """Record intermediate values."""
-        if not (is_int(step) and 0 <= step < _STEP_LIMIT):
-            raise TrialError(f"step must be an int of at least 0, got {step!r}")
         require_running(self.history, rows)
         if len(rows):
-            self.apply(Reported(rows, int(step), self.sign * values))
+            self.apply(Reported(rows, step, self.sign * values))
 
     def noted(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         """Attach notes, one mapping per row."""
@@ -124,11 +121,12 @@ def trial_number(study: Study, trial: object) -> int:
         if trial._study is not study:
             raise TrialError(f"trial {trial.number} belongs to another study")
         return trial.number
-    if not is_int(trial):
-        raise TrialError(f"trials are given as Trial, TrialBatch or trial numbers, got {trial!r}")
-    if not 0 <= trial < len(study.history):
-        raise TrialError(f"trial {trial} is unknown, the study holds {len(study.history)}")
-    return int(trial)
+    number = as_int(trial)
+    if number is None:
+        raise TrialError(f"trials are given as Trial, TrialBatch or trial numbers, got {shown(trial)}")
+    if not 0 <= number < len(study.history):
+        raise TrialError(f"trial {number} is unknown, the study holds {len(study.history)}")
+    return number
 
 
 def trial_numbers(study: Study, trials: object) -> Rows:

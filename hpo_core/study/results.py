@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.printable import shown
+from hpo_core.printable import displayed
 from hpo_core.replay import Replay, replay
 from hpo_core.study.journal import OutdatedError
 from hpo_core.trial import Trial, TrialBatch
@@ -141,7 +141,9 @@ class Results:
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
         best = f", best {self.best_value:.6g}" if self.history.best >= 0 else ""
-        return shown(f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})")
+        return displayed(
+            f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})"
+        )
 
     def _repr_html_(self) -> str:
         facts = {"study": repr(self)}
@@ -150,5 +152,5 @@ class Results:
             facts |= {name: repr(value) for name, value in self.best_params.items()}
         import html
 
-        rows = ([html.escape(shown(text)) for text in row] for row in facts.items())
+        rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
         return f"<table>{''.join(f'<tr><th>{name}</th><td>{fact}</td></tr>' for name, fact in rows)}</table>"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
+from hpo_core.checks import as_int, fits_memory, int_within, shown
 from hpo_core.errors import SpaceError, StudyError, TrialError
 from hpo_core.events import ADDED, Enqueued
 from hpo_core.history import History
@@ -26,7 +27,7 @@ from hpo_core.study.opening import find, make_sampler
 from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_json, as_number, is_int
+from hpo_core.trial.values import as_column, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 _NOT_PICKLED = ("_ledger", "_recorder")
+_COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 
@@ -126,7 +128,7 @@ class Study(Optimizing):
             raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
         if direction not in ("minimize", "maximize"):
             raise StudyError(f"direction must be 'minimize' or 'maximize', got {direction!r}")
-        if seed is not None and not (is_int(seed) and 0 <= seed < SEED_LIMIT):
+        if seed is not None and int_within(seed, 0, SEED_LIMIT) is None:
             raise StudyError(f"seed must be an int in [0, 2**63) or None, got {seed!r}")
         if not isinstance(allow_duplicates, bool):
             raise StudyError(f"allow_duplicates must be True or False, got {allow_duplicates!r}")
@@ -242,10 +244,20 @@ class Study(Optimizing):
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
         """
-        if n is not None and not (is_int(n) and 1 <= n < 2**32):
-            raise StudyError(f"n must be an int in [1, 2**32), got {n!r}")
-        asked: Any = ask(self, n) if repeat is None else ask_again(self, repeat, n)
+        n = None if n is None else self._checked_n(n)
+        try:
+            asked: Any = ask(self, n) if repeat is None else ask_again(self, repeat, n)
+        except MemoryError as error:
+            raise StudyError(f"n must be a number of trials that memory has room for, got {n}") from error
         return cast("Trial | TrialBatch", asked)
+
+    def _checked_n(self, n: object) -> int:
+        number = int_within(n, 1, 2**32)
+        if number is None:
+            raise StudyError(f"n must be an int in [1, 2**32), got {shown(n)}")
+        if not fits_memory(number, self.space.layout.size + _COLUMNS):
+            raise StudyError(f"n must be a number of trials that memory has room for, got {number}")
+        return number
 
     def tell(self, trials: Trials, values: ArrayLike) -> None:
         """Complete running trials.
@@ -271,7 +283,7 @@ class Study(Optimizing):
     def _tell(self, trials: Trials, values: ArrayLike) -> None:
         if self._has_late():
             trials, values = set_late_aside(self, trials, values)
-        if isinstance(trials, Trial) or is_int(trials):
+        if isinstance(trials, Trial) or as_int(trials) is not None:
             self._recorder.told_one(trial_number(self, trials), as_number(values))
         else:
             rows = running_rows(self, trials)
@@ -294,9 +306,10 @@ class Study(Optimizing):
             As for ``tell``; the study is then unchanged.
         """
         if not isinstance(reason, str):
-            raise TrialError(f"reason must be a string, got {reason!r}")
+            raise TrialError(f"reason must be a string, got {shown(reason)}")
         if not isinstance(traceback, str | None):
-            raise TrialError(f"traceback must be a string or None, got {traceback!r}")
+            raise TrialError(f"traceback must be a string or None, got {shown(traceback)}")
+        reason, traceback = plain_text(reason), None if traceback is None else plain_text(traceback)
         self._ledger.transact(self._fail, trials, reason, traceback)
 
     def _fail(self, trials: Trials, reason: str, traceback: str | None) -> None:
@@ -315,9 +328,11 @@ class Study(Optimizing):
         self._ledger.transact(finish, trials)
 
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
+        step = check_step(step)
+
         def report(rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
             if self._has_late():
-                rows, values = set_late_aside(self, rows, values, step=as_json("step", step))
+                rows, values = set_late_aside(self, rows, values, step=step)
             self._recorder.reported(rows, step, values)
 
         self._ledger.transact(report, rows, values)

@@ -9,10 +9,10 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from hpo_core.checks import as_real, int_within, shown
 from hpo_core.errors import StudyError
 from hpo_core.storage.heartbeat import BEATS_PER_LEASE, Heartbeat
 from hpo_core.study.asking import ask
-from hpo_core.trial.values import is_int
 
 if TYPE_CHECKING:
     from hpo_core.study.study import Study
@@ -29,11 +29,14 @@ class Worker:
     """
 
     def __init__(self, study: Study) -> None:
-        seconds, retries = study.lease_seconds, study.max_retries
-        if isinstance(seconds, bool) or not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
-            raise StudyError(f"lease_seconds must be a finite number above 0, got {seconds!r}")
-        if not (is_int(retries) and retries >= 0):
-            raise StudyError(f"max_retries must be an int of at least 0, got {retries!r}")
+        seconds, retries = as_real(study.lease_seconds), int_within(study.max_retries, 0)
+        if seconds is None or not 0 < seconds < math.inf:
+            raise StudyError(
+                f"lease_seconds must be a finite number above 0, got {shown(study.lease_seconds)}"
+            )
+        if retries is None:
+            raise StudyError(f"max_retries must be an int of at least 0, got {shown(study.max_retries)}")
+        study.lease_seconds, study.max_retries = seconds, retries
         self.name = f"{socket.gethostname().partition('.')[0][:24]}-{os.getpid()}-{secrets.token_hex(2)}"
         self._study = study
         self._heart: Heartbeat | None = None

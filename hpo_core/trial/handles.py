@@ -8,7 +8,7 @@ import numpy as np
 
 from hpo_core.errors import TrialError
 from hpo_core.history import State
-from hpo_core.printable import shown
+from hpo_core.printable import displayed
 from hpo_core.trial.values import as_column, as_number, spread, trial_seed
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Trial:
 
     def __repr__(self) -> str:
         value = "" if self.value is None else f", value={self.value:.6g}"
-        return shown(f"Trial({self.number}, {self.state.name.lower()}{value}, params={self._decoded()})")
+        return displayed(f"Trial({self.number}, {self.state.name.lower()}{value}, params={self._decoded()})")
 
     def _decoded(self) -> dict[str, Any]:
         if self._params is None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
+from hpo_core.checks import MAX_BITS, MAX_DEPTH, int_within, shown
 from hpo_core.errors import TrialError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+STEP_LIMIT: Final = 2**63  # steps are kept as int64
+
 _MASK64 = 2**64 - 1
-
-SHOWN = 60  # characters of a value in a message
-_SHORT = reprlib.Repr()  # does not look at the whole of 20 million items to show the first
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 2 * SHOWN
-
-
-def is_int(value: object) -> TypeGuard[int]:
-    """Whether a value is a Python or numpy integer; a bool is not."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_QUICK: Final = frozenset({float, bool, type(None)})  # nothing to look at in them
 
 
 def as_number(value: object, *, rule: str = "a value must be a number") -> float:
@@ -33,11 +28,11 @@ def as_number(value: object, *, rule: str = "a value must be a number") -> float
     if getattr(value, "size", None) == 1 or hasattr(value, "numel"):
         plain = _item(value)
     if isinstance(plain, bool | str | bytes | complex):
-        raise TrialError(f"{rule}, got {_shown(value)}")
+        raise TrialError(f"{rule}, got {shown(value)}")
     try:
         return float(plain)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TrialError(f"{rule}, got {_shown(value)}") from error
+    except Exception as error:  # what the value's own methods raise
+        raise TrialError(f"{rule}, got {shown(value)}") from error
 
 
 def _item(value: Any) -> object:
@@ -47,6 +42,14 @@ def _item(value: Any) -> object:
         return None
 
 
+def check_step(step: object) -> int:
+    """Return the step of a report as an int."""
+    number = int_within(step, 0, STEP_LIMIT)
+    if number is None:
+        raise TrialError(f"step must be an int of at least 0 and below 2**63, got {shown(step)}")
+    return number
+
+
 def as_column(values: Any, k: int) -> NDArray[np.float64]:
     """Read the told values of ``k`` trials: an array, a tensor or a sequence of k numbers."""
     if hasattr(values, "detach"):  # a tensor, perhaps on a device, with a gradient or in bfloat16
@@ -54,7 +57,7 @@ def as_column(values: Any, k: int) -> NDArray[np.float64]:
     elif isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
     if isinstance(values, str | bytes) or not (isinstance(values, Sequence) or hasattr(values, "__array__")):
-        raise TrialError(f"{k} trials need an array of {k} numbers, got {_shown(values)}")
+        raise TrialError(f"{k} trials need an array of {k} numbers, got {shown(values)}")
     array = np.empty(0, np.object_) if isinstance(values, Sequence) else np.asarray(values)
     if array.dtype == np.object_:
         array = np.array([as_number(value) for value in values], np.float64)
@@ -66,19 +69,59 @@ def as_column(values: Any, k: int) -> NDArray[np.float64]:
 
 
 def as_json(name: str, value: object) -> object:
-    """Return a private copy of a note as JSON gives it back."""
-    import json
-
+    """Return a private copy of a note in plain Python values, as it will be read back from a log."""
     try:
-        return json.loads(json.dumps(value, default=_plain))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise TrialError(f"note {name!r} must be a JSON value, got {_shown(value)}") from error
+        return _plain(value, 0)
+    except TrialError as error:
+        raise TrialError(f"note {shown(name)} must be a JSON value: {error}") from None
+    except Exception as error:  # what the value's own methods raise
+        raise TrialError(f"note {shown(name)} must be a JSON value, got {shown(value)}") from error
 
 
-def _plain(value: Any) -> object:
-    if hasattr(value, "tolist"):  # numpy and torch, scalars included
-        return value.tolist()
-    raise TypeError(type(value).__name__)
+def plain_text(text: str) -> str:
+    """Return a text of a class of its own as plain text."""
+    return str.__str__(text)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind in _SCALARS:
+        return _checked(value)
+    if depth == MAX_DEPTH:
+        raise TrialError(f"it is nested more than {MAX_DEPTH} deep")
+    if kind in (list, tuple) and _QUICK.issuperset(map(type, value)):
+        return kind(value)
+    if isinstance(value, list | tuple):
+        items = [_plain(item, depth + 1) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, dict):
+        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, int | float | str):  # a subclass: an enum or one of numpy's
+        return _checked(_exact(value))
+    if hasattr(value, "tolist") and getattr(getattr(value, "dtype", None), "kind", "") not in ("m", "M"):
+        listed = value.tolist()  # numpy and torch, scalars included; a longdouble stays what it is
+        if type(listed) is not kind:
+            return _plain(listed, depth)
+    raise TrialError(f"it holds {shown(value)}")
+
+
+def _exact(value: float | str) -> int | float | str:
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else str.__str__(value)
+
+
+def _checked(value: Any) -> Any:
+    if type(value) is int and value.bit_length() > MAX_BITS:
+        raise TrialError(f"it holds an int of {value.bit_length()} bits, more than {MAX_BITS}")
+    return value
+
+
+def _key(key: Any) -> Any:
+    key = _exact(key) if isinstance(key, int | float | str) and type(key) is not bool else key
+    if type(key) not in _SCALARS or key != key:
+        raise TrialError(f"it holds the key {shown(key)}")
+    return _checked(key)
 
 
 def spread(name: str, value: object, k: int) -> Sequence[object]:
@@ -90,14 +133,6 @@ def spread(name: str, value: object, k: int) -> Sequence[object]:
     if len(value) != k:
         raise TrialError(f"note {name!r} has {len(value)} values for {k} trials")
     return value
-
-
-def _shown(value: object) -> str:
-    try:
-        text = _SHORT.repr(value)
-    except Exception:  # the user's own __repr__
-        text = object.__repr__(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}... ({type(value).__name__})"
 
 
 @overload
