@@ -116,10 +116,10 @@ def plain(value: Any) -> Any:
 def _write_parquet(study: StoredResults, path: str) -> None:
     try:
         frame = study.to_pandas()
+        frame.columns = [printable(name) for name in frame.columns]
         for name, column in frame.items():
             if not _has_one_type(column):
                 frame[name] = column.map(lambda value: printable(str(value)), na_action="ignore")
-        frame.columns = [printable(name) for name in frame.columns]
         frame.to_parquet(path, engine="pyarrow")
     except ImportError as error:
         raise ArgumentError("parquet needs pandas and pyarrow: pip install 'hpo-core[parquet]'") from error

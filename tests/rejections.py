@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,6 +19,11 @@ def stored_study() -> MemoryStorage:
     storage = MemoryStorage()
     hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", name="s", storage=storage)
     return storage
+
+
+def copy_stored_study(scene, path):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", name="s", storage="s.db").backup(path)
 
 
 WHEN = [True, "depth > 1", hpo.param("depth") + 1]
@@ -190,6 +197,9 @@ CASES: dict[str, Case] = {
             "durability": [None, "none"],
         },
         lambda scene: {"storage": stored_study(), "name": "s"},
+    ),
+    "Study.backup": Case(
+        copy_stored_study, {"path": [None, 3, b"b", "", ".", "s.db", "none/b.db", "a\0b"]}, given(path="b.db")
     ),
     "Study.ask": Case(
         on("study", "ask"),

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -359,6 +360,20 @@ def test_a_column_that_parquet_has_no_type_for_is_text(tmp_path, capsys):
     assert pd.read_parquet(file)["params_big"].isin(["1", str(2**70)]).all()
 
 
+def test_exports_take_half_a_surrogate_pair_where_a_space_does(tmp_path, capsys):
+    path, half = str(tmp_path / "s.db"), "\ud800"
+    try:
+        space = {half: hpo_core.Categorical([half, "y"]), "t": hpo_core.Categorical([(half, 1), "z"])}
+        study = hpo_core.Study(space, sampler="random", seed=0, name="s", storage=path)
+        study.add({half: half, "t": (half, 1)}, 1.0)
+        study.ask().note(**{half: half})
+    except hpo_core.HpoError:
+        return  # refused, nothing to show
+    for kind in ("csv", "json", "parquet"):
+        assert cli.main(["export", path, "s", str(tmp_path / f"t.{kind}")]) == 0
+    assert study.to_pandas()["params_\\ud800"][0] == "\\ud800"
+
+
 def test_json_holds_no_number_that_json_lacks(tmp_path, capsys):
     path, file = str(tmp_path / "s.db"), tmp_path / "t.json"
     study = hpo_core.Study({"c": hpo_core.Categorical([float("inf"), 1.0])}, seed=0, name="s", storage=path)
@@ -490,6 +505,28 @@ def test_backup_copies_what_is_not_in_the_file_itself_yet(target, tmp_path, caps
     assert list(tmp_path.glob(".*")) == []
     study.backup(tmp_path / "other.db")
     assert hpo_core.Study.open("other.db", "s").best_value == -1.0
+
+
+def test_a_copy_made_while_others_write_is_whole(tmp_path):
+    path = str(tmp_path / "s.db")
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="tpe", seed=0, name="s", storage=path)
+    writers = [
+        threading.Thread(target=each.optimize, args=(lambda trial: trial["x"],), kwargs={"n_trials": 60})
+        for each in (study, hpo_core.Study.open(path, "s"))
+    ]
+    for writer in writers:
+        writer.start()
+    for k in range(5):
+        (study if k % 2 else hpo_core.Study.open(path, "s")).backup(tmp_path / f"{k}.db")
+    for writer in writers:
+        writer.join()
+    lengths = []
+    for k in range(5):
+        copy = hpo_core.Study.open(tmp_path / f"{k}.db", "s")
+        assert copy.replay()
+        lengths.append(len(copy.trials))
+    assert lengths == sorted(lengths)
+    assert len(hpo_core.Study.open(path, "s").trials) == 120
 
 
 def test_backup_writes_over_nothing_and_leaves_nothing_behind(tmp_path, capsys, monkeypatch):

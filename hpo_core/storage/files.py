@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def require_path(argument: str, path: str) -> None:
-    """Raise a ``StorageError`` unless the operating system has a way to write this path."""
+def require_path(argument: str, path: object) -> str:
+    """Return a path as text; a ``StorageError`` unless it is one that the operating system can take."""
+    text = str(path)
     try:
-        good = b"\0" not in os.fsencode(path)
+        good = isinstance(path, str | Path) and text not in ("", ".") and b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         good = False
     if not good:
-        raise StorageError(f"{argument} must be a path without NUL and half surrogate pairs, got {path!r}")
+        raise StorageError(
+            f"{argument} must be the path of a file without NUL or half characters, got {path!r}"
+        )
+    return text
 
 
 @contextmanager

@@ -59,19 +59,23 @@ def _require_file(path: str, *, must_exist: bool) -> None:
             problem = "there is no such file"
         elif not os.path.isdir(folder):  # noqa: PTH112
             problem = f"there is no folder {folder!r}"
-        elif not os.access(folder, os.W_OK | os.X_OK):
+        elif not _may(folder, os.W_OK | os.X_OK):
             problem = f"there is no permission to make a file in the folder {folder!r}"
     except OSError as error:
         problem = f"the path cannot be followed: {error.strerror}"
     else:
         if not stat.S_ISREG(found.st_mode):
             problem = "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a regular file"
-        elif not os.access(path, os.R_OK):
+        elif not _may(path, os.R_OK):
             problem = "there is no permission to read it"
         elif must_exist and found.st_size == 0:
             problem = "the file is empty: it holds no studies"
     if problem is not None:
         raise StorageError(f"storage {path!r}: {problem}")
+
+
+def _may(path: str, what: int) -> bool:
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _on_server(url: str, *, must_exist: bool) -> Storage:

@@ -333,20 +333,20 @@ class SQLiteStorage(Storage):
 
     def backup(self, path: str | Path) -> None:
         """Write what is in the file now to a new one, while others go on writing."""
-        require_path("path", str(path))
+        target = require_path("path", path)
         try:
             with (
-                written_whole(str(path), new=True) as part,
+                written_whole(target, new=True) as part,
                 closing(sqlite3.connect(part)) as copy,
                 closing(_usable(self._absolute)) as source,
             ):
                 source.backup(copy)
         except FileExistsError as error:
-            raise StorageError(f"path {str(path)!r} must not exist yet: nothing is written over") from error
+            raise StorageError(f"path {target!r} must not exist yet: nothing is written over") from error
         except OSError as error:
-            raise StorageError(f"path {str(path)!r} cannot be written: {error.strerror}") from error
+            raise StorageError(f"path {target!r} cannot be written: {error.strerror}") from error
         except sqlite3.Error as error:
-            raise StorageError(f"storage {self.path!r} cannot be copied to {str(path)!r}: {error}") from error
+            raise StorageError(f"storage {self.path!r} cannot be copied to {target!r}: {error}") from error
 
 
 class _Transaction:

@@ -78,6 +78,6 @@ def examine(storage: Storage, name: str, key: int) -> dict[str, Any]:
     problem = None
     try:
         StoredResults(storage, name)
-    except HpoError as error:
-        problem = str(error)
+    except Exception as error:  # whatever it is: this looks for what others do not expect
+        problem = str(error) if isinstance(error, HpoError) else f"it cannot be read: {error!r}"
     return {"study": name, "last_good": storage.count_good(key) - 1, "problem": problem}

@@ -12,7 +12,7 @@ from hpo_core.printable import displayed
 from hpo_core.trial.values import as_column, as_number, spread, trial_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -357,6 +357,12 @@ class TrialBatch:
             import pandas as pd
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install 'hpo-core[pandas]'") from error
+        try:
+            return self._frame(pd, lambda value: value)
+        except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
+            return self._frame(pd, _encodable)
+
+    def _frame(self, pd: Any, text: Callable[[Any], Any]) -> pd.DataFrame:
         history, rows = self._study.history, self._rows
         columns = {
             "number": rows,
@@ -364,10 +370,21 @@ class TrialBatch:
             "value": self.value,
             "seconds": history.cost[rows],
             "started": pd.to_datetime(history.started[rows], unit="s", utc=True),
-            "tier": self.tier,
+            "tier": text(self.tier),
         }
         for name, column in self.params.items():
-            columns[f"params_{name}"] = pd.Series(column).where(self.active(name))
+            columns[f"params_{text(name)}"] = pd.Series(text(column)).where(self.active(name))
         frame = pd.DataFrame(columns)
-        notes = pd.DataFrame(self.notes, index=frame.index).add_prefix("notes_")
+        notes = pd.DataFrame(text(self.notes), index=frame.index).add_prefix("notes_")
         return frame.join(notes).set_index("number")
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value whose text can be encoded, what cannot be escaped."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        return [_encodable(each) for each in value.tolist()]
+    return type(value)(map(_encodable, value)) if isinstance(value, list | tuple) else value

@@ -55,10 +55,9 @@ def test_the_overview_is_what_the_studies_say(storage):
 
 def test_the_overview_goes_over_many_pages(storage):
     studies = [make_study(name=f"s{k}", storage=storage) for k in range(3)]
-    for study, n in zip(studies, (700, 1, 400), strict=True):
-        with study._writing:
-            for k in range(n):
-                study.tell(study.ask(), float(-k))
+    for study, n in zip(studies, (270, 1, 270), strict=True):
+        for k in range(n):
+            study.tell(study.ask(), float(-k))
     assert overview(storage) == [said_by(study) for study in studies]
 
 
@@ -122,8 +121,9 @@ def test_a_forged_event_is_a_damaged_study(kind, data, tmp_path, capsys):
     forged, good = overview(storage)
     assert list(forged) == ["name", "problem"]
     assert good["trials"] == 1
-    for command in (["ls", storage.path], ["show", storage.path, "forged"]):
+    for command in (["ls", storage.path], ["show", storage.path, "forged"], ["doctor", storage.path]):
         assert cli.main(command) == 1
+    assert "'good': good" in capsys.readouterr().out
 
 
 def test_a_damaged_page_hides_only_what_is_on_it(tmp_path, capsys):
@@ -131,9 +131,8 @@ def test_a_damaged_page_hides_only_what_is_on_it(tmp_path, capsys):
     storage = SQLiteStorage(str(path))
     studies = [make_study(name=f"s{k}", storage=storage) for k in range(3)]
     for study in studies:
-        with study._writing:
-            study.tell(study.ask(400), [1.0] * 400)
-            study.tell(study.ask(400), [1.0] * 400)
+        study.tell(study.ask(400), [1.0] * 400)
+        study.tell(study.ask(400), [1.0] * 400)
     storage.close()
     data = path.read_bytes()
     at = data.rindex(b'"params"') // 4096 * 4096
