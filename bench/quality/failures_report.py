@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MODELLING = ("auto", "gp", "tpe")  # ours that model what they have seen
 OURS = tuple(name for name, row in failures.ROWS.items() if row.optimiser in (*MODELLING, "random"))
-DEFAULT, RANDOM = "auto", "plain-random"
+DEFAULT = "auto"
 MOST_ON_HALFPLANE = 8  # failed trials of 60: the target
 EVEN, SHAKEN = "no_failures", "flaky"
 
