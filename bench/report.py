@@ -41,13 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from bench import repeat
     from bench.native import report as native
+    from bench.quality import failures_report
     from bench.quality import report as quality
     from bench.samplers import report as samplers
     from bench.study import report as study
     from bench.surrogates import report as fit
 
-    sections = [pictures(arguments.out.parent), quality.section(), samplers.section()]
+    sections = [pictures(arguments.out.parent), quality.section(), failures_report.section()]
     sections += [
+        samplers.section(),
         fit.section(),
         fit.posteriors(),
         study.section(),

@@ -6,10 +6,12 @@ import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.quality.problems import CONDITIONAL, CONTINUOUS, NAMES
+from bench.quality.problems import CONDITIONAL, CONTINUOUS, FAILURES, NAMES
 
 if TYPE_CHECKING:
     from bench.quality.spec import Config, Problem
+
+ALL = (*NAMES, *FAILURES)
 
 
 class Optimiser(Protocol):
@@ -20,6 +22,12 @@ class Optimiser(Protocol):
 
     def tell(self, handle: Any, value: float) -> None:
         """The observed value, minimised."""
+
+
+class FailureAware(Optimiser, Protocol):
+    """One that is told of failures, as the problems of the family *failures* want it."""
+
+    def fail(self, handle: Any) -> None: ...
 
 
 class Resumable(Optimiser, Protocol):
@@ -36,11 +44,11 @@ class Entry:
     settings: dict[str, Any] = field(default_factory=dict)
     peer: str | None = None
     distributions: tuple[str, ...] = ("hpo_core", "numpy")
-    problems: tuple[str, ...] = NAMES
+    problems: tuple[str, ...] = ALL
 
-    def create(self, problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
+    def create(self, problem: Problem, seed: int, settings: dict[str, Any]) -> FailureAware:
         module = importlib.import_module(self.module)
-        optimiser: Optimiser = module.create(problem, seed, {**self.settings, **settings})
+        optimiser: FailureAware = module.create(problem, seed, {**self.settings, **settings})
         return optimiser
 
 
@@ -48,12 +56,12 @@ _OURS = "bench.quality.peers.hpo_core_study"
 _OPTUNA = "bench.quality.peers.optuna_study"
 
 
-def _optuna(sampler: str, *distributions: str, problems: tuple[str, ...] = NAMES, **settings: Any) -> Entry:
+def _optuna(sampler: str, *distributions: str, problems: tuple[str, ...] = ALL, **settings: Any) -> Entry:
     versions = ("optuna", "numpy", *distributions)
     return Entry(_OPTUNA, {"sampler": sampler, **settings}, "optuna", versions, problems)
 
 
-def _smac(facade: str, problems: tuple[str, ...] = NAMES) -> Entry:
+def _smac(facade: str, problems: tuple[str, ...] = ALL) -> Entry:
     versions = ("smac", "ConfigSpace", "scikit-learn", "numpy")
     settings = {"facade": facade, "n_trials": 100}
     return Entry("bench.quality.peers.smac3", settings, "smac", versions, problems)
@@ -76,11 +84,15 @@ ENTRIES = {
     "botorch": Entry(
         "bench.quality.peers.botorch_ei",
         peer="botorch",
+        problems=NAMES,
         distributions=("botorch", "gpytorch", "torch", "scipy", "numpy"),
     ),
     "smac3": _smac("forest"),
     "smac3-gp": _smac("gp", problems=CONTINUOUS),
     "hyperopt": Entry(
-        "bench.quality.peers.hyperopt_tpe", peer="hyperopt", distributions=("hyperopt", "numpy")
+        "bench.quality.peers.hyperopt_tpe",
+        peer="hyperopt",
+        distributions=("hyperopt", "numpy"),
+        problems=NAMES,
     ),
 }

@@ -1,11 +1,11 @@
-"""The development suite of the samplers, by name."""
+"""The development suite of the samplers, and the family in which trials fail, by name."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING
 
-from bench.quality import conditional, synthetic, tabular
+from bench.quality import conditional, failing, synthetic, tabular
 
 if TYPE_CHECKING:
     from bench.quality.spec import Problem
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 _ANALYTIC = {p.name: p for p in [*synthetic.problems(), *conditional.problems()]}
 _TABLES = {f"{library}-{data_set}": (library, data_set) for library, data_set in tabular.names()}
 
+_FAILING = {p.name: p for p in failing.problems()}
+
 NAMES = (*_TABLES, *_ANALYTIC)
+FAILURES = (*_FAILING, failing.TABLE_NAME)
 CONDITIONAL = tuple(name for name, p in _ANALYTIC.items() if p.conditional)
 CONTINUOUS = tuple(p.name for p in synthetic.problems())
 
@@ -21,4 +24,6 @@ CONTINUOUS = tuple(p.name for p in synthetic.problems())
 @cache
 def get(name: str) -> Problem:
     """The problem ``name``; a table is read when first asked for."""
-    return tabular.problem(*_TABLES[name]) if name in _TABLES else _ANALYTIC[name]
+    if name == failing.TABLE_NAME:
+        return failing.table()
+    return tabular.problem(*_TABLES[name]) if name in _TABLES else (_ANALYTIC | _FAILING)[name]

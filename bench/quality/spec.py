@@ -2,7 +2,7 @@
 
 A configuration is a plain dict of the active parameters. Every objective is minimised. Luck is a
 number u in (0, 1) drawn per (seed, trial) by the runner, the same for every optimiser: it chooses
-the replicate of a noisy table.
+the replicate of a noisy table, or says that a trial fails by accident.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class Problem:
     ----------
     true_value : config -> expected objective, which judges an incumbent
     observe : (config, luck) -> what the optimiser is told; None if that is the true value
-    best : the least true value (a lower bound within 1e-6 of it where no closed form exists)
+    best : the least feasible true value (a lower bound within 1e-6 of it where no closed form exists)
+    infeasible : whether a trial of the configuration fails
+    accident : (trial's number, luck) -> whether it fails whatever its configuration
     """
 
     name: str
@@ -87,9 +89,16 @@ class Problem:
     true_value: Callable[[Config], float]
     best: float
     observe: Callable[[Config, float], float] | None = None
+    infeasible: Callable[[Config], bool] | None = None
+    accident: Callable[[int, float], bool] | None = None
 
     def observed(self, config: Config, luck: float) -> float:
         return self.true_value(config) if self.observe is None else self.observe(config, luck)
+
+    def fails(self, config: Config, number: int, luck: float) -> bool:
+        if self.infeasible is not None and self.infeasible(config):
+            return True
+        return self.accident is not None and self.accident(number, luck)
 
     @property
     def conditional(self) -> bool:
@@ -97,10 +106,16 @@ class Problem:
 
     @cached_property
     def random_median(self) -> float:
-        """Median true value of prior draws: the scale of normalised regret."""
+        """Median true value of feasible prior draws: the scale of normalised regret."""
         rng = np.random.default_rng(0)
-        return float(np.median([self.true_value(draw(self.parameters, rng)) for _ in range(MEDIAN_DRAWS)]))
+        drawn = (draw(self.parameters, rng) for _ in range(MEDIAN_DRAWS))
+        feasible = (c for c in drawn if self.infeasible is None or not self.infeasible(c))
+        return float(np.median([self.true_value(c) for c in feasible]))
 
     def regret(self, value: Any) -> Any:
         """0 at the best configuration, 1 at the median of random ones."""
         return (np.asarray(value) - self.best) / (self.random_median - self.best)
+
+    def value(self, regret: float) -> float:
+        """Inverse of ``regret``."""
+        return self.best + regret * (self.random_median - self.best)

@@ -9,7 +9,7 @@ checkpoint  number of trials after which regret is read: 25, 50, 100
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,11 +32,12 @@ Cell = tuple[str, int]
 
 @dataclass(frozen=True)
 class Runs:
-    """Regret of one optimiser: (trials,) per cell, and how many of its runs failed."""
+    """One optimiser's regret, (trials,) per cell; how many runs failed; per cell, how many trials did."""
 
     label: str
     regret: Mapping[Cell, NDArray[np.float64]]
     failed: int
+    failed_trials: Mapping[Cell, int] = field(default_factory=dict)
 
 
 def label(record: Record) -> str:
@@ -60,12 +61,14 @@ def collect(records: Iterable[Record]) -> dict[str, Runs]:
     latest = {(label(r), r["problem"], r["seed"], r["trials"]): r for r in records}
     curves: dict[str, dict[Cell, NDArray[np.float64]]] = {}
     failures: dict[str, int] = {}
+    trials_failed: dict[str, dict[Cell, int]] = {}
     for (name, problem, seed, trials), record in latest.items():
         regret = problems.get(problem).regret(expand(record["curve"], trials))
         curves.setdefault(name, {})[problem, seed] = regret
+        trials_failed.setdefault(name, {})[problem, seed] = len(record.get("failures", ()))
         failures[name] = failures.get(name, 0) + (record["error"] is not None)
     _fill_with_worst(curves)
-    return {name: Runs(name, cells, failures[name]) for name, cells in curves.items()}
+    return {name: Runs(name, cells, failures[name], trials_failed[name]) for name, cells in curves.items()}
 
 
 def _fill_with_worst(curves: dict[str, dict[Cell, NDArray[np.float64]]]) -> None:
@@ -103,14 +106,20 @@ class Interval:
 
 
 def rank_difference(ours: Runs, theirs: Runs, cells: Sequence[Cell], checkpoint: int) -> Interval:
-    """Mean rank of ours minus theirs, from -1 (always ahead) to 1, ties 0.
+    """Mean rank of ours minus theirs, from -1 (always ahead) to 1, ties 0."""
+    return mean_sign(at(ours, cells, checkpoint) - at(theirs, cells, checkpoint), cells)
 
-    The interval is a bootstrap over seeds within each problem: the suite is fixed, the seeds are
+
+def mean_sign(difference: NDArray[np.float64], cells: Sequence[Cell]) -> Interval:
+    return mean_difference(np.sign(difference), cells)
+
+
+def mean_difference(difference: NDArray[np.float64], cells: Sequence[Cell]) -> Interval:
+    """The interval is a bootstrap over seeds within each problem: the suite is fixed, the seeds are
     the sample.
     """
-    sign = np.sign(at(ours, cells, checkpoint) - at(theirs, cells, checkpoint))
-    low, high = np.quantile(_resampled(sign, cells).mean(axis=1), [LEVEL / 2, 1 - LEVEL / 2])
-    return Interval(float(sign.mean()), float(low), float(high))
+    low, high = np.quantile(_resampled(difference, cells).mean(axis=1), [LEVEL / 2, 1 - LEVEL / 2])
+    return Interval(float(difference.mean()), float(low), float(high))
 
 
 def _resampled(values: NDArray[np.float64], cells: Sequence[Cell]) -> NDArray[np.float64]:
@@ -210,6 +219,16 @@ def family_tests(ours: Runs, theirs: Runs, checkpoint: int) -> list[FamilyTest]:
             family, int((d < 0).sum()), int((d == 0).sum()), int((d > 0).sum()), p, _signed_ranks(d) < 0
         )
         for (family, d), p in zip(differences.items(), corrected, strict=True)
+    ]
+
+
+def greater(differences: Mapping[str, NDArray[np.float64]]) -> list[str]:
+    """Those of the paired differences that are above 0, by signed ranks after Holm's correction."""
+    corrected = holm([_wilcoxon(d) for d in differences.values()])
+    return [
+        name
+        for (name, d), p in zip(differences.items(), corrected, strict=True)
+        if p < LEVEL and _signed_ranks(d) > 0
     ]
 
 

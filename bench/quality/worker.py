@@ -19,22 +19,31 @@ from bench.quality import problems
 from bench.quality.optimiser import ENTRIES
 
 if TYPE_CHECKING:
-    from bench.quality.optimiser import Optimiser
+    from bench.quality.optimiser import FailureAware
     from bench.quality.spec import Problem
 
 Curve = list[tuple[int, float]]
 
 
-def optimise(optimiser: Optimiser, problem: Problem, luck: list[float], curve: Curve) -> float:
-    """Seconds spent in ask and tell. ``curve`` gains (trial, true value) wherever the incumbent changes.
+def optimise(
+    optimiser: FailureAware, problem: Problem, luck: list[float], curve: Curve, failures: list[int]
+) -> float:
+    """Seconds spent in ask and tell.
 
-    The incumbent is the best by *observed* value; what counts is its true value.
+    ``curve`` gains (trial, true value) wherever the incumbent changes: the best by *observed* value,
+    of which the true value counts. ``failures`` gains the numbers of the trials that fail.
     """
     incumbent, seconds = float("inf"), 0.0
     for number, u in enumerate(luck, start=1):
         start = time.perf_counter()
         handle, config = optimiser.ask()
         seconds += time.perf_counter() - start
+        if problem.fails(config, number, u):
+            failures.append(number)
+            start = time.perf_counter()
+            optimiser.fail(handle)
+            seconds += time.perf_counter() - start
+            continue
         value = problem.observed(config, u)
         if value < incumbent:
             incumbent = value
@@ -50,16 +59,18 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     problem, entry = problems.get(job["problem"]), ENTRIES[job["optimiser"]]
     luck = np.random.default_rng(job["seed"]).random(job["trials"]).clip(1e-12, 1 - 1e-12).tolist()
     curve: Curve = []
+    failures: list[int] = []
     error, suggest_seconds = None, None
     start = time.perf_counter()
     try:
         optimiser = entry.create(problem, job["seed"], job["settings"])
-        suggest_seconds = optimise(optimiser, problem, luck, curve)
+        suggest_seconds = optimise(optimiser, problem, luck, curve, failures)
     except Exception as exception:
         error = f"{type(exception).__name__}: {exception}"
     return {
         **job,
         "curve": curve,
+        "failures": failures,
         "seconds": round(time.perf_counter() - start, 4),
         "suggest_seconds": suggest_seconds and round(suggest_seconds, 4),
         "error": error,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import environments, records
-from bench.quality import command, coordinates, problems, runner
+from bench.quality import command, coordinates, failures, problems, runner
 from bench.quality.optimiser import ENTRIES
 from bench.quality.spec import Parameter, draw
 
@@ -61,13 +61,28 @@ def test_every_peer_is_pinned(peer):
     assert len({command.results_file(name) for name in names}) == 1
 
 
-@pytest.mark.parametrize("name", [n for n, entry in ENTRIES.items() if entry.peer])
-def test_a_peer_that_is_installed_answers_with_configurations_of_the_problem(name, tmp_path):
-    peer = ENTRIES[name].peer
+def skip_unless_installed(peer):
     named = f"HPO_BENCH_PEER_{peer.upper()}" in os.environ
     if not named and not (environments.ENVIRONMENTS / peer / "requirements.txt").exists():
         pytest.skip(f"{peer} is not installed")
+
+
+@pytest.mark.parametrize("name", [n for n, entry in ENTRIES.items() if entry.peer])
+def test_a_peer_that_is_installed_answers_with_configurations_of_the_problem(name, tmp_path):
+    skip_unless_installed(ENTRIES[name].peer)
     jobs = runner.jobs(name, {}, problems.CONDITIONAL, range(1), 12)
     runner.run(jobs, path := tmp_path / "runs.jsonl", n_workers=1)
     held = records.read(path)
     assert [r["error"] for r in held] == [None] * len(jobs)  # a wrong value is a KeyError of the objective
+
+
+@pytest.mark.parametrize("name", [n for n, row in failures.ROWS.items() if ENTRIES[row.optimiser].peer])
+def test_a_peer_that_is_installed_hears_of_failures(name, tmp_path):
+    row = failures.ROWS[name]
+    skip_unless_installed(ENTRIES[row.optimiser].peer)
+    jobs = runner.jobs(row.optimiser, row.settings, ["oom", "all_fail_20"], range(1), 22)
+    runner.run(jobs, path := tmp_path / "runs.jsonl", n_workers=1)
+    memory, first = records.read(path)
+    assert [memory["error"], first["error"]] == [None, None]
+    assert memory["failures"]
+    assert first["failures"] == list(range(1, 21))

@@ -33,11 +33,13 @@ def test_runs_repeat_bit_for_bit():
 
 
 def test_the_incumbent_is_chosen_by_what_was_observed():
-    problem = SimpleNamespace(observed=lambda c, u: -c["x"], true_value=lambda c: c["x"])
+    problem = SimpleNamespace(
+        fails=lambda c, n, u: False, observed=lambda c, u: -c["x"], true_value=lambda c: c["x"]
+    )
     asked = iter([1, 3, 2])
     optimiser = SimpleNamespace(ask=lambda: (None, {"x": next(asked)}), tell=lambda h, v: None)
     curve: list[tuple[int, float]] = []
-    worker.optimise(optimiser, problem, [0.5] * 3, curve)
+    worker.optimise(optimiser, problem, [0.5] * 3, curve, [])
     assert curve == [(1, 1), (2, 3)]
 
 

@@ -1,7 +1,7 @@
 """hpo_core through its public ask and tell.
 
-``sampler`` names it; ``batch`` trials are asked at once and told together; other settings are options of
-the sampler.
+``sampler`` names it; ``batch`` trials are asked at once and told together; with ``failures="penalty"`` a
+trial that fails is told a value of ``PENALTY``; other settings are options of the sampler.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from hpo_core import samplers
 if TYPE_CHECKING:
     from bench.quality.optimiser import Optimiser
     from bench.quality.spec import Config, Parameter, Problem, When
+
+
+PENALTY = 1e3  # beyond every value of the problems that fail
 
 
 def _condition(when: When) -> Any:
@@ -57,6 +60,7 @@ class HpoCore:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         options = dict(settings)
         self._size = options.pop("batch", 1)
+        self._penalised = options.pop("failures", "failed") == "penalty"
         sampler = make_sampler(options.pop("sampler"), options)
         self._study = hpo.Study(space(problem), sampler=sampler, seed=seed)
         self._waiting: list[Any] = []
@@ -70,7 +74,17 @@ class HpoCore:
 
     def tell(self, handle: Any, value: float) -> None:
         self._told.append((handle, value))
-        if not self._waiting:
+        self._tell_batch()
+
+    def fail(self, handle: Any) -> None:
+        if self._penalised:
+            self.tell(handle, PENALTY)
+            return
+        self._study.fail(handle, reason="oom")
+        self._tell_batch()
+
+    def _tell_batch(self) -> None:
+        if self._told and not self._waiting:
             trials, values = zip(*self._told, strict=True)
             self._study.tell(trials, values)
             self._told.clear()

@@ -3,6 +3,11 @@
 ``sampler`` names one of ``SAMPLERS``; other settings are its arguments, and there are none beside
 the seed unless the entry lists them. An ordinal parameter is suggested as the integer index of its
 choice, which keeps the order; as a category Optuna would lose it.
+
+``failures`` says what becomes of a trial that fails: "failed" (the default, as an exception leaves
+it), "pruned" (which TPE ranks last, as what was stopped early), or "constraint": every trial has one,
+1 if it failed and else -1, and one that failed is told the worst value so far (0 before the first),
+since a constraint counts on a complete trial alone.
 """
 
 from __future__ import annotations
@@ -58,6 +63,8 @@ class OptunaStudy:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         self._parameters = problem.parameters
         options = dict(settings)
+        self._failures = options.pop("failures", "failed")
+        self._worst: float | None = None
         sampler = SAMPLERS[options.pop("sampler")](seed=seed, **options)
         self._study = optuna.create_study(sampler=sampler)
 
@@ -81,7 +88,20 @@ class OptunaStudy:
         return trial, config
 
     def tell(self, handle: optuna.Trial, value: float) -> None:
+        self._worst = value if self._worst is None else max(self._worst, value)
+        if self._failures == "constraint":
+            handle.set_constraint("feasible", -1.0)
         self._study.tell(handle, value)
+
+    def fail(self, handle: optuna.Trial) -> None:
+        match self._failures:
+            case "constraint":
+                handle.set_constraint("feasible", 1.0)
+                self._study.tell(handle, self._worst or 0.0)
+            case "pruned":
+                self._study.tell(handle, state=optuna.trial.TrialState.PRUNED)
+            case "failed":
+                self._study.tell(handle, state=optuna.trial.TrialState.FAIL)
 
 
 def create(problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:

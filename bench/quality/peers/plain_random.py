@@ -23,6 +23,9 @@ class PlainRandom:
     def tell(self, handle: None, value: float) -> None:
         pass
 
+    def fail(self, handle: None) -> None:
+        pass
+
 
 def create(problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
     if settings:

@@ -7,6 +7,8 @@ that are not at their defaults:
 ``n_trials``       the length of the run, of which SMAC3 takes a quarter for its initial design
 ``deterministic``  True: a trial is not spent on a second look at an incumbent, since what counts here
                    is the best that was observed
+``crash_cost``     1000, which a trial that fails is told with the status of a crash: beyond every value of
+                   the problems that fail. Its default, inf, ends the random forest with an error
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ from ConfigSpace import (
     OrdinalHyperparameter,
 )
 from smac import BlackBoxFacade, HyperparameterOptimizationFacade, Scenario
-from smac.runhistory import TrialInfo, TrialValue
+from smac.runhistory import StatusType, TrialInfo, TrialValue
 
 if TYPE_CHECKING:
     from bench.quality.optimiser import Optimiser
     from bench.quality.spec import Config, Parameter, Problem
 
+CRASH_COST = 1e3
 FACADES = {"forest": HyperparameterOptimizationFacade, "gp": BlackBoxFacade}
 
 
@@ -75,7 +78,8 @@ class Smac3:
         folder = tempfile.mkdtemp(prefix="smac3-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         space = configuration_space(problem)
-        self._scenario = Scenario(space, seed=seed, output_directory=folder, deterministic=True, **options)
+        fixed = {"deterministic": True, "crash_cost": CRASH_COST, "output_directory": folder}
+        self._scenario = Scenario(space, seed=seed, **fixed, **options)
         self._facade = facade(self._scenario, logging_level=False, overwrite=True)
 
     def load(self, configs: list[Config], values: list[float]) -> None:
@@ -100,6 +104,10 @@ class Smac3:
 
     def tell(self, handle: TrialInfo, value: float) -> None:
         self._facade.tell(handle, TrialValue(cost=value), save=False)
+
+    def fail(self, handle: TrialInfo) -> None:
+        crash = TrialValue(cost=CRASH_COST, status=StatusType.CRASHED)
+        self._facade.tell(handle, crash, save=False)
 
 
 def create(problem: Problem, seed: int, settings: dict[str, Any]) -> Optimiser:
