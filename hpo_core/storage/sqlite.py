@@ -334,11 +334,14 @@ class SQLiteStorage(Storage):
     def backup(self, path: str | Path) -> None:
         """Write what is in the file now to a new one, while others go on writing."""
         target = require_path("path", path)
+        self.studies()  # an error if the file is another program's, or no longer the one that was opened
+        if _identity(self._absolute) is None:
+            raise StorageError(f"storage {self.path!r}: there is no such file")
         try:
             with (
                 written_whole(target, new=True) as part,
                 closing(sqlite3.connect(part)) as copy,
-                closing(_usable(self._absolute)) as source,
+                closing(self._shared()._connect()) as source,
             ):
                 source.backup(copy)
         except FileExistsError as error:
