@@ -174,7 +174,9 @@ class Study(Optimizing):
             There is no such study, its sampler is another, or its space has a ``feasible`` function, which
             no storage keeps: open it as ``Study(space, storage=storage, name=name)``.
         """
-        place = open_storage(storage, durability=durability or "normal", must_exist=True)
+        place = open_storage(
+            storage, durability="normal" if durability is None else durability, must_exist=True
+        )
         _, stored = find(place, name)
         if durability is None and not isinstance(storage, Storage):
             place = open_storage(storage, durability=stored.durability)
