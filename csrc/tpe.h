@@ -5,12 +5,14 @@
  * below      l: the n_below best finished trials, max_below at most
  * above      g: the other finished trials, running ones, earlier picks of the batch
  * failed     f: failed trials; p is their share of the finished ones
- * score      sum_G log l_G(x_G | s) - log[(1 - p) prod_G g_G(x_G | s) + p prod_G f_G(x_G | s)]
+ * P          (1 - p) g / [(1 - p) g + p f], g and f the products over the groups: that a trial works there
+ * score      sum_G log l_G(x_G | s) / g_G(x_G | s) + TPE_REPULSION log P
  *
  * The model is a function of the finished trials in their order of finishing and of the running ones:
  * observing one by one or in one call leaves the same bits.
  *
- * Bergstra et al. 2011; Watanabe 2023, arXiv 2304.11127.
+ * Bergstra et al. 2011; Watanabe 2023, arXiv 2304.11127; Watanabe & Hutter 2022, arXiv 2211.14411, for a factor
+ * that says whether a trial works.
  */
 #ifndef HPO_TPE_H
 #define HPO_TPE_H
@@ -22,6 +24,7 @@
 
 enum {
     TPE_MIN_SPLIT = 10, /* a group with fewer finished trials shares the global split */
+    TPE_REPULSION = 2,  /* decided by bench/results/2026-11-28-failures-ablation.md */
     TPE_COMPLETE = 1,   /* states as in hpo_core.history.State */
     TPE_FAILED = 3
 };

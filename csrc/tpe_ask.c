@@ -219,15 +219,17 @@ void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t la
 
 static double log_add(double a, double b) { return fmax(a, b) + log1p(exp(-fabs(a - b))); }
 
-/* log l - log((1 - p) g + p f), where log_above is log g. */
+/* log l - log g + REPULSION log P, where log_above is log g and P = (1 - p) g / [(1 - p) g + p f]. */
 static double final_score(const tpe_model *model, const tpe_pool *pool, int64_t j, double log_above)
 {
     const double n_failed = (double)model->groups[0].n_failed;
+    const double gain = pool->log_below[j] - log_above;
     if (n_failed == 0.0) {
-        return pool->log_below[j] - log_above;
+        return gain;
     }
     const double p = n_failed / ((double)model->groups[0].n + n_failed);
-    return pool->log_below[j] - log_add(log1p(-p) + log_above, log(p) + pool->log_failed[j]);
+    const double works = log1p(-p) + log_above;
+    return gain + TPE_REPULSION * (works - log_add(works, log(p) + pool->log_failed[j]));
 }
 
 static double log_above(const tpe_model *model, const tpe_pool *pool, int64_t j)

@@ -3,9 +3,10 @@
 Glossary
 --------
 n, m, d     data, candidates, parameters
-criterion   log EI of the latent f below the incumbent, plus log(1 - p_f)
+criterion   log EI of the latent f below the incumbent, plus the log weight of working there
 bound       the criterion with the variance given a few of the data: never below the criterion,
-            because fewer data never leave less variance and EI grows with it
+            because fewer data never leave less variance and EI grows with it; the weight is
+            bounded by its mean alone
 start       a candidate that local search begins with
 
 Candidates are settled and allowed: inside the space, permitted, not used.
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from hpo_core.acquisition.local_search import Climber
     from hpo_core.acquisition.neighbours import Neighbours
     from hpo_core.native.domain import Domain
-    from hpo_core.surrogates.model import Posterior, Survival
+    from hpo_core.surrogates.feasibility import Feasibility
+    from hpo_core.surrogates.model import Posterior
 
     Array = NDArray[np.float64]
     Allowed = Callable[[Array], NDArray[np.bool_]]
@@ -54,7 +56,7 @@ class Ranked(NamedTuple):
 
 
 class Criterion:
-    """Log EI below the incumbent plus the log probability not to fail.
+    """Log EI below the incumbent plus the log weight of trials that work.
 
     Parameters
     ----------
@@ -62,22 +64,25 @@ class Criterion:
         Conditioned on running trials, if there are any.
     incumbent : float
         The value to improve on.
-    survival : Survival or None
+    feasibility : Feasibility or None
         None where no trial has failed.
     """
 
-    def __init__(self, posterior: Posterior, incumbent: float, survival: Survival | None = None) -> None:
-        self.posterior, self.incumbent, self.survival = posterior, incumbent, survival
+    def __init__(
+        self, posterior: Posterior, incumbent: float, feasibility: Feasibility | None = None
+    ) -> None:
+        self.posterior, self.incumbent, self.feasibility = posterior, incumbent, feasibility
+
+    @property
+    def n(self) -> int:
+        """Rows of the larger factor: what a candidate costs."""
+        return max(self.posterior.n, self.feasibility.n if self.feasibility is not None else 0)
 
     def value(self, x: Array) -> Array:
         """The criterion of candidates (d, m)."""
         mean, variance = self.posterior.predict(x)
-        return self.combined(mean, variance, x)
-
-    def combined(self, mean: Array, variance: Array, x: Array) -> Array:
-        """The criterion, given means and variances."""
         value = log_ei(mean, np.sqrt(variance), self.incumbent)
-        return value if self.survival is None else value + self.survival.log_probability(x)
+        return value if self.feasibility is None else value + self.feasibility.log_weight(x)
 
     def slopes(self, x: Array) -> tuple[Array, Array]:
         """The criterion (m,) and its gradient (d, m)."""
@@ -85,14 +90,15 @@ class Criterion:
         sd = np.sqrt(at.variance)
         value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
         slope = self.posterior.slopes(at, by_mean, by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny))
-        if self.survival is not None:
-            value = value + self.survival.log_probability(x)
-            slope = slope + self.survival.slopes(x, np.ones(x.shape[1]))
-        return value, slope
+        if self.feasibility is None:
+            return value, slope
+        log_weight, by_x = self.feasibility.slopes(x)
+        return value + log_weight, slope + by_x
 
     def bound(self, x: Array, mean: Array, k: int = N_BOUND) -> Array:
         """At least the criterion, from the means (m,) and the variances given the k best of the data."""
-        return self.combined(mean, self._wide_variance(x, k), x)
+        bound = log_ei(mean, np.sqrt(self._wide_variance(x, k)), self.incumbent)
+        return bound if self.feasibility is None else bound + self.feasibility.bound(x)
 
     def _wide_variance(self, x: Array, k: int) -> Array:
         model = self.posterior
@@ -118,7 +124,7 @@ def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], 
     Exactly the k best, the earlier of equals first: a candidate whose bound is below the k-th best value
     cannot be among them.
     """
-    m, n = x.shape[1], criterion.posterior.n
+    m, n = x.shape[1], criterion.n
     block = BLOCK * max(1, 400 // n)
     if m <= 2 * block or not _pays(n, m):
         value = np.concatenate([criterion.value(x[:, i : i + block]) for i in range(0, m, block)])
@@ -249,7 +255,7 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
     if not len(allowed):
         return current
     x, owner = np.ascontiguousarray(x[:, allowed]), owner[allowed]
-    if _pays(criterion.posterior.n, x.shape[1]):
+    if _pays(criterion.n, x.shape[1]):
         bound = criterion.bound(x, criterion.posterior.mean(x))
         hopeful = bound > current.value[owner]
         x, owner = np.ascontiguousarray(x[:, hopeful]), owner[hopeful]

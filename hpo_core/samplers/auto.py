@@ -12,7 +12,7 @@ from hpo_core.errors import ArgumentError
 from hpo_core.history import State
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.gp import GPSampler
-from hpo_core.samplers.sobol import SobolSampler
+from hpo_core.samplers.startup import StartupSampler
 from hpo_core.samplers.tpe import TPESampler
 from hpo_core.surrogates.fit import scheduled
 
@@ -85,8 +85,8 @@ class AutoSampler(Sampler):
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with empty models."""
         self._gp, self._tpe = GPSampler(), TPESampler()
-        self._tiers: dict[str, Sampler] = {s.name: s for s in (self._gp, self._tpe, SobolSampler())}
-        for sampler in self._tiers.values():
+        self._tiers: dict[str, Sampler] = {s.name: s for s in (self._gp, StartupSampler())}
+        for sampler in (*self._tiers.values(), self._tpe):
             sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._n_parameters = space.layout.size
         self._has_branches = space.layout.n_groups > 1
@@ -97,12 +97,12 @@ class AutoSampler(Sampler):
         n_finished, d = len(history.finish_order), self._n_parameters
         leaves_branch = self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1
         if leaves_branch or not is_affordable(n_finished, d, n):
-            return self._tpe.ask(history, first, n)
+            return self._by_tpe(history, first, n)
         if self.max_ms is None:
             return self._gp.ask(history, first, n)
         expected = expected_seconds(n_finished, d, n)
         if self._clock.predict(expected) > n * self.max_ms / 1000:
-            return self._tpe.ask(history, first, n)
+            return self._by_tpe(history, first, n)
         started = time.perf_counter()
         suggestion = self._gp.ask(history, first, n)
         fitted = scheduled(history.count(State.COMPLETE))
@@ -110,6 +110,11 @@ class AutoSampler(Sampler):
             self._clock.record(expected, time.perf_counter() - started)
             self._fitted = fitted
         return suggestion
+
+    def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
+        """TPE's proposal; of what the Gaussian process takes to work, where that is affordable."""
+        affordable = is_affordable(len(history.finish_order), self._n_parameters, n) and self.max_ms is None
+        return self._tpe.ask_where(history, first, n, self._gp.feasibility(history) if affordable else None)
 
     def recommend(self, history: History) -> NDArray[np.float64]:
         """Return the complete trial to use, (d,): by posterior mean while affordable, else the best."""
@@ -122,6 +127,8 @@ class AutoSampler(Sampler):
 
         What completes an enqueued configuration is not on record: with ``max_ms`` that is always TPE.
         """
+        if tier == self._tpe.name:
+            return self._by_tpe(history, first, n)
         if tier in self._tiers:
             return self._tiers[tier].ask(history, first, n)
         return (self if self.max_ms is None else self._tpe).ask(history, first, n)

@@ -19,9 +19,10 @@ from hpo_core.history import State
 from hpo_core.native.covariance import Structure
 from hpo_core.native.domain import KeySet, keys
 from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.failures import FailureModel
 from hpo_core.samplers.gp_model import GPModel
 from hpo_core.samplers.pool import Pool
-from hpo_core.samplers.sobol import SobolSampler
+from hpo_core.samplers.startup import StartupSampler
 from hpo_core.surrogates.fit import GPSettings
 from hpo_core.surrogates.warp import OUTPUT_WARPS, capped, zoom
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hpo_core.acquisition.candidates import Box
     from hpo_core.history import History
     from hpo_core.space import Space
+    from hpo_core.surrogates.feasibility import Feasibility
 
     Array = NDArray[np.float64]
 
@@ -42,8 +44,7 @@ FEWEST_VALUES = 3
 N_BEST = 5
 # New candidates that are enough where constraints reject most.
 FEWEST_CANDIDATES = 64
-# Failed trials that repel, and running ones that are conditioned on: the newest.
-MAX_FAILED = 256
+# Running trials that are conditioned on: the newest.
 MAX_RUNNING = 256
 # Running trials whose values are drawn, the others are at their mean.
 MAX_FANTASIES = 16
@@ -141,8 +142,9 @@ class GPSampler(Sampler):
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with an empty model."""
         layout, settings = space.layout, self._settings
-        self._startup = SobolSampler()
+        self._startup = StartupSampler()
         self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._failures = FailureModel(layout)
         self._space, self._layout, self._seed = space, layout, seed
         self._n_startup = settings.n_startup or min(max(4, layout.size + 1), 10)
         self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
@@ -173,6 +175,10 @@ class GPSampler(Sampler):
                 break
             x = np.concatenate([x, part], axis=1)
         return Suggestion(x, self.name)
+
+    def feasibility(self, history: History) -> Feasibility | None:
+        """Where trials fail, as far as is known; None if none has failed."""
+        return self._failures.of(history)
 
     def recommend(self, history: History) -> Array:
         """The complete trial with the least posterior mean, as coordinates (d,)."""
@@ -216,10 +222,8 @@ class GPSampler(Sampler):
         settled, fantasies = np.split(pending, [max(pending.shape[1] - MAX_FANTASIES, 0)], axis=1)
         posterior = model.posterior.conditioned(settled) if settled.shape[1] else model.posterior
         informed = posterior.conditioned(fantasies) if fantasies.shape[1] else posterior
-        order = history.finish_order
-        failed = order[history.state[order] == State.FAILED][-MAX_FAILED:]
-        survival = model.posterior.survival(history.x[:, failed]) if len(failed) else None
-        criterion = Criterion(informed, model.incumbent, survival)
+        feasibility = self.feasibility(history)
+        criterion = Criterion(informed, model.incumbent, feasibility)
         box = self._box(history)
         pool = self._drawn(first, n, earlier, box)
         ranked = maximize(
@@ -232,7 +236,7 @@ class GPSampler(Sampler):
         if n == 1 and not pending.shape[1]:
             return ranked.x[:, :1]
         x = self._new(np.concatenate([ranked.x, self._around(ranked.x, first, box)], axis=1), earlier)
-        bonus = np.zeros(x.shape[1]) if survival is None else survival.log_probability(x)
+        bonus = np.zeros(x.shape[1]) if feasibility is None else feasibility.log_weight(x)
         chosen = batch.choose(
             posterior,
             x,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from hpo_core.errors import ArgumentError, SpaceExhausted
 from hpo_core.history import State
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.pool import Pool
-from hpo_core.samplers.sobol import SobolSampler
+from hpo_core.samplers.startup import StartupSampler
 from hpo_core.surrogates.parzen import ParzenModel, ParzenSettings
 
 if TYPE_CHECKING:
@@ -20,20 +21,24 @@ if TYPE_CHECKING:
 
     from hpo_core.history import History
     from hpo_core.space import Space
+    from hpo_core.surrogates.feasibility import Feasibility
 
 # A batch is cut into parts that share one pool of candidates; a pool is at least 8 per pick and at
 # most this large, so that a part costs milliseconds.
 MAX_PART = 1024
 MAX_POOL = 8192
+# Given a model of failures, so many times as many candidates are drawn; those it takes to work stand first.
+SPARE, LIKELY = 8, math.log(0.5)
 
 
 class TPESampler(Sampler):
     """Tree-structured Parzen Estimator over mixed and conditional spaces.
 
-    The first trials are Sobol points. Then candidates are drawn from l, the density of the best
-    trials, and the one with the highest l(x) / g(x) is proposed; groups of conditional parameters
-    have densities of their own, conditioned on the coordinates they depend on. Running trials join
-    g; failed ones have a density of their own, which repels.
+    The first trials are Sobol points, of which those near failures are left out. Then candidates are
+    drawn from l, the density of the best trials, and the one with the highest l(x) / g(x) is proposed;
+    groups of conditional parameters have densities of their own, conditioned on the coordinates they
+    depend on. Running trials join g. Failed trials have a density of their own, f: the ratio is
+    multiplied by the square of the probability that a trial works, of all that g and f say of a place.
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ class TPESampler(Sampler):
     ----------
     .. [1] J. Bergstra et al. (2011), Algorithms for hyper-parameter optimization. NeurIPS 24.
     .. [2] S. Watanabe (2023), Tree-structured Parzen estimator. arXiv:2304.11127.
+    .. [3] S. Watanabe, F. Hutter (2022), c-TPE: tree-structured Parzen estimator with inequality
+       constraints for expensive hyperparameter optimization. arXiv:2211.14411.
 
     Examples
     --------
@@ -108,7 +115,7 @@ class TPESampler(Sampler):
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with an empty model."""
-        self._startup = SobolSampler()
+        self._startup = StartupSampler()
         self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
         self._model = ParzenModel(self._pool.domain, space.layout, self._settings, seed)
@@ -116,18 +123,22 @@ class TPESampler(Sampler):
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose Sobol points until the model can be fitted, then what it chooses."""
+        return self.ask_where(history, first, n, None)
+
+    def ask_where(self, history: History, first: int, n: int, feasibility: Feasibility | None) -> Suggestion:
+        """Propose from those candidates that a model of failures takes to work, if one is given."""
         finished = history.finish_order
         if len(finished) < self.n_startup or history.count(State.COMPLETE) < 2:
             return self._startup.ask(history, first, n)
         self._pool.sync(history)
         self._observe(history, finished)
         self._model.refresh(history.x_buffer, history.running)
-        x = self._propose(first, min(n, MAX_PART), None)
+        x = self._propose(first, min(n, MAX_PART), None, feasibility)
         while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
             self._model.refresh(history.x_buffer, history.running)
             self._model.join(x)
             try:
-                part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x)
+                part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x, feasibility)
             except SpaceExhausted:
                 break
             x = np.concatenate([x, part], axis=1)
@@ -170,15 +181,28 @@ class TPESampler(Sampler):
             self._model.observe(history.x_buffer, history.y[0], history.fidelity, history.state, new)
             self._n_seen = len(finished)
 
-    def _propose(self, stream: int, n: int, earlier: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    def _propose(
+        self,
+        stream: int,
+        n: int,
+        earlier: NDArray[np.float64] | None,
+        feasibility: Feasibility | None,
+    ) -> NDArray[np.float64]:
         """Choose ``n`` configurations, (d, k), from one pool of candidates, none of them in ``earlier``."""
         model, m = self._model, min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
-        if self._pool.filters:
+        if self._pool.filters or feasibility is not None:
             attempts = count()
+            spare = 1 if feasibility is None else SPARE
             # Fewer candidates are better than none: the constraints may hardly permit anything.
             x = self._pool.fill(
-                lambda _, k: model.draw(stream, next(attempts), k), m, least=min(n, m), earlier=earlier
+                lambda _, k: model.draw(stream, next(attempts), k),
+                spare * m,
+                least=min(n, m),
+                earlier=earlier,
             )
+            if feasibility is not None:
+                likely = np.minimum(feasibility.log_weight(x), LIKELY)
+                x = x[:, np.argsort(-likely, kind="stable")[:m]]
             m = x.shape[1]
             model.put(x)
         else:

@@ -13,7 +13,6 @@ alpha           C^-1 (y - mu 1), (n,)
 V               L^-1 K, the columns of the candidates, (n, m)
 mean            mu + K' alpha
 variance        of the latent f, noise not included: s2 (1 - sum_i V_ij^2)
-survival        1 - p_f, p_f = sum_failed R(x, x_i) / (1 + sum_all R(x, x_i))
 
 References
 ----------
@@ -216,10 +215,6 @@ class Posterior:
         determinant = float(np.log(self.factor.diagonal()[:n]).sum())
         return -0.5 * (n * math.log(2.0 * math.pi * self.s2) + self._squares / self.s2) - determinant
 
-    def survival(self, failed: NDArray[np.float64]) -> Survival:
-        """The probability not to fail, given the inputs (d, f) of failed trials."""
-        return Survival(self, failed)
-
     def _inputs(self, x: NDArray[np.float64]) -> Inputs:
         warped = self.hyper.warped(x, self.structure.layout.kinds != Kind.CATEGORICAL)
         inputs: Inputs = covariance.inputs(self.kernel, warped)
@@ -297,44 +292,6 @@ class Posterior:
         self.s2 = self._squares / n or 1.0
         self.alpha = rest
         linalg.solve_transposed(self.factor, self.alpha)
-
-
-class Survival:
-    """log(1 - p_f) of candidates: low near failed trials, 0 far from all.
-
-    With F and D the sums of correlations with failed trials and with data,
-    1 - p_f = (1 + D) / (1 + F + D).
-    """
-
-    def __init__(self, posterior: Posterior, failed: NDArray[np.float64]) -> None:
-        self._posterior, self._n_failed = posterior, failed.shape[1]
-        n = len(posterior.y)
-        self._x = np.concatenate([failed, posterior.x[:, :n]], axis=1)
-        self._inputs = posterior._inputs(self._x)
-        self._weights = np.ones((2, self._x.shape[1]))
-        self._weights[0, : self._n_failed] = 0.0
-
-    def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """log(1 - p_f) at candidates (d, m), at most 0."""
-        data, everything = self._sums(self._posterior._inputs(x))
-        log_probability: NDArray[np.float64] = np.log1p(data) - np.log1p(everything)
-        return log_probability
-
-    def slopes(self, x: NDArray[np.float64], by_log: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Gradient (d, m) of sum_j by_log_j log_probability_j in the candidates."""
-        inputs = self._posterior._inputs(x)
-        data, everything = self._sums(inputs)
-        weight = np.empty((len(self._weights[0]), x.shape[1]))
-        weight[: self._n_failed] = -by_log / (1.0 + everything)
-        weight[self._n_failed :] = by_log / (1.0 + data) - by_log / (1.0 + everything)
-        slopes = covariance.cross_slopes(self._posterior.kernel, self._inputs, inputs, weight)
-        return self._posterior._unwarped(slopes, x)
-
-    def _sums(self, inputs: Inputs) -> NDArray[np.float64]:
-        """D and F + D, (2, m)."""
-        kernel = self._posterior.kernel
-        sums: NDArray[np.float64] = covariance.cross_mean(kernel, self._inputs, self._weights, inputs)
-        return sums
 
 
 def _whole(n: int) -> int:

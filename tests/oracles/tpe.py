@@ -163,4 +163,5 @@ class Model:
     def score(self, x):
         log_l, log_g, log_f = self.log_densities(x)
         p = self.n_failed / self.n if self.n else 0.0
-        return log_l - math.log((1.0 - p) * math.exp(log_g) + p * math.exp(log_f))
+        works = (1.0 - p) * math.exp(log_g)
+        return log_l - log_g + 2.0 * math.log(works / (works + p * math.exp(log_f)))

@@ -187,26 +187,3 @@ def test_constant_targets_leave_their_value_and_a_scale_of_one(y):
     ours = Posterior(Structure(layout("flat")), hyperparameters(rng, "flat"), x, np.array(y))
     assert (ours.mu, ours.s2) == (y[0], 1.0)
     np.testing.assert_allclose(ours.mean(points(rng, "flat", 5)), y[0], rtol=1e-15)
-
-
-@every_shape
-def test_survival_is_one_minus_the_share_of_failures(shape):
-    rng = np.random.default_rng(11)
-    ours = posterior(rng, shape, 12)
-    failed, new = points(rng, shape, 5), points(rng, shape, 20)
-    of = spec(layout(shape), ours.hyper)
-    f, a = (oracle.cross(*of, b, new).sum(axis=0) for b in (failed, np.concatenate([failed, ours.x], axis=1)))
-    np.testing.assert_allclose(
-        ours.survival(failed).log_probability(new), np.log(1.0 - f / (1.0 + a)), rtol=1e-10
-    )
-
-
-@every_shape
-def test_slopes_of_survival_equal_central_differences(shape):
-    rng = np.random.default_rng(12)
-    survival = posterior(rng, shape, 12).survival(points(rng, shape, 5))
-    x, by_log = points(rng, shape, 30), rng.standard_normal(30)
-    expected = np.nan_to_num(central_differences(lambda at: by_log * survival.log_probability(at), x))
-    expected[layout(shape).kinds == Kind.CATEGORICAL] = 0.0
-    slopes = survival.slopes(x, by_log)
-    np.testing.assert_allclose(slopes, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())

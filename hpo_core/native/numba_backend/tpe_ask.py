@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Trials = NDArray[np.int64]
 
 DRAW_TAG, CHOICE_TAG = 3 << 56, 4 << 56
+REPULSION = 2.0
 
 
 class Pool:
@@ -157,13 +158,15 @@ def score(model: Model, pool: Pool, first: int, last: int) -> None:
 
 
 def final_score(model: Model, pool: Pool, index: Trials, log_above: Array) -> Array:
-    """Log l - log((1 - p) g + p f), where ``log_above`` is log g."""
+    """Log l - log g + REPULSION log P, P = (1 - p) g / [(1 - p) g + p f]; ``log_above`` is log g."""
     n, n_failed = model.groups[0].n, model.groups[0].n_failed
+    gain: Array = pool.log_below[index] - log_above
     if n_failed == 0:
-        return pool.log_below[index] - log_above
+        return gain
     log_p = math.log(n_failed / (n + n_failed))
     log_rest = math.log(n / (n + n_failed)) if n else -math.inf
-    return pool.log_below[index] - np.logaddexp(log_rest + log_above, log_p + pool.log_failed[index])
+    works = log_rest + log_above
+    return gain + REPULSION * (works - np.logaddexp(works, log_p + pool.log_failed[index]))
 
 
 def scores(model: Model, pool: Pool, m: int) -> Array:

@@ -1,0 +1,196 @@
+"""Failures teach: searches keep away from where trials fail, whatever the reason; the model behind that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import hpo_core as hpo
+from hpo_core.samplers import failures
+from hpo_core.samplers.failures import FailureModel, labelled
+
+SQUARE = hpo.Space({"x": hpo.Float(-5, 5), "y": hpo.Float(-5, 5)})
+UNIT = hpo.Space({"x": hpo.Float(0, 1), "y": hpo.Float(0, 1)})
+NETWORK = hpo.Space(
+    {
+        "width": hpo.Int(8, 4096, log=True),
+        "batch": hpo.Int(8, 1024, log=True),
+        "lr": hpo.Float(1e-5, 1, log=True),
+        "optimizer": hpo.Categorical(
+            {"adam": {"beta": hpo.Float(0.8, 0.999)}, "sgd": {"momentum": hpo.Float(0, 0.99)}}
+        ),
+    }
+)
+modelling = pytest.mark.parametrize("sampler", ["auto", "gp", "tpe"])
+seeds = pytest.mark.parametrize("seed", [0, 1])
+
+
+def beyond_the_edge(trial):
+    """The optimum lies on the edge itself."""
+    if trial["x"] + trial["y"] < 1:
+        raise hpo.TrialFailed("oom")
+    return (trial["x"] - 1) ** 2 + trial["y"] ** 2
+
+
+def out_of_memory(trial):
+    if trial["width"] * trial["batch"] > 16384:
+        raise hpo.TrialFailed("oom")
+    slow = (np.log10(trial["lr"]) + 2.5) ** 2
+    return 0.3 * (np.log2(trial["width"]) - 9) ** 2 / 10 + 0.05 * (np.log2(trial["batch"]) - 5) ** 2 + slow
+
+
+def bowl(trial):
+    return (trial["x"] - 0.3) ** 2 + (trial["y"] - 0.6) ** 2
+
+
+def searched(space, objective, sampler, n, seed=0):
+    study = hpo.Study(space, sampler=sampler, seed=seed)
+    study.optimize(objective, n_trials=n)
+    return study
+
+
+def n_failed(study):
+    return len(study.trials.where("failed"))
+
+
+class TestSearch:
+    @seeds
+    @pytest.mark.parametrize(
+        ("sampler", "most", "best"), [("auto", 8, 1e-3), ("gp", 8, 1e-3), ("tpe", 18, 0.1)]
+    )
+    def test_an_edge_that_the_optimum_lies_on(self, sampler, most, best, seed):
+        study = searched(SQUARE, beyond_the_edge, sampler, 60, seed)
+        assert n_failed(study) <= most
+        assert study.best_value < best
+
+    @seeds
+    @pytest.mark.parametrize(("sampler", "most"), [("auto", 12), ("gp", 10)])
+    def test_an_edge_in_a_conditional_space(self, sampler, most, seed):
+        assert n_failed(searched(NETWORK, out_of_memory, sampler, 60, seed)) <= most
+
+    @pytest.mark.parametrize("sampler", ["auto", "gp"])
+    def test_batches_keep_away_too(self, sampler):
+        study = hpo.Study(SQUARE, sampler=sampler, seed=0)
+        study.optimize(beyond_the_edge, n_trials=24)
+        batches = [study.ask(8) for _ in range(3)]  # the first two still run
+        late = [trial for batch in batches for trial in batch]
+        assert sum(trial["x"] + trial["y"] < 1 for trial in late) <= 6
+
+    @modelling
+    def test_random_failures_leave_the_search_as_good(self, sampler):
+        lost = np.random.default_rng(0).random(60) < 0.05
+
+        def sometimes(trial):
+            if lost[trial.number]:
+                raise hpo.TrialFailed("node lost")
+            return bowl(trial)
+
+        study = searched(UNIT, sometimes, sampler, 60)
+        assert n_failed(study) == lost.sum()
+        assert study.best_value < (1e-4 if sampler != "tpe" else 1e-2)
+
+    @modelling
+    def test_the_reason_does_not_matter(self, sampler):
+        def coordinates(reason):
+            def objective(trial):
+                if trial["x"] < 0.4:
+                    raise hpo.TrialFailed(reason) if reason else ValueError
+                return bowl(trial)
+
+            study = hpo.Study(UNIT, sampler=sampler, seed=0)
+            study.optimize(objective, n_trials=20, catch=(ValueError,))
+            return study.history.x
+
+        found = [coordinates(reason) for reason in ("oom", "diverged", "timeout", None)]
+        assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
+class TestStart:
+    @modelling
+    def test_while_all_fails_it_looks_elsewhere(self, sampler):
+        """A corner that alone works is found sooner than by Sobol points."""
+
+        def tries(name, seed):
+            study = hpo.Study(UNIT, sampler=name, seed=seed)
+            while (trial := study.ask())["x"] + trial["y"] < 1.65:
+                study.fail(trial)
+            return trial.number + 1
+
+        ours, plain = (np.mean([tries(name, seed) for seed in range(20)]) for name in (sampler, "sobol"))
+        assert ours < 0.8 * plain
+
+    @modelling
+    def test_a_small_part_that_works_is_found_and_kept_to(self, sampler):
+        def objective(trial):
+            if np.hypot(trial["x"] - 0.7, trial["y"] - 0.3) > 0.25:
+                raise hpo.TrialFailed("diverged")
+            return bowl(trial)
+
+        study = searched(UNIT, objective, sampler, 50)
+        assert n_failed(study) < n_failed(searched(UNIT, objective, "random", 50))
+
+    @modelling
+    def test_a_batch_before_any_model(self, sampler):
+        study = hpo.Study(NETWORK, sampler=sampler, seed=0)
+        for trial in study.ask(6):
+            study.fail(trial)
+        batch = study.ask(40)
+        assert len(batch) == 40
+        assert len({tuple(trial.params.items()) for trial in batch}) == 40
+
+    @modelling
+    def test_a_finite_space_of_which_all_fails_ends(self, sampler):
+        space = hpo.Space({"a": hpo.Int(0, 4), "b": hpo.Categorical(["p", "q", "r"])})
+        study = hpo.Study(space, sampler=sampler, seed=0)
+        seen = set()
+        for _ in range(15):
+            trial = study.ask()
+            seen.add((trial["a"], trial["b"]))
+            study.fail(trial)
+        assert len(seen) == 15
+        with pytest.raises(hpo.SpaceExhausted):
+            study.ask()
+
+
+class TestModel:
+    def history(self, n, fails):
+        """Trials at random places, told in another order than they were asked for in."""
+        study = hpo.Study(UNIT, sampler="random", seed=3)
+        trials = [study.ask() for _ in range(n)]
+        for k in np.random.default_rng(0).permutation(n):
+            if fails(trials[k], k):
+                study.fail(trials[k])
+            else:
+                study.tell(trials[k], bowl(trials[k]))
+            yield study.history
+
+    def test_there_is_none_where_nothing_failed(self, monkeypatch):
+        monkeypatch.setattr(failures, "fit_failures", None)
+        monkeypatch.setattr(failures, "Feasibility", None)
+        model = FailureModel(UNIT.layout)
+        for history in self.history(10, lambda trial, k: False):
+            assert model.of(history) is None
+
+    def test_asked_at_every_moment_or_at_one_it_is_the_same(self):
+        model, x = FailureModel(UNIT.layout), np.random.default_rng(1).random((2, 20))
+        for n, history in enumerate(self.history(40, lambda trial, k: trial["x"] < 0.3)):
+            found, fresh = model.of(history), FailureModel(UNIT.layout).of(history)
+            if n % 5 == 0 and found is not None:
+                np.testing.assert_array_equal(found.log_weight(x), fresh.log_weight(x))
+
+    def test_its_size_is_bounded(self):
+        *_, history = self.history(400, lambda trial, k: trial["x"] < 0.3)
+        x, ok = labelled(history, 400)
+        assert (ok.sum(), (~ok).sum()) == (failures.MAX_LABELLED, failures.MAX_LABELLED)
+        order = history.finish_order
+        newest = history.x[:, order[history.state[order] == hpo.history.State.FAILED][-1]]
+        assert (x[:, ~ok] == newest[:, None]).all(axis=0).any()
+
+    def test_the_first_failure_is_part_of_the_first_fit(self):
+        sizes = []
+        model = FailureModel(UNIT.layout)
+        for history in self.history(30, lambda trial, k: k == 20):
+            if model.of(history) is not None:
+                sizes.append(model._fitted[0])
+        assert sizes
+        assert min(sizes) > failures.first_failure(history)
