@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from hpo_core.checks import shown
 from hpo_core.errors import ArgumentError
+from hpo_core.trial.values import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,11 +89,14 @@ class Trained:
         _check_path(path)
         from safetensors.torch import save_file
 
-        about = {"params": self.params, "value": self.value, "epoch": self.epoch, "values": self.values}
         try:
-            text = json.dumps(about, default=_plain)
-        except TypeError as error:
-            raise ArgumentError(f"params must be JSON values to be saved, got {self.params!r}") from error
+            params = as_json("params", self.params)
+        except ArgumentError as error:
+            raise ArgumentError(
+                f"params must be JSON values to be saved, got {shown(self.params)}"
+            ) from error
+        about = {"params": params, "value": self.value, "epoch": self.epoch, "values": self.values}
+        text = json.dumps(about)
         save_file({name: tensor.contiguous() for name, tensor in self.weights.items()}, path, {_KEY: text})
 
     @classmethod
@@ -110,9 +115,42 @@ class Trained:
             with safe_open(path, framework="pt") as file:
                 about = json.loads((file.metadata() or {})[_KEY])
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (KeyError, SafetensorError) as error:
-            raise ArgumentError(f"path must be a file that Trained.save wrote, got {str(path)!r}") from error
-        return cls(about["params"], about["value"], about["epoch"], tuple(about["values"]), weights)
+            return cls(*_read(about), weights)
+        except (*_UNREADABLE, SafetensorError) as error:
+            raise ArgumentError(
+                f"path must be a file that Trained.save wrote, got {shown(str(path))}: {error}"
+            ) from error
+
+
+# What a file that is none of ours, or a damaged one, may raise on its way in.
+_UNREADABLE = (
+    OSError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, MemoryError,
+)  # fmt: skip
+
+
+def _read(about: Any) -> tuple[dict[str, Any], float, int, tuple[float, ...]]:
+    """Params, value, epoch and values of what ``save`` says about the weights."""
+    if type(about) is not dict:
+        raise ArgumentError(f"its metadata must be a JSON object, got {shown(about, 80)}")
+    for field, kinds in _FIELDS.items():
+        if type(about.get(field)) not in kinds:
+            raise ArgumentError(
+                f"field {field!r} must be {kinds[0].__name__}, got {shown(about.get(field), 80)}"
+            )
+    values = about["values"]
+    if not all(type(value) in (float, int) for value in values):
+        raise ArgumentError(f"field 'values' must hold numbers, got {shown(values, 80)}")
+    if about["epoch"] < -1:
+        raise ArgumentError(f"field 'epoch' must be at least -1, got {about['epoch']}")
+    return about["params"], float(about["value"]), about["epoch"], tuple(map(float, values))
+
+
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "params": (dict,),
+    "value": (float, int),
+    "epoch": (int,),
+    "values": (list,),
+}
 
 
 def failed(params: Mapping[str, Any], reason: str, values: Sequence[float] = ()) -> Trained:
@@ -122,10 +160,4 @@ def failed(params: Mapping[str, Any], reason: str, values: Sequence[float] = ())
 
 def _check_path(path: object) -> None:
     if not isinstance(path, str | PathLike):
-        raise ArgumentError(f"path must be a path, got {path!r}")
-
-
-def _plain(value: Any) -> object:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(type(value).__name__)
+        raise ArgumentError(f"path must be a path, got {shown(path)}")

@@ -94,7 +94,7 @@ class TPESampler(Sampler):
         max_above: int = 256,
     ) -> None:
         if not isinstance(weigh_below, bool):
-            raise ArgumentError(f"weigh_below is {weigh_below!r}; allowed: True or False")
+            raise ArgumentError(f"weigh_below is {shown(weigh_below)}; allowed: True or False")
         self.n_startup = _checked("n_startup", n_startup, int, 2, 10**6)
         self.n_candidates = _checked("n_candidates", n_candidates, int, 1, MAX_POOL)
         max_above = _checked("max_above", max_above, int, 256, 10**6)
