@@ -41,7 +41,6 @@ ROWS = {
     "plain-random": Row("plain-random"),
     "optuna-tpe": Row("optuna-tpe"),
     "optuna-tpe+pruned": Row("optuna-tpe", {"failures": "pruned"}),
-    "optuna-tpe+constraint": Row("optuna-tpe", {"failures": "constraint"}),
     "optuna-gp": Row("optuna-gp", seeds=5),
     "optuna-gp+constraint": Row("optuna-gp", {"failures": "constraint"}, seeds=5),
     "smac3": Row("smac3", {"n_trials": TRIALS}, seeds=5),
