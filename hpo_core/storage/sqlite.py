@@ -403,6 +403,8 @@ class _Connection:
         Whose transaction is open, and in which thread.
     known : dict of int to int
         Lengths of logs that this process has seen or written.
+    broken : str
+        Why it can be used no more.
     forgotten : bool
         Whether the process was forked since; SQLite's connections must not cross a fork.
     """
@@ -413,12 +415,18 @@ class _Connection:
         self.connection: sqlite3.Connection | None = None
         self.writer: tuple[SQLiteStorage, int] | None = None
         self.known: dict[int, int] = {}
-        self.forgotten = self.torn = False
+        self.forgotten, self.broken = False, ""
         self._identity: tuple[int, int] | None = None
         self._wal: tuple[int, int] | None = None
         self._has_tables = self._ready = False  # ready for writing
         self._turns: dict[int, Turn] = {}
+        self._process = os.getpid()
         _all.add(self)
+
+    def __del__(self) -> None:
+        # A connection is part of a circle of Python's own, which the garbage collector would have to find.
+        if self.connection is not None and self._process == os.getpid():
+            self.connection.close()
 
     def turn(self, queue: int) -> Turn:
         """The place of this process in a queue: 0 for writing."""
@@ -468,16 +476,19 @@ class _Connection:
                 connection.close()
 
     def _connected(self, storage: SQLiteStorage) -> sqlite3.Connection:
-        if self.torn:
-            raise StorageError(
-                f"storage {self.path!r}: this process was forked while another thread was changing a study "
-                "in this file; start it with the method 'spawn'"
-            )
+        if self.broken:
+            raise StorageError(f"storage {storage.path!r}: {self.broken}")
         if self._identity is not None:
             self._require_same(storage)
         if self.connection is None:
             self.connection, self._has_tables = self._connect(), False
             self._identity = _identity(self.path)
+            if self._missing(storage, self.connection):
+                self.broken = (
+                    "events that were in it are gone: it has been put back to an earlier state, or the file "
+                    "beside it that ends in -wal is lost; open the study again, and copy with hpo-core backup"
+                )
+                raise StorageError(f"storage {storage.path!r}: {self.broken}")
         return self.connection
 
     def _require_same(self, storage: SQLiteStorage) -> None:
@@ -489,33 +500,23 @@ class _Connection:
                 "can be written to it; put it back, or open the study again"
             )
         if self.connection is not None and self.writer is None and not self.has_its_log():
-            self._open_again(storage)
+            self._save_log()
+            self.close()
 
-    def _open_again(self, storage: SQLiteStorage) -> None:
-        """Leave a -wal that has been deleted or replaced, if nothing that was acknowledged is lost by that.
+    def _save_log(self) -> None:
+        """Put the events of a -wal that has been deleted or replaced into the database, if nobody has.
 
         SQLite deletes it when the last connection closes. Another part of this process that opens and closes
         the database file makes the system forget our locks, and SQLite takes us for gone.
         """
-        old: Any = self.connection
-        new = self._connect()
-        if (lost := self._missing(storage, new)) and _identity(f"{self.path}-wal") in (None, self._wal):
-            with contextlib.suppress(sqlite3.Error):
-                old.execute("PRAGMA wal_checkpoint(PASSIVE)")  # what is in it goes into the database itself
-            lost = self._missing(storage, new)
-        if lost:
-            new.close()
-            raise StorageError(
-                f"storage {storage.path!r}: the file {storage.path}-wal has been deleted or replaced, and "
-                "with it the newest events; nothing more can be written. Copy studies with hpo-core backup"
-            )
-        _leave(old)
-        self.connection, self._ready, self._wal = new, False, None
+        with contextlib.suppress(sqlite3.Error):
+            if self.connection is not None:
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _missing(self, storage: SQLiteStorage, connection: sqlite3.Connection) -> bool:
         """Whether a log is shorter than it was known to be."""
         if storage._version(connection) == 0:
-            return bool(self.known)
+            return any(self.known.values())
         return any(
             connection.execute(_LENGTH, (key,)).fetchone()[0] < length for key, length in self.known.items()
         )
@@ -646,7 +647,11 @@ def _after_fork_in_child() -> None:
         each.forgotten = True
         if each.connection is not None:
             _leave(each.connection)
-            each.lock, each.torn, each.forgotten = threading.RLock(), True, False
+            each.lock, each.forgotten = threading.RLock(), False
+            each.broken = (
+                "this process was forked while another thread was changing a study in this file; start it "
+                "with the method 'spawn'"
+            )
 
 
 if hasattr(os, "register_at_fork"):

@@ -143,8 +143,13 @@ class Journal:
     def flush(self) -> None:
         """Write what was recorded, inside a transaction."""
         if self._pending:
-            self.cursor = self.storage.append(self.key, self._pending)
-            self._pending = []
+            length = self.storage.append(self.key, self._pending)
+            if length != self.cursor + len(self._pending):
+                raise StorageError(
+                    f"storage {self.storage}: the log of study {self.name!r} is shorter than it was: the "
+                    "storage has been put back to an earlier state; open the study again"
+                )
+            self.cursor, self._pending = length, []
 
     def rewind(self, cursor: int) -> None:
         """Forget what was not committed, and read on from ``cursor``."""

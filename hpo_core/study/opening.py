@@ -18,7 +18,7 @@ from hpo_core.study.reading import DAMAGE
 from hpo_core.study.widening import check_widening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hpo_core.storage import Record, Storage
 
@@ -163,31 +163,38 @@ def create_or_resume(
     StudyError
         It is there and must not be, or is another study than the one given.
     """
-    check = partial(_check_same, given=given, name=name, seed_given=seed_given)
-    return until_written(partial(_create_or_resume, storage, name, given, check, if_exists))
+    resume = partial(_resume, storage, name, given, seed_given=seed_given, if_exists=if_exists)
+    if name in storage.studies() and (found := resume()) is not None:
+        return found
+
+    def change() -> tuple[Place, Description]:
+        with storage.transaction():
+            if name not in storage.studies():
+                key = storage.create(name)
+                storage.append(key, [(CREATED, given.to_json())])
+                return Place(storage, key, 0), given
+            if (found := resume()) is not None:
+                return found
+            place, stored = find(storage, name)
+            widened = json.dumps({"space": json.loads(given.space.to_json())})
+            described = storage.append(place.key, [(CHANGED, widened)]) - 1
+            return place._replace(described=described), stored
+
+    return until_written(change)
 
 
-def _create_or_resume(
-    storage: Storage,
-    name: str,
-    given: Description,
-    check: Callable[[Description], None],
-    if_exists: str,
-) -> tuple[Place, Description]:
-    with storage.transaction():
-        if name not in storage.studies():
-            key = storage.create(name)
-            storage.append(key, [(CREATED, given.to_json())])
-            return Place(storage, key, 0), given
-        if if_exists == "error":
-            raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
-        place, stored = find(storage, name)
-        check(stored)
-        if stored.space != given.space:
-            check_widening(stored.space, given.space, name)
-            change = json.dumps({"space": json.loads(given.space.to_json())})
-            place = Place(storage, place.key, storage.append(place.key, [(CHANGED, change)]) - 1)
-    return place, stored
+def _resume(
+    storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
+) -> tuple[Place, Description] | None:
+    """Return log and description of a study that is there; None if its space is to be widened."""
+    if if_exists == "error":
+        raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
+    place, stored = find(storage, name)
+    _check_same(stored, given, name, seed_given=seed_given)
+    if stored.space == given.space:
+        return place, stored
+    check_widening(stored.space, given.space, name)
+    return None
 
 
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:

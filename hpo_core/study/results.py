@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hpo_core.samplers.base import Sampler
     from hpo_core.space import Space
     from hpo_core.study.ledger import Ledger
+
+logger = logging.getLogger("hpo_core")
 
 
 class Results:
@@ -114,9 +116,13 @@ class Results:
         return self._sign * self.history.y.item(0, number)
 
     def _latest(self) -> History:
-        """The history, with what other processes have done up to now."""
-        with suppress(OutdatedError):
+        """The history, with what other processes have done up to now, if the log can be read."""
+        try:
             self._ledger.look(bool)
+        except OutdatedError:
+            pass
+        except StorageError as error:
+            logger.warning("what this process knows is shown, for the log cannot be read: %s", error)
         return self.history
 
     def to_pandas(self) -> pd.DataFrame:

@@ -233,7 +233,7 @@ FORGED = {
     "a value that is null": ("asked", {"params.x": [None]}, "'params.x'"),
     "a value that is NaN": ("asked", {"params.x": [math.nan]}, "'params.x'"),
     "a value beyond all": ("asked", {"params.x": [10**400]}, "'params.x'"),
-    "a value outside": ("asked", {"params.x": [7]}, "'x'"),
+    "a value outside": ("asked", {"params.x": [7, 7]}, "'x'"),
     "characters as choices": ("asked", {"params.c": "a"}, "'params.c'"),
     "a list as a choice": ("asked", {"params.c": [["a"]]}, "'params.c'"),
     "an unknown long choice": ("asked", {"params.c": [{"choice": "?"}]}, "'params.c'"),
@@ -342,7 +342,7 @@ def test_a_damaged_study_hides_no_other(what, place):
     good = hpo.Study(SPACE, sampler="random", seed=0, name="good", storage=place)
     good.tell(good.ask(), 1.0)
     events = [(k, t) if k != kind else (k, json.dumps(json.loads(t) | change)) for k, t in LOGS["rich"]]
-    storage = good._journal.storage
+    storage = good._ledger.journal.storage
     with storage.transaction():
         storage.append(storage.create("bad"), events)
     assert hpo.Study.open(place, "good").best_value == 1.0

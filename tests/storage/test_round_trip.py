@@ -129,7 +129,7 @@ def make(storage, space=None, **options):
 
 
 def reopened(study):
-    again = hpo.Study.open(study._journal.storage, study.name)
+    again = hpo.Study.open(study._ledger.journal.storage, study.name)
     for (name, ours), theirs in zip(columns(study).items(), columns(again).values(), strict=True):
         np.testing.assert_array_equal(ours, theirs, name)
     for name in ("reasons", "tracebacks", "notes", "best", "wanted", "position"):
@@ -166,12 +166,12 @@ REFUSED = [
 def test_what_is_no_note_is_refused_before_anything_is_written(storage, value):
     study = make(storage)
     trial = study.ask()
-    before, written = fingerprint(study), len(storage.read(study._journal.key))
+    before, written = fingerprint(study), len(storage.read(study._ledger.journal.key))
     for holder in (trial, study.trials):
         with pytest.raises(hpo.TrialError, match="note 'n' must be a JSON value"):
             holder.note(fine=1, n=value if holder is trial else [value])
     assert fingerprint(study) == before
-    assert len(storage.read(study._journal.key)) == written
+    assert len(storage.read(study._ledger.journal.key)) == written
     assert reopened(study).trials[0].notes == {}
 
 
@@ -253,7 +253,7 @@ def test_a_space_and_its_values_are_read_back(storage, kind, values, name, doc):
     for trial in again.trials:
         assert any(same(trial[name], value) for value in allowed)
     assert make(storage, space, name=study.name).history.position == study.history.position
-    assert storage.descriptions(study._journal.key)[-1][0] == 0  # nothing was widened
+    assert storage.descriptions(study._ledger.journal.key)[-1][0] == 0  # nothing was widened
 
 
 HOSTILE_CHOICES = [
@@ -302,7 +302,7 @@ def test_what_is_no_value_is_refused_and_changes_nothing(storage, value):
     }
     study = make(storage, space)
     good = study.ask().params
-    before, written = fingerprint(study), len(storage.read(study._journal.key))
+    before, written = fingerprint(study), len(storage.read(study._ledger.journal.key))
     for name in space:
         for call in (study.enqueue, lambda params: study.add(params, 1.0)):
             with pytest.raises(hpo.SpaceError, match=rf"'{name}'"):
@@ -316,7 +316,7 @@ def test_what_is_no_value_is_refused_and_changes_nothing(storage, value):
             with pytest.raises(hpo.TrialError):
                 call()
     assert fingerprint(study) == before
-    assert len(storage.read(study._journal.key)) == written
+    assert len(storage.read(study._ledger.journal.key)) == written
 
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -401,7 +401,7 @@ def test_a_long_choice_is_written_once(storage):
     study.tell(study.ask(), 1.0)
     study.add({"c": other, "o": 1}, 2.0)
     assert len(batch["c"][0]) in (1, 2, len(long))
-    size = [len(record[2]) for record in storage.read(study._journal.key)]
+    size = [len(record[2]) for record in storage.read(study._ledger.journal.key)]
     assert len(long) < size[0] < 4 * len(long)
     assert max(size[1:]) < 10_000
     again = reopened(study)
@@ -420,8 +420,8 @@ def test_long_choices_of_an_old_log_are_read():
     study = make(storage, {"c": hpo.Categorical([long, "b"])})
     with storage.transaction():
         asked = {"first": 0, "n": 2, "cursor": 0, "tier": "random", "time": 1.0, "params": {"c": [long, "b"]}}
-        storage.append(study._journal.key, [("asked", json.dumps(asked))])
-        storage.append(study._journal.key, [("enqueued", json.dumps({"params": {"c": long}}))])
+        storage.append(study._ledger.journal.key, [("asked", json.dumps(asked))])
+        storage.append(study._ledger.journal.key, [("enqueued", json.dumps({"params": {"c": long}}))])
     again = hpo.Study.open(storage, study.name)
     assert [trial["c"] for trial in again.trials] == [long, "b"]
     assert again.ask()["c"] == long

@@ -1,0 +1,302 @@
+"""The file of a study under everyday accidents: forks, deleted and replaced files, other programs' locks."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import hpo_core as hpo
+from hpo_core.storage import SQLiteStorage
+
+SPACE = {"x": hpo.Float(-1, 1)}
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "s.db")
+
+
+def opened(path, **options):
+    return hpo.Study(SPACE, **({"sampler": "random", "seed": 0, "name": "s", "storage": path} | options))
+
+
+def tell(study, n):
+    for _ in range(n):
+        trial = study.ask()
+        study.tell(trial, trial["x"])
+
+
+def in_child(work):
+    """Run in a forked process; return its exit code once it has ended."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        with contextlib.suppress(BaseException):
+            work()
+            code = 0
+        os._exit(code)
+    return pid
+
+
+def ended(pid, seconds=30.0):
+    """Exit code of a child; it is killed if it hangs."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return "hangs"
+
+
+def test_what_a_forked_process_tells_is_kept_though_the_parent_ends_first(path):
+    reader, writer = os.pipe()
+    study = opened(path)
+    tell(study, 3)
+
+    def work():
+        tell(study, 5)
+        os.read(reader, 1)  # until the parent has let go of the file
+        tell(study, 5)
+
+    pid = in_child(work)
+    time.sleep(0.3)
+    study._ledger.journal.storage.close()
+    os.write(writer, b"x")
+    assert ended(pid) == 0
+    assert len(opened(path).trials) == opened(path).n_finished == 13
+    tell(study, 1)
+    assert hpo.Study.open(path, "s").replay()
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["memory", "sqlite"])
+def test_a_process_forked_while_another_thread_changes_the_study_goes_on(path, stored):
+    study = opened(path if stored else None)
+    done = threading.Event()
+
+    def work():
+        while not done.is_set():
+            tell(study, 1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        children = []
+        for _ in range(20):
+            time.sleep(0.005)
+            children.append(in_child(lambda: (tell(study, 2), study.best_value)))
+        assert [ended(child) for child in children] == [0] * 20
+    finally:
+        done.set()
+        thread.join()
+    assert study.replay()
+    if stored:
+        assert hpo.Study.open(path, "s").n_finished == len(study.trials)
+
+
+def test_a_pool_of_forked_processes_shares_the_study(path):
+    study = opened(path)
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=tell, args=(study, 20)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    tell(study, 20)
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert study.n_finished == len(study.trials) == 100
+    assert study.replay()
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced", "its folder deleted"])
+def test_a_file_that_is_gone_is_named_at_the_next_change(tmp_path, how):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    path = str(folder / "s.db")
+    study = opened(path)
+    trial = study.ask()
+    if how == "deleted":
+        Path(path).unlink()
+    elif how == "moved":
+        Path(path).rename(folder / "other.db")
+    elif how == "replaced":
+        shutil.copy(path, folder / "copy.db")
+        (folder / "copy.db").replace(path)
+    else:
+        shutil.rmtree(folder)
+    for _ in range(2):
+        with pytest.raises(hpo.StorageError, match=r"deleted or moved|replaced by another"):
+            study.tell(trial, 1.0)
+    assert study.history.state.tolist() == [0]
+    if how == "moved":
+        (folder / "other.db").rename(path)
+        study.tell(trial, 1.0)
+        assert hpo.Study.open(path, "s").best_value == 1.0
+    elif how == "deleted":
+        assert len(opened(path).trials) == 0  # a new study, in a new file
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_wal_that_was_deleted_or_replaced_loses_nothing_while_we_hold_it(path, replaced):
+    study = opened(path)
+    tell(study, 5)
+    wal = Path(path + "-wal")
+    content = wal.read_bytes()
+    wal.unlink()
+    if replaced:
+        wal.write_bytes(content[: len(content) // 2])
+    tell(study, 5)
+    assert study.n_finished == 10
+    study._ledger.journal.storage.close()
+    assert hpo.Study.open(path, "s").n_finished == 10
+
+
+def test_events_that_are_gone_are_an_error_and_not_forgotten(path, tmp_path):
+    study = opened(path)
+    tell(study, 2)
+    before = hpo.Study.open(path, "s").backup(tmp_path / "before.db")
+    tell(study, 3)
+    study._ledger.journal.storage.close()
+    with Path(path).open("r+b") as file:  # the same file, as it was
+        file.truncate()
+        file.write((tmp_path / "before.db").read_bytes())
+    with pytest.raises(hpo.StorageError, match="events that were in it are gone"):
+        tell(study, 1)
+    assert before is None
+    assert study.n_finished == 5
+
+
+def test_a_copy_of_the_file_made_by_this_process_costs_nothing(path, tmp_path):
+    """Opening and closing it makes the system forget SQLite's locks: who closes next deletes the -wal."""
+    study = opened(path)
+    for k in range(25):
+        tell(study, 1)
+        shutil.copy(path, tmp_path / "copy.db")
+        other = multiprocessing.get_context("spawn").Process(target=read_and_close, args=(path,))
+        if k % 8 == 0:
+            other.start()
+            other.join(60)
+            assert other.exitcode == 0
+        tell(study, 1)
+    assert hpo.Study.open(path, "s").n_finished == 50
+
+
+def descriptors():
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+def read_and_close(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT count(*) FROM events").fetchone()
+
+
+def test_reading_makes_no_file_and_writes_none(path):
+    storage = SQLiteStorage(path)
+    assert storage.studies() == {}
+    assert storage.read(0) == storage.descriptions(0) == []
+    assert storage.count_good(0) == 0
+    assert storage.check() is None
+    assert not Path(path).exists()
+    Path(path).touch()
+    assert storage.studies() == {}
+    assert Path(path).stat().st_size == 0
+
+
+def test_readers_do_not_wait_for_a_writer(path):
+    study = opened(path)
+    tell(study, 3)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        assert study.n_finished == len(study.trials) == 3
+        study.sync()
+        assert hpo.Study.open(path, "s").best_value == study.best_value
+        assert study.replay()
+        assert time.monotonic() - started < 1.0
+
+
+def test_what_others_have_told_is_seen_without_being_asked_for(path):
+    one, other = opened(path), opened(path)
+    tell(one, 3)
+    assert other.n_finished == 3
+    tell(one, 1)
+    assert len(other.trials) == 4
+    one.tell(one.ask(), -9.0)
+    assert other.best_value == -9.0
+    one.tell(one.ask(), -10.0)
+    assert other.best_trial.number == 5
+    assert other.best_params == one.best_params
+
+
+def test_a_lock_of_another_program_ends_a_change_in_time(path):
+    study = opened(path)
+    trial = study.ask()
+    study._ledger.journal.storage.latest = time.monotonic() + 0.5
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        with pytest.raises(hpo.StorageError, match="locked"):
+            study.tell(trial, 1.0)
+        assert 0.3 < time.monotonic() - started < 5.0
+    study._ledger.journal.storage.latest = float("inf")
+    study.tell(trial, 1.0)
+    assert study.best_value == 1.0
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+def test_many_studies_of_one_file_share_a_connection(path):
+    gc.collect()
+    before = descriptors()
+    studies = [opened(path, name=f"study {k}") for k in range(50)]
+    assert descriptors() <= before + 5
+    del studies
+    assert descriptors() <= before  # nothing waits for the garbage collector
+
+
+def test_threads_change_studies_of_one_file_at_once(path):
+    studies = [opened(path, name=f"study {k % 3}") for k in range(6)]
+    threads = [threading.Thread(target=tell, args=(study, 30)) for study in studies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for study in studies:
+        assert study.n_finished == len(study.trials) == 60
+        assert study.replay()
+
+
+def test_a_study_inside_the_change_of_another_in_the_same_file_is_refused(path):
+    other = opened(path, name="other")
+
+    def feasible(columns):
+        other.ask()
+        return columns["x"] > -2
+
+    study = hpo.Study(hpo.Space(SPACE, feasible=feasible), sampler="tpe", seed=0, storage=path, name="s")
+    with pytest.raises(hpo.StorageError, match="inside the change of a study"):
+        study.ask()
+    assert len(study.trials) == 0
+    tell(other, 1)
+
+
+def test_durability_is_remembered(path):
+    opened(path, durability="full")
+    level = "PRAGMA synchronous"
+    for study in (hpo.Study.open(path, "s"), opened(path)):
+        tell(study, 1)
+        assert study._ledger.journal.storage._connection.execute(level).fetchone() == (2,)
+    study = hpo.Study.open(path, "s", durability="normal")
+    tell(study, 1)
+    assert study._ledger.journal.storage._connection.execute(level).fetchone() == (1,)
