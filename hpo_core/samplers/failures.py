@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from hpo_core.history import History
     from hpo_core.layout import Layout
-    from hpo_core.surrogates.feasibility import FailureHyperparameters
 
 # Trials of each kind that are labelled, half of them the newest.
 MAX_LABELLED = 64
@@ -34,7 +33,7 @@ class FailureModel:
 
     def __init__(self, layout: Layout) -> None:
         self._structure = Structure(layout)
-        self._fitted: tuple[int, FailureHyperparameters] | None = None
+        self._fitted: tuple[int, Feasibility] | None = None
         self._latest: tuple[int, Feasibility] | None = None
 
     def of(self, history: History) -> Feasibility | None:
@@ -43,22 +42,31 @@ class FailureModel:
             return None
         n = len(history.finish_order)
         if self._latest is None or self._latest[0] != n:
-            self._latest = n, Feasibility(self._structure, self._hyper(history, n), *labelled(history, n))
+            self._latest = n, self._conditioned(history, n)
         return self._latest[1]
 
-    def _hyper(self, history: History, n: int) -> FailureHyperparameters:
+    def _conditioned(self, history: History, n: int) -> Feasibility:
         n_fit = max(scheduled(n), first_failure(history) + 1)
+        fitted_to, trials = labelled(history, n_fit), labelled(history, n)
         if self._fitted is None or self._fitted[0] != n_fit:
-            self._fitted = n_fit, fit_failures(self._structure, *labelled(history, n_fit))
-        return self._fitted[1]
+            self._fitted = n_fit, fit_failures(self._structure, *_labels(history, fitted_to))
+        fit = self._fitted[1]
+        start = fit.sites if np.array_equal(trials[: len(fitted_to)], fitted_to) else None
+        return Feasibility(self._structure, fit.hyper, *_labels(history, trials), start)
 
 
-def labelled(history: History, n: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Of the first ``n`` finished trials, those that are labelled: their inputs (d, k), and which worked."""
+def labelled(history: History, n: int) -> NDArray[np.int64]:
+    """Of the first ``n`` finished trials, those that are labelled, in their order of finishing."""
     order = history.finish_order[:n]
     failed = history.state[order] == State.FAILED
-    chosen = np.sort(np.concatenate([_spread(np.flatnonzero(failed)), _spread(np.flatnonzero(~failed))]))
-    return np.ascontiguousarray(history.x[:, order[chosen]]), ~failed[chosen]
+    chosen = np.concatenate([_spread(np.flatnonzero(failed)), _spread(np.flatnonzero(~failed))])
+    trials: NDArray[np.int64] = order[np.sort(chosen)]
+    return trials
+
+
+def _labels(history: History, trials: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Inputs of trials, (d, k), and which of them worked."""
+    return np.ascontiguousarray(history.x[:, trials]), history.state[trials] != State.FAILED
 
 
 def first_failure(history: History) -> int:

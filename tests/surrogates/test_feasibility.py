@@ -40,7 +40,7 @@ def model(rng, shape, n, rate=0.02):
 
 def fitted(shape, x, ok):
     structure = Structure(layout(shape, len(x)))
-    return Feasibility(structure, fit_failures(structure, x, ok), x, ok)
+    return fit_failures(structure, x, ok)
 
 
 @pytest.mark.parametrize("ok", [True, False])
