@@ -33,6 +33,10 @@ class StorageError(ArgumentError):
     """A storage that cannot be opened, read or written; what was acknowledged before is untouched."""
 
 
+class StorageRefusedError(StorageError):
+    """A storage that takes nothing for now: locked, full or away. The same may be written later."""
+
+
 class NotPositiveDefiniteError(HpoError, ArithmeticError):
     """A covariance matrix has no Cholesky factor; the message names the pivot that failed."""
 

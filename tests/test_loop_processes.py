@@ -158,14 +158,15 @@ def interrupt(*_):
 )
 def test_ctrl_c_waits_for_the_study_and_then_nothing_starts(monkeypatch, method, expected):
     study = make_study()
-    original = getattr(study, method)
+    place = study.sampler if method == "ask" else study
+    original = getattr(place, method)
 
     def interrupted(*arguments):
         if len(study.trials) == 2:  # the third ask, the second tell
             interrupt()
         return original(*arguments)
 
-    monkeypatch.setattr(study, method, interrupted)
+    monkeypatch.setattr(place, method, interrupted)
     with pytest.raises(KeyboardInterrupt):
         study.optimize(objectives.parabola, n_trials=9)
     assert states(study) == expected

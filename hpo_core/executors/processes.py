@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from multiprocessing import Pipe, get_context, spawn
+from multiprocessing import Pipe, get_context, resource_tracker, spawn
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -351,6 +351,7 @@ def _blocked_interrupt() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # it unblocks the signal when it starts
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from hpo_core.executors.failures import reason_of
 from hpo_core.trial.values import as_column
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
 
     from hpo_core.loop.protocol import StudyLike
@@ -37,8 +40,8 @@ def read_results(result: Any, batch: TrialBatch) -> Results:
         raise TrialError(f"the objective must return a number for each trial: {error}") from None
 
 
-def tell_results(study: StudyLike, batch: TrialBatch, results: Results) -> None:
-    """Complete the trials that have a value in one call; end the others as they say."""
+def ends_of(study: StudyLike, batch: TrialBatch, results: Results) -> Iterator[Callable[[], None]]:
+    """Give the changes that end a batch: those that have a value complete in one, the others as they say."""
     complete = np.ones(len(batch), np.bool_)
     ended: dict[str | None, list[int]] = {}
     for row, end in results.ends.items():
@@ -46,9 +49,9 @@ def tell_results(study: StudyLike, batch: TrialBatch, results: Results) -> None:
         reason = reason_of(end) if isinstance(end, TrialFailed) else None
         ended.setdefault(reason, []).append(row)
     if complete.any():
-        study.tell(batch[complete], results.values[complete])
+        yield partial(study.tell, batch[complete], results.values[complete])
     for reason, rows in ended.items():
         if reason is None:
-            study._finish_stopped(batch[rows])
+            yield partial(study._finish_stopped, batch[rows])
         else:
-            study.fail(batch[rows], reason=reason)
+            yield partial(study.fail, batch[rows], reason=reason)

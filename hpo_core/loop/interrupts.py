@@ -16,10 +16,16 @@ class Interrupts:
 
     A context manager. Does nothing outside the main thread, where no signals arrive, and where
     SIGINT is ignored. ``pending`` says whether one waits; it is delivered at the end at the latest.
+
+    Parameters
+    ----------
+    is_waiting : callable
+        Whether others are waited for, so that nothing is broken off: Ctrl-C gets through then, too.
     """
 
-    def __init__(self) -> None:
-        self._open = False
+    def __init__(self, is_waiting: Callable[[], bool]) -> None:
+        self._is_waiting = is_waiting
+        self._open = self._delivered = False
         self.pending = False
         self._previous: Callable[[int, FrameType | None], object] | None = None
 
@@ -38,17 +44,21 @@ class Interrupts:
             self.let_through()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._previous is not None and (self._open or self.pending):
-            self._previous(number, frame)
+        if self._open or self.pending or self._delivered or self._is_waiting():
+            self._deliver(number, frame)
         else:
             self.pending = True
 
+    def _deliver(self, number: int, frame: FrameType | None) -> None:
+        self.pending, self._delivered = False, True
+        if self._previous is not None:
+            self._previous(number, frame)
+
     def let_through(self) -> None:
         """Deliver what was held back, and from now on at once."""
-        self._open = True
-        if self.pending and self._previous is not None:
-            self.pending = False
-            self._previous(signal.SIGINT, None)
+        self._open, self._delivered = True, False
+        if self.pending:
+            self._deliver(signal.SIGINT, None)
 
     def hold_back(self) -> None:
         """Keep what arrives from now on for later."""

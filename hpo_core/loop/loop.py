@@ -6,16 +6,22 @@ what has finished is kept, what was running becomes a failed trial with the reas
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hpo_core.errors import SpaceExhausted
+import numpy as np
+
+from hpo_core.errors import SpaceExhausted, StorageRefusedError
 from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
-from hpo_core.loop.batches import read_results, tell_results
+from hpo_core.executors.failures import describe
+from hpo_core.loop.batches import read_results
 from hpo_core.loop.interrupts import Interrupts
 from hpo_core.loop.options import Options, read_callbacks, read_catch, read_executor
+from hpo_core.loop.outbox import Outbox
 from hpo_core.loop.progress import Progress
 from hpo_core.loop.remote import RemoteTrial
 from hpo_core.printable import printable
@@ -24,7 +30,7 @@ from hpo_core.trial.values import as_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hpo_core.loop.protocol import StudyLike
+    from hpo_core.loop.protocol import StudyLike, WorkerLike
     from hpo_core.trial import Trial, TrialBatch
 
 logger = logging.getLogger("hpo_core")
@@ -64,11 +70,10 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
         vectorized=vectorized,
     )
     options.check_that_it_ends(study)
-    workers = _executor(options)
-    study._stop_requested = False
+    worker, places = study._worker(), _executor(options)
     bar = Progress(study, options.expected(study.n_finished)) if progress else None
-    with Interrupts() as interrupts:
-        _Loop(study, options, workers, interrupts, bar).run()
+    with Interrupts(lambda: worker.is_waiting) as interrupts:
+        _Loop(study, options, worker, places, interrupts, bar).run()
 
 
 class _Loop:
@@ -78,6 +83,7 @@ class _Loop:
         self,
         study: StudyLike,
         options: Options,
+        worker: WorkerLike,
         executor: Executor[Any],
         interrupts: Interrupts,
         bar: Progress | None,
@@ -87,8 +93,10 @@ class _Loop:
         self.executor = executor
         self.interrupts = interrupts
         self.bar = bar
-        self.deadline = None if options.timeout is None else time.monotonic() + options.timeout
-        self.worker = study._worker()
+        self.deadline = math.inf if options.timeout is None else time.monotonic() + options.timeout
+        self.worker = worker
+        self.outbox = Outbox(study, worker, interrupts, self.deadline)
+        self.stops = study._stops  # those of other calls, before this one
         self.n_started = 0  # by this call
         self.pause = FIRST_PAUSE
         self.exhausted = False
@@ -101,15 +109,14 @@ class _Loop:
             while self._start_trials() or self._await_others():
                 if self.executor.running:
                     self._finish_trials()
-        except BaseException:
-            self._abandon_trials()
+            if self.error is not None:
+                self._fail_running(describe(self.error))
+        except BaseException as error:
+            self._leave(error)
             raise
-        finally:
-            self.executor.close(cancel=bool(self.executor.running))
-            self.worker.close()
-            if self.bar is not None:
-                self.bar.close()
+        self._close()
         if self.error is not None:
+            self._name_unwritten(self.error)
             raise self.error
 
     def _start_trials(self) -> bool:
@@ -127,7 +134,7 @@ class _Loop:
         """Pause if the study lacks only trials that others run: a worker that dies gives them back."""
         if self.options.until is None or self._allowance(1) <= 0 or not self.worker.waits(self.options.until):
             return False
-        left = math.inf if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        left = max(0.0, self.deadline - time.monotonic())
         self.interrupts.let_through()
         try:
             time.sleep(min(self.pause, left))
@@ -139,9 +146,9 @@ class _Loop:
 
     def _allowance(self, free: int) -> int:
         """How many trials to ask for at once when so many workers are free."""
-        if self.error is not None or self.study._stop_requested or self.interrupts.pending:
+        if self.error is not None or self.study._stops > self.stops or self.interrupts.pending:
             return 0
-        if self.deadline is not None and time.monotonic() >= self.deadline:
+        if time.monotonic() >= self.deadline:
             return 0
         n = self.options.batch_size or free
         if self.options.n_trials is not None:
@@ -150,6 +157,7 @@ class _Loop:
 
     def _ask(self, n: int) -> bool:
         """Get suggestions, or note why there are none."""
+        self.worker.wait_until(self.deadline)
         try:
             one = self.options.batch_size is None and n == 1
             asked: Any = self.worker.claim(None if one else n, self.options.until)
@@ -159,6 +167,11 @@ class _Loop:
                 self.n_started += sum(map(self._size, self.asked))
         except SpaceExhausted:
             self.exhausted = True
+        except StorageRefusedError as error:
+            if time.monotonic() < self.deadline:
+                self._keep(error)
+            else:
+                logger.warning("no trial was started before the timeout: %s", printable(str(error)))
         except Exception as error:
             self._keep(error)
         return bool(self.asked)
@@ -169,39 +182,36 @@ class _Loop:
             self.executor.wait()
         finally:
             self.interrupts.hold_back()
-        for trial, outcome in self.executor.collect():
-            self._finish(trial, outcome)
+        self._collect()
+        for trial, outcome, wrong in self.outbox.write():
+            self._finish(trial, outcome, wrong)
 
-    def _finish(self, trial: Any, outcome: Outcome) -> None:
-        try:
-            self._tell(trial, outcome)
+    def _collect(self) -> None:
+        for trial, outcome in self.executor.collect():
+            self.outbox.put(trial, outcome)
+
+    def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
+        """Go on from a trial that was written, or was not because something is wrong."""
+        if wrong is not None:
+            self._keep(wrong)
+        else:
+            self._look_at(trial, outcome)
             if self.options.callbacks:
-                self._call_back([trial] if self.options.batch_size is None else trial)
-        except Exception as error:
-            self._keep(error)
+                try:
+                    self._call_back([trial] if self.options.batch_size is None else trial)
+                except Exception as error:
+                    self._keep(error)
         if self.bar is not None:
             self.bar.update(self._size(trial))
 
+    def _look_at(self, trial: Any, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._keep(outcome.error, outcome.traceback)
+        elif outcome.state == "failed":
+            logger.warning("%r: %s", trial, printable(outcome.reason))
+
     def _size(self, trial: Any) -> int:
         return 1 if self.options.batch_size is None else len(trial)
-
-    def _tell(self, trial: Any, outcome: Outcome) -> None:
-        for step, value in outcome.reports:
-            trial.report(step, value)
-        if outcome.notes:
-            trial.note(**outcome.notes)
-        if outcome.state == "complete" and self.options.vectorized:
-            tell_results(self.study, trial, outcome.value)
-        elif outcome.state == "complete":
-            self.study.tell(trial, outcome.value)
-        elif outcome.state == "stopped":
-            self.study._finish_stopped(trial)
-        else:
-            self.study.fail(trial, reason=outcome.reason, traceback=outcome.traceback)
-            if outcome.error is None:
-                logger.warning("%r: %s", trial, printable(outcome.reason))
-            else:
-                self._keep(outcome.error, outcome.traceback)
 
     def _call_back(self, trials: Iterable[Trial]) -> None:
         self.interrupts.let_through()
@@ -214,18 +224,52 @@ class _Loop:
 
     def _keep(self, error: BaseException, traceback: str | None = None) -> None:
         if error.__traceback__ is None and traceback is not None:  # it came from another process
-            error.add_note(f"In the worker process:\n{traceback}")
+            _add_note(error, f"In the worker process:\n{traceback}")
         if self.error is None:
             self.error = error
         else:
-            logger.error("after the first error, another one: %r", error)
+            logger.error("after the first error, another one: %s", printable(describe(error)))
 
-    def _abandon_trials(self) -> None:
-        """Keep what has ended, fail what has not."""
-        for trial, outcome in self.executor.collect():
-            self._finish(trial, outcome)
-        for trial in [*self.executor.running, *self.asked]:
-            self.study.fail(trial, reason=INTERRUPTED)
+    def _leave(self, error: BaseException) -> None:
+        """Keep what has ended, fail what has not, and close, whatever goes wrong; the error says what did."""
+        fail, close = partial(self._fail_running, INTERRUPTED), partial(self._close, cancel=True)
+        for step in (self._collect, self.outbox.leave, fail, close):
+            try:
+                step()
+            except BaseException as second:  # a second Ctrl-C above all
+                _add_note(error, f"Then {describe(second)}")
+        self._name_unwritten(error)
+
+    def _fail_running(self, reason: str) -> None:
+        """Fail the trials that nobody has any more, but for those whose result could not be written."""
+        running = self.worker.running()
+        left = running[~np.isin(running.number, list(self.outbox.numbers))]
+        try:
+            if len(left):
+                self.study.fail(left, reason=reason)
+        except BaseException:
+            self.outbox.unwritten.append(
+                f"trials {left.number.tolist()} are {reason}, and that could not be written"
+            )
+            raise
+
+    def _name_unwritten(self, error: BaseException) -> None:
+        for line in self.outbox.unwritten:
+            _add_note(error, line)
+
+    def _close(self, *, cancel: bool = False) -> None:
+        self.worker.wait_until(math.inf)
+        try:
+            self.executor.close(cancel=cancel and bool(self.executor.running))
+        finally:
+            self.worker.close()
+            if self.bar is not None:
+                self.bar.close()
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    with contextlib.suppress(Exception):  # an exception of the user's may refuse it
+        error.add_note(note)
 
 
 def _executor(options: Options) -> Executor[Any]:

@@ -22,6 +22,16 @@ class WorkerLike(Protocol):
     def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
         """Ask for one trial, or up to ``n``; None if the study holds ``until``, finished or claimed."""
 
+    def wait_until(self, latest: float) -> None:
+        """Wait for others, for a lock say, until this time of ``time.monotonic`` at the latest."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether others are waited for, and nothing of a change has been done."""
+
+    def running(self) -> TrialBatch:
+        """Return the trials of this call that run."""
+
     def waits(self, until: int) -> bool:
         """Whether trials that others have claimed may still come to this worker."""
 
@@ -32,7 +42,7 @@ class WorkerLike(Protocol):
 class StudyLike(Protocol):
     """What the loop needs of a study."""
 
-    _stop_requested: bool  # set by study.stop()
+    _stops: int  # calls of study.stop()
 
     @property
     def space(self) -> SpaceLike:

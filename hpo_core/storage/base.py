@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
-from hpo_core.errors import StorageError
+from hpo_core.errors import StorageError, StorageRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ TURN_PATIENCE: Final = 20.0
 Record: TypeAlias = tuple[int, str, str, int]
 
 
-class ChangeLostError(StorageError):
+class ChangeLostError(StorageRefusedError):
     """A transaction was lost, and others may have written since: its change is to be made anew."""
 
 
@@ -45,10 +45,13 @@ class Storage(ABC):
         for them.
     latest : float
         Time of ``time.monotonic`` past which nothing is waited for: inf, but for ``optimize(timeout=...)``.
+    waiting : bool
+        Whether others are waited for: nothing of a change has been done.
     """
 
     shared: ClassVar[bool] = True
     latest: float = math.inf
+    waiting: bool = False
 
     def deadline(self) -> float:
         """Until when a change that begins now may wait for others."""

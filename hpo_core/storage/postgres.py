@@ -248,7 +248,11 @@ class PostgresStorage(Storage):
             transaction.connection = connection
             return run(connection, transaction.beginning() + text, values)
 
-        return self._session.patiently(attempt, self.deadline())
+        self.waiting = True
+        try:
+            return self._session.patiently(attempt, self.deadline())
+        finally:
+            self.waiting = False
 
     def _commit(self, transaction: _Transaction) -> None:
         if transaction.lost:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
-from hpo_core.errors import StorageError
+from hpo_core.errors import StorageError, StorageRefusedError
 from hpo_core.storage.base import PATIENCE
 from hpo_core.storage.masking import HARMLESS, masked
 from hpo_core.storage.postgres_tables import bring_up_to_date, run, version
@@ -139,7 +139,10 @@ class Session:
             text = " ".join(str(error).split())
             for secret in _secrets(self._options):
                 text = text.replace(secret, "***")
-            raise StorageError(f"storage {str(self)!r}: {text}") from None
+            # Locks, full disks and servers that are away are no errors of the query.
+            may_pass = isinstance(error, driver().OperationalError)
+            kind = StorageRefusedError if may_pass else StorageError
+            raise kind(f"storage {str(self)!r}: {text}") from None
 
 
 def driver() -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from hpo_core.errors import StorageError
+from hpo_core.errors import StorageError, StorageRefusedError
 from hpo_core.storage.base import (
     DELETED,
     TURN_PATIENCE,
@@ -312,7 +312,8 @@ class SQLiteStorage(Storage):
         advice = ""
         if _is_busy(error):
             advice = ": another program has kept the file locked; nothing of this change was written"
-        return StorageError(f"storage {self.path!r}: {error}{advice}")
+        kind = StorageRefusedError if _may_pass(error) else StorageError
+        return kind(f"storage {self.path!r}: {error}{advice}")
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -359,7 +360,12 @@ class _Transaction:
         self._storage = storage
 
     def __enter__(self) -> None:
-        self._storage._begin()
+        storage = self._storage
+        storage.waiting = True
+        try:
+            storage._begin()
+        finally:
+            storage.waiting = False
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._storage._finish(commit=kind is None)
@@ -369,15 +375,18 @@ class _Suggesting:
     """A turn to compute a suggestion."""
 
     def __init__(self, storage: SQLiteStorage, queue: int) -> None:
-        self._turn = storage._shared().turn(queue)
+        self._storage, self._turn = storage, storage._shared().turn(queue)
         self._deadline = min(storage.deadline(), time.monotonic() + TURN_PATIENCE)
 
     def __enter__(self) -> None:
+        self._storage.waiting = True
         try:
             self._turn.take(self._deadline)
         except BaseException:
             self._turn.give()
             raise
+        finally:
+            self._storage.waiting = False
 
     def __exit__(self, *_: object) -> None:
         self._turn.give()
@@ -588,6 +597,12 @@ def _leave(connection: sqlite3.Connection) -> None:
     import ctypes
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _may_pass(error: sqlite3.Error) -> bool:
+    """Whether what failed may succeed later: locks end, disks are cleared, file servers come back."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return _is_busy(error) or code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _wait_for_wal(connection: sqlite3.Connection, deadline: float) -> None:

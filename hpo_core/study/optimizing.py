@@ -20,11 +20,11 @@ class Optimizing(Results):
 
     lease_seconds: float = 60.0
     max_retries: int = 2
-    _stop_requested: bool
+    _stops: int = 0  # calls of ``stop``: each ends the calls of ``optimize`` that are under way
 
     def stop(self) -> None:
         """Let ``optimize`` end once its running trials have finished; for callbacks."""
-        self._stop_requested = True
+        self._stops += 1
 
     def _worker(self) -> Worker:
         from hpo_core.study.worker import Worker

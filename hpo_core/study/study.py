@@ -143,7 +143,6 @@ class Study(Optimizing):
         self.history = History(self.space.layout)
         self.suggest_seconds = 0.0
         self._sign = 1.0 if direction == "minimize" else -1.0
-        self._stop_requested = False
         self._ready(attach(self, storage, seed, if_exists, durability))
 
     @classmethod

@@ -9,14 +9,17 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hpo_core.checks import as_real, int_within, shown
 from hpo_core.errors import StudyError
 from hpo_core.storage.heartbeat import BEATS_PER_LEASE, Heartbeat
 from hpo_core.study.asking import ask
+from hpo_core.trial import TrialBatch
 
 if TYPE_CHECKING:
     from hpo_core.study.study import Study
-    from hpo_core.trial import Trial, TrialBatch
+    from hpo_core.trial import Trial
 
 
 class Worker:
@@ -69,6 +72,24 @@ class Worker:
         if until is None or until < journal.storage.now() + seconds / 2:
             journal.renew(self.name, seconds)
         self._next_look = time.monotonic() + seconds / BEATS_PER_LEASE
+
+    def wait_until(self, latest: float) -> None:
+        """Wait for others, for a lock say, until this time of ``time.monotonic`` at the latest."""
+        journal = self._study._ledger.journal
+        if journal is not None:
+            journal.storage.latest = latest
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether others are waited for, and nothing of a change has been done."""
+        journal = self._study._ledger.journal
+        return journal is not None and journal.storage.waiting
+
+    def running(self) -> TrialBatch:
+        """Return the trials of this call that run."""
+        study = self._study
+        rows = [row for row, name in study.history.held().items() if name == self.name]
+        return TrialBatch(study, np.array(rows, np.int64))
 
     def waits(self, until: int) -> bool:
         """Whether trials of others may still come to this worker, which has none of its own running."""
