@@ -298,8 +298,10 @@ def domain_key(declaration: Any) -> tuple[Any, ...]:
         case Categorical():
             choices = declaration.choices
             subspaces = choices.values() if isinstance(choices, Mapping) else [{}] * len(choices)
-            pairs = zip(choices, subspaces, strict=True)
-            return (Categorical, *((value_key(choice), space_key(sub)) for choice, sub in pairs))
+            keys: list[Any] = [Categorical]
+            for choice, subspace in zip(choices, subspaces, strict=True):
+                keys.append((value_key(choice), space_key(subspace)))
+            return tuple(keys)
     return type(declaration), value_key(declaration)
 
 

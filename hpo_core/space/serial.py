@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from hpo_core.checks import MAX_BITS, MAX_DEPTH, shown
@@ -34,7 +35,10 @@ def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible
 
 
 def _dump_space(declarations: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _dump_declaration(declaration, f"{name!r}") for name, declaration in declarations.items()}
+    written = {}
+    for name, declaration in declarations.items():  # no comprehension: it is a frame for each level
+        written[name] = _dump_declaration(declaration, f"{name!r}")
+    return written
 
 
 def _dump_declaration(declaration: Any, where: str) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def _dump_declaration(declaration: Any, where: str) -> dict[str, Any]:
         case Categorical(choices=choices):
             written = {"categorical": [dump_value(choice, where) for choice in choices]}
             if isinstance(choices, Mapping):
-                written["spaces"] = [_dump_space(subspace) for subspace in choices.values()]
+                written["spaces"] = [*map(_dump_space, choices.values())]
         case _:
             return {"constant": dump_value(declaration, where)}
     if getattr(declaration, "log", False):
@@ -114,16 +118,18 @@ def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
 def _load_space(written: Any, what: str) -> dict[str, Any]:
     if not isinstance(written, dict):
         raise SpaceError(f"{what} must be a JSON object of parameters, got {shown(written)}")
-    return {
-        name: _load(f"parameter {name!r}", _load_declaration, declaration)
-        for name, declaration in written.items()
-    }
+    declarations = {}
+    for name, declaration in written.items():  # no comprehension: it is a frame for each level
+        declarations[name] = _load(f"parameter {name!r}", _load_declaration, declaration)
+    return declarations
 
 
 def _load(what: str, read: Callable[[Any], Any], written: Any) -> Any:
     try:
         return read(written)
     except SpaceError as error:
+        if str(error).startswith("parameter "):
+            raise
         raise SpaceError(f"{what}: {error}") from None
     except RecursionError:
         raise SpaceError(f"{what} is nested too deeply") from None
@@ -151,10 +157,8 @@ def _load_declaration(written: dict[str, Any]) -> Any:
     subspaces = options.pop("spaces", None)
     if subspaces is None:
         return Categorical(values, **options)
-    return Categorical(
-        dict(zip(values, [_load_space(subspace, "a sub-space") for subspace in subspaces], strict=True)),
-        **options,
-    )
+    owned = map(_load_space, subspaces, repeat("a sub-space"))
+    return Categorical(dict(zip(values, owned, strict=True)), **options)
 
 
 def _load_expression(written: Any) -> Any:

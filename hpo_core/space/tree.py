@@ -110,10 +110,9 @@ def _parameter(
 ) -> Any:
     entries.setdefault(name, Entry())  # an owner comes before what it owns
     if isinstance(declaration, Categorical) and isinstance(declaration.choices, Mapping):
-        subspaces = {
-            choice: _walk(entries, subspace, Place(name, choice), depth + 1)
-            for choice, subspace in declaration.choices.items()
-        }
+        subspaces = {}
+        for choice, subspace in declaration.choices.items():  # no comprehension: it is a frame for each level
+            subspaces[choice] = _walk(entries, subspace, Place(name, choice), depth + 1)
         declaration = replace(declaration, choices=subspaces)
     term, when = _at(place), declaration.when
     if when is not None:

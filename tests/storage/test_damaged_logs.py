@@ -21,7 +21,7 @@ from studies import columns
 
 import hpo_core as hpo
 from hpo_core.history import State
-from hpo_core.storage import MemoryStorage
+from hpo_core.storage import MemoryStorage, open_storage
 from hpo_core.study import journal, reading
 from hpo_core.study.care import examine
 
@@ -342,7 +342,7 @@ def test_a_damaged_study_hides_no_other(what, place):
     good = hpo.Study(SPACE, sampler="random", seed=0, name="good", storage=place)
     good.tell(good.ask(), 1.0)
     events = [(k, t) if k != kind else (k, json.dumps(json.loads(t) | change)) for k, t in LOGS["rich"]]
-    storage = good._ledger.journal.storage
+    storage = open_storage(place)
     with storage.transaction():
         storage.append(storage.create("bad"), events)
     assert hpo.Study.open(place, "good").best_value == 1.0

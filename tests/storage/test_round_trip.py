@@ -128,8 +128,8 @@ def make(storage, space=None, **options):
     return hpo.Study(space, **{"sampler": "random", "seed": 0, "name": name, "storage": storage} | options)
 
 
-def reopened(study):
-    again = hpo.Study.open(study._ledger.journal.storage, study.name)
+def reopened(storage, study):
+    again = hpo.Study.open(storage, study.name)
     for (name, ours), theirs in zip(columns(study).items(), columns(again).values(), strict=True):
         np.testing.assert_array_equal(ours, theirs, name)
     for name in ("reasons", "tracebacks", "notes", "best", "wanted", "position"):
@@ -149,7 +149,7 @@ def test_a_note_is_read_back_as_it_was_given(storage, value, name):
     study = make(storage)
     trial = study.ask()
     trial.note(**{name: value})
-    again = reopened(study).trials[0]
+    again = reopened(storage, study).trials[0]
     assert same(trial.notes, {name: value})
     assert same(again.notes, {name: value})
 
@@ -166,13 +166,13 @@ REFUSED = [
 def test_what_is_no_note_is_refused_before_anything_is_written(storage, value):
     study = make(storage)
     trial = study.ask()
-    before, written = fingerprint(study), len(storage.read(study._ledger.journal.key))
+    before, written = fingerprint(study), len(storage.read(storage.studies()[study.name]))
     for holder in (trial, study.trials):
         with pytest.raises(hpo.TrialError, match="note 'n' must be a JSON value"):
             holder.note(fine=1, n=value if holder is trial else [value])
     assert fingerprint(study) == before
-    assert len(storage.read(study._ledger.journal.key)) == written
-    assert reopened(study).trials[0].notes == {}
+    assert len(storage.read(storage.studies()[study.name])) == written
+    assert reopened(storage, study).trials[0].notes == {}
 
 
 class Level(enum.IntEnum):
@@ -190,7 +190,7 @@ class Level(enum.IntEnum):
 def test_numbers_and_texts_of_others_become_pythons(storage, value, plain):
     study = make(storage)
     study.ask().note(n=value)
-    assert same(reopened(study).trials[0].notes["n"], plain)
+    assert same(reopened(storage, study).trials[0].notes["n"], plain)
     assert same(study.trials[0].notes["n"], plain)
 
 
@@ -200,7 +200,7 @@ def test_numbers_and_texts_of_others_become_pythons(storage, value, plain):
 def test_reasons_and_tracebacks_are_read_back(storage, reason, traceback):
     study = make(storage)
     study.fail(study.ask(), reason=reason, traceback=traceback)
-    again = reopened(study).trials[0]
+    again = reopened(storage, study).trials[0]
     assert (again.reason, again.traceback) == (study.trials[0].reason, study.trials[0].traceback)
     assert (again.reason, again.traceback) == (reason, traceback)
 
@@ -244,7 +244,7 @@ def test_a_space_and_its_values_are_read_back(storage, kind, values, name, doc):
     study.enqueue({name: batch[0][name]})
     study.tell(study.ask(), 0.5)
     study.add(batch[-1].params, 0.25)
-    again = reopened(study)
+    again = reopened(storage, study)
     assert again.space == space
     assert repr(again.space) == repr(space)
     for old, new in zip(study.trials, again.trials, strict=True):
@@ -253,7 +253,7 @@ def test_a_space_and_its_values_are_read_back(storage, kind, values, name, doc):
     for trial in again.trials:
         assert any(same(trial[name], value) for value in allowed)
     assert make(storage, space, name=study.name).history.position == study.history.position
-    assert storage.descriptions(study._ledger.journal.key)[-1][0] == 0  # nothing was widened
+    assert storage.descriptions(storage.studies()[study.name])[-1][0] == 0  # nothing was widened
 
 
 HOSTILE_CHOICES = [
@@ -302,7 +302,7 @@ def test_what_is_no_value_is_refused_and_changes_nothing(storage, value):
     }
     study = make(storage, space)
     good = study.ask().params
-    before, written = fingerprint(study), len(storage.read(study._ledger.journal.key))
+    before, written = fingerprint(study), len(storage.read(storage.studies()[study.name]))
     for name in space:
         for call in (study.enqueue, lambda params: study.add(params, 1.0)):
             with pytest.raises(hpo.SpaceError, match=rf"'{name}'"):
@@ -316,7 +316,7 @@ def test_what_is_no_value_is_refused_and_changes_nothing(storage, value):
             with pytest.raises(hpo.TrialError):
                 call()
     assert fingerprint(study) == before
-    assert len(storage.read(study._ledger.journal.key)) == written
+    assert len(storage.read(storage.studies()[study.name])) == written
 
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -336,7 +336,7 @@ def test_results_and_reports_are_read_back(storage, values, steps, direction):
             trial.report(np.int64(step), value)
         study.tell(trial, value)
         study.add({"x": 0.5}, value)
-    again = reopened(study)
+    again = reopened(storage, study)
     for k, value in enumerate(values):
         for trial in (again.trials[2 * k], again.trials[2 * k + 1]):
             assert trial.value == (float(value) if math.isfinite(value) else None)
@@ -380,7 +380,7 @@ def test_the_options_of_a_sampler_are_read_back(storage, data, kind, wrap):
     except hpo.ArgumentError:
         return
     study = make(storage, sampler=sampler)
-    again = reopened(study)
+    again = reopened(storage, study)
     assert again.sampler.options() == sampler.options()
     assert make(storage, sampler=sampler, name=study.name).sampler.options() == sampler.options()
 
@@ -401,10 +401,10 @@ def test_a_long_choice_is_written_once(storage):
     study.tell(study.ask(), 1.0)
     study.add({"c": other, "o": 1}, 2.0)
     assert len(batch["c"][0]) in (1, 2, len(long))
-    size = [len(record[2]) for record in storage.read(study._ledger.journal.key)]
+    size = [len(record[2]) for record in storage.read(storage.studies()[study.name])]
     assert len(long) < size[0] < 4 * len(long)
     assert max(size[1:]) < 10_000
-    again = reopened(study)
+    again = reopened(storage, study)
     assert again.trials[50]["c"] == again.trials[50]["o"] == long
     assert again.trials[51].params == {"c": other, "o": 1}
     wider = {"c": hpo.Categorical(["a", "b", other, long]), "o": hpo.Ordinal([0, 1, long, 3])}
@@ -420,8 +420,8 @@ def test_long_choices_of_an_old_log_are_read():
     study = make(storage, {"c": hpo.Categorical([long, "b"])})
     with storage.transaction():
         asked = {"first": 0, "n": 2, "cursor": 0, "tier": "random", "time": 1.0, "params": {"c": [long, "b"]}}
-        storage.append(study._ledger.journal.key, [("asked", json.dumps(asked))])
-        storage.append(study._ledger.journal.key, [("enqueued", json.dumps({"params": {"c": long}}))])
+        storage.append(storage.studies()[study.name], [("asked", json.dumps(asked))])
+        storage.append(storage.studies()[study.name], [("enqueued", json.dumps({"params": {"c": long}}))])
     again = hpo.Study.open(storage, study.name)
     assert [trial["c"] for trial in again.trials] == [long, "b"]
     assert again.ask()["c"] == long
