@@ -43,6 +43,7 @@ class AutoSampler(Sampler):
     Which of the two answers depends on how many trials have finished (up to 1,000), on how many are asked for
     (up to 64) and on how many parameters there are, so that a study repeats itself; ``trial.tier`` names
     it. Where parameters are conditional, TPE also has every third trial of those asked for one by one.
+    While the Gaussian process is affordable, TPE too proposes what that takes to work.
     With ``max_ms`` it is a matter of measured time: the study then need not repeat itself elsewhere, but its
     replay follows the record.
 

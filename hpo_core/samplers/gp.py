@@ -113,7 +113,10 @@ class GPSampler(Sampler):
     configuration of greatest expected improvement is proposed: the best of a pool, improved by local
     search over all kinds of parameters. Once the better half of the trials is close together, every
     other suggestion is that of a model which looks at the whole range of values again. A batch is chosen
-    as if its earlier members and the running trials were observed; failed trials repel. With more than
+    as if its earlier members and the running trials were observed. Failed trials, for whatever reason, teach
+    where trials work: the expected improvement is weighed with that (see
+    ``hpo_core.surrogates.feasibility``), and the first trials keep away from where others failed; failures
+    that no place explains repel nothing. With more than
     20 parameters or 500 trials the search keeps to a trust region; past 1,000 trials the model keeps to
     the best and nearest of them, so that a suggestion costs the same at any number of trials.
 
@@ -122,7 +125,9 @@ class GPSampler(Sampler):
     .. [1] C. E. Rasmussen, C. K. I. Williams (2006), Gaussian Processes for Machine Learning. MIT Press.
     .. [2] S. Ament et al. (2023), Unexpected improvements to expected improvement for Bayesian
        optimization. arXiv:2310.20708.
-    .. [3] D. Eriksson et al. (2019), Scalable global optimization via local Bayesian optimization.
+    .. [3] M. A. Gelbart, J. Snoek, R. P. Adams (2014), Bayesian optimization with unknown constraints.
+       arXiv:1403.5607.
+    .. [4] D. Eriksson et al. (2019), Scalable global optimization via local Bayesian optimization.
        NeurIPS 32.
 
     Examples

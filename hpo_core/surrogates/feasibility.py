@@ -8,16 +8,19 @@ Glossary
 --------
 n, m, d         labelled trials, candidates, parameters
 x, ok           inputs (d, n), and which of them did not fail (n,)
-f               latent function with prior N(0, K): a place works if f exceeds noise of variance 1
+f               latent function: a place works if f exceeds noise of variance 1. Its prior is normal with
+                mean LEVEL * SCALE and covariance K: what is unknown is taken to work
 K               SCALE^2 (R + 1), R the Matern correlations with lengthscales of their own and 1 for an
-                unknown level: the edges of regions are sharp, and what fails and works almost noiseless
+                unknown level. The scale is large: regions have sharp edges
 rate            of failures that no place explains
 likelihood      p(ok | f) = (1 - rate) Phi(f); p(failed | f) = 1 - p(ok | f)
 site            what stands for one trial's likelihood: exp(shift f - precision f^2 / 2)
-cavity          the approximate posterior of one trial's f without its site
+cavity          the approximate posterior of one trial's f without its site; as the sites, of f less its
+                prior mean
 tilted          cavity times likelihood; its mean and variance decide the site
 B = L L'        I + S^1/2 K S^1/2, S the diagonal matrix of the precisions
-b               K^-1 times the posterior mean of f at the data: mean at candidates = K(x, data)' b
+b               K^-1 times the posterior mean of f, less the prior's, at the data: mean at candidates =
+                LEVEL * SCALE + K(x, data)' b
 z               mean / sqrt(1 + variance) at a candidate: Phi(z) is the probability that it works
 weight          Phi(SHARPNESS (z - MARGIN)), what the expected improvement is multiplied by
 
@@ -57,7 +60,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 # Decided on the development family: bench/results/2026-11-28-failures-ablation.md.
-SCALE = 100.0
+SCALE, LEVEL = 100.0, 2.0
 MARGIN, SHARPNESS = 1.5, 2.0
 LENGTHSCALE_PRIOR = (0.3, 1.0)
 # Of the rate: location and scale of its logarithm, and bounds.
@@ -199,7 +202,8 @@ class Feasibility:
         """At least :meth:`log_weight`, from the means alone: variances lie between 0 and the prior's."""
         inputs = covariance.inputs(self.kernel, x)
         level = float(self._b.sum())
-        mean = SCALE**2 * (covariance.cross_mean(self.kernel, self.inputs, self._b[None], inputs)[0] + level)
+        mean = covariance.cross_mean(self.kernel, self.inputs, self._b[None], inputs)[0]
+        mean = LEVEL * SCALE + SCALE**2 * (mean + level)
         return _log_weight(np.where(mean > 0.0, mean, mean / math.sqrt(1.0 + 2.0 * SCALE**2)))
 
     def slopes(self, x: Array) -> tuple[Array, Array]:
@@ -228,7 +232,7 @@ class Feasibility:
         columns = covariance.cross(self.kernel, self.inputs, inputs)
         columns += 1.0
         columns *= SCALE**2
-        mean = self._b @ columns
+        mean = LEVEL * SCALE + self._b @ columns
         columns *= self._root[:, None]
         linalg.solve(self._factor, columns)
         variance = 2.0 * SCALE**2 - np.einsum("ij,ij->j", columns, columns)
@@ -262,7 +266,7 @@ class Feasibility:
         self._b = shift - root * reduced
         left = np.maximum(1.0 / posterior - precision, LEAST_PRECISION)
         mean, variance = (posterior_mean / posterior - shift) / left, 1.0 / left
-        self._found = tilted(self._ok, mean, variance, self.hyper.rate)
+        self._found = tilted(self._ok, LEVEL * SCALE + mean, variance, self.hyper.rate)
         # Equation 3.65 in the order of its terms, L's determinant first.
         total = left + precision
         self.log_evidence = float(
