@@ -72,10 +72,20 @@ def impatient(monkeypatch):
     monkeypatch.setattr(outbox, "LATE_SECONDS", 0.5)
 
 
+TIMERS = []
+
+
 def after(seconds, function, *arguments):
-    timer = threading.Timer(seconds, function, arguments)
-    timer.start()
-    return timer
+    TIMERS.append(threading.Timer(seconds, function, arguments))
+    TIMERS[-1].start()
+
+
+@pytest.fixture(autouse=True)
+def nothing_comes_later():
+    """Keep a late Ctrl-C from the next test."""
+    yield
+    while TIMERS:
+        TIMERS.pop().join()
 
 
 def locking_at(lock, number):
