@@ -71,6 +71,7 @@ class Heartbeat:
         try:
             self._start_process(beating, seconds / BEATS_PER_LEASE)
         except OSError as error:
+            self._stopped.clear()
             logger.info("the heartbeats of %s come from a thread: %s", worker, printable(str(error)))
             self._start_thread(beating, seconds / BEATS_PER_LEASE)
 
@@ -81,16 +82,20 @@ class Heartbeat:
         root = str(Path(__file__).parents[2])
         payload = pickle.dumps(([*sys.path, root], beating))
         # A session of its own, because Ctrl-C is for the worker to answer.
-        process = subprocess.Popen(
+        self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WAIT],
             stdin=subprocess.PIPE,
             env={name: value for name, value in os.environ.items() if not name.startswith("HPO_CORE_")},
             start_new_session=True,
         )
-        pipe: Any = process.stdin
-        pipe.write(f"{pause} {os.getpid()} {len(payload)}\n".encode() + payload)
-        pipe.flush()
-        self._process = process
+        try:
+            pipe: Any = self._process.stdin
+            pipe.write(f"{pause} {os.getpid()} {len(payload)}\n".encode() + payload)
+            pipe.flush()
+        except BaseException:
+            self.stop()
+            self._process = None
+            raise
 
     def _start_thread(self, beating: bytes, pause: float) -> None:
         def ended() -> bool:
