@@ -310,3 +310,12 @@ class Holding:
     def __call__(self, trial):
         note_processes(self.file, os.getpid())
         hold_the_gil(trial)
+
+
+def failing_at_length(trial):
+    raise TrialFailed("x" * 9_000)
+
+
+def noting_a_lock(trial):
+    trial.note(lock=threading.Lock())
+    return 0.0

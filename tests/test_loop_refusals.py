@@ -72,10 +72,20 @@ def impatient(monkeypatch):
     monkeypatch.setattr(outbox, "LATE_SECONDS", 0.5)
 
 
+TIMERS = []
+
+
 def after(seconds, function, *arguments):
-    timer = threading.Timer(seconds, function, arguments)
-    timer.start()
-    return timer
+    TIMERS.append(threading.Timer(seconds, function, arguments))
+    TIMERS[-1].start()
+
+
+@pytest.fixture(autouse=True)
+def nothing_comes_later():
+    """Keep a late Ctrl-C from the next test."""
+    yield
+    while TIMERS:
+        TIMERS.pop().join()
 
 
 def locking_at(lock, number):
@@ -179,12 +189,11 @@ def interrupt(times):
         time.sleep(0.3)
 
 
-@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_ctrl_c_ends_the_wait_for_a_first_trial(study, lock, n_jobs, times):
+def test_ctrl_c_ends_the_wait_for_a_first_trial(study, lock, n_jobs):
     lock.take()
     started = time.monotonic()
-    after(1.0, interrupt, times)
+    after(1.0, interrupt, 1)
     with pytest.raises(KeyboardInterrupt):
         study.optimize(objectives.parabola, n_trials=3, n_jobs=n_jobs)
     assert time.monotonic() - started < 5

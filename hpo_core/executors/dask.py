@@ -8,6 +8,7 @@ messages that Dask's own scheduling does not see.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import uuid
@@ -144,7 +145,12 @@ def _on_loop(client: Any, function: Callable[..., Any], *arguments: Any) -> Futu
 def _kill_worker(dask_worker: Any) -> None:
     import psutil  # Dask needs it too
 
-    psutil.Process(dask_worker.pid).kill()
+    worker = psutil.Process(dask_worker.pid)
+    started = worker.children(recursive=True)  # by objectives
+    worker.kill()
+    for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 _desks: dict[str, Desk] = {}  # made by a message or by the task, whichever comes first

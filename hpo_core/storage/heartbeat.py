@@ -1,6 +1,7 @@
 """Heartbeats: a worker renews its lease for as long as its process lives.
 
-They come from a process of their own, because a thread stands still while an objective holds the GIL.
+They come from a process of their own, because a thread stands still while an objective holds the GIL; from
+a thread all the same where no such process can be started.
 That process knows the storage and nothing of studies; it loads neither numpy nor anything else of the
 user's. It ends with the worker's process, however that ends: the pipe between them closes.
 """
@@ -13,6 +14,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,9 +65,22 @@ class Heartbeat:
     """
 
     def __init__(self, storage: Storage, key: int, worker: str, seconds: float) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = threading.Event()
+        beating = pickle.dumps((storage, key, worker, seconds))
+        try:
+            self._start_process(beating, seconds / BEATS_PER_LEASE)
+        except OSError as error:
+            self._stopped.clear()
+            logger.info("the heartbeats of %s come from a thread: %s", worker, printable(str(error)))
+            self._start_thread(beating, seconds / BEATS_PER_LEASE)
+
+    def _start_process(self, beating: bytes, pause: float) -> None:
+        # In a program that embeds Python there may be no interpreter, and a frozen one would start itself.
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise FileNotFoundError("sys.executable names no Python interpreter")
         root = str(Path(__file__).parents[2])
-        payload = pickle.dumps(([*sys.path, root], pickle.dumps((storage, key, worker, seconds))))
-        head = f"{seconds / BEATS_PER_LEASE} {os.getpid()} {len(payload)}\n"
+        payload = pickle.dumps(([*sys.path, root], beating))
         # A session of its own, because Ctrl-C is for the worker to answer.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WAIT],
@@ -73,19 +88,37 @@ class Heartbeat:
             env={name: value for name, value in os.environ.items() if not name.startswith("HPO_CORE_")},
             start_new_session=True,
         )
-        pipe: Any = self._process.stdin
-        pipe.write(head.encode() + payload)
-        pipe.flush()
+        try:
+            pipe: Any = self._process.stdin
+            pipe.write(f"{pause} {os.getpid()} {len(payload)}\n".encode() + payload)
+            pipe.flush()
+        except BaseException:
+            self.stop()
+            self._process = None
+            raise
+
+    def _start_thread(self, beating: bytes, pause: float) -> None:
+        def ended() -> bool:
+            return self._stopped.wait(pause)
+
+        def run() -> None:
+            if not ended():
+                storage, key, worker, seconds = pickle.loads(beating)
+                beat(storage, key, worker, seconds, ended)
+
+        threading.Thread(target=run, name="hpo_core-heartbeat", daemon=True).start()
 
     @property
     def beats(self) -> bool:
         """Whether its process is there."""
-        return self._process.poll() is None
+        return self._process is None or self._process.poll() is None
 
     def stop(self) -> None:
         """Renew no more."""
-        self._process.kill()
-        self._process.communicate()
+        self._stopped.set()
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
 
 
 def beat(storage: Storage, key: int, worker: str, seconds: float, ended: Callable[[], bool]) -> None:

@@ -5,10 +5,12 @@ import math
 import os
 import sys
 import time
+from multiprocessing import spawn
 from types import ModuleType
 
 import objectives
 import pytest
+from studies import make_study
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Job, Payload, pickling
@@ -229,3 +231,19 @@ def test_a_value_that_cannot_be_sent_fails_its_trial():
         ((_, outcome),) = next_outcomes(executor)
         assert isinstance(outcome.error, ArgumentError)
         assert run_all(executor, [1])[1].value == 4.0
+
+
+def test_without_an_interpreter_nothing_is_asked(monkeypatch):
+    monkeypatch.setattr(spawn, "_python_exe", None)
+    study = make_study()
+    with pytest.raises(ArgumentError, match=r"need a Python interpreter .* multiprocessing.set_executable"):
+        study.optimize(objectives.parabola, n_trials=3, n_jobs=2)
+    assert len(study.trials) == 0
+
+
+@pytest.mark.parametrize("executable", [None, ""])
+def test_processes_start_with_the_interpreter_that_multiprocessing_knows(monkeypatch, executable):
+    monkeypatch.setattr(sys, "executable", executable)
+    study = make_study()
+    study.optimize(objectives.parabola, n_trials=2, n_jobs=2)
+    assert len(study.trials.where("complete")) == 2

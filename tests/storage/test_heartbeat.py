@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -164,3 +165,16 @@ def test_the_module_of_the_worker_is_not_loaded_again(tmp_path):
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("loaded\n", "")
     assert renewals(hpo.Study.open(tmp_path / "s.db", "s")) > 2
+
+
+@pytest.mark.parametrize("executable", [None, "", "/nowhere/python", "frozen"])
+def test_without_an_interpreter_a_thread_beats(tmp_path, monkeypatch, executable):
+    if executable == "frozen":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    else:
+        monkeypatch.setattr(sys, "executable", executable)
+    study = study_at(tmp_path / "s.db", 0.3)
+    study.optimize(lambda trial: time.sleep(1.0) or 0.0, n_trials=1)
+    assert renewals(study) >= 3
+    assert len(study.trials.where("complete")) == 1
+    wait_for(lambda: not any(thread.name == "hpo_core-heartbeat" for thread in threading.enumerate()))
