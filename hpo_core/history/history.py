@@ -62,6 +62,9 @@ class Mark(NamedTuple):
     oldest: int
 
 
+_as_mark = tuple.__new__
+
+
 class History:
     """Columns of everything observed so far; ``apply`` is the only way they change.
 
@@ -265,6 +268,11 @@ class History:
         self._oldest = int(rows[0])
         return rows
 
+    def forget_workers(self) -> None:
+        """Drop the workers of trials that have ended, once they are many."""
+        if len(self.workers) > 64 + 2 * self._counts[_RUNNING]:
+            self.workers = self.held()
+
     def held(self) -> dict[int, str]:
         """Return the worker of each trial that runs under a lease, run out or not."""
         state = self.state
@@ -295,19 +303,22 @@ class History:
 
     def mark(self) -> Mark:
         """Return where the history is, for ``roll_back``; only the newest mark is good."""
-        self._undo = []
-        if len(self.workers) > 64 + 2 * self._counts[_RUNNING]:
-            self.workers = self.held()
-        return Mark(
-            self._trials.n,
-            self._finishes.n,
-            self._reports.n,
-            len(self._tiers),
-            self.position,
-            self.best,
-            self._best_y,
-            tuple(self._counts),
-            self._oldest,
+        if self._undo:
+            self._undo = []
+        # Made for every change: by its constructor the tuple would take twice as long.
+        return _as_mark(
+            Mark,
+            (
+                self._trials.n,
+                self._finishes.n,
+                self._reports.n,
+                len(self._tiers),
+                self.position,
+                self.best,
+                self._best_y,
+                tuple(self._counts),
+                self._oldest,
+            ),
         )
 
     def is_at(self, mark: Mark) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 import threading
@@ -17,7 +18,6 @@ from hpo_core.errors import StorageError, StorageRefusedError
 from hpo_core.storage.base import (
     DELETED,
     TURN_PATIENCE,
-    ChangeLostError,
     Record,
     Storage,
     checksum,
@@ -148,22 +148,26 @@ class SQLiteStorage(Storage):
             ((self._lengths[key],),) = self._rows(_LENGTH, (key,))
         start = self._lengths[key]
         rows = [(key, i, *event, checksum(i, *event)) for i, event in enumerate(events, start)]
-        with self._errors():
-            connection = self._writing()
+        connection = self._writing()
+        try:
             connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
             if any(kind == DELETED for kind, _ in events):
                 connection.execute("UPDATE studies SET deleted = 1 WHERE key = ?", (key,))
+        except sqlite3.Error as error:
+            raise self._error(error) from error
         self._lengths[key] = start + len(events)
         return self._lengths[key]
 
     def read(self, key: int, after: int = 0, limit: int | None = None) -> list[Record]:
         """Return the events from position ``after`` on, up to ``limit`` of them."""
         records: list[Record] = self._rows(_EVENTS, (key, after, -1 if limit is None else limit))
-        self._require_good(key, records, after)
+        if records:
+            self._require_good(key, records, after)
         if limit is None or len(records) < limit:
-            if self._shared().writer == (self, threading.get_ident()):
+            shared = self._shared()
+            shared.known[key] = after + len(records)
+            if shared.writer is not None and shared.writer[0] is self:
                 self._lengths[key] = after + len(records)
-            self._shared().known[key] = after + len(records)
         return records
 
     def descriptions(self, key: int) -> list[Record]:
@@ -214,7 +218,9 @@ class SQLiteStorage(Storage):
         if shared.writer == (self, threading.get_ident()):
             shared.roll_back()
             shared.writer = None
-        _release(shared.lock)
+        lock: Any = shared.lock
+        while lock._is_owned():
+            lock.release()
         shared.turn(0).give()
 
     def _shared(self) -> _Connection:
@@ -232,21 +238,22 @@ class SQLiteStorage(Storage):
         return self._shared().connection
 
     def _begin(self) -> None:
-        shared, deadline = self._shared(), self.deadline()
-        if shared.writer is not None and shared.writer[1] == threading.get_ident():
+        shared, own, deadline = self._shared(), (self, threading.get_ident()), math.inf
+        if shared.writer is not None and shared.writer[1] == own[1]:
             raise StorageError(
                 f"storage {self.path!r}: inside the change of a study, no other in this file can be changed"
             )
         try:
-            shared.turn(0).take(deadline)
+            shared.turn(0).take(self.deadline)
             while True:
                 shared.lock.acquire()
                 try:
-                    connection = shared.writing(self, deadline)
-                    shared.writer = self, threading.get_ident()
+                    connection = shared.writing(self)
+                    shared.writer = own
                     connection.execute("BEGIN IMMEDIATE")
                     break
                 except sqlite3.OperationalError as error:
+                    deadline = min(deadline, self.deadline())
                     if not _is_busy(error) or time.monotonic() > deadline:
                         raise
                 shared.writer = None
@@ -263,21 +270,19 @@ class SQLiteStorage(Storage):
     def _finish(self, *, commit: bool) -> None:
         try:
             if commit:
-                with self._errors():
-                    self._writing().execute("COMMIT")
-                if not self._shared().has_its_log():
-                    raise ChangeLostError(
-                        f"storage {self.path!r}: its -wal was deleted during a change: make it again"
-                    )
+                self._writing().execute("COMMIT")
                 self._shared().known.update(self._lengths)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
         finally:
             self.reset()
 
     def _writing(self) -> sqlite3.Connection:
-        connection = self._shared().connection
-        if connection is None or self._shared().writer != (self, threading.get_ident()):
+        """The connection, inside a transaction of this thread."""
+        shared = self._shared()
+        if shared.connection is None or shared.writer != (self, threading.get_ident()):
             raise StorageError(f"storage {self.path!r}: what is written must be inside transaction()")
-        return connection
+        return shared.connection
 
     def _rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Every row of a query; none if there is no file, or nothing in it."""
@@ -376,7 +381,9 @@ class _Suggesting:
 
     def __init__(self, storage: SQLiteStorage, queue: int) -> None:
         self._storage, self._turn = storage, storage._shared().turn(queue)
-        self._deadline = min(storage.deadline(), time.monotonic() + TURN_PATIENCE)
+
+    def _deadline(self) -> float:
+        return min(self._storage.latest, time.monotonic() + TURN_PATIENCE)
 
     def __enter__(self) -> None:
         self._storage.waiting = True
@@ -411,6 +418,7 @@ class _Connection:
 
     def __init__(self, path: str, durability: str) -> None:
         self.path, self.durability = path, durability
+        self._wal_path = f"{path}-wal"
         self.lock = threading.RLock()
         self.connection: sqlite3.Connection | None = None
         self.writer: tuple[SQLiteStorage, int] | None = None
@@ -437,24 +445,28 @@ class _Connection:
 
     def reading(self, storage: SQLiteStorage) -> sqlite3.Connection | None:
         """The connection, to read; None if there is no file, or nothing in it."""
+        if self.writer is not None and self.connection is not None:
+            return self.connection  # this thread has the lock: the transaction is its own
         if self._identity is None and _identity(self.path) is None:
             return None
         connection = self._connected(storage)
         self._has_tables = self._has_tables or storage._version(connection) > 0
         return connection if self._has_tables else None
 
-    def writing(self, storage: SQLiteStorage, deadline: float) -> sqlite3.Connection:
+    def writing(self, storage: SQLiteStorage) -> sqlite3.Connection:
         """The connection, to begin a transaction: the tables are there, and as this version has them."""
+        if self._ready and self.connection is not None and not self.is_gone() and self.has_its_log():
+            return self.connection
         connection = self._connected(storage)
         if not self._ready:
-            self._prepare(storage, connection, deadline)
-            self._wal = _identity(f"{self.path}-wal")
+            self._prepare(storage, connection)
+            self._wal = _identity(self._wal_path)
             self._ready = True
         return connection
 
     def has_its_log(self) -> bool:
         """Whether the file next to the database that holds the newest events is the one that was opened."""
-        return self._wal is None or _identity(f"{self.path}-wal") == self._wal
+        return self._wal is None or _identity(self._wal_path) == self._wal
 
     def is_gone(self) -> bool:
         """Whether another file, or none, has the name of the one that was opened."""
@@ -540,9 +552,9 @@ class _Connection:
             raise error  # without it the newest events would be missing
         return _usable(f"{uri}&immutable=1", uri=True)
 
-    def _prepare(self, storage: SQLiteStorage, connection: sqlite3.Connection, deadline: float) -> None:
+    def _prepare(self, storage: SQLiteStorage, connection: sqlite3.Connection) -> None:
         storage._version(connection)
-        _wait_for_wal(connection, deadline)
+        _wait_for_wal(connection, storage.deadline())
         connection.execute(f"PRAGMA synchronous = {self.durability}")
         if storage._version(connection) < SCHEMA:
             connection.execute("BEGIN IMMEDIATE")
@@ -584,13 +596,6 @@ def _usable(path: str, *, uri: bool = False) -> sqlite3.Connection:
 
 def _is_busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _release(lock: Any) -> None:
-    """Let go of a lock however often this thread holds it."""
-    with contextlib.suppress(RuntimeError):
-        while True:
-            lock.release()
 
 
 def _leave(connection: sqlite3.Connection) -> None:

@@ -19,7 +19,10 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 try:
     import fcntl
@@ -50,45 +53,44 @@ class Turn:
         self._kept = held  # its end closes the file, and with it every lock in it is gone
         self._place = slice(queue * _SIZE, (queue + 1) * _SIZE)
         self._first = (queue + 1) * _APART
-        self._mine = 0  # byte of our newest ticket
+        self._mine, self._number = 0, b""  # byte of our newest ticket, and its number as the file has it
         self._held = False
         self._thread = threading.RLock()
-        self._owner = 0  # thread that has the turn
 
-    def take(self, deadline: float) -> None:
-        """Wait until all who came before are done, at most until ``deadline`` of ``time.monotonic``."""
-        if not self._thread.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 1e6))):
+    def take(self, deadline: Callable[[], float]) -> None:
+        """Wait until all who came before are done, at most until a time of ``time.monotonic``."""
+        if not self._thread.acquire(blocking=False) and not self._thread.acquire(timeout=_left(deadline())):
             return
-        self._owner = threading.get_ident()
         if self._file < 0 or self._held:
             return
-        with contextlib.suppress(OSError):  # the system sees a circle of waiting, or has no locks left
+        try:
             if self._again():
                 return
             before = self._draw()
             if self._lock(before):
                 self._unlock(before)
             else:
-                self._wait(before, deadline)
+                self._wait(before, _left(deadline()))
+        except OSError:  # the system sees a circle of waiting, or has no locks left
+            return
 
     def give(self) -> None:
         """Let the next one in. Nothing happens where this thread has no turn."""
-        if self._owner != threading.get_ident():
+        thread: Any = self._thread
+        if not thread._is_owned():
             return
-        self._owner = 0
         if self._held:
             with contextlib.suppress(OSError):
                 self._unlock(self._mine)
             self._held = False
-        with contextlib.suppress(RuntimeError):  # that of another thread, or free
-            while True:
-                self._thread.release()
+        while thread._is_owned():
+            thread.release()
 
     def _again(self) -> bool:
         """Use our ticket once more if nobody has drawn one since: a lone process needs no queue."""
-        if self._newest() != self._mine or not self._lock(self._mine):
+        if self._last[self._place] != self._number or not self._lock(self._mine):
             return False
-        self._held = self._newest() == self._mine
+        self._held = self._last[self._place] == self._number
         if not self._held:
             self._unlock(self._mine)
         return self._held
@@ -97,16 +99,14 @@ class Turn:
         """Draw a ticket, and return the byte of the one before."""
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, self._place.start)
         try:
-            before = self._newest()
+            before = self._first + int.from_bytes(self._last[self._place], "little")
             self._held, self._mine = True, before + 1
+            self._number = (self._mine - self._first).to_bytes(_SIZE, "little")
             self._lock(self._mine)
-            self._last[self._place] = (self._mine - self._first).to_bytes(_SIZE, "little")
+            self._last[self._place] = self._number
         finally:
             self._unlock(self._place.start)
         return before
-
-    def _newest(self) -> int:
-        return self._first + int.from_bytes(self._last[self._place], "little")
 
     def _lock(self, byte: int) -> bool:
         try:
@@ -118,7 +118,7 @@ class Turn:
     def _unlock(self, byte: int) -> None:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
 
-    def _wait(self, byte: int, deadline: float) -> None:
+    def _wait(self, byte: int, seconds: float) -> None:
         # The system's wait knows no deadline: it is left to a thread.
         done = threading.Event()
 
@@ -129,7 +129,11 @@ class Turn:
             done.set()
 
         threading.Thread(target=wait, name="hpo_core-turn", daemon=True).start()
-        done.wait(max(0.0, min(deadline - time.monotonic(), 1e6)))
+        done.wait(seconds)
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, min(deadline - time.monotonic(), 1e6))
 
 
 class _LockFile:

@@ -8,26 +8,32 @@ not while they wait for their turn.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted, StudyError
 from hpo_core.events import REPEATED
 from hpo_core.study.recorder import trial_number
-from hpo_core.study.waiting import allowed, ask_waiting, overdue, silent
+from hpo_core.study.waiting import NOTHING, allowed, ask_waiting, overdue, silent
 from hpo_core.trial import Trial, TrialBatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hpo_core.samplers.base import Suggestion
+    from hpo_core.study.journal import Journal
     from hpo_core.study.study import Study
     from hpo_core.study.worker import Worker
 
     # Numbers of trials, the error that left none, seconds to wait and see whether a worker is dead; or None:
     # the study holds what it is to hold.
-    _Started = NDArray[np.int64] | Exception | float | None
+    _Started = Sequence[int] | NDArray[np.int64] | Exception | float | None
+
+
+_AT_ONCE: Final[_Started] = 0.0  # seconds
 
 
 class _Proposal(NamedTuple):
@@ -43,20 +49,29 @@ def ask(
     study: Study, n: int | None, *, worker: Worker | None = None, until: int | None = None
 ) -> Trial | TrialBatch | None:
     """Start one trial, or up to ``n``, for a worker or by hand; None if the study holds ``until``."""
-    while isinstance(rows := _ask(study, n or 1, worker, until), float):
-        time.sleep(rows)
-    if rows is None:
+    ledger, started = study._ledger, _AT_ONCE
+    while isinstance(started, float):
+        if started:
+            time.sleep(started)
+        if ledger.journal is None or study.sampler.quick:
+            started = ledger.transact(_start, study, n or 1, worker, until, None)
+        else:
+            started = _ask_ahead(study, ledger.journal, n or 1, worker, until)
+    if isinstance(started, Exception):
+        raise started
+    if started is None:
         return None
-    if isinstance(rows, Exception):
-        raise rows
-    return Trial(study, rows.item()) if n is None else TrialBatch(study, rows)
+    return Trial(study, int(started[0])) if n is None else TrialBatch(study, _numbers(started))
 
 
-def _ask(study: Study, n: int, worker: Worker | None, until: int | None) -> _Started:
+def _numbers(started: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    if isinstance(started, range):  # a third of the time
+        return np.arange(started.start, started.stop)
+    return np.array(started, np.int64)
+
+
+def _ask_ahead(study: Study, journal: Journal, n: int, worker: Worker | None, until: int | None) -> _Started:
     ledger = study._ledger
-    journal = ledger.journal
-    if journal is None or study.sampler.quick:
-        return ledger.transact(_start, study, n, worker, until, None)
     with journal.storage.turn(journal.key), ledger.lock:
         proposal = ledger.look(_propose, study, n, worker, until)
         return ledger.transact(_start, study, n, worker, until, proposal)
@@ -78,7 +93,7 @@ def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatc
 def _propose(study: Study, n: int, worker: Worker | None, until: int | None) -> _Proposal | None:
     """Compute what ``_start`` will need, if nothing waits."""
     history, found = study.history, silent(study, overdue(study, worker))
-    wanted = allowed(study, n, until, found)
+    wanted = n if until is None else allowed(study, n, until, found)
     if wanted <= 0 or found.back or history.queue:
         return None
     try:
@@ -92,39 +107,46 @@ def _start(
     study: Study, n: int, worker: Worker | None, until: int | None, proposal: _Proposal | None
 ) -> _Started:
     """Start trials, inside a change."""
-    name, journal = "" if worker is None else worker.name, study._ledger.journal
-    over = overdue(study, worker)
-    if journal is not None and (pause := journal.leases.watch(over)):
-        return pause
-    found = silent(study, over)
-    for row, reason in found.spent.items():
-        study._recorder.failed(np.array([row]), reason)
-    wanted = allowed(study, n, until, found)
+    history, journal = study.history, study._ledger.journal
+    name = "" if worker is None else worker.name
+    found = NOTHING
+    if journal is not None and (over := overdue(study, worker)):
+        if pause := journal.leases.watch(over):
+            return pause
+        found = silent(study, over)
+        for row, reason in found.spent.items():
+            study._recorder.failed(np.array([row]), reason)
+    wanted = n if until is None else allowed(study, n, until, found)
     if wanted <= 0:
         return None
-    taken, error = ask_waiting(study, wanted, name, found)
-    rest, rows = wanted - len(taken), np.empty(0, np.int64)
-    if rest and error is None:
+    taken: list[int] = []
+    error: Exception | None = None
+    if found.back or history.queue:
+        taken, error = ask_waiting(study, wanted, name, found)
+    rows: Sequence[int] | NDArray[np.int64] = taken
+    if len(taken) < wanted and error is None:
         try:
-            if proposal is None or (proposal.first, proposal.n) != (len(study.history), rest):
-                proposal = _Proposal(len(study.history), rest, study.history.position, _suggest(study, rest))
-            suggestion, k = proposal.suggestion, proposal.suggestion.x.shape[1]
-            study._recorder.asked(
-                suggestion.x,
-                suggestion.tier,
-                wanted=0 if k == rest else rest,
-                cursor=proposal.cursor,
-                worker=name,
-            )
-            rows = np.arange(proposal.first, proposal.first + k)
-        except (SpaceExhausted, InfeasibleSpaceError) as found:
-            error = found
-    rows = np.concatenate([np.array(taken, np.int64), rows]) if taken else rows
+            new = _start_suggested(study, wanted - len(taken), name, proposal)
+            rows = np.concatenate([taken, new]) if taken else new
+        except (SpaceExhausted, InfeasibleSpaceError) as why:
+            error = why
     if not len(rows):
         return error
     if worker is not None:
         worker.renew()
     return rows
+
+
+def _start_suggested(study: Study, n: int, worker: str, proposal: _Proposal | None) -> range:
+    first = len(study.history)
+    if proposal is None or (proposal.first, proposal.n) != (first, n):
+        cursor, suggestion = study.history.position, _suggest(study, n)
+    else:
+        cursor, suggestion = proposal.cursor, proposal.suggestion
+    x = suggestion.x
+    k = x.shape[1]
+    study._recorder.asked(x, suggestion.tier, wanted=0 if k == n else n, cursor=cursor, worker=worker)
+    return range(first, first + k)
 
 
 def _suggest(study: Study, n: int) -> Suggestion:

@@ -70,6 +70,7 @@ class Journal:
     def load(self, history: History) -> None:
         """Apply the log from its beginning."""
         for _ in self._pages(history):
+            history.forget_workers()
             history.mark()
         others = history.finish_position >= self._synced
         self.finished_elsewhere.update(history.finish_order[others].tolist())

@@ -14,7 +14,7 @@ import os
 import threading
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hpo_core.storage.base import ChangeLostError
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 # Times that a change is tried whose transaction the server loses.
@@ -77,7 +76,7 @@ class Ledger:
         self.lock = threading.RLock()
         self._busy = threading.Lock()
 
-    def transact(self, change: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+    def transact(self, change: Callable[..., R], *arguments: Any) -> R:
         """Call ``change`` when the whole log is in the history, and commit what it adds.
 
         It is called again if its transaction was lost with the server. Inside another change it is a part
@@ -85,25 +84,36 @@ class Ledger:
         """
         with self.lock:
             if self._busy.locked():
-                return change(*arguments, **options)
+                return change(*arguments)
             with self._busy:
-                return until_written(partial(self._once, change, *arguments, **options))
+                if self.journal is not None:
+                    return until_written(partial(self._in_log, self.journal, change, *arguments))
+                self._begin(0)
+                try:
+                    result = change(*arguments)
+                    self._mark = None
+                finally:
+                    if self._mark is not None:
+                        self.mend()
+                return result
 
-    def look(self, read: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+    def look(self, read: Callable[..., R], *arguments: Any) -> R:
         """Call ``read``, which adds nothing, when the whole log is in the history. Nobody is waited for."""
         with self.lock:
             if self._busy.locked():
-                return read(*arguments, **options)
+                return read(*arguments)
             with self._busy:
+                journal = self.journal
+                self._begin(0 if journal is None else journal.cursor)
                 try:
-                    self._begin()
-                    if self.journal is not None:
-                        self._catch_up(self.journal)
-                    result = read(*arguments, **options)
+                    if journal is not None:
+                        self._catch_up(journal)
+                    result = read(*arguments)
                     self._mark = None
-                    return result
                 finally:
-                    self.mend()
+                    if self._mark is not None:
+                        self.mend()
+                return result
 
     def add(self, event: Event) -> None:
         """Apply an event, inside ``transact``: nothing else changes a study."""
@@ -127,25 +137,24 @@ class Ledger:
         self.suggesting = False
         self._mark = None
 
-    def _once(self, change: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-        journal = self.journal
+    def _in_log(self, journal: Journal, change: Callable[..., R], *arguments: Any) -> R:
+        self._begin(journal.cursor)
         try:
-            self._begin()
-            if journal is None:
-                result = change(*arguments, **options)
-            else:
-                with journal.storage.transaction(journal.key):
-                    self._catch_up(journal)
-                    result = change(*arguments, **options)
-                    journal.flush()
+            with journal.storage.transaction(journal.key):
+                self._catch_up(journal)
+                self.history.forget_workers()
+                result = change(*arguments)
+                journal.flush()
             self._mark = None
         finally:
-            self.mend()
+            if self._mark is not None:
+                self.mend()
         return result
 
-    def _begin(self) -> None:
-        self.mend()
-        self._mark = self.history.mark(), 0 if self.journal is None else self.journal.cursor
+    def _begin(self, cursor: int) -> None:
+        if self._mark is not None:
+            self.mend()
+        self._mark = self.history.mark(), cursor
 
     def _catch_up(self, journal: Journal) -> None:
         for _ in journal.read_on(self.history):

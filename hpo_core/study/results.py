@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -76,7 +77,7 @@ class Results:
         100 suggestions came out again
         """
         journal = self._ledger.journal
-        return self._ledger.look(
+        again = partial(
             replay,
             self.space,
             self.history,
@@ -85,6 +86,7 @@ class Results:
             allow_duplicates=self.allow_duplicates,
             settle=None if journal is None else lambda x: journal.codec.settle(x)[1],
         )
+        return self._ledger.look(again)
 
     @property
     def trials(self) -> TrialBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -27,10 +27,15 @@ class Silent(NamedTuple):
     spent: dict[int, str]  # to fail: they were given out often enough
 
 
+NOTHING: Final = Silent({}, {})
+
+
 def overdue(study: Study, worker: Worker | None) -> set[str]:
     """Other workers with running trials whose lease is over by the storage's clock."""
     journal = study._ledger.journal
     if journal is None:
+        return set()
+    if not study.history.workers:
         return set()
     others = set(study.history.held().values()) - {"" if worker is None else worker.name}
     return journal.leases.over(others, journal.storage.now()) if others else others
@@ -38,10 +43,11 @@ def overdue(study: Study, worker: Worker | None) -> set[str]:
 
 def silent(study: Study, over: set[str]) -> Silent:
     """What the workers among those overdue that are dead have left behind."""
-    journal, found = study._ledger.journal, Silent({}, {})
+    journal = study._ledger.journal
     dead = journal.leases.dead(over) if journal is not None and over else set()
     if not dead:
-        return found
+        return NOTHING
+    found = Silent({}, {})
     for row, name in sorted(study.history.held().items()):
         if name in dead:
             retries = len(study.history.retries.get(row, ()))
@@ -53,13 +59,11 @@ def silent(study: Study, over: set[str]) -> Silent:
     return found
 
 
-def allowed(study: Study, n: int, until: int | None, found: Silent) -> int:
+def allowed(study: Study, n: int, until: int, found: Silent) -> int:
     """How many of ``n`` trials may start if the study is to hold ``until``.
 
     What runs under a lease counts too: it will finish, here or elsewhere.
     """
-    if until is None:
-        return n
     history = study.history
     return min(n, until - history.count_finished() - len(history.held()) + len(found.back))
 
