@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Trials of each kind that are labelled, half of them the newest.
 MAX_LABELLED = 64
 # Hyperparameters are fitted again when there are this many times as many finished trials.
-GROWTH = 1.25
+GROWTH = 1.4
 
 
 class FailureModel:

@@ -67,9 +67,9 @@ LENGTHSCALE_PRIOR = (0.3, 1.0)
 RATE_PRIOR = (math.log(0.02), 1.0)
 RATE_BOUNDS = (1e-4, 0.5)
 # Of the log evidence, from one start. More find no better one.
-MAX_EVALUATIONS = 15
+MAX_EVALUATIONS = 10
 # Sweeps over the sites end once one changes the log evidence by less.
-MAX_SWEEPS, TOLERANCE = 20, 1e-3
+MAX_SWEEPS, TOLERANCE = 20, 1e-2
 # Share of the way that sites move in a sweep after the first: all move at once, and would overshoot.
 DAMPING = 0.8
 # Added to the diagonal of R, so that equal inputs have a factor.
