@@ -51,7 +51,7 @@ class FailureModel:
         if self._fitted is None or self._fitted[0] != n_fit:
             self._fitted = n_fit, fit_failures(self._structure, *_labels(history, fitted_to))
         fit = self._fitted[1]
-        start = fit.sites if np.array_equal(trials[: len(fitted_to)], fitted_to) else None
+        start = fit.sites.of_others(np.isin(fitted_to, trials), np.isin(trials, fitted_to))
         return Feasibility(self._structure, fit.hyper, *_labels(history, trials), start)
 
 
