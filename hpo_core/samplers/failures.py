@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Trials of each kind that are labelled, half of them the newest.
 MAX_LABELLED = 64
 # Hyperparameters are fitted again when there are this many times as many finished trials.
-GROWTH = 1.25
+GROWTH = 1.4
 
 
 class FailureModel:
@@ -51,7 +51,7 @@ class FailureModel:
         if self._fitted is None or self._fitted[0] != n_fit:
             self._fitted = n_fit, fit_failures(self._structure, *_labels(history, fitted_to))
         fit = self._fitted[1]
-        start = fit.sites if np.array_equal(trials[: len(fitted_to)], fitted_to) else None
+        start = fit.sites.of_others(np.isin(fitted_to, trials), np.isin(trials, fitted_to))
         return Feasibility(self._structure, fit.hyper, *_labels(history, trials), start)
 
 

@@ -67,9 +67,9 @@ LENGTHSCALE_PRIOR = (0.3, 1.0)
 RATE_PRIOR = (math.log(0.02), 1.0)
 RATE_BOUNDS = (1e-4, 0.5)
 # Of the log evidence, from one start. More find no better one.
-MAX_EVALUATIONS = 15
+MAX_EVALUATIONS = 10
 # Sweeps over the sites end once one changes the log evidence by less.
-MAX_SWEEPS, TOLERANCE = 20, 1e-3
+MAX_SWEEPS, TOLERANCE = 20, 1e-2
 # Share of the way that sites move in a sweep after the first: all move at once, and would overshoot.
 DAMPING = 0.8
 # Added to the diagonal of R, so that equal inputs have a factor.
@@ -107,9 +107,17 @@ class Sites(NamedTuple):
     precision: Array
     shift: Array
 
-    def padded(self, n: int) -> Sites:
-        """These, and sites that say nothing, n in all."""
-        return Sites(*(np.pad(part, (0, n - len(part))) for part in self))
+    @classmethod
+    def silent(cls, n: int) -> Sites:
+        """Sites of n trials that say nothing."""
+        return cls(*np.zeros((2, n)))
+
+    def of_others(self, kept: Mask, places: Mask) -> Sites:
+        """Sites of other trials: those ``kept`` of these at ``places`` (k,), silent ones elsewhere."""
+        sites = Sites.silent(len(places))
+        for part, own in zip(sites, self, strict=True):
+            part[places] = own[kept]
+        return sites
 
     def moved(self, mean: Array, variance: Array, found: Tilted, share: float) -> Sites:
         """A share of the way to the sites that give each cavity the moments of its tilted distribution."""
@@ -149,7 +157,7 @@ class Feasibility:
     ok : (n,) bool
         n is at least 1.
     start : Sites, optional
-        Of the first of these trials, from a posterior like this one: fewer sweeps are then needed.
+        Of these trials, (n,), where the sweeps begin: from a posterior like this one, fewer are needed.
 
     Attributes
     ----------
@@ -171,7 +179,7 @@ class Feasibility:
         self.inputs: Inputs = covariance.inputs(self.kernel, x)
         self._k = SCALE**2 * (covariance.matrix(self.kernel, self.inputs) + 1.0)
         self._k.flat[:: len(ok) + 1] += SCALE**2 * JITTER
-        self._propagate(Sites(*np.zeros((2, self.n))) if start is None else start.padded(self.n))
+        self._propagate(Sites.silent(self.n) if start is None else start)
 
     @property
     def n(self) -> int:

@@ -220,3 +220,17 @@ def test_one_place_with_any_labels_is_no_numerical_accident(n, labels):
     value, slopes = ours.slopes(np.random.default_rng(9).random((2, 50)))
     assert np.isfinite(value).all()
     assert np.isfinite(slopes).all()
+
+
+@every_shape
+def test_sites_of_other_trials_are_only_where_the_sweeps_begin(converged, shape):
+    rng = np.random.default_rng(11)
+    x, ok = labelled(rng, shape, 30)
+    hyper, structure = FailureHyperparameters(hyperparameters(rng, shape), 0.02), Structure(layout(shape))
+    before = Feasibility(structure, hyper, np.ascontiguousarray(x[:, :20]), ok[:20])
+    trials = np.arange(5, 30)  # the first five are forgotten, ten are new
+    later = np.ascontiguousarray(x[:, trials]), ok[trials]
+    start = before.sites.of_others(np.arange(20) >= 5, trials < 20)
+    cold, warm = (Feasibility(structure, hyper, *later, begin) for begin in (None, start))
+    new = points(rng, shape, 50)
+    np.testing.assert_allclose(warm.probability(new), cold.probability(new), atol=1e-6)
