@@ -42,7 +42,7 @@ class Space(Coding):
     parameters : mapping of str to parameter or constant
         ``Float``, ``Int``, ``Ordinal``, ``Categorical``, or a plain value for a constant. Names are
         flat: a parameter of a sub-space is known by its own name, which two branches may share if
-        the domain is the same.
+        the domain is the same. Sub-spaces may be nested 100 deep.
     forbid : sequence of Expression, default ()
         Conditions that no configuration may meet; one that is unknown, because it reads an
         inactive parameter, forbids nothing.

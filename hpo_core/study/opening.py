@@ -197,10 +197,18 @@ def _resume(
     return None
 
 
+def _complete(described: dict[str, Any]) -> dict[str, Any]:
+    """Return a sampler's description with options that are younger than it, at their defaults."""
+    if "options" not in described or described["name"] not in BY_NAME:
+        return {"name": described["name"]}
+    return describe_sampler(make_sampler(described))
+
+
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
     names = ["sampler", "direction", "allow_duplicates", *(["seed"] if seed_given else [])]
     for argument in names:
         was, now = getattr(stored, argument), getattr(given, argument)
+        was = _complete(was) if argument == "sampler" else was
         if was != now:
             raise StudyError(f"{argument}: study {name!r} was created with {was!r}, got {now!r}")
     if stored.feasible != given.feasible:

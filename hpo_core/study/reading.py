@@ -45,7 +45,8 @@ _ENDS = {"told": int(State.COMPLETE), "stopped": int(State.STOPPED), "failed": _
 # With thousands it takes half as long again.
 PARSED: Final = 96
 LATE: Final = "late"  # a result for a trial that another process had finished before
-_KINDS = frozenset({"asked", "retried", *_ENDS, "reported", "noted", "enqueued"})
+_OTHERS = frozenset({"retried", "reported", "noted", "enqueued"})
+_KINDS = _OTHERS | {"asked", *_ENDS}
 _ASIDE = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})  # what the columns do not hold
 
 # What a damaged or forged event may raise on its way into a history. MemoryError and RecursionError too:
@@ -77,7 +78,6 @@ _NAMES: Final = {
     int: "an int", float: "a number", str: "text", list: "a list", dict: "an object", type(None): "null",
 }  # fmt: skip
 _INT, _NUMBER, _TEXT = frozenset({int}), frozenset({int, float}), frozenset({str})
-_NUMBER_OR_NULL = _NUMBER | {type(None)}
 _LIST, _OBJECT = frozenset({list}), frozenset({dict})
 _SPECIAL = frozenset({"nan", "inf", "-inf"})
 
@@ -110,7 +110,8 @@ def _check_others(records: Sequence[Record]) -> None:
         if kind == RENEWED:
             data = json.loads(text)
             _require("worker", [data["worker"]], _TEXT)
-            if not np.isfinite(_reals("until", [data["until"]])).all():
+            _require("until", [data["until"]], _NUMBER)
+            if not math.isfinite(data["until"]):
                 raise WrongFieldError("until", "finite", data["until"])
 
 
@@ -141,10 +142,12 @@ def _reason(record: Record, error: BaseException) -> str:
             return f"field {field!r} is missing"
         if type(data[field]) not in kinds:
             return str(WrongFieldError(field, _NAMES[kinds[-1]], data[field]))
+    if isinstance(error, HpoError):
+        return str(error)
     for name, values in data["params"].items() if record[1] == "asked" else ():
-        if type(values) is not list:
-            return str(WrongFieldError(f"params.{name}", "a list", values))
-    return str(error) if isinstance(error, HpoError) else repr(error)
+        if type(values) is not list or len(values) != data["n"]:
+            return str(WrongFieldError(f"params.{name}", "a list of as many values as trials", values))
+    return repr(error)
 
 
 class _Reader:
@@ -181,28 +184,33 @@ class _Reader:
     def take(self, records: Sequence[Record]) -> None:
         """Read a few records."""
         data = _parser()(f"[{','.join([record[2] for record in records])}]")
-        asked, asked_at, ended = [], [], []
-        for at, (record, each) in enumerate(zip(records, data, strict=True), self.n_events):
-            kind = record[1]
-            if kind == "asked":
-                asked.append(each)
-                asked_at.append(at)
-            elif kind in _ENDS:
-                ended.append((at, _ENDS[kind], each))
-            elif kind == "reported":
-                self._reported(at, each)
-            elif kind == "retried":
-                self._retried(at, each)
-            elif kind == "noted":
-                self._noted(at, each, marked=MARK in record[2])
-            else:
-                self.others.append(Enqueued(self.codec.read_fixed(each["params"])))
-                self.enqueued_at.append(at)
+        kinds = [record[1] for record in records]
+        if len(data) != len(kinds):
+            raise ValueError("the text of an event is more or less than one JSON value")
+        first = self.n_events
+        asked = [at for at, kind in enumerate(kinds) if kind == "asked"]
+        ended = [at for at, kind in enumerate(kinds) if kind in _ENDS]
+        if len(asked) + len(ended) < len(kinds):
+            for at, (kind, each) in enumerate(zip(kinds, data, strict=True), first):
+                if kind in _OTHERS:
+                    self._other(at, kind, each, marked=MARK in records[at - first][2])
         self.n_events += len(data)
         if asked:
-            self._asked(asked_at, asked)
+            self._asked([first + at for at in asked], [data[at] for at in asked])
         if ended:
-            self._ended(ended)
+            states = [_ENDS[kinds[at]] for at in ended]
+            self._ended([first + at for at in ended], states, [data[at] for at in ended])
+
+    def _other(self, at: int, kind: str, data: Data, *, marked: bool) -> None:
+        if kind == "reported":
+            self._reported(at, data)
+        elif kind == "retried":
+            self._retried(at, data)
+        elif kind == "noted":
+            self._noted(at, data, marked=marked)
+        else:
+            self.others.append(Enqueued(self.codec.read_fixed(data["params"])))
+            self.enqueued_at.append(at)
 
     def _asked(self, asked_at: list[int], asked: list[Data]) -> None:
         firsts, counts, cursors, tiers, times, params = zip(*map(_ASKED, asked), strict=True)
@@ -230,18 +238,20 @@ class _Reader:
         if set(map(len, params)) != {len(self.params)}:
             self._values_of_fewer(params, counts)
             return
-        total, single = sum(counts), set(counts) == {1}
+        one_each = set(counts) == {1}
         for name, column in self.params.items():
             try:
+                if name in self.codec.listed:  # the characters of a text could be choices
+                    _require(f"params.{name}", [*map(itemgetter(name), params)], _LIST)
+                if one_each:
+                    column.extend([value for (value,) in map(itemgetter(name), params)])
+                    continue
                 lists = [*map(itemgetter(name), params)]
             except KeyError:
                 raise StudyError(f"field 'params.{name}' is missing") from None
-            if name in self.codec.listed:  # the characters of a text could be choices
-                _require(f"params.{name}", lists, _LIST)
-            values = [*chain.from_iterable(lists)]
-            if len(values) != total or not (all(lists) if single else [*map(len, lists)] == [*counts]):
-                raise WrongFieldError(f"params.{name}", "as many values as trials were asked", values)
-            column.extend(values)
+            if [*map(len, lists)] != [*counts]:
+                raise StudyError(f"field 'params.{name}' must hold as many values as trials were asked")
+            column.extend(chain.from_iterable(lists))
 
     def _values_of_fewer(self, params: Sequence[Data], counts: Sequence[int]) -> None:
         """Read them where a parameter may be younger than some trials, which then had its default."""
@@ -267,17 +277,17 @@ class _Reader:
             _require("worker", [worker], _TEXT)
             self.workers |= dict.fromkeys(range(first, first + n), worker)
 
-    def _ended(self, ended: list[tuple[int, int, Data]]) -> None:
-        counts = [len(data["rows"]) for _, _, data in ended]
-        rows = [row for _, _, data in ended for row in data["rows"]]
-        _require("rows", rows, _INT)
-        self.ended += rows
-        self.cost += [cost for _, _, data in ended for cost in data["cost"]]
-        self.ended_at += _repeated([at for at, _, _ in ended], counts)
-        self.state += _repeated([state for _, state, _ in ended], counts)
-        for (_, state, data), n in zip(ended, counts, strict=True):
-            if len(data["cost"]) != n:
-                raise WrongFieldError("cost", f"a list of {n} numbers", data["cost"])
+    def _ended(self, ended_at: list[int], states: list[int], ended: list[Data]) -> None:
+        rows = [data["rows"] for data in ended]
+        costs = [data["cost"] for data in ended]
+        counts = [*map(len, rows)]
+        if [*map(len, costs)] != counts:
+            raise StudyError("field 'cost' must hold as many numbers as there are rows")
+        self.ended += chain.from_iterable(rows)
+        self.cost += chain.from_iterable(costs)
+        self.ended_at += _repeated(ended_at, counts)
+        self.state += _repeated(states, counts)
+        for state, data, n in zip(states, ended, counts, strict=True):
             if state == _FAILED:
                 self._failed(data, n)
             elif len(data["values"]) == n:
@@ -286,6 +296,7 @@ class _Reader:
                 raise WrongFieldError("values", f"a list of {n} numbers", data["values"])
 
     def _failed(self, data: Data, n: int) -> None:
+        _require("rows", data["rows"], _INT)
         self.y += [math.nan] * n
         self.reasons.update(dict.fromkeys(data["rows"], read_text("reason", data["reason"])))
         if "traceback" in data:
@@ -385,13 +396,15 @@ class _Reader:
     def _values(self, name: str, column: list[Any], nulls: dict[str, NDArray[np.bool_]]) -> Any:
         if name in self.codec.listed:
             return self.codec.read_choices(name, column)
-        numbers = _reals(f"params.{name}", column, _NUMBER_OR_NULL)
-        null = np.isnan(numbers)
-        if null.any():
-            if np.count_nonzero(null) != column.count(None):
-                raise WrongFieldError(f"params.{name}", "a number or null", math.nan)
-            numbers[null] = self.codec.defaults[name]
-            nulls[name] = null
+        field = f"params.{name}"
+        if not _NUMBER.issuperset(map(type, column)):
+            nulls[name] = np.array([value is None for value in column])
+            default = self.codec.defaults[name]
+            column = [default if value is None else value for value in column]
+            _require(field, column, _NUMBER)
+        numbers = _as_reals(field, column)
+        if np.isnan(numbers).any():
+            raise WrongFieldError(field, "a number or null", math.nan)
         return numbers
 
 
@@ -405,17 +418,21 @@ def _require(field: str, values: Sequence[Any], types: frozenset[type]) -> None:
 def _ints(field: str, values: Sequence[int]) -> NDArray[np.int64]:
     _require(field, values, _INT)
     try:
-        return np.array(values, np.int64)
+        return np.fromiter(values, np.int64, len(values))
     except OverflowError:
         raise WrongFieldError(field, "below 2**63", max(values, key=abs)) from None
 
 
-def _reals(field: str, values: Sequence[float], types: frozenset[type] = _NUMBER) -> NDArray[np.float64]:
-    _require(field, values, types)
+def _reals(field: str, values: Sequence[float]) -> NDArray[np.float64]:
+    _require(field, values, _NUMBER)
+    return _as_reals(field, values)
+
+
+def _as_reals(field: str, values: Sequence[float]) -> NDArray[np.float64]:
     try:
-        return np.array(values, np.float64)
+        return np.fromiter(values, np.float64, len(values))
     except OverflowError:
-        raise WrongFieldError(field, "a number that is a float", max(filter(None, values), key=abs)) from None
+        raise WrongFieldError(field, "a number that is a float", max(values, key=abs)) from None
 
 
 @cache

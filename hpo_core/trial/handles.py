@@ -140,7 +140,9 @@ class Trial:
         return trial_seed(self._study.seed, self.number)
 
     def note(self, **notes: object) -> None:
-        """Attach JSON values to a running trial; numpy values are converted.
+        """Attach JSON values to a running trial; numpy values are converted, tuples stay tuples.
+
+        Lists, tuples and mappings may nest 100 deep; keys are text, numbers, bools or None.
 
         Raises
         ------

@@ -57,7 +57,6 @@ def rich_log():
             ],
         )
     study.sync()
-    study.ask(2)
     return [record[1:3] for record in storage.read(0)]
 
 

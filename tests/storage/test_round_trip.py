@@ -1,15 +1,17 @@
 """What a study accepts is read back equal from any storage; what it refuses is named, and not written.
 
-10,000 examples of each property in `make soak`.
+10,000 examples of each property in `make soak`, where PostgreSQL gets every fifth.
 """
 
 from __future__ import annotations
 
 import enum
 import fractions
+import functools
 import itertools
 import math
 import string
+import zlib
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from studies import columns, fingerprint
 
 import hpo_core as hpo
 from hpo_core.space import Space
-from hpo_core.storage import MemoryStorage, open_storage
+from hpo_core.storage import MemoryStorage, PostgresStorage, open_storage
 
 SOAK = settings().max_examples > 1000
 settings_here = settings(
@@ -122,6 +124,18 @@ CYCLE: list = []
 CYCLE.append(CYCLE)
 
 
+def thinned(test):
+    """Leave PostgreSQL every fifth of very many examples: it takes thirty times as long."""
+
+    @functools.wraps(test)
+    def check(storage, **values):
+        code = zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+        if not (SOAK and isinstance(storage, PostgresStorage) and code % 5):
+            test(storage, **values)
+
+    return check
+
+
 def make(storage, space=None, **options):
     name = f"study {next(names)}"
     space = {"x": hpo.Float(0, 1)} if space is None else space
@@ -145,6 +159,7 @@ def reopened(storage, study):
 @example(value={"hpo_core:tuple": [1]}, name="hpo_core:dict")
 @example(value="\ud83d\ude00", name="\ud83d\ude00")
 @example(value={"\ud83d\ude00": {1: (True, 1.0, 1, -0.0)}}, name="\x00")
+@thinned
 def test_a_note_is_read_back_as_it_was_given(storage, value, name):
     study = make(storage)
     trial = study.ask()
@@ -197,6 +212,7 @@ def test_numbers_and_texts_of_others_become_pythons(storage, value, plain):
 @settings_here
 @given(reason=text(), traceback=st.none() | text())
 @example(reason="\ud83d\ude00", traceback="\x00\ud800")
+@thinned
 def test_reasons_and_tracebacks_are_read_back(storage, reason, traceback):
     study = make(storage)
     study.fail(study.ask(), reason=reason, traceback=traceback)
@@ -230,6 +246,7 @@ def declared(kind, values, doc):
 @example(kind=hpo.Ordinal, values=["\ud83d\ude00", "\ud83d", "\x00"], name="\ud800", doc="\x00")
 @example(kind=hpo.Ordinal, values=["x" * 2000, "y" * 3000, "short", ("x" * 500, 1.5)], name="c", doc="")
 @example(kind=hpo.Categorical, values=[deep(99, tuple), 10**3000], name="c", doc="")
+@thinned
 def test_a_space_and_its_values_are_read_back(storage, kind, values, name, doc):
     try:
         space = Space(
@@ -328,6 +345,7 @@ FLOATS = st.floats(allow_nan=True, allow_infinity=True)
     steps=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=3),
     direction=st.sampled_from(["minimize", "maximize"]),
 )
+@thinned
 def test_results_and_reports_are_read_back(storage, values, steps, direction):
     study = make(storage, direction=direction)
     for value in values:
@@ -370,6 +388,7 @@ OPTIONS = {
     kind=st.sampled_from([*OPTIONS]),
     wrap=st.sampled_from([np.int64, np.float64, np.float32, None]),
 )
+@thinned
 def test_the_options_of_a_sampler_are_read_back(storage, data, kind, wrap):
     name = data.draw(st.sampled_from([*OPTIONS[kind]]))
     value = data.draw(OPTIONS[kind][name])
