@@ -26,8 +26,8 @@ def press_ctrl_c(delays):
 def interrupted_round(study, delays, **options):
     """Optimise until it is interrupted; what comes late is not for the next round."""
     thread = threading.Thread(target=press_ctrl_c, args=(delays,))
-    thread.start()
     with contextlib.suppress(KeyboardInterrupt):
+        thread.start()
         study.optimize(objectives.parabola, n_trials=100_000, **options)
     for _ in delays:
         with contextlib.suppress(KeyboardInterrupt):

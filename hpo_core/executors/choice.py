@@ -34,6 +34,9 @@ class Choice(Protocol):
 class Processes:
     """Processes of this machine.
 
+    What the objective starts belongs to the process group of its worker, and ends with it if the worker is
+    killed: by a time limit, by Ctrl-C, or because the process that called ``optimize`` was.
+
     Parameters
     ----------
     workers : int

@@ -49,7 +49,11 @@ class Optimizing(Results):
         """Ask, evaluate and tell until a limit is reached, or until a finite space is used up.
 
         Ctrl-C raises ``KeyboardInterrupt``: finished trials are kept, running ones fail with the reason
-        "interrupted", and the study can go on.
+        "interrupted", and the study can go on. A second one does not wait for that.
+
+        While the storage refuses, because it is locked or its disk is full, finished trials are kept and
+        written later, with a warning. ``timeout`` and Ctrl-C end the wait; the notes of the exception then
+        name the values that could not be written.
 
         Parameters
         ----------
@@ -59,7 +63,7 @@ class Optimizing(Results):
             How many trials this call finishes; how many the study holds finished in the end, so that a
             script started again stops at the same place, and several that share a storage together.
         timeout : float, optional
-            Seconds after which no trial starts.
+            Seconds after which no trial starts, and after which no lock of a storage is waited for.
         executor : optional
             Where trials run. None is this thread; a number that of processes (-1: one per CPU; 1 is this
             thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
@@ -72,8 +76,10 @@ class Optimizing(Results):
         callbacks : iterable of callables
             Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
         catch : exception type or tuple of them
-            Exceptions of the objective after which the study goes on. Any other is raised once its
-            trial has been recorded as failed.
+            Exceptions of the objective, or of reading what it returned, after which the study goes on. Any
+            other is raised once its trial has been recorded as failed; ``SystemExit`` ends the call as
+            everywhere. A trial keeps the first and last characters of a reason, 10,000 in all, and of a
+            traceback, 100,000.
         progress : bool
             Show a progress bar (needs tqdm).
         batch_size : int, optional
@@ -88,6 +94,8 @@ class Optimizing(Results):
             An argument is outside what is allowed, or nothing would end the call.
         HpoError
             Worker processes cannot start, or die one after another.
+        StorageError
+            The storage cannot be used, or refused until the timeout.
 
         Examples
         --------
