@@ -82,3 +82,33 @@ def leave_an_orphan(path, ready):
         time.sleep(60)
 
     _busy(path, ready, run)
+
+
+def optimize_for(path, start, seconds, queue):
+    """Optimize from the moment when all are ready; tell how many trials this process has finished."""
+    warm = hpo.Study({"x": Float(-1, 1)}, sampler="gp", seed=0)
+    warm.optimize(lambda trial: trial["x"] ** 2, n_trials=8)  # loads what a suggestion needs
+    study = hpo.Study.open(path, "s")
+    mine = 0
+
+    def objective(trial):
+        nonlocal mine
+        mine += 1
+        return sum(trial[f"x{i}"] ** 2 for i in range(4))
+
+    start.wait(120)
+    study.optimize(objective, timeout=seconds)
+    queue.put(mine)
+
+
+def tell_for(path, start, seconds, queue):
+    """Tell one trial after the other; say how long each took."""
+    study = hpo.Study.open(path, "s")
+    start.wait(120)
+    times, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        for trial in study.ask(20):
+            before = time.monotonic()
+            study.tell(trial, 0.5)
+            times.append(time.monotonic() - before)
+    queue.put(times)

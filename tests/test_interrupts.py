@@ -71,9 +71,9 @@ CHANGES = {
     "note": lambda study: study.trials[3].note(k=2, a=1),
     "enqueue": lambda study: study.enqueue({"depth": 1}),
     "add": lambda study: study.add({"lr": 0.01, "batch": 32, "optimizer": "adam", "depth": 1}, 0.3),
-    "grow": lambda study: study.ask(100),
+    "grow": lambda study: study.ask(60),
 }
-NEW = {"ask": 1, "ask many": 5, "repeat": 2, "add": 1, "grow": 100}  # trials
+NEW = {"ask": 1, "ask many": 5, "repeat": 2, "add": 1, "grow": 60}  # trials
 
 
 def strike_at(line, call):
@@ -127,6 +127,8 @@ def test_a_strike_at_any_line_of_a_change_leaves_all_or_nothing(change, stored, 
     assert line > 30
 
 
+# A module whose loading is broken off leaves its file to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_signals_at_any_moment(sampler, kind, request, tmp_path, soak):
@@ -137,7 +139,7 @@ def test_signals_at_any_moment(sampler, kind, request, tmp_path, soak):
         place = str(tmp_path / "s.db") if kind == "sqlite" else MemoryStorage()
     warm = hpo.Study(small_space(), sampler=sampler, seed=3)  # what is loaded late is loaded whole
     for k in range(30):
-        warm.tell(warm.ask(), float(k))
+        warm.tell(warm.ask(), float(k) if k % 3 else math.nan)
     dice = random.Random(7)
     study = hpo.Study(small_space(), sampler=sampler, seed=3, storage=place, name="s")
     struck = 0
