@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 import threading
 import time
 
@@ -306,3 +308,51 @@ def test_a_setting_outside_what_is_allowed_is_named(setting, value):
     with pytest.raises(hpo.StudyError, match=setting):
         study.optimize(square, n_trials=1)
     assert len(study.trials) == 0
+
+
+def asked_for(study, seconds):
+    """Numbers of the trials that a study gives out during this time."""
+    numbers, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        numbers.append(study.ask().number)
+        time.sleep(0.05)
+    return numbers
+
+
+@pytest.mark.parametrize("jump", [600.0, -600.0])
+def test_a_clock_that_jumps_takes_no_trial_from_a_living_worker(path, jump, monkeypatch):
+    one, other = opened(path, lease=0.9), opened(path)
+    worker = one._worker()
+    trial = worker.claim(None, None)
+    storage = other._ledger.journal.storage
+    now = storage.now
+    monkeypatch.setattr(storage, "now", lambda: now() + jump)
+    assert trial.number not in asked_for(other, 2.0)
+    worker.close()
+    if jump > 0:  # and once it is silent the trial comes back
+        assert trial.number in asked_for(other, 3.0)
+
+
+def test_a_worker_that_could_not_write_is_not_dead(place):
+    if "://" in place:
+        pytest.skip("a lock of another program is that of a file")
+    one, other = opened(place, lease=0.9), opened(place)
+    worker = one._worker()
+    trial = worker.claim(None, None)
+    with contextlib.closing(sqlite3.connect(place, isolation_level=None)) as program:
+        program.execute("BEGIN IMMEDIATE")
+        time.sleep(2.5)
+    assert trial.number not in asked_for(other, 2.0)
+    worker.close()
+
+
+def test_one_look_after_a_pause_is_not_enough(path):
+    study = opened(path)
+    name, _ = dead_worker(study)
+    leases = study._ledger.journal.leases
+    leases._beat[name] = 60.0  # a lease of three minutes, long over
+    assert [study.ask().number for _ in range(5)] == [1, 2, 3, 4, 5]
+    leases._looked -= 600.0  # nobody ran for ten minutes
+    assert study.ask().number == 6
+    leases._looked -= 600.0
+    assert study.ask().number == 0
