@@ -31,6 +31,12 @@ for group in groups:
 """
 
 
+def lead_group() -> None:
+    """Let this process lead a group of its own, which the processes that it starts belong to."""
+    if hasattr(os, "setpgid") and os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+
+
 class Guard:
     """Kills process groups should this process die. Does nothing where there are none, as on Windows."""
 

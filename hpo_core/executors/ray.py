@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
 from hpo_core.executors.desk import Desk
 from hpo_core.executors.failures import reason_of
+from hpo_core.executors.guard import Guard, lead_group
 from hpo_core.executors.lanes import Lane, LaneExecutor, how_many_fit
 from hpo_core.executors.pickling import pack
 
@@ -103,6 +105,10 @@ class _Actor:
 
     def __init__(self) -> None:
         self._desk = Desk()
+        # Ray sees the end of an actor when its sockets close, and what an objective has forked holds them.
+        lead_group()
+        self._guard = Guard()
+        self._guard.toggle(os.getpid())
 
     async def start(self, packed: bytes) -> Outcome | None:
         threading.Thread(target=self._desk.serve, args=(packed, lambda: True), daemon=True).start()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from hpo_core.errors import HpoError
 from hpo_core.executors.base import Job, Outcome
 from hpo_core.executors.failures import describe, trace
+from hpo_core.executors.guard import lead_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +49,7 @@ def serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if hasattr(os, "setpgid"):  # the processes that the objective starts end with it
-        os.setpgid(0, 0)
+    lead_group()  # the processes that the objective starts end with this one
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     with connection, contextlib.suppress(OSError, EOFError):  # the parent is gone
         loaded = load(connection.recv_bytes())

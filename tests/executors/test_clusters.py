@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import threading
+import time
 
 import objectives
 import pytest
@@ -123,6 +124,17 @@ def test_a_trial_whose_time_is_up_is_killed(place, tmp_path):
     assert [trial.number for trial in study.trials.where("failed")] == [3]
     assert study.trials[3].reason == "timeout"
     wait_for(lambda: not is_alive(int(file.read_text())))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_dead_worker_is_noticed_while_what_it_started_lives(place, tmp_path):
+    study, file, started = make_study(), tmp_path / "pids", time.monotonic()
+    study.optimize(objectives.Forking(file, objectives.die), n_trials=8, executor=place())
+    assert time.monotonic() - started < 30
+    assert [trial.number for trial in study.trials.where("failed")] == [3]
+    for pid in map(int, file.read_text().split()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_ctrl_c_reaches_the_worker(place, tmp_path):
