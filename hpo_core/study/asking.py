@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.samplers.base import Suggestion
-    from hpo_core.study.journal import Journal
     from hpo_core.study.study import Study
     from hpo_core.study.worker import Worker
 
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
     _Started = Sequence[int] | NDArray[np.int64] | Exception | float | None
 
 
-_AT_ONCE: Final[_Started] = 0.0  # seconds
+# How often an ask waits to see whether a worker is dead: twice are enough if it is.
+PAUSES: Final = 2
 
 
 class _Proposal(NamedTuple):
@@ -49,19 +49,27 @@ def ask(
     study: Study, n: int | None, *, worker: Worker | None = None, until: int | None = None
 ) -> Trial | TrialBatch | None:
     """Start one trial, or up to ``n``, for a worker or by hand; None if the study holds ``until``."""
-    ledger, started = study._ledger, _AT_ONCE
+    pauses = PAUSES
+    started = _ask(study, n or 1, worker, until, pauses)
     while isinstance(started, float):
-        if started:
-            time.sleep(started)
-        if ledger.journal is None or study.sampler.quick:
-            started = ledger.transact(_start, study, n or 1, worker, until, None)
-        else:
-            started = _ask_ahead(study, ledger.journal, n or 1, worker, until)
+        _pause(study, started)
+        pauses -= 1
+        started = _ask(study, n or 1, worker, until, pauses)
     if isinstance(started, Exception):
         raise started
     if started is None:
         return None
     return Trial(study, int(started[0])) if n is None else TrialBatch(study, _numbers(started))
+
+
+def _pause(study: Study, seconds: float) -> None:
+    journal = study._ledger.journal
+    if journal is not None:
+        journal.storage.waiting = True
+        try:
+            time.sleep(seconds)
+        finally:
+            journal.storage.waiting = False
 
 
 def _numbers(started: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -70,11 +78,14 @@ def _numbers(started: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(started, np.int64)
 
 
-def _ask_ahead(study: Study, journal: Journal, n: int, worker: Worker | None, until: int | None) -> _Started:
+def _ask(study: Study, n: int, worker: Worker | None, until: int | None, pauses: int) -> _Started:
     ledger = study._ledger
+    journal = ledger.journal
+    if journal is None or study.sampler.quick:
+        return ledger.transact(_start, study, n, worker, until, pauses, None)
     with journal.storage.turn(journal.key), ledger.lock:
         proposal = ledger.look(_propose, study, n, worker, until)
-        return ledger.transact(_start, study, n, worker, until, proposal)
+        return ledger.transact(_start, study, n, worker, until, pauses, proposal)
 
 
 def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatch:
@@ -104,14 +115,20 @@ def _propose(study: Study, n: int, worker: Worker | None, until: int | None) -> 
 
 
 def _start(
-    study: Study, n: int, worker: Worker | None, until: int | None, proposal: _Proposal | None
+    study: Study,
+    n: int,
+    worker: Worker | None,
+    until: int | None,
+    pauses: int,
+    proposal: _Proposal | None,
 ) -> _Started:
     """Start trials, inside a change."""
     history, journal = study.history, study._ledger.journal
     name = "" if worker is None else worker.name
     found = NOTHING
     if journal is not None and (over := overdue(study, worker)):
-        if pause := journal.leases.watch(over):
+        pause = journal.leases.watch(over)
+        if pauses and pause and time.monotonic() + pause < journal.storage.latest:
             return pause
         found = silent(study, over)
         for row, reason in found.spent.items():
