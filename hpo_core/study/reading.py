@@ -110,8 +110,7 @@ def _check_others(records: Sequence[Record]) -> None:
         if kind == RENEWED:
             data = json.loads(text)
             _require("worker", [data["worker"]], _TEXT)
-            _require("until", [data["until"]], _NUMBER)
-            if not math.isfinite(data["until"]):
+            if not np.isfinite(_reals("until", [data["until"]])).all():
                 raise WrongFieldError("until", "finite", data["until"])
 
 

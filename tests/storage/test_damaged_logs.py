@@ -269,6 +269,7 @@ FORGED = {
     "a retry without a time": ("retried", {"time": None}, "'time'"),
     "a lease without an end": ("renewed", {"until": "never"}, "'until'"),
     "a lease for ever": ("renewed", {"until": math.inf}, "'until'"),
+    "a lease beyond all": ("renewed", {"until": 10**400}, "'until'"),
     "a lease of nobody": ("renewed", {"worker": None}, "'worker'"),
     "an outside wish": ("enqueued", {"params": {"x": 7}}, "'x'"),
     "a wish as text": ("enqueued", {"params": {"x": "0.5"}}, "'x'"),
