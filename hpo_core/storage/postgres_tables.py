@@ -18,25 +18,17 @@ BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # The functions that read JSON fail on characters that text cannot hold: NUL and half a surrogate pair.
 _UNREADABLE: Final = r"(?<=(^|[^\\])(\\\\)*)\\u(0000|d[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u)d[c-f]..)"
 
-# What each version added to the one before. Events do not refer to studies: each would lock a row there.
-STEPS: Final[tuple[str, ...]] = (
-    rf"""
-CREATE TABLE hpo_core.version (schema integer NOT NULL);
-INSERT INTO hpo_core.version VALUES (0);
-CREATE TABLE hpo_core.studies (
-    key integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,
-    deleted boolean NOT NULL DEFAULT false
-);
-CREATE UNIQUE INDEX names ON hpo_core.studies (name) WHERE NOT deleted;
-CREATE TABLE hpo_core.events (
-    study integer NOT NULL, position bigint NOT NULL, kind text NOT NULL, data text NOT NULL,
-    crc bigint NOT NULL, token bigint NOT NULL, PRIMARY KEY (study, position)
-);
-CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
-CREATE VIEW hpo_core.trials AS
+# Other encodings than UTF-8 lack what is beyond ASCII, and their functions fail on it.
+_BEYOND_ASCII: Final = r"(?<=(^|[^\\])(\\\\)*)\\u(?!00[0-7])...."
+_READABLE: Final = rf"""CASE WHEN data LIKE '%\\u0000%' OR data LIKE '%\\ud%'
+        THEN regexp_replace(data, '{_UNREADABLE}', '?', 'g') ELSE data END"""
+_READABLE_IN_ANY_ENCODING: Final = rf"""CASE WHEN current_setting('server_encoding') <> 'UTF8' AND data LIKE '%\\u%'
+        THEN regexp_replace(regexp_replace(data, '{_BEYOND_ASCII}', '?', 'g'), '{_UNREADABLE}', '?', 'g')
+        ELSE {_READABLE} END"""
+_VIEW: Final = r"""
+{0} VIEW hpo_core.trials AS
 WITH readable AS (
-    SELECT study, kind, CASE WHEN data LIKE '%\\u0000%' OR data LIKE '%\\ud%'
-        THEN regexp_replace(data, '{_UNREADABLE}', '?', 'g') ELSE data END::json AS data
+    SELECT study, kind, {1}::json AS data
     FROM hpo_core.events WHERE kind IN ('asked', 'told', 'failed', 'stopped')
 ), asked AS (
     SELECT study, data -> 'params' AS params, (data ->> 'first')::bigint + k AS number, k
@@ -54,7 +46,25 @@ SELECT s.name AS study, a.number,
     (SELECT json_object_agg(p.key, p.value -> a.k) FROM json_each(a.params) AS p) AS params
 FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
-""",
+"""
+
+# What each version added to the one before. Events do not refer to studies: each would lock a row there.
+STEPS: Final[tuple[str, ...]] = (
+    rf"""
+CREATE TABLE hpo_core.version (schema integer NOT NULL);
+INSERT INTO hpo_core.version VALUES (0);
+CREATE TABLE hpo_core.studies (
+    key integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,
+    deleted boolean NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX names ON hpo_core.studies (name) WHERE NOT deleted;
+CREATE TABLE hpo_core.events (
+    study integer NOT NULL, position bigint NOT NULL, kind text NOT NULL, data text NOT NULL,
+    crc bigint NOT NULL, token bigint NOT NULL, PRIMARY KEY (study, position)
+);
+CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
+{_VIEW.format("CREATE", _READABLE)}""",
+    _VIEW.format("CREATE OR REPLACE", _READABLE_IN_ANY_ENCODING),
 )
 _SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'"
 _TABLE: Final = "SELECT 1 FROM pg_tables WHERE schemaname = 'hpo_core' AND tablename = 'version'"
@@ -88,16 +98,27 @@ def version(connection: Any, shown: str) -> int:
     return int(found)
 
 
+def _may_not_change() -> Any:
+    from psycopg.errors import InsufficientPrivilege
+
+    return InsufficientPrivilege
+
+
 def bring_up_to_date(connection: Any, shown: str) -> None:
     """Make the tables, or what newer versions have added to them; many processes may try at once."""
-    if version(connection, shown) == len(STEPS):
+    found = version(connection, shown)
+    if found == len(STEPS):
         return
-    with connection.transaction():
-        run(connection, EXCLUSIVE)
-        found = version(connection, shown)
-        # Whoever may not make schemas may be given an empty one: asking for it again would be refused.
-        if not run(connection, _SCHEMA):
-            run(connection, "CREATE SCHEMA hpo_core")
-        for step in STEPS[found:]:
-            run(connection, step)
-        run(connection, f"UPDATE hpo_core.version SET schema = {len(STEPS)}")
+    try:
+        with connection.transaction():
+            run(connection, EXCLUSIVE)
+            found = version(connection, shown)
+            # Whoever may not make schemas may be given an empty one: asking for it again would be refused.
+            if not run(connection, _SCHEMA):
+                run(connection, "CREATE SCHEMA hpo_core")
+            for step in STEPS[found:]:
+                run(connection, step)
+            run(connection, f"UPDATE hpo_core.version SET schema = {len(STEPS)}")
+    except _may_not_change():
+        if not found:  # the tables are as they were from the first version on: only the view is newer
+            raise
