@@ -22,7 +22,8 @@ _UNREADABLE: Final = r"(?<=(^|[^\\])(\\\\)*)\\u(0000|d[89ab]..(?!\\ud[c-f])|(?<!
 _BEYOND_ASCII: Final = r"(?<=(^|[^\\])(\\\\)*)\\u(?!00[0-7])...."
 _READABLE: Final = rf"""CASE WHEN data LIKE '%\\u0000%' OR data LIKE '%\\ud%'
         THEN regexp_replace(data, '{_UNREADABLE}', '?', 'g') ELSE data END"""
-_READABLE_IN_ANY_ENCODING: Final = rf"""CASE WHEN current_setting('server_encoding') <> 'UTF8' AND data LIKE '%\\u%'
+_READABLE_IN_ANY_ENCODING: Final = rf"""CASE
+        WHEN current_setting('server_encoding') <> 'UTF8' AND data LIKE '%\\u%'
         THEN regexp_replace(regexp_replace(data, '{_BEYOND_ASCII}', '?', 'g'), '{_UNREADABLE}', '?', 'g')
         ELSE {_READABLE} END"""
 _VIEW: Final = r"""
