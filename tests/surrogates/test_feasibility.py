@@ -176,15 +176,16 @@ def test_regions_are_learnt_beside_random_failures(works, lost):
     assert ((ours.probability(new) > 0.5) == works(new)).mean() > 0.93
 
 
-@pytest.mark.parametrize("n", [40, 128])
+@pytest.mark.parametrize("n", [20, 40, 128])
 def test_random_failures_repel_nothing(n):
-    rng = np.random.default_rng(6)
-    x = rng.random((2, n))
-    ok = np.ones(n, np.bool_)
-    ok[::20] = False
-    ours = fitted("flat", x, ok)
-    assert ours.log_weight(rng.random((2, 1000))).min() > math.log(0.75)
-    assert 0.01 < ours.hyper.rate < 0.2
+    """Of places all over the space hardly any loses half its weight: only where failures met by chance."""
+    lost = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        ours = fitted("flat", rng.random((2, n)), np.arange(n) % 20 > 0)
+        lost.append((ours.log_weight(rng.random((2, 1000))) < math.log(0.5)).mean())
+        assert ours.hyper.rate < 0.2
+    assert np.mean(lost) < 0.02
 
 
 def test_what_fails_twice_in_one_place_is_no_accident():
