@@ -190,7 +190,11 @@ class Study(Optimizing):
         )
 
     def sync(self) -> None:
-        """Take in what other processes have added to the storage; everything else does so anyway."""
+        """Take in what other processes have added to the storage.
+
+        Every change of the study does so, and so do ``trials``, ``best_value`` and the like. A ``Trial`` or
+        ``TrialBatch`` that you hold, and ``history``, show what this process knows.
+        """
         self._ledger.look(bool)
 
     def __getstate__(self) -> dict[str, Any]:
