@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MAX_LABELLED = 64
 # Hyperparameters are fitted again when there are this many times as many finished trials.
 GROWTH = 1.4
+# Once a trial has worked, so many failures or more before it are forgotten: something may have been broken.
+# Where they were of a small region that works, what else fails says so as soon.
+MIN_LEADING = 8
 
 
 class FailureModel:
@@ -46,7 +49,7 @@ class FailureModel:
         return self._latest[1]
 
     def _conditioned(self, history: History, n: int) -> Feasibility:
-        n_fit = max(scheduled(n), first_failure(history) + 1)
+        n_fit = max(scheduled(n), turn(history) + 1)
         fitted_to, trials = labelled(history, n_fit), labelled(history, n)
         if self._fitted is None or self._fitted[0] != n_fit:
             self._fitted = n_fit, fit_failures(self._structure, *_labels(history, fitted_to))
@@ -59,6 +62,9 @@ def labelled(history: History, n: int) -> NDArray[np.int64]:
     """Of the first ``n`` finished trials, those that are labelled, in their order of finishing."""
     order = history.finish_order[:n]
     failed = history.state[order] == State.FAILED
+    n_leading = int((~failed).argmax())  # 0 if none has worked
+    if n_leading >= MIN_LEADING:
+        order, failed = order[n_leading:], failed[n_leading:]
     chosen = np.concatenate([_spread(np.flatnonzero(failed)), _spread(np.flatnonzero(~failed))])
     trials: NDArray[np.int64] = order[np.sort(chosen)]
     return trials
@@ -69,9 +75,10 @@ def _labels(history: History, trials: NDArray[np.int64]) -> tuple[NDArray[np.flo
     return np.ascontiguousarray(history.x[:, trials]), history.state[trials] != State.FAILED
 
 
-def first_failure(history: History) -> int:
-    """Place of the first failed trial in the order of finishing."""
-    return int((history.state[history.finish_order] == State.FAILED).argmax())
+def turn(history: History) -> int:
+    """Place in the order of finishing where failures end or begin for the first time; 0 if they never do."""
+    failed = history.state[history.finish_order] == State.FAILED
+    return int((failed != failed[0]).argmax())
 
 
 def _spread(places: NDArray[np.int64]) -> NDArray[np.int64]:

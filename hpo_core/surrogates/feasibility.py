@@ -65,9 +65,9 @@ MARGIN, SHARPNESS = 1.5, 3.0
 LENGTHSCALE_PRIOR = (0.3, 1.0)
 # Of the rate: location and scale of its logarithm, and bounds.
 RATE_PRIOR = (math.log(0.02), 1.0)
-RATE_BOUNDS = (1e-4, 0.5)
+RATE_BOUNDS = (1e-4, 0.95)
 # Failures may be regions or noise: the evidence has an optimum for either, and each has a start.
-RATE_STARTS = (0.01, 0.1)
+RATE_STARTS = (0.01, 0.5)
 # Of the log evidence, from one start.
 MAX_EVALUATIONS = 8
 # Sweeps over the sites end once one changes the log evidence by less.

@@ -133,6 +133,18 @@ class TestStart:
         study = searched(UNIT, objective, sampler, 50)
         assert n_failed(study) < n_failed(searched(UNIT, objective, "random", 50))
 
+    @pytest.mark.parametrize("sampler", ["auto", "gp"])
+    def test_what_was_broken_at_first_is_searched_again(self, sampler):
+        """Twenty failures for no place's sake, then none: the optimum is found all the same."""
+
+        def objective(trial):
+            if trial.number < 20:
+                raise hpo.TrialFailed("ImportError")
+            return bowl(trial)
+
+        regrets = [searched(UNIT, objective, sampler, 50, seed).best_value for seed in range(3)]
+        assert max(regrets) < 1e-3
+
     @modelling
     def test_a_batch_before_any_model(self, sampler):
         study = hpo.Study(NETWORK, sampler=sampler, seed=0)
@@ -190,11 +202,19 @@ class TestModel:
         newest = history.finish_order[history.state[history.finish_order] == State.FAILED][-32:]
         assert np.isin(newest, trials).all()
 
-    def test_the_first_failure_is_part_of_the_first_fit(self):
-        sizes = []
-        model = FailureModel(UNIT.layout)
-        for history in self.history(30, lambda trial, k: k == 20):
+    @pytest.mark.parametrize(("n_leading", "n_kept"), [(7, 30), (8, 22)])
+    def test_many_failures_before_the_first_success_are_forgotten_then(self, n_leading, n_kept):
+        order = np.random.default_rng(0).permutation(30)[:n_leading].tolist()
+        *_, history = self.history(30, lambda trial, k: k in order)
+        assert len(labelled(history, n_leading)) == n_leading
+        assert len(labelled(history, 30)) == n_kept
+
+    @pytest.mark.parametrize("first_fails", [True, False])
+    def test_a_fit_has_the_first_trial_that_ends_otherwise(self, first_fails):
+        order = np.random.default_rng(0).permutation(30)[:20].tolist()
+        sizes, model = [], FailureModel(UNIT.layout)
+        for history in self.history(30, lambda trial, k: (k in order) is first_fails):
             if model.of(history) is not None:
                 sizes.append(model._fitted[0])
-        assert sizes
-        assert min(sizes) > failures.first_failure(history)
+        assert failures.turn(history) == 20
+        assert sizes[-10] == 21
