@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Trials of each kind that are labelled, half of them the newest.
 MAX_LABELLED = 64
-# Hyperparameters are fitted again when there are this many times as many finished trials.
+# Hyperparameters are fitted again when there are this many times as many finished trials. This and the next:
+# bench/results/2026-11-28-failures-ablation.md.
 GROWTH = 1.4
 # Once a trial has worked, so many failures or more before it are forgotten: something may have been broken.
 # Where they were of a small region that works, what else fails says so as soon.

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 # most this large, so that a part costs milliseconds.
 MAX_PART = 1024
 MAX_POOL = 8192
-# Given a model of failures, so many times as many candidates are drawn; those it takes to work stand first.
+# Given a model of failures, so many times as many candidates are drawn; those it takes to work stand first:
+# bench/results/2026-11-28-failures-ablation.md.
 SPARE, LIKELY = 8, math.log(0.5)
 
 
