@@ -34,6 +34,8 @@ EXEMPT = {
     "Categorical.checked": "called by Space",
     "AutoSampler.recommend": "called by Study",
     "GPSampler.recommend": "called by Study",
+    "GPSampler.feasibility": "called by AutoSampler",
+    "TPESampler.ask_where": "called by AutoSampler",
     "TPESampler.marginals": "called by plots",
     "executors.Dask": "needs a Dask client: see tests/executors",
     "acquisition.thompson_draws": "takes a Posterior, which is not public: see tests/acquisition",

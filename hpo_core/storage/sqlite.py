@@ -529,9 +529,11 @@ class _Connection:
         """Whether a log is shorter than it was known to be."""
         if storage._version(connection) == 0:
             return any(self.known.values())
-        return any(
-            connection.execute(_LENGTH, (key,)).fetchone()[0] < length for key, length in self.known.items()
-        )
+        try:
+            lengths = {key: connection.execute(_LENGTH, (key,)).fetchone()[0] for key in self.known}
+        except sqlite3.DatabaseError:  # damaged: whoever reads it will be told
+            return False
+        return any(lengths[key] < length for key, length in self.known.items())
 
     def _connect(self) -> sqlite3.Connection:
         try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Beats that must be missed after the end of the lease. A gap between two looks counts as one at most: it may
 # have been one in which nobody ran.
-MISSED: Final = 1.5
+MISSED: Final = 2.0
 # Seconds of watching that are better waited for than put off to the next ask.
 SHORT: Final = 1.0
 _OLD_LEASE: Final = 60.0  # of logs that do not say how long theirs were
