@@ -31,8 +31,10 @@ def as_number(value: object, *, rule: str = "a value must be a number") -> float
         raise TrialError(f"{rule}, got {shown(value)}")
     try:
         return float(plain)
-    except Exception as error:  # what the value's own methods raise
+    except (TypeError, ValueError, OverflowError) as error:
         raise TrialError(f"{rule}, got {shown(value)}") from error
+    except Exception as error:  # what the value's own methods raise
+        raise TrialError(f"{rule}, got {shown(value)}, which raised {type(error).__name__}") from error
 
 
 def _item(value: Any) -> object:
