@@ -10,7 +10,7 @@ import pytest
 from scipy import optimize
 
 from bench import records
-from bench.quality import command, failing, failures, failures_report, problems, statistics, worker
+from bench.quality import command, failing, failures, failures_report, problems, runner, statistics, worker
 from bench.quality.spec import draw
 from bench.quality.statistics import Runs
 
@@ -131,6 +131,16 @@ def test_ours_hear_of_failures_in_every_way(optimiser, settings):
     record = worker.run(job(optimiser, "oom", **settings))
     assert record["error"] is None
     assert 0 < len(record["failures"]) < 25
+
+
+@pytest.mark.parametrize("name", failures.ROWS)
+def test_checked_in_rows_are_complete_and_sound(name):
+    row = failures.ROWS[name]
+    wanted = runner.jobs(row.optimiser, row.settings, problems.FAILURES, range(row.seeds), failures.TRIALS)
+    assert runner.missing(wanted, failures.results_file(row.optimiser), None) == []
+    runs = failures.recorded()[0][name]
+    assert runs.failed == 0
+    assert all((regret >= 0).all() for regret in runs.regret.values())
 
 
 def made(label, failed, value):
