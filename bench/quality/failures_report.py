@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bench.quality.statistics import Cell, Runs
 
 MODELLING = ("auto", "gp", "tpe")  # ours that model what they have seen
-OURS = tuple(name for name, row in failures.ROWS.items() if row.optimiser in (*MODELLING, "random"))
 DEFAULT = "auto"
 MOST_ON_HALFPLANE = 8  # failed trials of 60: the target
 EVEN, SHAKEN = "no_failures", "flaky"
@@ -54,7 +53,7 @@ def section() -> Section:
     section.body += [tables(runs, problems.FAILURES), provenance(held)]
     _hold_targets(section, runs)
     for name, theirs in runs.items():
-        if name not in OURS:
+        if name not in (*MODELLING, "random"):
             behind = [_behind(runs[DEFAULT], theirs, measure) for measure in (FAILED, BEST)]
             section.hold(
                 met=not any(behind), otherwise=f"{DEFAULT} beside {name}: " + "; ".join(filter(None, behind))
