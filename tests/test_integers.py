@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import objectives
 import pytest
 from studies import columns, fingerprint, make_study
 
@@ -12,10 +13,6 @@ from hpo_core.samplers import RandomSampler, TPESampler
 from hpo_core.storage import MemoryStorage
 
 KINDS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.intp]
-
-
-def objective(trial):
-    return trial["x"]
 
 
 def run(kind):
@@ -35,9 +32,9 @@ def run(kind):
     study.fail(study.ask(repeat=kind(1)))
     study.add({"x": kind(1), "k": kind(3)}, kind(1))
     study.enqueue({"k": kind(5)})
-    study.optimize(objective, n_trials=kind(3))
-    study.optimize(objective, until=kind(10))
-    study.optimize(objective, until=kind(12), n_jobs=kind(1), executor=None, timeout=kind(60))
+    study.optimize(objectives.parabola, n_trials=kind(3))
+    study.optimize(objectives.parabola, until=kind(10))
+    study.optimize(objectives.parabola, until=kind(12), n_jobs=kind(1), executor=None, timeout=kind(60))
     study.optimize(lambda batch: batch["x"], n_trials=kind(4), batch_size=kind(2), vectorized=True)
     assert len(study.space.sample(kind(2), seed=kind(3))["x"]) == 2
     return study, storage
@@ -62,7 +59,7 @@ def test_executors_count_with_ints(kind):
     assert type(executors.Processes(kind(2)).workers) is int
     assert type(executors.Ray(workers=kind(2)).workers) is int
     study = make_study()
-    study.optimize(objective, n_trials=kind(3), n_jobs=kind(2))
+    study.optimize(objectives.parabola, n_trials=kind(3), n_jobs=kind(2))
     assert study.n_finished == 3
 
 
@@ -73,7 +70,7 @@ def test_what_is_no_integer_is_refused(value):
     study = make_study()
     before = fingerprint(study)
     calls = [
-        lambda: study.optimize(objective, n_jobs=value),
+        lambda: study.optimize(objectives.parabola, n_jobs=value),
         lambda: study.space.sample(value),
         lambda: executors.Processes(value),
         lambda: TPESampler(n_startup=value),
@@ -82,9 +79,9 @@ def test_what_is_no_integer_is_refused(value):
     if value is not None:
         calls += [
             lambda: study.ask(value),
-            lambda: study.optimize(objective, n_trials=value),
-            lambda: study.optimize(objective, until=value),
-            lambda: study.optimize(objective, n_trials=1, batch_size=value, vectorized=True),
+            lambda: study.optimize(objectives.parabola, n_trials=value),
+            lambda: study.optimize(objectives.parabola, until=value),
+            lambda: study.optimize(objectives.parabola, n_trials=1, batch_size=value, vectorized=True),
             lambda: make_study(seed=value),
         ]
     for call in calls:
