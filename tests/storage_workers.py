@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import sqlite3
 import subprocess
 import time
 from functools import partial
@@ -112,3 +114,9 @@ def tell_for(path, start, seconds, queue):
             study.tell(trial, 0.5)
             times.append(time.monotonic() - before)
     queue.put(times)
+
+
+def read_and_close(path):
+    """Be the last to close the file, as far as SQLite can see."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT count(*) FROM events").fetchone()

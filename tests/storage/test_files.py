@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from storage_workers import read_and_close
 
 import hpo_core as hpo
 from hpo_core.storage import SQLiteStorage
@@ -195,11 +196,6 @@ def test_a_copy_of_the_file_made_by_this_process_costs_nothing(path, tmp_path):
 
 def descriptors():
     return len([*Path("/proc/self/fd").iterdir()])
-
-
-def read_and_close(path):
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("SELECT count(*) FROM events").fetchone()
 
 
 def test_reading_makes_no_file_and_writes_none(path):
