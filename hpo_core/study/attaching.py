@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import StudyError
 from hpo_core.storage import Storage, open_storage
+from hpo_core.storage.base import DURABILITY
 from hpo_core.study.journal import Journal
 from hpo_core.study.opening import Description, create_or_resume, describe_sampler
 from hpo_core.study.recorder import trial_numbers
@@ -26,7 +27,7 @@ def attach(
     """Return the journal of a new study, if it has a storage."""
     if if_exists not in ("resume", "error"):
         raise StudyError(f"if_exists must be 'resume' or 'error', got {if_exists!r}")
-    if durability not in ("normal", "full", None):
+    if durability not in (*DURABILITY, None):
         raise StudyError(f"durability must be 'normal', 'full' or None, got {durability!r}")
     if storage is None:
         return None

@@ -86,16 +86,12 @@ class Ledger:
             if self._busy.locked():
                 return change(*arguments)
             with self._busy:
-                if self.journal is not None:
-                    return until_written(partial(self._in_log, self.journal, change, *arguments))
-                self._begin(0)
-                try:
-                    result = change(*arguments)
-                    self._mark = None
-                finally:
-                    if self._mark is not None:
-                        self.mend()
-                return result
+                if self.journal is None:
+                    return self._as_a_whole(change, *arguments)
+                written: Callable[[], R] = partial(
+                    self._as_a_whole, self._write, self.journal, change, *arguments
+                )
+                return until_written(written)
 
     def look(self, read: Callable[..., R], *arguments: Any) -> R:
         """Call ``read``, which adds nothing, when the whole log is in the history. Nobody is waited for."""
@@ -103,17 +99,8 @@ class Ledger:
             if self._busy.locked():
                 return read(*arguments)
             with self._busy:
-                journal = self.journal
-                self._begin(0 if journal is None else journal.cursor)
-                try:
-                    if journal is not None:
-                        self._catch_up(journal)
-                    result = read(*arguments)
-                    self._mark = None
-                finally:
-                    if self._mark is not None:
-                        self.mend()
-                return result
+                looked: R = self._as_a_whole(self._read, read, *arguments)
+                return looked
 
     def add(self, event: Event) -> None:
         """Apply an event, inside ``transact``: nothing else changes a study."""
@@ -137,24 +124,31 @@ class Ledger:
         self.suggesting = False
         self._mark = None
 
-    def _in_log(self, journal: Journal, change: Callable[..., R], *arguments: Any) -> R:
-        self._begin(journal.cursor)
+    def _as_a_whole(self, work: Callable[..., R], *arguments: Any) -> R:
+        """Take back what ``work`` has done if it does not come to its end."""
+        if self._mark is not None:
+            self.mend()
+        self._mark = self.history.mark(), 0 if self.journal is None else self.journal.cursor
         try:
-            with journal.storage.transaction(journal.key):
-                self._catch_up(journal)
-                self.history.forget_workers()
-                result = change(*arguments)
-                journal.flush()
+            result = work(*arguments)
             self._mark = None
         finally:
             if self._mark is not None:
                 self.mend()
         return result
 
-    def _begin(self, cursor: int) -> None:
-        if self._mark is not None:
-            self.mend()
-        self._mark = self.history.mark(), cursor
+    def _write(self, journal: Journal, change: Callable[..., R], *arguments: Any) -> R:
+        with journal.storage.transaction(journal.key):
+            self._catch_up(journal)
+            self.history.forget_workers()
+            result = change(*arguments)
+            journal.flush()
+        return result
+
+    def _read(self, read: Callable[..., R], *arguments: Any) -> R:
+        if self.journal is not None:
+            self._catch_up(self.journal)
+        return read(*arguments)
 
     def _catch_up(self, journal: Journal) -> None:
         for _ in journal.read_on(self.history):
