@@ -11,6 +11,9 @@
 
 enum op { LOAD, CONST, ADD, SUB, MUL, DIV, NEG, LT, LE, GT, GE, EQ, NE, AND, OR, NOT };
 
+/* exp(span x) overflows from here on. Also in hpo_core.layout. */
+#define WIDE 700.0
+
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static inline double clip(double v, double low, double high) { return v < low ? low : v > high ? high : v; }
@@ -32,7 +35,7 @@ static inline int64_t cell_of(const double *edges, int64_t n, double x)
 /* Level of a coordinate as a double; NaN stays NaN. Not for CONTINUOUS. */
 static inline double level_of(const hpo_domain *dom, int64_t i, double x)
 {
-    double n = (double)dom->levels[i], k;
+    double n = (double)dom->levels[i], last = (double)(dom->levels[i] - 1), k; /* n may be rounded */
     if (x != x)
         return x;
     switch (dom->kinds[i]) {
@@ -48,7 +51,7 @@ static inline double level_of(const hpo_domain *dom, int64_t i, double x)
             return (double)cell_of(dom->edges + dom->table_start[i], dom->levels[i], x);
         k = floor(x * n);
     }
-    return clip(k, 0.0, n - 1.0);
+    return clip(k, 0.0, last);
 }
 
 /* Centre of level k of a STEPPED parameter: the middle of the cell's edges, which on a log grid are
@@ -58,7 +61,7 @@ static inline double stepped_center(const hpo_domain *dom, int64_t i, double k)
     if (!dom->log[i])
         return (k + 0.5) / (double)dom->levels[i];
     double v = dom->low[i] + dom->step[i] * k, half = 0.5 * dom->step[i];
-    return (0.5 * (log(v - half) + log(v + half)) - dom->offset[i]) / dom->span[i];
+    return clip((0.5 * (log(v - half) + log(v + half)) - dom->offset[i]) / dom->span[i], 0.0, 1.0);
 }
 
 void domain_snap(const hpo_domain *dom, int64_t i, double *x, int64_t m)
@@ -95,22 +98,42 @@ void domain_levels(const hpo_domain *dom, int64_t i, const double *x, int64_t m,
 
 /* ---- conditions ---------------------------------------------------------------------------------- */
 
+static inline double real_number(const hpo_domain *dom, int64_t i, double x)
+{
+    double low = dom->low[i], high = dom->high[i], span = dom->span[i], v;
+    if (x >= 1.0)
+        return high;
+    if (!dom->log[i])
+        v = low + span * x;
+    else /* low exp(span x) is closer than exp(offset + span x), and exact at 0 */
+        v = span > WIDE ? exp(dom->offset[i] + span * x) : low * exp(span * x);
+    return clip(v, low, high);
+}
+
+/* The quotient of two integers is the double nearest to the decimal number that was meant. */
+static inline double stepped_number(const hpo_domain *dom, int64_t i, double k)
+{
+    double low = dom->low[i], step = dom->step[i], scale = dom->scale[i];
+    if (k >= (double)(dom->levels[i] - 1))
+        return dom->high[i];
+    return scale == 1.0 ? low + step * k : (rint(low * scale) + rint(step * scale) * k) / scale;
+}
+
 /* Value of parameter i as the program sees it. */
 static void load(const hpo_domain *dom, int64_t i, const double *x, int64_t n, double *restrict out)
 {
     const double *values = dom->values + dom->table_start[i];
-    double low = dom->low[i], high = dom->high[i], span = dom->span[i], step = dom->step[i];
     switch (dom->kinds[i]) {
-    case HPO_CONTINUOUS: /* low exp(span x) is closer than exp(offset + span x), and exact at 0 */
+    case HPO_CONTINUOUS:
         for (int64_t j = 0; j < n; j++)
-            out[j] = clip(dom->log[i] ? low * exp(span * x[j]) : low + span * x[j], low, high);
+            out[j] = real_number(dom, i, x[j]);
         break;
     case HPO_CATEGORICAL:
         memcpy(out, x, (size_t)n * sizeof *out);
         break;
     case HPO_STEPPED:
         for (int64_t j = 0; j < n; j++)
-            out[j] = clip(low + step * level_of(dom, i, x[j]), low, high);
+            out[j] = stepped_number(dom, i, level_of(dom, i, x[j]));
         break;
     default:
         for (int64_t j = 0; j < n; j++) {

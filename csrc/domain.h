@@ -37,6 +37,7 @@ typedef struct {
     const double *values;           /* (t) */
     const double *offset, *span;    /* (d) */
     const double *low, *high, *step;/* (d) */
+    const double *scale;            /* (d) power of ten that makes integers of STEPPED values, or 1 */
     const double *defaults;         /* (d) */
     const int64_t *member_start;    /* (n_groups + 1) group g owns these entries of members */
     const int64_t *members;         /* (d) parameters, group by group */

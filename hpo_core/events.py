@@ -1,7 +1,8 @@
 """The typed events of a study's log. A study's state is the log applied to ``History``.
 
 Events carry batches: one ``Asked`` for a whole ``ask(256)``. ``x`` is in internal coordinates while
-the event lives in memory; a storage decodes it to values as the user knows them.
+the event lives in memory; a storage decodes it to values as the user knows them. Nobody changes an event:
+they are not frozen because making one would then take four times as long.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 ENQUEUED: Final = "enqueued"
 ADDED: Final = "added"
 REPEATED: Final = "repeated"
+FOREIGN: Final = frozenset({ADDED, REPEATED})  # tiers whose values may be outside the ranges
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Asked:
     """Trials ``first .. first + n - 1`` started."""
 
@@ -33,9 +35,10 @@ class Asked:
     time: float = math.nan  # seconds since the epoch
     wanted: int = 0  # number asked for, where a finite space ran out and fewer came; else 0
     worker: str = ""  # who runs them under a lease; "" where they wait for their results for ever
+    given: NDArray[np.float64] | None = None  # (d, n) numbers that x does not give back, see ``Codec``
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Retried:
     """Running trials, whose worker let its lease run out, were given out again."""
 
@@ -45,7 +48,7 @@ class Retried:
     time: float = math.nan
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Told:
     """Trials completed."""
 
@@ -54,7 +57,7 @@ class Told:
     cost: NDArray[np.float64]  # (k,) seconds since asked
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Failed:
     """Trials failed; they are learnt from, never lost."""
 
@@ -64,7 +67,7 @@ class Failed:
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Stopped:
     """Trials ended early, each with its last reported value."""
 
@@ -73,7 +76,7 @@ class Stopped:
     cost: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Reported:
     """An intermediate value of running trials at one step."""
 
@@ -82,7 +85,7 @@ class Reported:
     y: NDArray[np.float64]  # (k,) minimised
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Noted:
     """Running trials were given notes, JSON values merged over earlier ones of the same name."""
 
@@ -90,14 +93,15 @@ class Noted:
     notes: tuple[Mapping[str, Any], ...]  # one per row
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Enqueued:
     """A configuration waits to be asked; the next ``Asked`` of tier ENQUEUED takes it."""
 
     fixed: NDArray[np.float64]  # (d,), NaN where the sampler may choose
+    given: NDArray[np.float64] | None = None  # (d,), as in ``Asked``
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Stretch:
     """Consecutive events of a log in columns, for whoever reads many at once.
 
@@ -108,6 +112,7 @@ class Stretch:
     n_events: int
     first: int  # number of the first trial asked
     x: NDArray[np.float64]  # (d, k)
+    given: NDArray[np.float64] | None  # (d, k), as in ``Asked``
     cursor: NDArray[np.int64]
     tier: list[str]
     time: NDArray[np.float64]

@@ -60,6 +60,9 @@ class Op(IntEnum):
     NOT = 15
 
 
+# exp(span x) overflows where a logarithmic range is wider than this. Also in csrc/domain.c.
+WIDE = 700.0
+
 MAX_STACK = 32  # depth of a program's stack; the space compiler rejects deeper expressions
 
 
@@ -86,9 +89,10 @@ class Layout:
         1 where the value is exp of an affine function of x.
     offset, span : (d,) float64
         CONTINUOUS and STEPPED: value = offset + span·x, or exp of it. Zero elsewhere.
-    low, high, step : (d,) float64
-        CONTINUOUS and STEPPED: the value is clipped to [low, high]; STEPPED values are then
-        low + step·k for integer k. ``step`` is 0 for CONTINUOUS.
+    low, high, step, scale : (d,) float64
+        CONTINUOUS and STEPPED: the value is clipped to [low, high], and is ``high`` where x is 1 or at the
+        last level; STEPPED values are low + step·k for integer k, computed from integers over ``scale``
+        unless that is 1. ``step`` is 0 for CONTINUOUS.
     default : (d,) float64
         Coordinate of the default configuration, as if every parameter were active.
     group : (d,) int32
@@ -119,6 +123,7 @@ class Layout:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     step: NDArray[np.float64]
+    scale: NDArray[np.float64]
     default: NDArray[np.float64]
     group: NDArray[np.int32]
     context: NDArray[np.bool_]

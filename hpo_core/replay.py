@@ -71,7 +71,8 @@ def replay(
     *,
     seed: int,
     allow_duplicates: bool = False,
-    settle: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    settle: Callable[[NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]] | None = None,
+    since: int = 0,
 ) -> Replay:
     """Derive every suggestion of a history again.
 
@@ -84,7 +85,9 @@ def replay(
     seed : int
     allow_duplicates : bool
     settle : callable, optional
-        What the study does to the coordinates (d, n) that its sampler proposes.
+        What the study does to the coordinates (d, n) that its sampler proposes, and to what is ``given``.
+    since : int
+        First trial to derive.
     """
     sampler = copy.deepcopy(sampler)
     sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
@@ -92,9 +95,9 @@ def replay(
     checked = 0
     for position, event in log(history):
         again.position = position
-        if isinstance(event, Asked) and event.tier not in (ADDED, REPEATED):
-            derived = _derive(space, sampler, again, event, history)
-            derived = derived if settle is None or not derived.size else settle(derived)
+        if isinstance(event, Asked) and event.first >= since and event.tier not in (ADDED, REPEATED):
+            derived, given = _derive(space, sampler, again, event, history)
+            derived = derived if settle is None or not derived.size else settle(derived, given)
             difference = _first_difference(space, event, derived)
             if difference is not None:
                 number, *found = difference
@@ -105,29 +108,34 @@ def replay(
 
 
 def complete(
-    space: Space, sampler: Sampler, history: History, fixed: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], bool]:
+    space: Space, sampler: Sampler, history: History, enqueued: Enqueued
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, bool]:
     """Fill what an enqueued configuration leaves open with the sampler's choice for the next trial.
 
     Returns
     -------
     x : (d, 1) array
+    given : (d, 1) array or None
     permitted : bool
         False if the constraints reject every proposal; ``x`` then has the defaults.
     """
-    x = fill_with_defaults(space, fixed)
+    fixed = enqueued.fixed
+    x, given = fill_with_defaults(space, enqueued)
     if not is_complete(x, fixed):
-        proposals = space.impose(sampler.ask_again(history, len(history), _PROPOSALS, ENQUEUED).x, fixed)
-        good = np.flatnonzero(~space.forbidden_mask(proposals) & space.feasible_mask(proposals))
+        drawn = sampler.ask_again(history, len(history), _PROPOSALS, ENQUEUED).x
+        proposals, exact = space.impose(drawn, fixed, enqueued.given)
+        good = np.flatnonzero(space.permits(proposals, exact))[:1]
         if len(good) == 0:
-            return x, False
-        x = proposals[:, good[:1]]
-    return x, True
+            return x, given, False
+        x, given = proposals[:, good], None if exact is None else exact[:, good]
+    return x, given, True
 
 
-def fill_with_defaults(space: Space, fixed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``fixed`` (d,) with defaults for what it leaves open, as (d, 1)."""
-    return space.impose(np.full((len(fixed), 1), np.nan), fixed)
+def fill_with_defaults(
+    space: Space, enqueued: Enqueued
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return what is fixed with defaults for what is open, (d, 1), and what is ``given``, (d, 1)."""
+    return space.impose(np.full((len(enqueued.fixed), 1), np.nan), enqueued.fixed, enqueued.given)
 
 
 def is_complete(x: NDArray[np.float64], fixed: NDArray[np.float64]) -> bool:
@@ -156,7 +164,7 @@ def log(history: History) -> Iterator[tuple[int, Event]]:
     for position, read, start, stop in sorted(slices, key=lambda entry: entry[0]):
         event = read(history, start, stop)
         if isinstance(event, Asked) and event.tier == ENQUEUED:
-            yield position, Enqueued(history.fixed[event.first])
+            yield position, history.fixed[event.first]
         yield position, event
 
 
@@ -167,6 +175,7 @@ def _starts(position: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _asked(history: History, start: int, stop: int) -> Asked:
+    given = history.given
     return Asked(
         first=start,
         x=history.x[:, start:stop],
@@ -174,6 +183,7 @@ def _asked(history: History, start: int, stop: int) -> Asked:
         tier=history.tiers[history.tier[start]],
         time=history.started.item(start),
         wanted=history.wanted.get(start, 0),
+        given=None if given is None else given[:, start:stop],
     )
 
 
@@ -197,13 +207,13 @@ def _reported(history: History, start: int, stop: int) -> Reported:
 
 def _derive(
     space: Space, sampler: Sampler, again: History, event: Asked, history: History
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     try:
         if event.tier == ENQUEUED:
-            return complete(space, sampler, again, history.fixed[event.first])[0]
-        return sampler.ask_again(again, event.first, event.wanted or event.x.shape[1], event.tier).x
+            return complete(space, sampler, again, history.fixed[event.first])[:2]
+        return sampler.ask_again(again, event.first, event.wanted or event.x.shape[1], event.tier).x, None
     except SpaceExhausted:
-        return np.empty((len(event.x), 0))
+        return np.empty((len(event.x), 0)), None
 
 
 def _first_difference(

@@ -169,7 +169,7 @@ CASES: dict[str, Case] = {
     "Space.impose": Case(
         on("space", "impose"),
         {"x": NOT_X, "fixed": [Named(np.zeros(2), "shape"), Named(np.zeros(9), "shape")]},
-        lambda scene: {"x": scene.x, "fixed": scene.space.partial({"depth": 2})},
+        lambda scene: {"x": scene.x, "fixed": scene.space.partial({"depth": 2})[0]},
     ),
     "Space.forbidden_mask": Case(on("space", "forbidden_mask"), {"x": NOT_X}, lambda scene: {"x": scene.x}),
     "Space.feasible_mask": Case(on("space", "feasible_mask"), {"x": NOT_X}, lambda scene: {"x": scene.x}),

@@ -35,6 +35,7 @@ def continuous_layout(d: int = D) -> Layout:
         low=zeros,
         high=np.ones(d),
         step=zeros,
+        scale=np.ones(d),
         default=np.full(d, 0.5),
         group=np.zeros(d, np.int32),
         context=np.zeros((1, 1), np.bool_),
@@ -92,13 +93,17 @@ class HistoryMachine(RuleBasedStateMachine):
     def begin(self, n, tier, cursor, **extra):
         x = self.random.random((D, n))
         x[0, x[1] < 0.3] = np.nan
-        for column in x.T:
-            trial = {"x": column, "cursor": cursor, "started": 5.0, "tier": tier, "state": State.RUNNING}
+        exact = np.where(self.random.random((D, n)) < 0.2, self.random.random((D, n)), np.nan)
+        exact = None if np.isnan(exact).all() else exact
+        for j, column in enumerate(x.T):
+            given = np.full(D, np.nan) if exact is None else exact[:, j]
+            trial = {"x": column, "given": given, "cursor": cursor, "started": 5.0, "tier": tier}
+            trial["state"] = State.RUNNING
             trial |= {"y": np.full(self.m, np.nan), "cost": math.nan, "fidelity": -math.inf, "last": -1}
             trial |= {"notes": {}, "reason": None, "traceback": None, "fixed": None, "wanted": None}
             self.trials.append(trial)
         self.trials[-n].update(extra)
-        self.apply(Asked(len(self.trials) - n, x, cursor, tier, 5.0, extra.get("wanted") or 0))
+        self.apply(Asked(len(self.trials) - n, x, cursor, tier, 5.0, extra.get("wanted") or 0, given=exact))
 
     @rule(
         n=st.sampled_from([1, 1, 1, 2, 7, 200]),
@@ -185,6 +190,11 @@ class HistoryMachine(RuleBasedStateMachine):
         if trials:
             np.testing.assert_array_equal(history.x, np.transpose([trial["x"] for trial in trials]))
             np.testing.assert_array_equal(history.y, np.transpose([trial["y"] for trial in trials]))
+            given = np.transpose([trial["given"] for trial in trials])
+            if np.isnan(given).all():
+                assert history.given is None
+            else:
+                np.testing.assert_array_equal(history.given, given)
             np.testing.assert_array_equal(history.x_buffer[:, : len(trials)], history.x)
         assert [history.tiers[tier] for tier in history.tier] == [trial["tier"] for trial in trials]
 
@@ -209,8 +219,8 @@ class HistoryMachine(RuleBasedStateMachine):
         fixed = {i: t["fixed"] for i, t in enumerate(self.trials) if t["fixed"] is not None}
         assert history.fixed.keys() == fixed.keys()
         for row, column in fixed.items():
-            np.testing.assert_array_equal(history.fixed[row], column)
-        np.testing.assert_array_equal(list(history.queue), self.queue)
+            np.testing.assert_array_equal(history.fixed[row].fixed, column)
+        np.testing.assert_array_equal([event.fixed for event in history.queue], self.queue)
 
 
 TestHistoryMachine = HistoryMachine.TestCase

@@ -6,10 +6,14 @@ processes that the objective started know nothing of it. So a small process of i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Each line names a group that is to end with the parent; a second time, one that no longer is. The pipe does
 # not close with the parent if another of its children holds it too, hence the look at who the parent is.
@@ -42,12 +46,21 @@ class Guard:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._groups: set[int] = set()
 
     def toggle(self, group: int) -> None:
         """Watch a group, or no longer."""
         # The executable of a frozen program runs that program.
         if not hasattr(os, "killpg") or getattr(sys, "frozen", False) or not sys.executable:
             return
+        self._groups ^= {group}
+        try:
+            self._tell([group] if self._process is not None else self._groups)
+        except OSError:  # it has been killed: another one takes its place
+            self.stop()
+            self._tell(self._groups)
+
+    def _tell(self, groups: Iterable[int]) -> None:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _WATCH, str(os.getpid())],
@@ -55,12 +68,13 @@ class Guard:
                 start_new_session=True,
             )
         pipe: Any = self._process.stdin
-        pipe.write(b"%d\n" % group)
+        pipe.write(b"".join(b"%d\n" % group for group in groups))
         pipe.flush()
 
     def stop(self) -> None:
         """Watch nothing any more."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            with contextlib.suppress(OSError):  # what it has not read
+                self._process.communicate()
             self._process = None

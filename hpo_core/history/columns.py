@@ -59,6 +59,12 @@ class Table:
             view.flags.writeable = False
         self.write, self.read, self.capacity = write, read, capacity
 
+    def add(self, name: str, lead: tuple[int, ...], kind: type, fill: float) -> None:
+        """Add a column, filled up."""
+        self.fill[name] = fill
+        column: NDArray[Any] = np.full((*lead, self.capacity), fill, kind)
+        self._serve(self.write | {name: column}, self.capacity)
+
     def append(self, k: int) -> int | slice:
         """Add ``k`` rows of fill values and return where they are, an int if it is one."""
         start = self.n

@@ -96,9 +96,9 @@ class History:
         By row, trials with notes only.
     retries : dict of int to list of str
         Why trials were given out again, once for each time, by row.
-    queue : deque of (d,) arrays
-        Enqueued configurations not asked yet, NaN where the sampler may choose.
-    fixed : dict of int to (d,) array
+    queue : deque of Enqueued
+        Configurations not asked yet.
+    fixed : dict of int to Enqueued
         What was enqueued, by the row that took it.
     wanted : dict of int to int
         Number of trials asked for, by first row, where fewer came.
@@ -136,8 +136,8 @@ class History:
         self.tracebacks: dict[int, str] = {}
         self.notes: dict[int, dict[str, Any]] = {}
         self.retries: dict[int, list[str]] = {}
-        self.queue: deque[NDArray[np.float64]] = deque()
-        self.fixed: dict[int, NDArray[np.float64]] = {}
+        self.queue: deque[Enqueued] = deque()
+        self.fixed: dict[int, Enqueued] = {}
         self.wanted: dict[int, int] = {}
         self.workers: dict[int, str] = {}
         self._best_y = np.inf
@@ -192,6 +192,15 @@ class History:
     def x_buffer(self) -> NDArray[np.float64]:
         """(d, capacity), C-contiguous; the first n of each row are ``x``."""
         return self._trials.read["x"]
+
+    @property
+    def given(self) -> NDArray[np.float64] | None:
+        """(d, n) numbers that stand for themselves, because the coordinate does not give them back.
+
+        NaN where it does, infinite where the trial is older than the parameter; None if no trial has any.
+        """
+        column = self._trials.read.get("given")
+        return None if column is None else column[:, : self._trials.n]
 
     @property
     def y(self) -> NDArray[np.float64]:
@@ -375,6 +384,8 @@ class History:
         at = self._trials.append(k)
         write = self._trials.write
         write["x"][:, first : first + k] = event.x
+        if event.given is not None:
+            self.give(slice(first, first + k), event.given)
         write["cursor"][at] = event.cursor
         write["started"][at] = event.time
         write["tier"][at] = self._tier_code(event.tier)
@@ -386,12 +397,18 @@ class History:
         if event.worker:
             self.workers.update(dict.fromkeys(range(first, first + k), event.worker))
 
+    def give(self, at: slice, given: NDArray[np.float64]) -> None:
+        """Keep the numbers that stand for themselves, of new rows."""
+        if "given" not in self._trials.write:
+            self._trials.add("given", (self.layout.size,), np.float64, np.nan)
+        self._trials.write["given"][:, at] = given
+
     def take_queued(self, rows: Iterable[int]) -> None:
         """Note which enqueued configuration each row takes."""
         self._undo.append(partial(self._put_back, tuple(self.queue)))
         self.fixed.update({row: self.queue.popleft() for row in rows})
 
-    def _put_back(self, queue: tuple[NDArray[np.float64], ...]) -> None:
+    def _put_back(self, queue: tuple[Enqueued, ...]) -> None:
         self.queue = deque(queue)
 
     def _tier_code(self, tier: str) -> int:
@@ -471,7 +488,7 @@ class History:
 
     def _enqueued(self, event: Enqueued) -> None:
         self._undo.append(partial(self._shorten_queue, len(self.queue)))
-        self.queue.append(event.fixed)
+        self.queue.append(event)
 
     def _shorten_queue(self, n: int) -> None:
         while len(self.queue) > n:

@@ -87,6 +87,8 @@ def _ask(history: History, stretch: Stretch) -> None:
     at = slice(first, first + k)
     write = history._trials.write
     write["x"][:, at] = stretch.x
+    if stretch.given is not None:
+        history.give(at, stretch.given)
     write["cursor"][at] = stretch.cursor
     write["started"][at] = stretch.time
     codes = {tier: history._tier_code(tier) for tier in dict.fromkeys(stretch.tier)}

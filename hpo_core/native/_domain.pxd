@@ -20,6 +20,7 @@ cdef extern from "domain.h" nogil:
         const double *low
         const double *high
         const double *step
+        const double *scale
         const double *defaults
         const int64_t *member_start
         const int64_t *members

@@ -38,6 +38,7 @@ cdef class Domain:
         self.c.low = pointer[double](arrays.low, d)
         self.c.high = pointer[double](arrays.high, d)
         self.c.step = pointer[double](arrays.step, d)
+        self.c.scale = pointer[double](arrays.scale, d)
         self.c.defaults = pointer[double](arrays.defaults, d)
         self.c.member_start = pointer[int64_t](arrays.member_start, n_groups + 1)
         self.c.members = pointer[int64_t](arrays.members, d)

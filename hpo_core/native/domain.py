@@ -42,6 +42,7 @@ class DomainArrays(NamedTuple):
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     step: NDArray[np.float64]
+    scale: NDArray[np.float64]
     defaults: NDArray[np.float64]
     member_start: NDArray[np.int64]  # (G + 1,) group g owns these entries of members
     members: NDArray[np.int64]  # (d,) parameters, group by group

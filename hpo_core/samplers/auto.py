@@ -117,11 +117,11 @@ class AutoSampler(Sampler):
         affordable = is_affordable(len(history.finish_order), self._n_parameters, n) and self.max_ms is None
         return self._tpe.ask_where(history, first, n, self._gp.feasibility(history) if affordable else None)
 
-    def recommend(self, history: History) -> NDArray[np.float64]:
-        """Return the complete trial to use, (d,): by posterior mean while affordable, else the best."""
+    def recommend(self, history: History) -> NDArray[np.int64]:
+        """Return complete trials, the one to use first: by posterior mean while affordable, else by value."""
         if is_affordable(len(history.finish_order), self._n_parameters, 1):
             return self._gp.recommend(history)
-        return history.x[:, history.best]
+        return super().recommend(history)
 
     def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:
         """Propose again what ``tier`` proposed, whatever the time it took.

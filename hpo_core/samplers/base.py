@@ -6,15 +6,18 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
+from hpo_core.history import State
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from hpo_core.history import History
     from hpo_core.space import Space
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Suggestion:
     """Configurations to try next, ``x`` (d, k) with k <= n asked for, and the tier that chose them."""
 
@@ -56,6 +59,13 @@ class Sampler(ABC):
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
         """
+
+    def recommend(self, history: History) -> NDArray[np.int64]:
+        """Return complete trials, the one to use first: here by value, the earlier of equals first."""
+        rows = history.finish_order
+        rows = rows[history.state[rows] == State.COMPLETE]
+        order = np.argsort(history.y[0, rows], kind="stable")
+        return np.take(rows, order)
 
     def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:  # noqa: ARG002
         """Propose what a recorded suggestion of ``tier`` was, given the history it had seen.

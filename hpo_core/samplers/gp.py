@@ -185,13 +185,13 @@ class GPSampler(Sampler):
         """Where trials fail, as far as is known; None if none has failed."""
         return self._failures.of(history)
 
-    def recommend(self, history: History) -> Array:
-        """The complete trial with the least posterior mean, as coordinates (d,)."""
+    def recommend(self, history: History) -> NDArray[np.int64]:
+        """Complete trials by their posterior mean, the least first; by value where there is no model."""
         rows = self._modelled(history)
         if rows is None:
-            return history.x[:, history.best]
+            return super().recommend(history)
         self._sharp.refresh(history.x[:, rows], history.y[0, rows])
-        return self._sharp.best_by_mean()
+        return rows[self._sharp.by_mean()]
 
     def _modelled_by(self, warp: Callable[[Array], Array]) -> GPModel:
         """An empty model of values under a warp."""
@@ -209,7 +209,8 @@ class GPSampler(Sampler):
         """Take what has been asked as used, in infinite spaces too: clipping makes equal points there."""
         self._pool.sync(history)
         if self._space.size == math.inf and len(history) > self._n_seen:
-            self._seen.insert(keys(self._pool.domain, history.x_buffer[:, self._n_seen : len(history)]))
+            new = slice(self._n_seen, len(history))
+            self._seen.insert(keys(self._pool.domain, history.x_buffer[:, new]))
             self._n_seen = len(history)
 
     def _modelled(self, history: History) -> NDArray[np.int64] | None:

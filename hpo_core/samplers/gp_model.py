@@ -65,6 +65,7 @@ class GPModel:
         self._max_fit, self._max_posterior = max_fit, max_posterior
         self._n = self._fitted = 0
         self._hyper: Hyperparameters | None = None
+        self._rows: NDArray[np.int64] | None = None  # conditioned on, where that is not all
 
     def refresh(self, x: Array, y: Array) -> None:
         """Take in all complete trials (d, n) and their values (n,), in their order of finishing."""
@@ -76,8 +77,9 @@ class GPModel:
         if hyper is None or refit:
             self._fitted = scheduled(n)
             hyper = self._hyper = self._fit(x[:, : self._fitted], self._warp(y[: self._fitted]))
+        self._rows = None
         if n > self._max_posterior:
-            rows = self._chosen(x, warped, hyper)
+            rows = self._rows = self._chosen(x, warped, hyper)
             self.posterior = self._conditioned(hyper, x[:, rows], warped[rows])
         elif refit:
             self.posterior = self._conditioned(hyper, x, warped)
@@ -96,9 +98,10 @@ class GPModel:
         """The k best trials, best first, (d, k)."""
         return self.posterior.x[:, np.argsort(self.level, kind="stable")[:k]]
 
-    def best_by_mean(self) -> Array:
-        """The trial of least posterior mean, (d,)."""
-        return self.posterior.x[:, self._means().argmin()]
+    def by_mean(self) -> NDArray[np.int64]:
+        """The trials conditioned on, as places among all, the one of the least posterior mean first."""
+        order = np.argsort(self._means(), kind="stable")
+        return order if self._rows is None else self._rows[order]
 
     def typical(self, default: Array) -> Array:
         """Each parameter's value in the best trial that has it, (d,); a default where none has."""

@@ -55,7 +55,7 @@ class Pool:
         self._space = space
         self._seed = seed
         self._has_forbid = len(space.layout.forbid_start) > 1
-        self._constrained = self._has_forbid or space.has_feasible
+        self._constrained = self._has_forbid or space.feasible is not None
         self._size = space.size
         self._distinct = not (allow_duplicates or self._size == math.inf)
         self.filters = self._constrained or self._distinct
@@ -67,13 +67,16 @@ class Pool:
         """Take the rows that the history gained as used."""
         n = len(history)
         if self._distinct and n > self._rows:
-            self._used.insert(keys(self.domain, history.x_buffer[:, self._rows : n]))
+            x, given = history.x_buffer[:, self._rows : n], history.given
+            if given is not None:  # what was tried outside the space has the coordinates of its nearest point
+                x = np.ascontiguousarray(x[:, ~self._space.elsewhere(given[:, self._rows :])])
+            self._used.insert(keys(self.domain, x))
             self._rows = n
 
     def feasible(self, x: Coordinates) -> NDArray[np.bool_]:
         """Return where the constraints hold, (m,)."""
         mask = permitted(self.domain, x)
-        if self._space.has_feasible:
+        if self._space.feasible is not None:
             mask &= self._space.feasible_mask(x)
         return mask
 
@@ -160,6 +163,6 @@ class Pool:
         return np.concatenate([taken, every[:, left[order[: n - taken.shape[1]]]]], axis=1)
 
     def _infeasible(self, what: str) -> InfeasibleSpaceError:
-        given = {"forbid": self._has_forbid, "feasible": self._space.has_feasible}
+        given = {"forbid": self._has_forbid, "feasible": self._space.feasible is not None}
         names = " and ".join(name for name, there in given.items() if there)
         return InfeasibleSpaceError(f"{names} rejected {what}; loosen the constraints or narrow the ranges")

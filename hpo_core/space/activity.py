@@ -34,36 +34,40 @@ class Owner:
 
 
 class Activity:
-    """A layout's conditions, evaluated on coordinates x (d, n)."""
+    """A layout's conditions, evaluated on coordinates x (d, n).
+
+    Where there is a ``given`` (d, n) or (d, 1), conditions read its finite entries instead of the
+    coordinate's value; what is infinite there is unknown to them.
+    """
 
     def __init__(self, layout: Layout, codecs: Sequence[Codec]) -> None:
         self.layout = layout
         self.codecs = codecs
         self.groups = [np.flatnonzero(layout.group == g).tolist() for g in range(layout.n_groups)]
 
-    def truth(self, group: int, x: Coordinates) -> Coordinates:
+    def truth(self, group: int, x: Coordinates, given: Coordinates | None = None) -> Coordinates:
         """Condition of a group per configuration: 1, 0, or NaN for unknown."""
         if group == 0:
             return np.ones(x.shape[1])
         begin, end = self.layout.condition_start[group : group + 2].tolist()
-        return self._run(begin, end, x)
+        return self._run(begin, end, x, given)
 
-    def active(self, group: int, x: Coordinates) -> NDArray[np.bool_]:
+    def active(self, group: int, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where a group is active, (n,)."""
-        return np.equal(self.truth(group, x), 1.0)
+        return np.equal(self.truth(group, x, given), 1.0)
 
-    def forbidden(self, x: Coordinates) -> NDArray[np.bool_]:
+    def forbidden(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where any forbidden expression is true, (n,)."""
         mask = np.zeros(x.shape[1], dtype=np.bool_)
         starts = self.layout.forbid_start.tolist()
         for begin, end in pairwise(starts):
-            mask |= self._run(begin, end, x) == 1.0
+            mask |= self._run(begin, end, x, given) == 1.0
         return mask
 
-    def settle(self, x: Coordinates) -> Coordinates:
+    def settle(self, x: Coordinates, given: Coordinates | None = None) -> Coordinates:
         """In place: inactive parameters to NaN, active ones that are NaN to their default."""
         for group, rows in enumerate(self.groups):
-            active = self.active(group, x)
+            active = self.active(group, x, given)
             for row in rows:
                 present = np.where(np.isnan(x[row]), self.layout.default[row], x[row])
                 x[row] = np.where(active, present, np.nan)
@@ -84,6 +88,8 @@ class Activity:
         for group, members in enumerate(self.groups):
             active = self.active(group, x)
             for row in filter(chosen.__contains__, members):
+                if active.any() and self.codecs[row].levels > limit:
+                    return None
                 levels = self.codecs[row].every()
                 repeats = np.where(active, len(levels), 1)
                 total = int(repeats.sum())
@@ -113,7 +119,15 @@ class Activity:
         begin, end = self.layout.condition_start[group : group + 2].tolist()
         return {row for op, row in self.layout.program[begin:end].tolist() if op == Op.LOAD}
 
-    def _run(self, begin: int, end: int, x: Coordinates) -> Coordinates:
+    def number(self, row: int, x: Coordinates, given: Coordinates | None = None) -> Coordinates:
+        """What conditions read of a parameter, (n,): its number, the index of its label, NaN for unknown."""
+        own = self.codecs[row].read(x[row])
+        if given is None:
+            return own
+        known = np.where(np.isinf(given[row]), np.nan, given[row])
+        return np.where(np.isnan(given[row]), own, known)
+
+    def _run(self, begin: int, end: int, x: Coordinates, given: Coordinates | None) -> Coordinates:
         layout = self.layout
-        truth = run(layout.program[begin:end], layout.constants, lambda row: self.codecs[row].read(x[row]))
+        truth = run(layout.program[begin:end], layout.constants, lambda row: self.number(row, x, given))
         return np.broadcast_to(truth, x.shape[1])

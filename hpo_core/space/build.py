@@ -170,6 +170,7 @@ def _assemble(
             low=each("low"),
             high=each("high"),
             step=each("step"),
+            scale=each("scale"),
             default=each("default"),
             group=group,
             context=context,

@@ -3,6 +3,8 @@
 Glossary
 --------
 x           internal coordinate: [0, 1], or the index of a category
+given       a value that its coordinate does not give back to the last bit, or that is outside the range;
+            NaN where the coordinate does
 number      what a condition reads: the value, or the index of a label (``Layout.values``)
 level       index k of a discrete value, 0 <= k < levels
 L           number of levels
@@ -10,11 +12,11 @@ L           number of levels
 ================  ===============================================  =========================
 kind              value                                            x of level k
 ================  ===============================================  =========================
-CONTINUOUS        offset + span x; low exp(span x) if log          --
+CONTINUOUS        low + span x; low exp(span x) if log; high at 1  --
 DISCRETE          table                                            middle of the level's cell
 CATEGORICAL       table                                            k
-STEPPED           low + step rint((v - low) / step), with          middle of the level's cell
-                  v = offset + span x, or exp of it if log
+STEPPED           low + step k, as decimal numbers; high for the   middle of the level's cell
+                  last k
 ================  ===============================================  =========================
 
 Cells are equal, except those of a logarithmic Int: value v owns log(v - 1/2) .. log(v + 1/2).
@@ -30,7 +32,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import SpaceError
-from hpo_core.layout import MAX_TABLE_LEVELS, Kind
+from hpo_core.layout import MAX_TABLE_LEVELS, WIDE, Kind
 from hpo_core.space.parameters import STEP_TOLERANCE, Categorical, Float, Int, Ordinal, Parameter
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 1024  # characters; an array of longer texts would hold the longest one for each
 MAX_EXACT = 2**53  # larger ints are not exact in float64 and compare by rank, like labels
+ROUNDING = 2.0**-23  # relative; what a float32 may lie beside the value that it stands for
+MAX_SCALE = 10**22  # larger powers of ten are not exact in float64
 
 _NATURAL: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
 _EMPTY = np.empty(0)
@@ -57,7 +61,9 @@ class Codec:
     centers = widths = numbers = _EMPTY
     log = False
     offset = span = low = high = step = 0.0
+    scale = 1.0
     default = 0.5
+    integer = False  # whether values are ints
     labels: tuple[Any, ...] | None = None  # values that conditions read as an index
 
     value: Callable[[float], Any]  # scalar decode; a closure or a table's method, for speed
@@ -66,13 +72,20 @@ class Codec:
         """Values of coordinates without NaN."""
         raise NotImplementedError
 
-    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
-        """Coordinates of values, or ``SpaceError`` naming the first that is not allowed."""
+    def encode(
+        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
+    ) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates of values and what is ``given``, None if nothing is.
+
+        ``SpaceError`` names the first value that is not allowed. With ``beyond``, numbers outside the range
+        are: they have the coordinate of the nearest bound.
+        """
         raise NotImplementedError
 
-    def encode_one(self, value: Any, where: str) -> float:
-        """Coordinate of one value, the same as in a column."""
-        return float(self.encode([value], where)[0])
+    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
+        """Coordinate of one value and what is ``given``, the same as in a column."""
+        x, given = self.encode([value], where, beyond=beyond)
+        return float(x[0]), math.nan if given is None else float(given[0])
 
     def read(self, x: Coordinates) -> Coordinates:
         """Numbers of coordinates, NaN where x is."""
@@ -94,35 +107,49 @@ class _Continuous(Codec):
 
     def __init__(self, low: float, high: float, *, log: bool) -> None:
         self.low, self.high, self.log = low, high, log
-        self.offset = math.log(low) if log else low
-        # log(high / low) keeps its digits where log(high) - log(low) would cancel
-        self.span = math.log(high / low) if log else high - low
-        self.value = _exponential(low, high, self.span) if log else _affine(low, high, self.span)
+        self.offset, self.span = low, high - low
+        self._wide = False
+        if log:
+            self.offset = math.log(low)
+            # log(high / low) keeps its digits where log(high) - log(low) would cancel
+            self._wide = math.log(high) - self.offset > WIDE
+            self.span = math.log(high) - self.offset if self._wide else math.log(high / low)
+        if self._wide:
+            self.value = _wide_exponential(self.offset, low, high, self.span)
+        else:
+            self.value = _exponential(low, high, self.span) if log else _affine(low, high, self.span)
 
     def decode(self, x: Coordinates) -> Column:
         scaled = self.span * x
-        values = self.low * np.exp(scaled) if self.log else self.low + scaled
-        return np.clip(values, self.low, self.high)
+        if self._wide:
+            values = np.exp(self.offset + scaled)
+        else:
+            values = self.low * np.exp(scaled) if self.log else self.low + scaled
+        return np.where(x >= 1.0, self.high, np.clip(values, self.low, self.high))
 
-    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
-        values = _reals(column, where)
-        outside = ~((values >= self.low) & (values <= self.high))
-        if outside.any():
-            raise _rejection(values[outside][0], f"{self.low!r} to {self.high!r}", where)
-        distance = np.log(values / self.low) if self.log else values - self.low
-        return np.clip(distance / self.span, 0.0, 1.0)
+    def encode(
+        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
+    ) -> tuple[Coordinates, Coordinates | None]:
+        values = _within(self, _reals(column, where), where, beyond=beyond)
+        x = np.clip(self._distance(np.clip(values, self.low, self.high)) / self.span, 0.0, 1.0)
+        return x, _given(values, self.decode(x))
 
-    def encode_one(self, value: Any, where: str) -> float:
+    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
         if type(value) is not float or not self.low <= value <= self.high:
-            return super().encode_one(value, where)
-        distance = float(np.log(value / self.low)) if self.log else value - self.low
-        return min(max(distance / self.span, 0.0), 1.0)
+            return super().encode_one(value, where, beyond=beyond)
+        x = min(max(float(self._distance(value)) / self.span, 0.0), 1.0)
+        return x, math.nan if self.value(x) == value else value
 
     def read(self, x: Coordinates) -> Coordinates:
-        return self.decode(x)
+        return np.where(np.isnan(x), np.nan, self.decode(x))
 
     def draw(self, u: Coordinates) -> Coordinates:
         return u
+
+    def _distance(self, values: Any) -> Any:
+        if not self.log:
+            return values - self.low
+        return np.log(values) - self.offset if self._wide else np.log(values / self.low)
 
 
 class _Stepped(Codec):
@@ -131,8 +158,9 @@ class _Stepped(Codec):
     kind = Kind.STEPPED
 
     def __init__(self, low: float, high: float, step: float, *, log: bool, integer: bool) -> None:
-        self.low, self.high, self.step, self.log, self._integer = low, high, step, log, integer
+        self.low, self.high, self.step, self.log, self.integer = low, high, step, log, integer
         self.levels = round((high - low) / step) + 1
+        self.scale = 1.0 if integer else _decimal_scale(low, high, step)
         if log:
             self.offset = math.log(low - 0.5)
             self.span = math.log(high + 0.5) - self.offset
@@ -149,35 +177,44 @@ class _Stepped(Codec):
             return (level + 0.5) / self.levels
         value = self.low + level
         middle = 0.5 * (np.log(value - 0.5) + np.log(value + 0.5))
-        return (middle - self.offset) / self.span
+        return np.clip((middle - self.offset) / self.span, 0.0, 1.0)
+
+    def _level(self, x: Coordinates) -> Coordinates:
+        level = x * self.levels
+        if self.log:
+            level = (np.exp(self.offset + self.span * x) - self.low) / self.step + 0.5
+        return np.clip(np.floor(level), 0.0, float(self.levels - 1))
+
+    def _number(self, level: Coordinates) -> Coordinates:
+        first, stride = np.rint(self.low * self.scale), np.rint(self.step * self.scale)
+        if self.scale == 1.0:
+            first, stride = self.low, self.step
+        return np.where(level >= float(self.levels - 1), self.high, (first + stride * level) / self.scale)
 
     def _decode_one(self, x: float) -> float | int:
-        value = self.offset + self.span * x
-        value = min(max(math.exp(value) if self.log else value, self.low), self.high)
-        value = min(self.low + self.step * round((value - self.low) / self.step), self.high)
-        return int(value) if self._integer else value
+        value = float(self.read(np.array(x)))
+        return int(value) if self.integer else value
 
     def decode(self, x: Coordinates) -> Column:
         values = self.read(x)
-        return values.astype(np.int64) if self._integer else values
+        return values.astype(np.int64) if self.integer else values
 
-    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
-        values = _reals(column, where)
-        level = _nearest((values - self.low) / self.step, self.levels)
-        wrong = ~(np.abs(self.low + self.step * level - values) <= STEP_TOLERANCE * self.step)
-        if wrong.any():
-            allowed = f"{self.low!r}, {self.low + self.step!r}, ... {self.high!r}"
-            raise _rejection(values[wrong][0], allowed, where)
-        return np.asarray(self._coordinates(level))
+    def encode(
+        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
+    ) -> tuple[Coordinates, Coordinates | None]:
+        values = _within(self, _reals(column, where), where, beyond=beyond)
+        level = np.clip(np.rint((values - self.low) / self.step), 0.0, float(self.levels - 1))
+        numbers = self._number(level)
+        _require_on_grid(self, values, numbers, where)
+        x = np.asarray(self._coordinates(level))
+        outside = (values < self.low) | (values > self.high)
+        return x, _given(np.where(outside, values, numbers), self.read(x))
 
     def read(self, x: Coordinates) -> Coordinates:
-        values = self.offset + self.span * x
-        values = np.clip(np.exp(values) if self.log else values, self.low, self.high)
-        return np.minimum(self.low + self.step * np.rint((values - self.low) / self.step), self.high)
+        return self._number(self._level(x))
 
     def draw(self, u: Coordinates) -> Coordinates:
-        level = np.rint((self.read(u) - self.low) / self.step)
-        return np.asarray(self._coordinates(level))
+        return np.asarray(self._coordinates(self._level(u)))
 
     def every(self) -> Coordinates:
         return np.asarray(self._coordinates(np.arange(self.levels, dtype=np.float64)))
@@ -223,16 +260,22 @@ class _Table(Codec):
     def decode(self, x: Coordinates) -> Column:
         return self._values[self.level(x)]
 
-    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
+    def encode(
+        self,
+        column: Sequence[Any] | Column,
+        where: str,
+        *,
+        beyond: bool = False,  # noqa: ARG002 - what is listed has no range
+    ) -> tuple[Coordinates, Coordinates | None]:
         known = self._coordinate
         items = column.tolist() if isinstance(column, np.ndarray) else column
         try:
-            return np.array([known[item] for item in items], dtype=np.float64)
+            return np.array([known[item] for item in items], dtype=np.float64), None
         except Exception:  # it is none of them, cannot be hashed, or its own methods raise
-            return np.array([self._search(item, where) for item in items], dtype=np.float64)
+            return np.array([self._search(item, where) for item in items], dtype=np.float64), None
 
-    def encode_one(self, value: Any, where: str) -> float:
-        return self._search(value, where)
+    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:  # noqa: ARG002
+        return self._search(value, where), math.nan
 
     def _search(self, item: Any, where: str) -> float:
         try:
@@ -260,38 +303,62 @@ class _Table(Codec):
 
 
 class _Grid(_Table):
-    """A numeric grid small enough for a table."""
+    """A numeric grid small enough for a table; of one level where low is high."""
 
     def __init__(self, declaration: Float | Int) -> None:
-        low, high = declaration.low, declaration.high
-        self._step = declaration.step or 0.0
-        levels = round((high - low) / self._step) + 1
-        values: list[Any]
-        if isinstance(declaration, Int):
-            values = [declaration.low + declaration.step * k for k in range(levels)]
-        else:
-            # decimal steps are meant as written: 0.1 + 0.2 is 0.3 here
-            from decimal import Decimal
-
-            start, step = Decimal(repr(low)), Decimal(repr(self._step))
-            values = [*(float(start + step * k) for k in range(levels - 1)), high]
+        self.low, self.high = declaration.low, declaration.high
+        self.step = float(declaration.step or 0.0)
+        self.integer = isinstance(declaration, Int)
+        values = _grid_values(declaration)
         edges = None
-        if declaration.log:
-            logs = np.log(np.arange(low - 0.5, high + 1.0))
+        if declaration.log and self.integer:
+            logs = np.log(np.arange(self.low - 0.5, self.high + 1.0))
             edges = (logs - logs[0]) / (logs[-1] - logs[0])
         super().__init__(Kind.DISCRETE, values, numeric=True, edges=edges)
 
-    def encode(self, column: Sequence[Any] | Column, where: str) -> Coordinates:
-        values = _reals(column, where)
-        level = _nearest((values - self.numbers[0]) / self._step, self.levels).astype(np.intp)
-        wrong = ~(np.abs(self.numbers[level] - values) <= STEP_TOLERANCE * self._step)
-        if wrong.any():
-            raise _rejection(values[wrong][0], self._allowed(), where)
-        return np.take(self._coordinates, level)
+    def encode(
+        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
+    ) -> tuple[Coordinates, Coordinates | None]:
+        values = _within(self, _reals(column, where), where, beyond=beyond)
+        level = np.zeros(len(values), np.intp)
+        if self.levels > 1:
+            steps = np.rint((values - self.low) / self.step)
+            level = np.clip(steps, 0, self.levels - 1).astype(np.intp)
+        numbers = self.numbers[level]
+        _require_on_grid(self, values, numbers, where)
+        outside = (values < self.low) | (values > self.high)
+        given = np.where(outside, values, np.nan) if outside.any() else None
+        return np.take(self._coordinates, level), given
 
-    def encode_one(self, value: Any, where: str) -> float:
+    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
         known = self._coordinate.get(value) if type(value) in {int, float} else None
-        return Codec.encode_one(self, value, where) if known is None else known
+        return Codec.encode_one(self, value, where, beyond=beyond) if known is None else (known, math.nan)
+
+
+def _grid_values(declaration: Float | Int) -> list[Any]:
+    low, high, step = declaration.low, declaration.high, declaration.step
+    if low == high:
+        return [low]
+    levels = round((high - low) / (step or 1)) + 1
+    if isinstance(declaration, Int):
+        return [declaration.low + declaration.step * k for k in range(levels)]
+    # decimal steps are meant as written: 0.1 + 0.2 is 0.3 here
+    from decimal import Decimal
+
+    start, width = Decimal(repr(low)), Decimal(repr(step))
+    return [*(float(start + width * k) for k in range(levels - 1)), high]
+
+
+def _decimal_scale(low: float, high: float, step: float) -> float:
+    """Power of ten that makes integers of all levels, 1 if float64 is too short for them.
+
+    The quotient of two exact integers is the float nearest to the decimal number.
+    """
+    from decimal import Decimal
+
+    digits = max(0, *(-int(Decimal(repr(each)).as_tuple().exponent) for each in (low, step)))
+    scale = 10**digits
+    return float(scale) if scale <= MAX_SCALE and max(abs(low), abs(high)) * scale < MAX_EXACT else 1.0
 
 
 class _Levels(dict[float, Any]):
@@ -315,17 +382,17 @@ def make_codec(declaration: Parameter) -> Codec:
         case Categorical(choices=choices):
             return _Table(Kind.CATEGORICAL, tuple(choices), numeric=False)
     low, high, step, log = declaration.low, declaration.high, declaration.step, declaration.log
+    if low == high or (step is not None and round((high - low) / step) < MAX_TABLE_LEVELS):
+        return _Grid(declaration)
     if step is None:
         return _Continuous(low, high, log=log)
-    if round((high - low) / step) < MAX_TABLE_LEVELS:
-        return _Grid(declaration)
     return _Stepped(low, high, step, log=log, integer=isinstance(declaration, Int))
 
 
 def _affine(low: float, high: float, span: float) -> Callable[[float], float]:
     def value(x: float) -> float:
         y = low + span * x
-        return low if y < low else high if y > high else y
+        return low if y < low else high if y > high or x >= 1.0 else y
 
     return value
 
@@ -334,7 +401,17 @@ def _exponential(low: float, high: float, span: float, exp: Any = np.exp) -> Cal
     # numpy's exp and not math's: they differ in the last bit, and a column must equal its scalars
     def value(x: float) -> float:
         y = low * float(exp(span * x))
-        return low if y < low else high if y > high else y
+        return low if y < low else high if y > high or x >= 1.0 else y
+
+    return value
+
+
+def _wide_exponential(
+    offset: float, low: float, high: float, span: float, exp: Any = np.exp
+) -> Callable[[float], float]:
+    def value(x: float) -> float:
+        y = float(exp(offset + span * x))
+        return low if y < low else high if y > high or x >= 1.0 else y
 
     return value
 
@@ -375,9 +452,51 @@ def _reals(column: Sequence[Any] | Column, where: str) -> Coordinates:
         raise SpaceError(f"{where}: must be a number of the range, got {shown(column)}") from error
 
 
-def _nearest(steps: Coordinates, levels: int) -> Coordinates:
-    """Level nearest to a number of steps; 0 for NaN, which the caller's comparison then rejects."""
-    return np.clip(np.rint(np.nan_to_num(steps)), 0, levels - 1)
+def _within(codec: Codec, values: Coordinates, where: str, *, beyond: bool) -> Coordinates:
+    """Values in a codec's range; those that only rounding has put beside a bound are that bound.
+
+    With ``beyond`` any finite number is good, and comes back as it is.
+    """
+    low, high = codec.low, codec.high
+    outside = ~((values >= low) & (values <= high))
+    if not outside.any():
+        return values
+    bound = np.clip(values, low, high)
+    slack = ROUNDING * np.abs(bound) + 4.0 * np.finfo(float).eps * max(abs(low), abs(high))
+    near = np.abs(bound - values) <= slack
+    good = near
+    if beyond:
+        good = np.isfinite(values)
+        if codec.integer:
+            good &= (values == np.rint(values)) & (np.abs(values) <= MAX_EXACT)
+    wrong = outside & ~good
+    if wrong.any():
+        raise _rejection(values[wrong][0], _allowed_range(codec), where)
+    return np.where(near, bound, values)
+
+
+def _require_on_grid(codec: Codec, values: Coordinates, numbers: Coordinates, where: str) -> None:
+    """Raise if a value inside the range is not its level's number, but for rounding."""
+    slack = np.full(len(values), STEP_TOLERANCE * codec.step)
+    if not codec.integer:
+        slack = np.maximum(slack, np.minimum(ROUNDING * np.abs(values), 0.1 * codec.step))
+    wrong = ~(np.abs(numbers - values) <= slack) & (values >= codec.low) & (values <= codec.high)
+    if wrong.any():
+        raise _rejection(values[wrong][0], _allowed_range(codec), where)
+
+
+def _allowed_range(codec: Codec) -> str:
+    if isinstance(codec, _Table):
+        return codec._allowed()
+    if codec.step:
+        return f"{codec.low!r}, {codec.low + codec.step!r}, ... {codec.high!r}"
+    return f"{codec.low!r} to {codec.high!r}"
+
+
+def _given(values: Coordinates, decoded: Coordinates) -> Coordinates | None:
+    """Return the values that their coordinates do not give back, NaN elsewhere; None if there are none."""
+    differ = values != decoded
+    return np.where(differ, values, np.nan) if differ.any() else None
 
 
 def _is_number(value: Any) -> bool:

@@ -14,7 +14,17 @@ from hpo_core.layout import Kind
 from hpo_core.space.activity import Activity
 from hpo_core.space.build import build_layout
 from hpo_core.space.codecs import make_codec
-from hpo_core.space.columns import check_columns, check_constant, check_params, check_x, repeated, some, where
+from hpo_core.space.columns import (
+    as_columns,
+    check_columns,
+    check_constant,
+    check_params,
+    check_x,
+    own_copy,
+    repeated,
+    some,
+    where,
+)
 from hpo_core.space.program import Compiler
 
 if TYPE_CHECKING:
@@ -38,6 +48,7 @@ class Coding:
         varying = {name: entry for name, entry in entries.items() if entry.is_parameter}
         fixed = {name: entry for name, entry in entries.items() if not entry.is_parameter}
         self._constants = {name: entry.declaration for name, entry in fixed.items()}
+        self._mutable = {name for name, value in self._constants.items() if own_copy(value) is not value}
         self._row = {name: row for row, name in enumerate(varying)}
         self._codecs = [make_codec(entry.declaration) for entry in varying.values()]
         self._values = [codec.value for codec in self._codecs]
@@ -89,7 +100,7 @@ class Coding:
             It is outside the parameter's domain.
         """
         try:
-            return self._codecs[row].encode_one(value, self._places[row])
+            return self._codecs[row].encode_one(value, self._places[row])[0]
         except (IndexError, TypeError):
             d = len(self._codecs)
             raise SpaceError(
@@ -100,25 +111,32 @@ class Coding:
     def reads_reals(self) -> bool:
         """Whether a condition reads a continuous parameter.
 
-        Coordinates of the other kinds come back from their values exactly, these may lose a last bit.
+        In a log of an earlier version these may have lost a last bit.
         """
         reads = (self._activity.reads(group) for group in range(1, self._layout.n_groups))
         return any(self._layout.kinds[row] == Kind.CONTINUOUS for rows in reads for row in rows)
 
-    def decode_params(self, x: Coordinates) -> dict[str, Any]:
-        """Active parameters and constants of one configuration, (d,), as Python scalars."""
+    def decode_params(self, x: Coordinates, given: Coordinates | None = None) -> dict[str, Any]:
+        """Active parameters and constants of one configuration, (d,), as Python scalars.
+
+        A constant that can be changed, a list say, is a copy.
+        """
         if getattr(x, "shape", None) != (len(self._values),):
             raise SpaceError(f"x must be an array of shape ({len(self._values)},), got {shown(x)}")
-        coordinates = x.tolist()
+        coordinates = _present(x, given).tolist()
         params = {
             name: value(coordinate)
             for name, value, coordinate in zip(self._row, self._values, coordinates, strict=True)
             if coordinate == coordinate  # not NaN
         }
+        if given is not None:
+            for row in np.flatnonzero(np.isfinite(given)).tolist():
+                number = given.item(row)
+                params[self.names[row]] = int(number) if self._codecs[row].integer else number
         for name, constant in self._constants.items():
             owners = self._owners[name]
             if not owners or any(coordinates[row] == choice for row, choice in owners):
-                params[name] = constant
+                params[name] = own_copy(constant) if name in self._mutable else constant
         return params
 
     def encode_params(self, params: Mapping[str, Any]) -> Coordinates:
@@ -129,21 +147,42 @@ class Coding:
         SpaceError
             A name is unknown, missing or inactive, or a value is outside its domain.
         """
-        self._check_names(check_params(params))
-        x = np.full((len(self.names), 1), np.nan)
+        return self.encode_params_given(params)[0]
+
+    def encode_params_given(
+        self, params: Mapping[str, Any], *, beyond: bool = False, defaults: Mapping[str, Any] | None = None
+    ) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates (d,) of one complete configuration, and what is ``given`` with them.
+
+        ``given`` (d,) holds each number that its coordinate does not give back to the last bit, and those
+        that are outside the range; NaN elsewhere, None if it holds nothing.
+
+        Parameters
+        ----------
+        params : mapping
+        beyond : bool
+            Whether numbers outside their range are allowed.
+        defaults : mapping, optional
+            Values of active parameters that ``params`` leaves out.
+        """
+        self._check_names([*check_params(params), *(defaults or ())])
+        x, given = self._nothing(1), self._nothing(1)
         for group, rows in enumerate(self._activity.groups):
-            if self._activity.active(group, x)[0]:
+            if self._activity.active(group, x, given)[0]:
                 for row in rows:
-                    x[row, 0] = self._codecs[row].encode_one(self._given(row, params), self._where(row))
+                    value = self._given(row, params, defaults)
+                    x[row, 0], given[row, 0] = self._codecs[row].encode_one(
+                        value, self._where(row), beyond=beyond
+                    )
         for name, value in params.items():
             if self._is_constant(name):
                 check_constant(name, self._constants[name], [value])
             elif np.isnan(x[self._row[name], 0]):
                 raise SpaceError(f"parameter {name!r} is not active in {shown(dict(params))}; leave it out")
-        return x[:, 0]
+        return x[:, 0], _or_none(given[:, 0])
 
-    def partial(self, params: Mapping[str, Any]) -> Coordinates:
-        """Coordinates (d,) of some parameters, NaN for those left open.
+    def partial(self, params: Mapping[str, Any]) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates (d,) of some parameters, NaN for those left open, and what is ``given`` with them.
 
         A parameter of a branch implies the branch: its owner need not be given.
 
@@ -152,23 +191,23 @@ class Coding:
         SpaceError
             A name is unknown, a value is outside its domain, or a parameter cannot be active.
         """
-        x = np.full((len(self.names), 1), np.nan)
+        x, written = self._nothing(1), self._nothing(1)
         self._check_names(check_params(params))
         for name, value in params.items():
             if self._is_constant(name):
                 check_constant(name, self._constants[name], [value])
             else:
                 row = self._row[name]
-                x[row] = self._codecs[row].encode_one(value, self._where(row))
+                x[row, 0], written[row, 0] = self._codecs[row].encode_one(value, self._where(row))
         for group, rows in reversed(list(enumerate(self._activity.groups))):
-            given = [row for row in rows if not np.isnan(x[row, 0])]
+            fixed = [row for row in rows if not np.isnan(x[row, 0])]
             owner = self._activity.owner(group)
-            if given and owner is not None and np.isnan(x[owner.row, 0]):
+            if fixed and owner is not None and np.isnan(x[owner.row, 0]):
                 x[owner.row] = self._codecs[owner.row].every()[owner.level]
-            if given and self._activity.truth(group, x)[0] == 0.0:
-                name = self.names[given[0]]
+            if fixed and self._activity.truth(group, x, written)[0] == 0.0:
+                name = self.names[fixed[0]]
                 raise SpaceError(f"parameter {name!r} is not active in {shown(dict(params))}; leave it out")
-        return x[:, 0]
+        return x[:, 0], _or_none(written[:, 0])
 
     def encode(self, columns: Mapping[str, Any]) -> Coordinates:
         """Coordinates (d, n) of columns of values.
@@ -184,29 +223,67 @@ class Coding:
         SpaceError
             A name is unknown or missing, or a value is outside its domain.
         """
+        return self.encode_given(columns)[0]
+
+    def encode_given(
+        self,
+        columns: Mapping[str, Any],
+        *,
+        beyond: bool = False,
+        defaults: Mapping[str, Any] | None = None,
+        absent: Mapping[str, NDArray[np.bool_]] | None = None,
+        first: int = 0,
+    ) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates (d, n) of columns of values, and what is ``given`` with them.
+
+        Parameters
+        ----------
+        columns : mapping of str to array_like of length n
+        beyond, defaults
+            As for ``encode_params_given``.
+        absent : mapping of str to (n,) mask, optional
+            Where a parameter was not in the space yet. Its coordinates there are spread over the prior, so
+            that they tell a model nothing, and ``given`` is infinite.
+        first : int
+            Number of the first trial; the coordinates of what is absent depend on the trial alone.
+        """
         columns, n = check_columns(columns)
-        self._check_names(columns)
-        x = np.full((len(self.names), n), np.nan)
+        self._check_names([*columns, *(defaults or ())])
+        x, given = self._nothing(n), self._nothing(n)
+        repeats = {name: [value] * n for name, value in (defaults or {}).items()}
         for group, rows in enumerate(self._activity.groups):
-            active = self._activity.active(group, x)
-            if active.any():
-                for row in rows:
-                    column = where(self._given(row, columns), active)
-                    x[row, active] = self._codecs[row].encode(column, self._where(row))
+            active = self._activity.active(group, x, given)
+            for row in rows if active.any() else ():
+                there = active
+                if absent and (missing := absent.get(self.names[row])) is not None:
+                    there, lacking = active & ~missing, np.flatnonzero(active & missing)
+                    x[row, lacking] = self._codecs[row].draw(_spread(row, first + lacking))
+                    given[row, lacking] = np.inf
+                column = where(self._given(row, columns, repeats), there)
+                own, exact = self._codecs[row].encode(column, self._where(row), beyond=beyond)
+                x[row, there] = own
+                if exact is not None:
+                    given[row, there] = exact
         for name, constant in self._constants.items():
             if name in columns:
-                check_constant(name, constant, where(columns[name], self.active(name, x)))
-        return x
+                check_constant(name, constant, where(columns[name], self.active(name, x, given)))
+        return x, _or_none(given)
 
-    def decode(self, x: Coordinates) -> Columns:
+    def decode(self, x: Coordinates, given: Coordinates | None = None) -> Columns:
         """Columns of every parameter and constant; inactive entries hold the default.
 
         Numbers, bools and strings have their natural dtype, mixed and other choices ``object``.
+
+        Parameters
+        ----------
+        x : (d, n) array
+        given : (d, n) array, optional
+            Numbers that stand for themselves, as from ``encode_given``.
         """
         x = check_x(x, len(self._values))
-        return {name: self.column(name, x) for name in self._parameters}
+        return {name: self.column(name, x, given) for name in self._parameters}
 
-    def column(self, name: str, x: Coordinates) -> NDArray[Any]:
+    def column(self, name: str, x: Coordinates, given: Coordinates | None = None) -> NDArray[Any]:
         """Column of one parameter or constant.
 
         Parameters
@@ -215,6 +292,8 @@ class Coding:
             A key of ``parameters``.
         x : (d, n) or (n,) array
             Coordinates of all parameters, or of this one.
+        given : array of the shape of x, optional
+            As for ``decode``.
         """
         x = np.asarray(x, dtype=np.float64)
         if x.ndim != 1:
@@ -223,11 +302,16 @@ class Coding:
             return repeated(self._constants[name], x.shape[-1])
         row = self._find(name)
         own = x[row] if x.ndim == 2 else x
-        return self._codecs[row].decode(np.where(np.isnan(own), self._layout.default[row], own))
+        written = given[row] if given is not None and given.ndim == 2 else given
+        own = _present(own, written)
+        column = self._codecs[row].decode(np.where(np.isnan(own), self._layout.default[row], own))
+        if written is not None and (known := np.isfinite(written)).any():
+            column[known] = written[known]
+        return column
 
-    def active(self, name: str, x: Coordinates) -> NDArray[np.bool_]:
+    def active(self, name: str, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where in ``x`` (d, n) a parameter or constant exists, (n,)."""
-        x = check_x(x, len(self._values))
+        x = _present(check_x(x, len(self._values)), given)
         mask: NDArray[np.bool_]
         if not self._is_constant(name):
             mask = ~np.isnan(x[self._find(name)])
@@ -237,27 +321,70 @@ class Coding:
             np.logical_or(mask, x[row] == choice, out=mask)
         return mask
 
-    def impose(self, x: Coordinates, fixed: Coordinates) -> Coordinates:
+    def elsewhere(self, given: Coordinates) -> NDArray[np.bool_]:
+        """Where a configuration is none of this space, (n,): out of a range, or older than a parameter."""
+        low, high = self._layout.low[:, np.newaxis], self._layout.high[:, np.newaxis]
+        return np.asarray(((given < low) | (given > high)).any(axis=0))
+
+    def meets(
+        self,
+        x: Coordinates,
+        given: Coordinates | None,
+        fixed: Coordinates,
+        own: Coordinates | None = None,
+    ) -> NDArray[np.bool_]:
+        """Where configurations have the values of ``fixed`` (d,), (n,); whatever they have where it is NaN.
+
+        Parameters
+        ----------
+        x : (d, n) array
+        given : (d, n) array or None
+            With ``x``, as from ``encode_given``.
+        fixed, own : (d,) arrays
+            As from ``partial``.
+        """
+        wanted, exact = fixed[:, np.newaxis], as_columns(own)
+        mask = np.ones(x.shape[1], np.bool_)
+        for row in np.flatnonzero(~np.isnan(fixed)).tolist():
+            mask &= self._activity.number(row, x, given) == self._activity.number(row, wanted, exact)
+        return mask
+
+    def impose(
+        self, x: Coordinates, fixed: Coordinates, given: Coordinates | None = None
+    ) -> tuple[Coordinates, Coordinates | None]:
         """Overwrite ``x`` (d, k) with ``fixed`` (d,) where that is not NaN, as a new array.
 
         Activity follows from the result; a parameter that becomes active gets its default.
+
+        Returns
+        -------
+        x : (d, k) array
+        given : (d, k) array or None
+            What was ``given`` (d,) with ``fixed``, where it is active.
         """
         x = check_x(x, len(self._values))
-        given = check_x(np.reshape(fixed, (-1, 1)), len(self._values))
-        return self._activity.settle(np.where(np.isnan(given), x, given))
+        over = check_x(np.reshape(fixed, (-1, 1)), len(self._values))
+        own = as_columns(given)
+        x = self._activity.settle(np.where(np.isnan(over), x, over), own)
+        return x, None if own is None else _or_none(np.where(np.isnan(x), np.nan, own))
 
     def _choice(self, place: Place) -> tuple[int, float]:
         row = self._row[place.owner]
-        return row, float(self._codecs[row].encode([place.choice], place.owner)[0])
+        return row, self._codecs[row].encode_one(place.choice, place.owner)[0]
+
+    def _nothing(self, n: int) -> Coordinates:
+        return np.full((len(self.names), n), np.nan)
 
     def _where(self, row: int) -> str:
         return self._places[row]
 
-    def _given(self, row: int, values: Mapping[str, Any]) -> Any:
+    def _given(self, row: int, values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Any:
         name = self.names[row]
-        if name not in values:
-            raise SpaceError(f"parameter {name!r} is missing")
-        return values[name]
+        if name in values:
+            return values[name]
+        if defaults and name in defaults:
+            return defaults[name]
+        raise SpaceError(f"parameter {name!r} is missing")
 
     def _check_names(self, names: Iterable[Any]) -> None:
         for name in names:
@@ -272,3 +399,18 @@ class Coding:
         if row is None:
             raise SpaceError(f"unknown parameter {name!r}; the space has {some(self._parameters)}")
         return row
+
+
+def _or_none(given: Coordinates) -> Coordinates | None:
+    return None if np.isnan(given).all() else given
+
+
+def _present(x: Coordinates, given: Coordinates | None) -> Coordinates:
+    """Coordinates, NaN too where a parameter was not in the space yet."""
+    return x if given is None else np.where(np.isinf(given), np.nan, x)
+
+
+def _spread(row: int, number: NDArray[np.intp]) -> Coordinates:
+    """Uniform numbers in [0, 1), evenly spread over trials; the rows differ by their phases."""
+    golden = 0.6180339887498949
+    return np.asarray((golden * (number + 1) + 0.754877666246693 * (row + 1)) % 1.0, np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +19,24 @@ if TYPE_CHECKING:
     from hpo_core.space.conditions import Expression
 
     Column: TypeAlias = list[Any] | tuple[Any, ...] | NDArray[Any]
+
+
+def own_copy(value: Any) -> Any:
+    """Return a value whose lists and mappings are copies, itself if it has none."""
+    kind = type(value)
+    if kind in (list, set, bytearray):
+        return kind(map(own_copy, value))
+    if kind is dict:
+        return {key: own_copy(each) for key, each in value.items()}
+    if kind is tuple:
+        copies = tuple(map(own_copy, value))
+        return value if all(map(operator.is_, copies, value)) else copies
+    return value
+
+
+def as_columns(given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Return what is ``given`` with one configuration, (d,), as (d, 1)."""
+    return None if given is None else given[:, np.newaxis]
 
 
 def check_params(params: Any) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
+from enum import Enum
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,9 +22,8 @@ from hpo_core.layout import MAX_TABLE_LEVELS
 from hpo_core.printable import displayed
 from hpo_core.space.conditions import Expression, is_condition, value_key
 
-# A grid this fine is still told apart by a coordinate in [0, 1] and by low + step * k in float64
-# (2**-53 relative, a handful of roundings); a logarithmic one has cells of relative width 1 / value.
-MAX_GRID = 2**48
+# Larger integers are not exact in float64; in a logarithmic grid cells have a relative width of 1 / value.
+MAX_GRID = 2**53
 MAX_LOG_GRID = 2**40
 
 # A range fits its step when (high - low) / step is an integer to within what decimal fractions such
@@ -62,7 +62,7 @@ class Float(_Declaration):
     Parameters
     ----------
     low, high : float
-        Bounds, both included; finite, low < high.
+        Bounds, both included; finite, low <= high. A range of one value may be widened later.
     log : bool, default False
         Search the logarithm; needs low > 0.
     step : float, optional
@@ -107,9 +107,9 @@ class Int(_Declaration):
     Parameters
     ----------
     low, high : int
-        Bounds, both included; low < high.
+        Bounds, both included; low <= high, within 2**53 steps of 0.
     log : bool, default False
-        Search the logarithm; needs low >= 1.
+        Search the logarithm; needs low >= 1 and high <= 2**40.
     step : int, default 1
         Only low, low + step, ... high; (high - low) must be a multiple of it. 1 with ``log``.
     when, doc
@@ -345,14 +345,11 @@ def _check_options(declaration: Parameter, where: str) -> None:
 
 
 def _check_range(low: float, high: float, where: str, *, log: bool) -> None:
-    if not low < high:
-        raise SpaceError(
-            f"{where}: low must be < high, got low={low!r}, high={high!r}; "
-            "a parameter that never varies is a constant: write the plain value"
-        )
+    if not low <= high:
+        raise SpaceError(f"{where}: low must be <= high, got low={low!r}, high={high!r}")
     if log and low <= 0:
         raise SpaceError(f"{where}: log=True needs low > 0, got low={low!r}")
-    if not math.isfinite(high - low) or (log and not math.isfinite(high / low)):
+    if not math.isfinite(high - low):
         raise SpaceError(f"{where}: the range from {low!r} to {high!r} overflows a float")
 
 
@@ -361,7 +358,7 @@ def _check_step(low: float, high: float, step: float, where: str) -> None:
         raise SpaceError(f"{where}: step must be > 0, got {step!r}")
     if max(abs(low), abs(high)) / step > MAX_GRID:
         raise SpaceError(
-            f"{where}: bounds must be within 2**48 steps of 0, got low={low!r}, high={high!r}, step={step!r}"
+            f"{where}: bounds must be within 2**53 steps of 0, got low={low!r}, high={high!r}, step={step!r}"
         )
     steps = (high - low) / step
     if abs(steps - round(steps)) > STEP_TOLERANCE * max(1.0, steps):
@@ -381,7 +378,7 @@ def _distinct(values: Any, what: str) -> tuple[Any, ...]:
     if not values:
         raise SpaceError(f"{what} must hold at least one value, got none")
     seen: dict[Any, Any] = {}
-    for value in (_plain(value, what) for value in values):
+    for value in (plain(value, what) for value in values):
         try:
             twin = seen.get(value, seen)
         except TypeError:
@@ -395,17 +392,43 @@ def _distinct(values: Any, what: str) -> tuple[Any, ...]:
     return tuple(seen)
 
 
-def _plain(value: Any, what: str, depth: int = 0) -> Any:
-    """A value with numpy's scalars turned into Python's, refused if it is not equal to itself."""
+def plain(value: Any, what: str, depth: int = 0) -> Any:
+    """A value with numpy's scalars and the members of a str or int Enum turned into Python's.
+
+    It is refused if it is not equal to itself.
+    """
     if type(value) is tuple:
         if depth == MAX_DEPTH:
             raise SpaceError(f"{what} must be nested at most {MAX_DEPTH} deep")
-        return tuple([_plain(item, what, depth + 1) for item in value])
-    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
-        value = value.item()
+        return tuple([plain(item, what, depth + 1) for item in value])
     if isinstance(value, Expression) or (isinstance(value, float) and math.isnan(value)):
         raise SpaceError(f"{what} must be equal to themselves, got {shown(value)}")
-    return value
+    return _as_python(value)
+
+
+def plain_constant(value: Any, what: str) -> Any:
+    """A constant as ``plain`` has it, its lists copied; refused if a parameter is hidden in it."""
+    if isinstance(value, type) and issubclass(value, _Declaration):
+        raise SpaceError(f"{what}: got the class {value.__name__}; call it, as in Float(0.0, 1.0)")
+    if isinstance(value, _Declaration):
+        raise SpaceError(
+            f"{what}: {shown(value)} is inside a constant; give every parameter a name of its own"
+        )
+    if isinstance(value, Mapping):
+        raise SpaceError(
+            f"{what}: a mapping is neither a parameter nor a constant; sub-spaces belong to a choice"
+        )
+    if isinstance(value, Expression):
+        raise SpaceError(f"{what}: {shown(value)} is an expression, neither a parameter nor a constant")
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)([plain_constant(each, what) for each in value])
+    return _as_python(value)
+
+
+def _as_python(value: Any) -> Any:
+    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
+        return value.item()
+    return value.value if isinstance(value, Enum) and isinstance(value, str | int) else value
 
 
 def check_depth(value: Any, what: str) -> None:

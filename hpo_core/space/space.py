@@ -11,7 +11,7 @@ from hpo_core.checks import fits_memory, shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceError
 from hpo_core.layout import Kind
 from hpo_core.space.coding import Coding
-from hpo_core.space.columns import check_count, check_forbid, check_x
+from hpo_core.space.columns import as_columns, check_count, check_forbid, check_x
 from hpo_core.space.counting import count
 from hpo_core.space.display import show
 from hpo_core.space.parameters import space_key
@@ -98,13 +98,13 @@ class Space(Coding):
         self._feasible = feasible
 
     @property
-    def has_feasible(self) -> bool:
-        """Whether a ``feasible`` function was given."""
-        return self._feasible is not None
+    def feasible(self) -> Callable[[Columns], Any] | None:
+        """The function of columns that was given, None if there is none."""
+        return self._feasible
 
-    def without_feasible(self) -> Space:
-        """Return the space without its ``feasible`` function: what can be written as JSON."""
-        return Space(self._declarations, forbid=self._forbid)
+    def with_feasible(self, feasible: Callable[[Columns], Any] | None) -> Space:
+        """Return the space with another ``feasible`` function. Without one it can be written as JSON."""
+        return Space(self._declarations, forbid=self._forbid, feasible=feasible)
 
     def default(self) -> dict[str, Any]:
         """Return the centre of every range and the first of every choice, as :meth:`decode_params` does.
@@ -116,21 +116,33 @@ class Space(Coding):
     def contains(self, params: Mapping[str, Any]) -> bool:
         """Whether ``params`` is a complete configuration that the constraints permit."""
         try:
-            x = self.encode_params(params)[:, np.newaxis]
+            x, given = self.encode_params_given(params)
         except SpaceError:
             return False
-        return bool(self._permitted(x)[0])
+        return bool(self.permits(x[:, np.newaxis], as_columns(given))[0])
 
-    def forbidden_mask(self, x: Coordinates) -> NDArray[np.bool_]:
+    def permits(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
+        """Where a configuration is one of this space and the constraints permit it, (n,).
+
+        Parameters
+        ----------
+        x : (d, n) array
+        given : (d, n) array, optional
+            Numbers that stand for themselves, as from ``encode_given``.
+        """
+        mask = ~self.forbidden_mask(x, given) & self.feasible_mask(x, given)
+        return mask if given is None else mask & ~self.elsewhere(given)
+
+    def forbidden_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where any ``forbid`` expression is true, (n,)."""
-        return self._activity.forbidden(check_x(x, len(self.names)))
+        return self._activity.forbidden(check_x(x, len(self.names)), given)
 
-    def feasible_mask(self, x: Coordinates) -> NDArray[np.bool_]:
+    def feasible_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where the ``feasible`` function holds, (n,); everywhere if there is none."""
         n = check_x(x, len(self.names)).shape[1]
         if self._feasible is None or n == 0:
             return np.ones(n, dtype=np.bool_)
-        mask = np.asarray(self._feasible(self.decode(x)))
+        mask = np.asarray(self._feasible(self.decode(x, given)))
         if mask.dtype != np.bool_ or mask.shape != (n,):
             raise SpaceError(
                 f"feasible must return {n} bools, one per row; got {mask.dtype} of shape {mask.shape}"
@@ -173,7 +185,7 @@ class Space(Coding):
         while found < n:
             drawn = max(n - found, 256)
             x = self._activity.draw(drawn, rng)
-            x = x[:, self._permitted(x)]
+            x = x[:, self.permits(x)]
             rejected = 0 if x.shape[1] else rejected + drawn
             if rejected >= MAX_REJECTED:
                 raise InfeasibleSpaceError(f"the constraints rejected {MAX_REJECTED:,} draws in a row")
@@ -212,7 +224,7 @@ class Space(Coding):
             raise SpaceError(
                 f"enumerate() lists up to {MAX_ENUMERATED} configurations, the space has {self.size}"
             )
-        return np.ascontiguousarray(x[:, self._permitted(x)])
+        return np.ascontiguousarray(x[:, self.permits(x)])
 
     def to_json(self) -> str:
         """Return the space as JSON text, for :meth:`from_json`.
@@ -264,9 +276,6 @@ class Space(Coding):
 
     def _key(self) -> tuple[Any, ...]:
         return space_key(self._declarations), [condition.key for condition in self._forbid], self._feasible
-
-    def _permitted(self, x: Coordinates) -> NDArray[np.bool_]:
-        return np.logical_and(~self.forbidden_mask(x), self.feasible_mask(x))
 
 
 def _rebuild(parameters: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> Space:

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 from hpo_core.checks import MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
 from hpo_core.space.conditions import Expression, param
-from hpo_core.space.parameters import Categorical, Float, Int, Ordinal, check_depth, domain_key, pieces
+from hpo_core.space.parameters import (
+    Categorical,
+    Float,
+    Int,
+    Ordinal,
+    check_depth,
+    domain_key,
+    pieces,
+    plain_constant,
+)
 
 MAX_NAME = 256
 PARAMETERS = (Float, Int, Ordinal, Categorical)
@@ -70,19 +79,9 @@ def grow(declarations: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Ent
         raise SpaceError(f"a Space is a mapping of names to parameters, got {shown(declarations)}")
     entries: dict[str, Entry] = {}
     checked = _walk(entries, declarations, None, 0)
-    if not any(entry.is_parameter for entry in entries.values()):
-        raise SpaceError(f"a Space needs at least one parameter, got {_only_constants(declarations)}")
+    if not entries:
+        raise SpaceError("a Space needs at least one parameter or constant, got none")
     return checked, entries
-
-
-def _only_constants(declarations: Mapping[str, Any]) -> str:
-    if not declarations:
-        return "none"
-    name, value = next(iter(declarations.items()))
-    return (
-        f"only constants, such as {name!r}: {shown(value)}; "
-        "write Float(low, high) or Int(low, high) for a range, Categorical([...]) for choices"
-    )
 
 
 def _walk(
@@ -99,9 +98,10 @@ def _walk(
                 entries, name, declaration.checked(f"parameter {name!r}{where}"), place, depth
             )
         else:
-            _check_constant(declaration, f"constant {name!r}{where}")
-            _enter(entries, name, declaration, place, _at(place))
-            checked[name] = declaration
+            what = f"constant {name!r}{where}"
+            check_depth(declaration, what)
+            checked[name] = constant = plain_constant(declaration, what)
+            _enter(entries, name, constant, place, _at(place))
     return checked
 
 
@@ -153,15 +153,3 @@ def _check_name(name: Any, where: str) -> None:
         raise SpaceError(f"a parameter's name must be a str of 1 to {MAX_NAME} characters, got {came}{where}")
     if len(pieces(name)) > 1:
         raise SpaceError(f"a parameter's name must not hold a split surrogate pair, got {name!r}{where}")
-
-
-def _check_constant(value: Any, where: str) -> None:
-    check_depth(value, where)
-    if isinstance(value, type) and issubclass(value, PARAMETERS):
-        raise SpaceError(f"{where}: got the class {value.__name__}; call it, as in Float(0.0, 1.0)")
-    if isinstance(value, Mapping):
-        raise SpaceError(
-            f"{where}: a mapping is neither a parameter nor a constant; sub-spaces belong to a choice"
-        )
-    if isinstance(value, Expression):
-        raise SpaceError(f"{where}: {shown(value)} is an expression, neither a parameter nor a constant")

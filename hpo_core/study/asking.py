@@ -93,8 +93,11 @@ def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatc
 
     def start() -> int:
         first = len(study.history)
-        x = study.history.x[:, [trial_number(study, trial)]]
-        study._recorder.asked(x.repeat(n or 1, axis=1), REPEATED)
+        row = [trial_number(study, trial)]
+        x, given = study.history.x[:, row].repeat(n or 1, axis=1), study.history.given
+        if given is not None:  # what the trial did not have yet, its copies have
+            given = np.where(np.isinf(given[:, row]), np.nan, given[:, row]).repeat(n or 1, axis=1)
+        study._recorder.asked(x, REPEATED, given=given)
         return first
 
     first = study._ledger.transact(start)

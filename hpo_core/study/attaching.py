@@ -33,8 +33,8 @@ def attach(
         return None
     _check_name(study.name)
     given = Description(
-        space=study.space.without_feasible(),
-        feasible=study.space.has_feasible,
+        space=study.space.with_feasible(None),
+        feasible=study.space.feasible is not None,
         sampler=describe_sampler(study.sampler),
         seed=study.seed,
         direction=study.direction,

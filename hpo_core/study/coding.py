@@ -1,8 +1,9 @@
 """Events as JSON text and back, their values as the user knows them.
 
-Coordinates come back from values, and not always to the last bit. The history of a stored study
-therefore holds what its log says, from the first moment on: ``Codec.write`` returns events as their
-text gives them back, and whoever reads the log later has the same bits.
+A log holds values. Coordinates come back from them, and not always to the last bit. The history of a stored
+study therefore holds what its log says, from the first moment on: ``Codec.write`` returns events as their
+text gives them back, and whoever reads the log later has the same bits. A value that its coordinate does
+not give back is kept beside it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from hpo_core.space import Space
 
     Columns = dict[str, list[Any]]
+    Coordinates = NDArray[np.float64]
+    Settled = tuple[Coordinates, Coordinates | None]
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -116,28 +119,40 @@ class Codec:
             if isinstance(own, Categorical | Ordinal)
         }
 
-    def settle(self, x: NDArray[np.float64]) -> tuple[Columns, NDArray[np.float64]]:
-        """Values of coordinates (d, n), null where inactive, and the coordinates they give back."""
-        if x.shape[1] == 1 and not self.space.reads_reals:
+    def settle(self, x: Coordinates, given: Coordinates | None = None) -> tuple[Columns, Settled]:
+        """Values of coordinates (d, n), null where inactive, and what they give back: x and ``given``."""
+        if x.shape[1] == 1 and given is None and not self.space.reads_reals:
             return self._settle_one(x[:, 0].tolist())
-        columns = {name: self.space.column(name, row) for name, row in zip(self.space.names, x, strict=True)}
+        names = self.space.names
+        columns = {name: self.space.column(name, x, given) for name in names}
         written = {
-            name: self._written(name, column.tolist(), row == row)
-            for (name, column), row in zip(columns.items(), x, strict=True)
+            name: self._written(name, columns[name].tolist(), row == row)
+            for name, row in zip(names, x, strict=True)
         }
-        return written, self.space.encode(columns)
+        return written, self.space.encode_given(columns, beyond=True)
 
-    def _settle_one(self, x: list[float]) -> tuple[Columns, NDArray[np.float64]]:
+    def settled(self, x: Coordinates, given: Coordinates | None) -> Coordinates:
+        """Coordinates (d, n) as they come back from the log."""
+        return self.settle(x, given)[1][0]
+
+    def _settle_one(self, x: list[float]) -> tuple[Columns, Settled]:
         # Two array operations per parameter would take ten times as long as this.
         columns: Columns = {}
+        given: list[float] | None = None
         for row, (name, own) in enumerate(zip(self.space.names, x, strict=True)):
             value = None
             if own == own:
                 value = self.space.value(own, row)
-                x[row] = self.space.coordinate(value, row)
+                x[row] = again = self.space.coordinate(value, row)
+                if again != own and self.space.value(again, row) != value:
+                    given = given or [math.nan] * len(x)
+                    given[row] = value
                 value = self._dump(name, value)
             columns[name] = [value]
-        return columns, np.array(x)[:, np.newaxis]
+        return columns, (
+            np.array(x)[:, np.newaxis],
+            None if given is None else np.array(given)[:, np.newaxis],
+        )
 
     def _written(self, name: str, values: list[Any], active: NDArray[np.bool_]) -> list[Any]:
         if name in self.listed:
@@ -150,6 +165,10 @@ class Codec:
         own = self.listed.get(name)
         return value if own is None else own.written[value]
 
+    def written_default(self, name: str) -> Any:
+        """Return a value of the parameter, as ``Asked`` has it."""
+        return self._dump(name, self.defaults[name])
+
     def read_choices(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
         """Read the values of a listed parameter."""
         return self.listed[name].read(column)
@@ -159,11 +178,11 @@ class Codec:
         kind = type(event).__name__.lower()
         written: dict[str, Any]
         if isinstance(event, Asked):
-            columns, x = self.settle(event.x)
-            written, event = _write_asked(event, columns), replace(event, x=x)
+            columns, (x, given) = self.settle(event.x, event.given)
+            written, event = _write_asked(event, columns), replace(event, x=x, given=given)
         elif isinstance(event, Enqueued):
-            written = {"params": self.fixed(event.fixed)}
-            event = Enqueued(self.read_fixed(written["params"]))
+            written = {"params": self.fixed(event)}
+            event = self.read_fixed(written["params"])
         else:
             written = _WRITERS[type(event)](self, event)
         return (kind, _dumps(written)), event
@@ -172,24 +191,20 @@ class Codec:
         """Minimised values in the user's direction; what JSON has no number for as text."""
         return [value if math.isfinite(value) else repr(value) for value in (self.sign * y).tolist()]
 
-    def fixed(self, fixed: NDArray[np.float64]) -> dict[str, Any]:
+    def fixed(self, event: Enqueued) -> dict[str, Any]:
         """Values of the parameters that an enqueued configuration fixes."""
-        return {
-            name: self._dump(name, self.space.value(float(x), row))
-            for row, (name, x) in enumerate(zip(self.space.names, fixed, strict=True))
-            if not math.isnan(x)
-        }
+        values = self.space.decode_params(event.fixed, event.given)
+        return {name: self._dump(name, values[name]) for name in self.space.names if name in values}
 
-    def read_fixed(self, params: dict[str, Any]) -> NDArray[np.float64]:
+    def read_fixed(self, params: dict[str, Any]) -> Enqueued:
         """Read what ``fixed`` wrote."""
         if type(params) is not dict:
             raise WrongFieldError("params", "an object", params)
-        return self.space.partial(
-            {
-                name: self.read_choices(name, [value])[0] if name in self.listed else value
-                for name, value in params.items()
-            }
-        )
+        values = {
+            name: self.read_choices(name, [value])[0] if name in self.listed else value
+            for name, value in params.items()
+        }
+        return Enqueued(*self.space.partial(values))
 
 
 def write_text(text: str) -> str | list[str]:

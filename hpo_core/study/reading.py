@@ -18,7 +18,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import HpoError, StudyError
-from hpo_core.events import Enqueued, Noted, Retried, Stretch
+from hpo_core.events import FOREIGN, Enqueued, Noted, Retried, Stretch
 from hpo_core.history import State
 from hpo_core.storage.base import CHANGED, CREATED, DELETED
 from hpo_core.storage.heartbeat import RENEWED
@@ -157,6 +157,7 @@ class _Reader:
         self.n_events = 0
         self.first = -1
         self.params: dict[str, list[Any]] = {name: [] for name in codec.space.names}
+        self.absent: list[tuple[str, slice]] = []  # trials that are older than a parameter
         self.cursor: list[int] = []
         self.tier: list[str] = []
         self.time: list[float] = []
@@ -208,7 +209,7 @@ class _Reader:
         elif kind == "noted":
             self._noted(at, data, marked=marked)
         else:
-            self.others.append(Enqueued(self.codec.read_fixed(data["params"])))
+            self.others.append(self.codec.read_fixed(data["params"]))
             self.enqueued_at.append(at)
 
     def _asked(self, asked_at: list[int], asked: list[Data]) -> None:
@@ -253,7 +254,7 @@ class _Reader:
             column.extend(chain.from_iterable(lists))
 
     def _values_of_fewer(self, params: Sequence[Data], counts: Sequence[int]) -> None:
-        """Read them where a parameter may be younger than some trials, which then had its default."""
+        """Read them where a parameter may be younger than some trials."""
         for each, n in zip(params, counts, strict=True):
             if not each or not each.keys() <= self.params.keys():
                 raise WrongFieldError("params", f"values of {[*self.params]}", [*each])
@@ -262,7 +263,9 @@ class _Reader:
                 if len(values) != n:
                     raise WrongFieldError(f"params.{name}", f"a list of {n} values", values)
             for name, column in self.params.items():
-                column.extend(each[name] if name in each else [self.codec.defaults[name]] * n)
+                if name not in each:
+                    self.absent.append((name, slice(len(column), len(column) + n)))
+                column.extend(each[name] if name in each else [self.codec.written_default(name)] * n)
 
     def _rarely_asked(self, data: Data) -> None:
         first, n = data["first"], data["n"]
@@ -346,10 +349,12 @@ class _Reader:
         state, y = np.array(self.state, np.uint8), _reals("values", self.y)
         if not np.isfinite(y[state != _FAILED]).all():
             raise WrongFieldError("values", "finite", y[(state != _FAILED) & ~np.isfinite(y)].item(0))
+        x, given = self._coordinates()
         return Stretch(
             n_events=self.n_events,
             first=self.first,
-            x=self._coordinates(),
+            x=x,
+            given=given,
             cursor=_ints("cursor", self.cursor),
             tier=self.tier,
             time=_reals("time", self.time),
@@ -380,17 +385,37 @@ class _Reader:
             return self.value
         return [float(each) if type(each) is str and each in _SPECIAL else each for each in self.value]
 
-    def _coordinates(self) -> NDArray[np.float64]:
+    def _coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         if not self.tier:
-            return np.empty((len(self.params), 0))
+            return np.empty((len(self.params), 0)), None
         nulls: dict[str, NDArray[np.bool_]] = {}
+        absent: dict[str, NDArray[np.bool_]] = {}
+        for name, at in self.absent:
+            absent.setdefault(name, np.zeros(len(self.tier), np.bool_))[at] = True
         space = self.codec.space
-        x = space.encode({name: self._values(name, column, nulls) for name, column in self.params.items()})
+        x, given = space.encode_given(
+            {name: self._values(name, column, nulls) for name, column in self.params.items()},
+            beyond=True,
+            absent=absent,
+            first=self.first,
+        )
+        if given is not None:
+            self._require_in_range(given)
         # Where a condition reads a real number, what is written may activate what was inactive.
         for name, null in nulls.items() if not space.reads_reals else ():
             if (null & ~np.isnan(x[space.names.index(name)])).any():
                 raise WrongFieldError(f"params.{name}", "a number: the parameter is active", None)
-        return x
+        return x, given
+
+    def _require_in_range(self, given: NDArray[np.float64]) -> None:
+        """Raise where the sampler is to have chosen a number outside the range: only users may."""
+        layout = self.codec.space.layout
+        chosen = np.array([tier not in FOREIGN for tier in self.tier]) & np.isfinite(given)
+        low, high = layout.low[:, np.newaxis], layout.high[:, np.newaxis]
+        wrong = np.argwhere(chosen & ((given < low) | (given > high)))
+        for row, j in wrong[:1].tolist():
+            allowed = f"from {layout.low[row]} to {layout.high[row]}"
+            raise WrongFieldError(f"params.{layout.names[row]}", allowed, given.item(row, j))
 
     def _values(self, name: str, column: list[Any], nulls: dict[str, NDArray[np.bool_]]) -> Any:
         if name in self.codec.listed:

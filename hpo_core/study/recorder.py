@@ -53,11 +53,12 @@ class Recorder:
         wanted: int = 0,
         cursor: int | None = None,
         worker: str = "",
+        given: NDArray[np.float64] | None = None,
     ) -> None:
         """Start one trial per column of ``x``; without a cursor, the suggestion has seen the whole log."""
         history = self.history
         seen = history.position if cursor is None else cursor
-        self.apply(Asked(len(history), x, seen, tier, time.time(), wanted, worker))
+        self.apply(Asked(len(history), x, seen, tier, time.time(), wanted, worker, given))
 
     def told_one(self, row: int, value: float) -> None:
         """Complete one trial: the work of ``told`` without arrays where a float will do."""
@@ -88,10 +89,13 @@ class Recorder:
             self.apply(Failed(rows, reason, self._cost(rows), traceback))
             logger.info("%d failed, trial %d first: %s", len(rows), rows[0], printable(reason))
 
-    def stopped(self, rows: Rows) -> None:
-        """End trials as stopped with their last reports; those without a finite one fail."""
-        last = self.history.last_report[rows]
-        y = np.append(self.history.reports.value, np.nan)[last]  # -1, no report, reads the NaN
+    def stopped(self, rows: Rows, values: NDArray[np.float64] | None = None) -> None:
+        """End trials as stopped with values, or their last reports; those without a finite one fail."""
+        if values is None:
+            last = self.history.last_report[rows]
+            y = np.append(self.history.reports.value, np.nan)[last]  # -1, no report, reads the NaN
+        else:
+            y = self.sign * values
         known = np.isfinite(y)
         self.failed(rows[~known], "stopped without a finite report")
         rows, y = rows[known], y[known]

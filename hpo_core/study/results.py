@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,9 @@ import numpy as np
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.printable import displayed
 from hpo_core.replay import Replay, replay
+from hpo_core.samplers.base import Sampler
 from hpo_core.study.journal import OutdatedError
+from hpo_core.study.widening import eras
 from hpo_core.trial import Trial, TrialBatch
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.history import History
-    from hpo_core.samplers.base import Sampler
     from hpo_core.space import Space
     from hpo_core.study.ledger import Ledger
 
@@ -45,19 +47,27 @@ class Results:
     _note: Callable[[NDArray[np.int64], Sequence[Mapping[str, object]]], None]
 
     def recommend(self) -> dict[str, Any]:
-        """Return the configuration to use.
+        """Return the configuration to use, one that was tried and that the space permits.
 
         Best by the sampler's model of the objective, where it has one that sees through noise; else
-        that of the best trial.
+        that of the best trial. ``best_trial`` may be another: it counts every result that was added, also
+        of configurations outside the ranges or against ``forbid`` and ``feasible``.
 
         Raises
         ------
         StudyError
-            No trial has completed.
+            No trial has completed, or none with a configuration that the space permits.
         """
-        best = self.best_trial
-        by_model = getattr(self.sampler, "recommend", None)
-        return best.params if by_model is None else self.space.decode_params(by_model(self.history))
+        self.best_trial  # noqa: B018 - an error if there is none
+        history = self.history
+        for order in (self.sampler.recommend(history), Sampler.recommend(self.sampler, history)):
+            given = history.given
+            permitted = self.space.permits(history.x[:, order], None if given is None else given[:, order])
+            if permitted.any():
+                return Trial(self, int(order[permitted.argmax()])).params
+        raise StudyError(
+            "the space permits no configuration that has completed; best_params has the best of the others"
+        )
 
     def replay(self) -> Replay:
         """Derive every suggestion again from the history, and compare.
@@ -76,17 +86,20 @@ class Results:
         >>> print(study.replay())
         100 suggestions came out again
         """
+        return self._ledger.look(self._replay)
+
+    def _replay(self) -> Replay:
+        again = partial(replay, sampler=self.sampler, seed=self.seed, allow_duplicates=self.allow_duplicates)
         journal = self._ledger.journal
-        again = partial(
-            replay,
-            self.space,
-            self.history,
-            self.sampler,
-            seed=self.seed,
-            allow_duplicates=self.allow_duplicates,
-            settle=None if journal is None else lambda x: journal.codec.settle(x)[1],
-        )
-        return self._ledger.look(again)
+        if journal is None:
+            return again(self.space, self.history)
+        found = Replay(0)
+        for codec, history, since in eras(journal, self.history):
+            this = again(codec.space, history, since=since, settle=codec.settled)
+            found = replace(this, checked=found.checked + this.checked)
+            if not found:
+                break
+        return found
 
     @property
     def trials(self) -> TrialBatch:

@@ -13,12 +13,14 @@ import numpy as np
 
 from hpo_core.checks import as_int, fits_memory, int_within, shown
 from hpo_core.errors import SpaceError, StudyError, TrialError
-from hpo_core.events import ADDED, Enqueued
+from hpo_core.events import Enqueued
 from hpo_core.history import History
 from hpo_core.replay import fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
+from hpo_core.space.columns import as_columns
 from hpo_core.storage import Storage, open_storage
+from hpo_core.study.adding import add
 from hpo_core.study.asking import ask
 from hpo_core.study.asking import repeat as ask_again
 from hpo_core.study.attaching import attach, drop_late, set_late_aside
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from hpo_core.study.journal import Journal
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
+    Curve = Mapping[int, float] | Sequence[tuple[int, float]]
 
 logger = logging.getLogger("hpo_core")
 
@@ -354,7 +357,7 @@ class Study(Optimizing):
         journal = self._ledger.journal
         return journal is not None and bool(journal.finished_elsewhere)
 
-    def enqueue(self, params: Mapping[str, Any]) -> None:
+    def enqueue(self, params: Mapping[str, Any], *, skip_if_exists: bool = False) -> None:
         """Put a configuration before anything the sampler proposes.
 
         Parameters
@@ -362,42 +365,102 @@ class Study(Optimizing):
         params : mapping
             Values by name. The sampler chooses those left out when the trial is asked; a value whose
             parameter then turns out inactive has no effect. It may repeat an earlier configuration.
+        skip_if_exists : bool, default False
+            Do nothing if a trial has these values, whatever its others, or they wait already.
 
         Raises
         ------
         SpaceError
             A name or value is not in the space, or the constraints do not permit the configuration.
         """
-        fixed = self.space.partial(params)
-        x = fill_with_defaults(self.space, fixed)
-        if is_complete(x, fixed) and not (self.space.feasible_mask(x) & ~self.space.forbidden_mask(x)).all():
+        event = Enqueued(*self.space.partial(params))
+        x, given = fill_with_defaults(self.space, event)
+        if is_complete(x, event.fixed) and not self.space.permits(x, given).all():
             raise SpaceError(f"params: the constraints do not permit {dict(params)!r}")
-        self._ledger.transact(self._ledger.add, Enqueued(fixed))
+        self._ledger.transact(self._enqueue_new if skip_if_exists else self._ledger.add, event)
 
-    def add(self, params: Mapping[str, Any], value: float) -> Trial:
-        """Record a result from elsewhere as a new, finished trial.
+    def _enqueue_new(self, event: Enqueued) -> None:
+        """Put a configuration in the queue unless a trial has it or will have it."""
+        waiting = ((each.fixed[:, np.newaxis], as_columns(each.given)) for each in self.history.queue)
+        for x, given in [*waiting, (self.history.x, self.history.given)]:
+            if self.space.meets(x, given, event.fixed, event.given).any():
+                return
+        self._ledger.add(event)
+
+    @overload
+    def add(
+        self,
+        params: Mapping[str, Any],
+        value: float | None = None,
+        *,
+        state: str | None = None,
+        reason: str | None = None,
+        reports: Curve | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> Trial: ...
+    @overload
+    def add(
+        self,
+        params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        value: Sequence[float | None] | NDArray[Any],
+        *,
+        state: str | Sequence[str | None] | None = None,
+        reason: str | Sequence[str | None] | None = None,
+        reports: Sequence[Curve | None] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> TrialBatch: ...
+    def add(
+        self,
+        params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        value: Any = None,
+        *,
+        state: Any = None,
+        reason: Any = None,
+        reports: Any = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> Trial | TrialBatch:
+        """Record results from elsewhere as new, finished trials: one, or many at once.
+
+        Numbers may be outside their range, and configurations against ``forbid`` and ``feasible``: what was
+        found there is learnt from, as if at the nearest bound. Such a configuration is never proposed and
+        never comes from ``recommend``, but ``best_trial`` counts it.
 
         Parameters
         ----------
-        params : mapping
-            Every active parameter.
-        value : float
-            In the study's direction; NaN and inf make it a failed trial.
+        params : mapping, or a sequence of mappings
+            Every active parameter. For many trials columns by name, whose entries do not matter where the
+            parameter is inactive, or a mapping for each trial.
+        value : float, or one for each trial
+            In the study's direction; NaN and inf make it a failed trial. None for a failed trial, or for a
+            stopped one whose last report counts.
+        state : {"complete", "stopped", "failed"}, or one for each trial, optional
+            By default "complete", or "failed" where there is a reason.
+        reason : str, or one for each trial, optional
+            Why trials failed.
+        reports : mapping of step to value, or pairs of them, or one for each trial, optional
+        defaults : mapping, optional
+            Values of parameters that ``params`` lacks, of a study that did not have them yet, say.
+
+        Returns
+        -------
+        Trial or TrialBatch
+            A ``TrialBatch`` if ``params`` or ``value`` is a sequence.
 
         Raises
         ------
         SpaceError
             ``params`` is not a configuration of the space.
         TrialError
-            ``value`` is not a number.
+            A value is not a number, or another argument is not as above. The study is then unchanged.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"lr": hpo.Float(1e-5, 1e-1, log=True)}, seed=0)
+        >>> study.add({"lr": 1e-3}, 0.25).params
+        {'lr': 0.001}
+        >>> batch = study.add({"lr": [1e-4, 1e-2, 1e-1]}, [0.5, 0.3, None], reason=[None, None, "diverged"])
+        >>> study.best_params, batch[2].reason
+        ({'lr': 0.001}, 'diverged')
         """
-        x = self.space.encode_params(params)[:, np.newaxis]
-        number = as_number(value)
-
-        def add() -> int:
-            row = len(self.history)
-            self._recorder.asked(x, ADDED)
-            self._recorder.told_one(row, number)
-            return row
-
-        return Trial(self, self._ledger.transact(add))
+        return add(self, params, value, state=state, reason=reason, reports=reports, defaults=defaults)

@@ -88,12 +88,12 @@ def _ask_queued(study: Study, n: int, worker: str) -> tuple[list[int], Exception
         row = len(history)
         ledger.suggesting = True
         try:
-            x, permitted = complete(study.space, study.sampler, history, history.queue[0])
+            x, given, permitted = complete(study.space, study.sampler, history, history.queue[0])
         except (SpaceExhausted, InfeasibleSpaceError) as error:
             ledger.suggesting = False
             return taken, error  # what has started goes out; the next ask raises
         ledger.suggesting = False
-        study._recorder.asked(x, ENQUEUED, worker=worker)
+        study._recorder.asked(x, ENQUEUED, given=given, worker=worker)
         if permitted:
             taken.append(row)
         else:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StudyError
+from hpo_core.history import History
+from hpo_core.space import Space
 from hpo_core.space.serial import KINDS
+from hpo_core.study.coding import Codec
+from hpo_core.study.reading import read
 
 if TYPE_CHECKING:
-    from hpo_core.space import Space
+    from collections.abc import Iterator
+
+    from hpo_core.study.journal import Journal
+
+PAGE: Final = 4096  # events read at a time
 
 _OPEN = KINDS | {"spaces", "doc"}  # what may differ: looked at by kind, or of no effect
 
@@ -25,6 +34,26 @@ def check_widening(stored: Space, given: Space, name: str) -> None:
             f"space of study {name!r}: {why}; a range may be widened, a choice or a parameter added, "
             f"no more.\nStored: {stored!r}\nGiven: {given!r}"
         )
+
+
+def eras(journal: Journal, history: History) -> Iterator[tuple[Codec, History, int]]:
+    """Give each space that a study has had, as a codec, with the history up to its end as it saw it.
+
+    The third is the first trial that was asked in it.
+    """
+    described = journal.storage.descriptions(journal.key)
+    since = 0
+    for (_, _, text, _), (end, *_) in pairwise(described):
+        declared = Space.from_json(json.dumps(json.loads(text)["space"]))
+        codec = Codec(declared.with_feasible(journal.codec.space.feasible), journal.codec.sign)
+        then, cursor = History(codec.space.layout), 0
+        while records := journal.storage.read(journal.key, cursor, min(PAGE, end - cursor)):
+            then.extend(read(codec, records))
+            then.mark()
+            cursor += len(records)
+        yield codec, then, since
+        since = len(then)
+    yield journal.codec, history, since
 
 
 def _narrowed(old: dict[str, Any], new: dict[str, Any]) -> str | None:

@@ -203,6 +203,7 @@ def continuous_layout(d: int) -> Layout:
         low=zeros,
         high=ones,
         step=zeros,
+        scale=ones,
         default=0.5 * ones,
         group=np.zeros(d, np.int32),
         context=np.zeros((1, 1), np.bool_),

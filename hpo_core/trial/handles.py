@@ -88,8 +88,10 @@ class Trial:
 
     def _decoded(self) -> dict[str, Any]:
         if self._params is None:
-            study = self._study
-            self._params = study.space.decode_params(study.history.x[:, self.number])
+            space, history = self._study.space, self._study.history
+            given = history.given
+            given = None if given is None else given[:, self.number]
+            self._params = space.decode_params(history.x[:, self.number], given)
         return self._params
 
     @property
@@ -221,7 +223,7 @@ class TrialBatch:
     def __getitem__(self, key: slice | NDArray[Any] | Sequence[int] | Sequence[bool]) -> TrialBatch: ...
     def __getitem__(self, key: Any) -> NDArray[Any] | Trial | TrialBatch:
         if isinstance(key, str):
-            return self._study.space.column(key, self._x())
+            return self._study.space.column(key, *self._x())
         if isinstance(key, slice):
             return TrialBatch(self._study, self._rows[key])
         index = np.asarray(key)
@@ -238,11 +240,14 @@ class TrialBatch:
             raise TrialError(f"the mask has length {len(index)}, the batch {len(self)}")
         return TrialBatch(self._study, self._rows[index])
 
-    def _x(self) -> NDArray[np.float64]:
-        rows, x = self._rows, self._study.history.x
+    def _x(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Coordinates and what is ``given`` with them."""
+        rows, history = self._rows, self._study.history
+        at: slice | NDArray[np.int64] = rows
         if len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
-            return x[:, rows[0] : rows[-1] + 1]
-        return x[:, rows]
+            at = slice(rows[0], rows[-1] + 1)
+        given = history.given
+        return history.x[:, at], None if given is None else given[:, at]
 
     def where(self, state: State | str) -> TrialBatch:
         """Keep the trials of one state: "running", "complete", "stopped" or "failed".
@@ -267,7 +272,7 @@ class TrialBatch:
         SpaceError
             The space has no parameter of that name.
         """
-        return self._study.space.active(name, self._x())
+        return self._study.space.active(name, *self._x())
 
     @property
     def number(self) -> NDArray[np.int64]:
@@ -277,7 +282,7 @@ class TrialBatch:
     @property
     def params(self) -> dict[str, NDArray[Any]]:
         """Every column by name, constants included; inactive entries hold the default."""
-        return self._study.space.decode(self._x())
+        return self._study.space.decode(*self._x())
 
     @property
     def state(self) -> NDArray[np.uint8]:

@@ -118,3 +118,28 @@ def test_a_worker_is_told_when_to_end_and_leaves_what_it_started(file):
     worker, child = pids(file)
     assert not is_alive(worker)
     assert is_alive(child)
+
+
+ORPHANS = """
+import os, signal, subprocess, sys
+from hpo_core.executors.guard import Guard
+
+guard = Guard()
+for _ in range(3):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    guard.toggle(child.pid)
+    print(child.pid)
+    guard._process.kill()
+    guard._process.wait()
+guard.toggle(0)
+guard.toggle(0)
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+def test_a_guard_that_was_killed_is_replaced():
+    found = subprocess.run([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, text=True, check=True)
+    orphans = [*map(int, found.stdout.split())]
+    assert len(orphans) == 3
+    wait_for(lambda: not any(map(is_alive, orphans)))

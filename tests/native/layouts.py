@@ -82,6 +82,7 @@ def _columns(parameters: tuple[Parameter, ...]) -> dict[str, np.ndarray]:
         "low": each("low"),
         "high": each("high"),
         "step": each("step"),
+        "scale": np.ones(len(parameters)),
         "default": np.array(
             [0.5 if p.kind == "continuous" else center(p, 0) for p in parameters], np.float64
         ),

@@ -64,9 +64,9 @@ def contains_itself() -> dict:
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
-        ({}, "at least one parameter, got none"),
-        ({"k": 3}, "at least one parameter, got only constants, such as 'k': 3"),
-        ({"a": (0, 1)}, r"'a': \(0, 1\); write Float\(low, high\) or Int\(low, high\).* Categorical"),
+        ({}, "at least one parameter or constant, got none"),
+        ({"k": [1, Int(8, 64)]}, r"constant 'k': Int\(8, 64\) is inside a constant"),
+        ({"k": ((Categorical(["a"]),),)}, r"constant 'k': .* is inside a constant"),
         ([], "mapping"),
         ({"": Int(1, 2)}, "1 to 256 characters, got 0 characters"),
         ({"x" * 257: Int(1, 2)}, "got 257 characters"),

@@ -232,7 +232,7 @@ FORGED = {
     "a value that is null": ("asked", {"params.x": [None]}, "'params.x'"),
     "a value that is NaN": ("asked", {"params.x": [math.nan]}, "'params.x'"),
     "a value beyond all": ("asked", {"params.x": [10**400]}, "'params.x'"),
-    "a value outside": ("asked", {"params.x": [7]}, "'x'"),
+    "a value outside": ("asked", {"params.x": [7], "tier": "random"}, "'params.x'"),
     "characters as choices": ("asked", {"params.c": "a"}, "'params.c'"),
     "a list as a choice": ("asked", {"params.c": [["a"]]}, "'params.c'"),
     "an unknown long choice": ("asked", {"params.c": [{"choice": "?"}]}, "'params.c'"),

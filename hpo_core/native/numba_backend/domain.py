@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from hpo_core.layout import MAX_STACK, Kind, Op
+from hpo_core.layout import MAX_STACK, WIDE, Kind, Op
 from hpo_core.native.numba_backend.philox import philox_u01
 from hpo_core.native.numba_backend.sobol import GOLDEN, mix64, sobol_row
 
@@ -62,7 +62,7 @@ def _level_of(dom: DomainArrays, i: int, x: float) -> float:
         k = np.floor(x * n)
     else:
         return float(_cell_of(dom.edges, dom.table_start[i], dom.levels[i], x))
-    return _clip(k, 0.0, n - 1.0)
+    return _clip(k, 0.0, float(dom.levels[i] - 1))
 
 
 @njit(cache=True, error_model="numpy")
@@ -71,7 +71,7 @@ def _stepped_center(dom: DomainArrays, i: int, k: float) -> float:
         return (k + 0.5) / float(dom.levels[i])
     v, half = dom.low[i] + dom.step[i] * k, 0.5 * dom.step[i]
     middle = 0.5 * (np.log(v - half) + np.log(v + half))
-    return float((middle - dom.offset[i]) / dom.span[i])
+    return _clip((middle - dom.offset[i]) / dom.span[i], 0.0, 1.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -97,15 +97,38 @@ def snap(dom: DomainArrays, i: int, x: Column) -> None:
 
 
 @njit(cache=True, error_model="numpy")
+def _real_number(dom: DomainArrays, i: int, x: float) -> float:
+    low, high, scaled = dom.low[i], dom.high[i], dom.span[i] * x
+    if x >= 1.0:
+        return float(high)
+    if not dom.log[i]:
+        v = low + scaled
+    elif dom.span[i] > WIDE:
+        v = np.exp(dom.offset[i] + scaled)
+    else:
+        v = low * np.exp(scaled)
+    return _clip(v, low, high)
+
+
+@njit(cache=True, error_model="numpy")
+def _stepped_number(dom: DomainArrays, i: int, k: float) -> float:
+    low, step, scale = dom.low[i], dom.step[i], dom.scale[i]
+    if k >= float(dom.levels[i] - 1):
+        return float(dom.high[i])
+    if scale == 1.0:
+        return float(low + step * k)
+    return float((np.rint(low * scale) + np.rint(step * scale) * k) / scale)
+
+
+@njit(cache=True, error_model="numpy")
 def _load(dom: DomainArrays, i: int, x: float) -> float:
-    kind, low, high = dom.kinds[i], dom.low[i], dom.high[i]
+    kind = dom.kinds[i]
     if kind == CONTINUOUS:
-        scaled = dom.span[i] * x
-        return _clip(low * np.exp(scaled) if dom.log[i] else low + scaled, low, high)
+        return _real_number(dom, i, x)
     if kind == CATEGORICAL:
         return x
     if kind == STEPPED:
-        return _clip(low + dom.step[i] * _level_of(dom, i, x), low, high)
+        return _stepped_number(dom, i, _level_of(dom, i, x))
     return lookup(dom, i, dom.values, x)
 
 

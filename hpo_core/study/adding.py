@@ -1,0 +1,167 @@
+"""Results from elsewhere, one or many at a time, as finished trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hpo_core.checks import shown
+from hpo_core.errors import SpaceError, TrialError
+from hpo_core.events import ADDED
+from hpo_core.trial import Trial, TrialBatch
+from hpo_core.trial.values import as_column, as_number, check_step, plain_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.space import Space
+    from hpo_core.study.study import Study
+
+    Rows = NDArray[np.int64]
+    Report = tuple[int, int, float]  # step, place of the trial, value
+
+STATES: Final = ("complete", "stopped", "failed")
+
+
+def add(
+    study: Study,
+    params: Any,
+    value: Any,
+    *,
+    state: Any,
+    reason: Any,
+    reports: Any,
+    defaults: Any,
+) -> Trial | TrialBatch:
+    """Check everything, then record it as a whole."""
+    one = isinstance(params, Mapping) and not all(map(_is_column, [value, *params.values()]))
+    x, given = _coordinates(study.space, [params] if one else params, defaults)
+    n = x.shape[1]
+    if one:
+        value, state, reason, reports = [value], [state], [reason], [reports]
+    states = _each("state", state, n)
+    for each in states:
+        if each not in (None, *STATES):
+            raise TrialError(f"state must be one of {', '.join(STATES)} or None, got {shown(each)}")
+    reasons = _each("reason", reason, n)
+    for each in reasons:
+        if not isinstance(each, str | None):
+            raise TrialError(f"reason must be a string or None, got {shown(each)}")
+    curves = _curves(_each("reports", reports, n))
+    values = _values(value, states, reasons, curves, n)
+
+    def record() -> Rows:
+        rows = np.arange(len(study.history), len(study.history) + n)
+        study._recorder.asked(x, ADDED, given=given)
+        _report(study, rows, curves)
+        _finish(study, rows, values, states, reasons)
+        return rows
+
+    rows = study._ledger.transact(record)
+    return Trial(study, rows.item(0)) if one else TrialBatch(study, rows)
+
+
+def _is_column(value: Any) -> bool:
+    return (
+        hasattr(value, "__len__") and not isinstance(value, str | Mapping) and getattr(value, "ndim", 1) != 0
+    )
+
+
+def _coordinates(
+    space: Space, params: Any, defaults: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Coordinates (d, n) of a mapping of columns or a sequence of mappings, and what is ``given``."""
+    if not isinstance(defaults, Mapping | None):
+        raise SpaceError(f"defaults must be a mapping of names to values, got {shown(defaults)}")
+    if isinstance(params, Mapping):
+        return space.encode_given(params, beyond=True, defaults=defaults)
+    if not isinstance(params, Sequence) or isinstance(params, str):
+        raise SpaceError(
+            "params must be a mapping of names to values, or to columns, or a sequence of mappings; got "
+            f"{shown(params)}"
+        )
+    found = [space.encode_params_given(each, beyond=True, defaults=defaults) for each in params]
+    if not found:
+        return np.empty((len(space.names), 0)), None
+    x = np.stack([each for each, _ in found], axis=1)
+    if all(given is None for _, given in found):
+        return x, None
+    nothing = np.full(len(x), np.nan)
+    return x, np.stack([nothing if given is None else given for _, given in found], axis=1)
+
+
+def _each(name: str, value: Any, n: int) -> Sequence[Any]:
+    """One of what was passed for each trial."""
+    if value is None or isinstance(value, str):
+        return [value] * n
+    if not _is_column(value) or len(value) != n:
+        raise TrialError(f"{name} must be one for each of {n} trials, got {shown(value)}")
+    return list(value)
+
+
+def _curves(reports: Sequence[Any]) -> list[Report]:
+    """Every report, by step."""
+    found: list[Report] = []
+    for place, curve in enumerate(reports):
+        if curve is None:
+            continue
+        try:
+            pairs = [
+                (step, value) for step, value in (curve.items() if isinstance(curve, Mapping) else curve)
+            ]
+        except (TypeError, ValueError) as error:
+            raise TrialError(f"reports must be pairs of step and value, got {shown(curve)}") from error
+        steps = [(check_step(step), place, as_number(value)) for step, value in pairs]
+        if any(later[0] <= earlier[0] for earlier, later in pairwise(steps)):
+            raise TrialError(f"reports must be in the order of their steps, got {shown(curve)}")
+        found += steps
+    return sorted(found, key=lambda report: report[0])
+
+
+def _values(
+    value: Any, states: Sequence[Any], reasons: Sequence[Any], curves: Sequence[Report], n: int
+) -> NDArray[np.float64]:
+    """One for each trial; NaN where it has none, the last report where it was stopped."""
+    last = {place: reported for _, place, reported in curves}
+    listed = [None] * n if value is None else value
+    if isinstance(listed, Sequence) and not isinstance(listed, str):
+        for each, state, reason in zip(listed, states, reasons, strict=False):
+            if each is None and reason is None and state in (None, "complete"):
+                raise TrialError("value must be a number for a complete trial, got None")
+        listed = [np.nan if each is None else each for each in listed]
+    values = as_column(listed, n)
+    for place, state in enumerate(states):
+        if state == "stopped" and np.isnan(values[place]):
+            values[place] = last.get(place, np.nan)
+    return values
+
+
+def _report(study: Study, rows: Rows, curves: Sequence[Report]) -> None:
+    start = 0
+    while start < len(curves):
+        step = curves[start][0]
+        stop = start
+        while stop < len(curves) and curves[stop][0] == step:
+            stop += 1
+        places = [place for _, place, _ in curves[start:stop]]
+        study._recorder.reported(rows[places], step, np.array([each for *_, each in curves[start:stop]]))
+        start = stop
+
+
+def _finish(
+    study: Study, rows: Rows, values: NDArray[np.float64], states: Sequence[Any], reasons: Sequence[Any]
+) -> None:
+    kinds = [
+        state or ("complete" if reason is None else "failed")
+        for state, reason in zip(states, reasons, strict=True)
+    ]
+    kind = np.array(kinds, np.str_)
+    study._recorder.told(rows[kind == "complete"], values[kind == "complete"])
+    study._recorder.stopped(rows[kind == "stopped"], values[kind == "stopped"])
+    failed = np.flatnonzero(kind == "failed")
+    why = np.array([reasons[place] or "failed" for place in failed.tolist()], np.object_)
+    for each in dict.fromkeys(why.tolist()):
+        study._recorder.failed(rows[failed[why == each]], plain_text(each))
