@@ -32,15 +32,17 @@ NOT_SECONDS = [0, -1.0, "1", True, float("nan"), float("inf")]
 NOT_FLAGS = [None, 1, "yes"]
 NOT_COUNTS = [0, -1, 1.5, True, "3"]
 NOT_PARAMS = [3, [("lr", 0.1)]]
-NO_CONFIGURATION = [
+NOT_ANYWHERE = [
     *NOT_PARAMS,
     Named({}, "'lr'"),
-    Named(FULL | {"lr": 2.0}, "'lr'"),
     Named(FULL | {"lr": None}, "'lr'"),
     Named(FULL | {"zz": 1}, "'zz'"),
     Named(FULL | {"epochs": 11}, "'epochs'"),
     Named(FULL | {"optimizer": "adam"}, "'momentum'"),
 ]
+NO_CONFIGURATION = [*NOT_ANYWHERE, Named(FULL | {"lr": 2.0}, "'lr'")]
+NOT_GIVEN = [3, "1", np.zeros(2), np.zeros((1, 1))]
+NOT_DEFAULTS = [3, ["lr"], Named({"zz": 1}, "'zz'")]
 NOT_FINITE = [None, "1", ["1"], [[1.0], [1.0, 2.0]], 1j, True, float("nan"), [0.0, float("inf")]]
 NOT_PREDICTIONS = {"mean": NOT_FINITE, "sd": [*NOT_FINITE, -1.0, [1.0, -1e-300]]}
 NOT_BEST = [None, "1", True, [1.0], 1j, float("nan")]
@@ -50,8 +52,8 @@ CASES: dict[str, Case] = {
     "Float": Case(
         declare(hpo.Float),
         {
-            "low": [*NOT_NUMBERS, 1.0, 2.0],
-            "high": [*NOT_NUMBERS, 0.0],
+            "low": [*NOT_NUMBERS, 2.0],
+            "high": [*NOT_NUMBERS, -1.0],
             "log": NOT_FLAGS,
             "step": ["1", True, 0.0, -0.1, 0.3, float("nan")],
             "when": WHEN,
@@ -62,8 +64,8 @@ CASES: dict[str, Case] = {
     "Int": Case(
         declare(hpo.Int),
         {
-            "low": [*NOT_NUMBERS, 0.5, 4, 9],
-            "high": [*NOT_NUMBERS, 4.5, 1],
+            "low": [*NOT_NUMBERS, 0.5, 9],
+            "high": [*NOT_NUMBERS, 4.5, 0],
             "log": NOT_FLAGS,
             "step": [None, "1", True, 0, -1, 1.0, 2],
             "when": WHEN,
@@ -142,9 +144,13 @@ CASES: dict[str, Case] = {
         {"params": [*NOT_PARAMS, Named({"zz": 1}, "'zz'"), Named({"lr": 2.0}, "'lr'")]},
         given(params={"momentum": 0.5}),
     ),
-    "Space.decode": Case(on("space", "decode"), {"x": NOT_X}, lambda scene: {"x": scene.x}),
+    "Space.decode": Case(
+        on("space", "decode"), {"x": NOT_X, "given": NOT_GIVEN}, lambda scene: {"x": scene.x}
+    ),
     "Space.decode_params": Case(
-        on("space", "decode_params"), {"x": [*NOT_X[:1], None, [0.5]]}, lambda scene: {"x": scene.x[:, 0]}
+        on("space", "decode_params"),
+        {"x": [*NOT_X[:1], None, [0.5]], "given": NOT_GIVEN},
+        lambda scene: {"x": scene.x[:, 0]},
     ),
     "Space.value": Case(
         on("space", "value"),
@@ -158,21 +164,32 @@ CASES: dict[str, Case] = {
     ),
     "Space.column": Case(
         on("space", "column"),
-        {"name": [Named("zz", "'zz'"), Named(None, "None"), Named(0, "0")], "x": NOT_X[:1]},
+        {
+            "name": [Named("zz", "'zz'"), Named(None, "None"), Named(0, "0")],
+            "x": NOT_X[:1],
+            "given": NOT_GIVEN,
+        },
         lambda scene: {"name": "lr", "x": scene.x},
     ),
     "Space.active": Case(
         on("space", "active"),
-        {"name": [Named("zz", "'zz'"), Named(None, "None")], "x": NOT_X},
+        {"name": [Named("zz", "'zz'"), Named(None, "None")], "x": NOT_X, "given": NOT_GIVEN},
         lambda scene: {"name": "lr", "x": scene.x},
     ),
     "Space.impose": Case(
         on("space", "impose"),
-        {"x": NOT_X, "fixed": [Named(np.zeros(2), "shape"), Named(np.zeros(9), "shape")]},
+        {"x": NOT_X, "fixed": [Named(np.zeros(2), "shape"), Named(np.zeros(9), "shape")], "given": NOT_GIVEN},
         lambda scene: {"x": scene.x, "fixed": scene.space.partial({"depth": 2})[0]},
     ),
-    "Space.forbidden_mask": Case(on("space", "forbidden_mask"), {"x": NOT_X}, lambda scene: {"x": scene.x}),
-    "Space.feasible_mask": Case(on("space", "feasible_mask"), {"x": NOT_X}, lambda scene: {"x": scene.x}),
+    **{
+        f"Space.{name}": Case(
+            on("space", name), {"x": NOT_X, "given": NOT_GIVEN}, lambda scene: {"x": scene.x}
+        )
+        for name in ("forbidden_mask", "feasible_mask", "permits")
+    },
+    "Space.with_feasible": Case(
+        on("space", "with_feasible"), {"feasible": [True, "x < 1"]}, given(feasible=None)
+    ),
     "Study": Case(
         make(hpo.Study),
         {
@@ -224,12 +241,22 @@ CASES: dict[str, Case] = {
     ),
     "Study.enqueue": Case(
         on("study", "enqueue"),
-        {"params": [*NOT_PARAMS, Named({"zz": 1}, "'zz'"), Named({"lr": 2.0}, "'lr'")]},
+        {
+            "params": [*NOT_PARAMS, Named({"zz": 1}, "'zz'"), Named({"lr": 2.0}, "'lr'")],
+            "skip_if_exists": NOT_FLAGS,
+        },
         given(params={"lr": 1e-3}),
     ),
     "Study.add": Case(
         on("study", "add"),
-        {"params": NO_CONFIGURATION, "value": [None, "1.0", True, [1.0, 2.0], 1j]},
+        {
+            "params": [*NOT_ANYWHERE, Named(FULL | {"lr": float("nan")}, "'lr'")],
+            "value": [None, "1.0", True, [1.0, 2.0], 1j],
+            "state": ["done", "running", 3],
+            "reason": [3, ["oom"]],
+            "reports": [3, [1.0], {1: "x"}, Named({-1: 0.5}, "step")],
+            "defaults": NOT_DEFAULTS,
+        },
         given(params=FULL, value=1.0),
     ),
     "Study.optimize": Case(

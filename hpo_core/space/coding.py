@@ -18,6 +18,8 @@ from hpo_core.space.columns import (
     as_columns,
     check_columns,
     check_constant,
+    check_defaults,
+    check_given,
     check_params,
     check_x,
     own_copy,
@@ -123,6 +125,7 @@ class Coding:
         """
         if getattr(x, "shape", None) != (len(self._values),):
             raise SpaceError(f"x must be an array of shape ({len(self._values)},), got {shown(x)}")
+        given = check_given(given, x.shape)
         coordinates = _present(x, given).tolist()
         params = {
             name: value(coordinate)
@@ -165,7 +168,7 @@ class Coding:
         defaults : mapping, optional
             Values of active parameters that ``params`` leaves out.
         """
-        self._check_names([*check_params(params), *(defaults or ())])
+        self._check_names([*check_params(params), *check_defaults(defaults)])
         x, given = self._nothing(1), self._nothing(1)
         for group, rows in enumerate(self._activity.groups):
             if self._activity.active(group, x, given)[0]:
@@ -248,7 +251,7 @@ class Coding:
             Number of the first trial; the coordinates of what is absent depend on the trial alone.
         """
         columns, n = check_columns(columns)
-        self._check_names([*columns, *(defaults or ())])
+        self._check_names([*columns, *check_defaults(defaults)])
         x, given = self._nothing(n), self._nothing(n)
         repeats = {name: [value] * n for name, value in (defaults or {}).items()}
         for group, rows in enumerate(self._activity.groups):
@@ -281,6 +284,7 @@ class Coding:
             Numbers that stand for themselves, as from ``encode_given``.
         """
         x = check_x(x, len(self._values))
+        given = check_given(given, x.shape)
         return {name: self.column(name, x, given) for name in self._parameters}
 
     def column(self, name: str, x: Coordinates, given: Coordinates | None = None) -> NDArray[Any]:
@@ -298,6 +302,7 @@ class Coding:
         x = np.asarray(x, dtype=np.float64)
         if x.ndim != 1:
             x = check_x(x, len(self._values))
+        given = check_given(given, x.shape)
         if self._is_constant(name):
             return repeated(self._constants[name], x.shape[-1])
         row = self._find(name)
@@ -311,7 +316,8 @@ class Coding:
 
     def active(self, name: str, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where in ``x`` (d, n) a parameter or constant exists, (n,)."""
-        x = _present(check_x(x, len(self._values)), given)
+        x = check_x(x, len(self._values))
+        x = _present(x, check_given(given, x.shape))
         mask: NDArray[np.bool_]
         if not self._is_constant(name):
             mask = ~np.isnan(x[self._find(name)])
@@ -322,7 +328,14 @@ class Coding:
         return mask
 
     def elsewhere(self, given: Coordinates) -> NDArray[np.bool_]:
-        """Where a configuration is none of this space, (n,): out of a range, or older than a parameter."""
+        """Where a configuration is none of this space, (n,): out of a range, or older than a parameter.
+
+        Parameters
+        ----------
+        given : (d, n) array
+            As from ``encode_given``.
+        """
+        given = check_x(given, len(self._values), "given")
         low, high = self._layout.low[:, np.newaxis], self._layout.high[:, np.newaxis]
         return np.asarray(((given < low) | (given > high)).any(axis=0))
 
@@ -343,7 +356,9 @@ class Coding:
         fixed, own : (d,) arrays
             As from ``partial``.
         """
-        wanted, exact = fixed[:, np.newaxis], as_columns(own)
+        x = check_x(x, len(self._values))
+        given, own = check_given(given, x.shape), check_given(own, (len(x),))
+        wanted, exact = check_x(np.reshape(fixed, (-1, 1)), len(x)), as_columns(own)
         mask = np.ones(x.shape[1], np.bool_)
         for row in np.flatnonzero(~np.isnan(fixed)).tolist():
             mask &= self._activity.number(row, x, given) == self._activity.number(row, wanted, exact)
@@ -364,7 +379,7 @@ class Coding:
         """
         x = check_x(x, len(self._values))
         over = check_x(np.reshape(fixed, (-1, 1)), len(self._values))
-        own = as_columns(given)
+        own = as_columns(check_given(given, (len(x),)))
         x = self._activity.settle(np.where(np.isnan(over), x, over), own)
         return x, None if own is None else _or_none(np.where(np.isnan(x), np.nan, own))
 

@@ -34,6 +34,16 @@ def own_copy(value: Any) -> Any:
     return value
 
 
+def check_given(given: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """Return numbers that stand for themselves, as many as there are coordinates, or None."""
+    if given is None:
+        return None
+    array = np.asarray(given)
+    if array.dtype != np.float64 or array.shape != shape:
+        raise SpaceError(f"given must be None or an array of floats of shape {shape}, got {shown(given)}")
+    return array
+
+
 def as_columns(given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
     """Return what is ``given`` with one configuration, (d,), as (d, 1)."""
     return None if given is None else given[:, np.newaxis]
@@ -44,6 +54,13 @@ def check_params(params: Any) -> Mapping[str, Any]:
     if not isinstance(params, Mapping):
         raise SpaceError(f"params must be a mapping of names to values, got {shown(params)}")
     return params
+
+
+def check_defaults(defaults: Any) -> Mapping[str, Any]:
+    """Return a mapping of names to values, empty for None."""
+    if not isinstance(defaults, Mapping | None):
+        raise SpaceError(f"defaults must be a mapping of names to values, got {shown(defaults)}")
+    return defaults or {}
 
 
 def check_count(what: str, value: Any) -> int:
@@ -77,11 +94,11 @@ def check_columns(columns: Any) -> tuple[dict[str, Column], int]:
     return checked, next(iter(lengths.values()))
 
 
-def check_x(x: Any, d: int) -> NDArray[np.float64]:
+def check_x(x: Any, d: int, what: str = "x") -> NDArray[np.float64]:
     """Coordinates of ``d`` parameters, (d, n)."""
     array = np.asarray(x, dtype=np.float64)
     if array.ndim != 2 or len(array) != d:
-        raise SpaceError(f"x must be an array of shape ({d}, n), got shape {array.shape}")
+        raise SpaceError(f"{what} must be an array of shape ({d}, n), got shape {array.shape}")
     return array
 
 

@@ -11,7 +11,7 @@ from hpo_core.checks import fits_memory, shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceError
 from hpo_core.layout import Kind
 from hpo_core.space.coding import Coding
-from hpo_core.space.columns import as_columns, check_count, check_forbid, check_x
+from hpo_core.space.columns import as_columns, check_count, check_forbid, check_given, check_x
 from hpo_core.space.counting import count
 from hpo_core.space.display import show
 from hpo_core.space.parameters import space_key
@@ -130,16 +130,18 @@ class Space(Coding):
         given : (d, n) array, optional
             Numbers that stand for themselves, as from ``encode_given``.
         """
-        mask = ~self.forbidden_mask(x, given) & self.feasible_mask(x, given)
+        mask: NDArray[np.bool_] = ~self.forbidden_mask(x, given) & self.feasible_mask(x, given)
         return mask if given is None else mask & ~self.elsewhere(given)
 
     def forbidden_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where any ``forbid`` expression is true, (n,)."""
-        return self._activity.forbidden(check_x(x, len(self.names)), given)
+        x = check_x(x, len(self.names))
+        return self._activity.forbidden(x, check_given(given, x.shape))
 
     def feasible_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Where the ``feasible`` function holds, (n,); everywhere if there is none."""
-        n = check_x(x, len(self.names)).shape[1]
+        x = check_x(x, len(self.names))
+        given, n = check_given(given, x.shape), x.shape[1]
         if self._feasible is None or n == 0:
             return np.ones(n, dtype=np.bool_)
         mask = np.asarray(self._feasible(self.decode(x, given)))

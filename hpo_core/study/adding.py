@@ -74,8 +74,6 @@ def _coordinates(
     space: Space, params: Any, defaults: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Coordinates (d, n) of a mapping of columns or a sequence of mappings, and what is ``given``."""
-    if not isinstance(defaults, Mapping | None):
-        raise SpaceError(f"defaults must be a mapping of names to values, got {shown(defaults)}")
     if isinstance(params, Mapping):
         return space.encode_given(params, beyond=True, defaults=defaults)
     if not isinstance(params, Sequence) or isinstance(params, str):
@@ -114,7 +112,10 @@ def _curves(reports: Sequence[Any]) -> list[Report]:
             ]
         except (TypeError, ValueError) as error:
             raise TrialError(f"reports must be pairs of step and value, got {shown(curve)}") from error
-        steps = [(check_step(step), place, as_number(value)) for step, value in pairs]
+        steps = [
+            (check_step(step), place, as_number(value, rule="reports must hold numbers"))
+            for step, value in pairs
+        ]
         if any(later[0] <= earlier[0] for earlier, later in pairwise(steps)):
             raise TrialError(f"reports must be in the order of their steps, got {shown(curve)}")
         found += steps

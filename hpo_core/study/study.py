@@ -372,7 +372,11 @@ class Study(Optimizing):
         ------
         SpaceError
             A name or value is not in the space, or the constraints do not permit the configuration.
+        StudyError
+            ``skip_if_exists`` is no bool.
         """
+        if not isinstance(skip_if_exists, bool):
+            raise StudyError(f"skip_if_exists must be True or False, got {skip_if_exists!r}")
         event = Enqueued(*self.space.partial(params))
         x, given = fill_with_defaults(self.space, event)
         if is_complete(x, event.fixed) and not self.space.permits(x, given).all():
