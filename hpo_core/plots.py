@@ -38,6 +38,7 @@ _LONGEST = 40  # characters of a user's text, so that it leaves room for the pic
 _WIDE = 20.0  # largest / smallest objective from which a logarithmic axis reads better
 
 
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None) -> Axes:
     """Draw the best value so far against the number of finished trials.
 
@@ -105,6 +106,7 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
     return ax
 
 
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
     """Draw what a TPE study believes about one parameter: l(x), g(x) and their ratio.
 
