@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hpo_core.errors import ArgumentError
+from hpo_core.hints import did_you_mean
 from hpo_core.printable import printable
 from hpo_core.space import Categorical
 from hpo_core.study import Study
@@ -149,7 +150,8 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
         )
     names = study.space.names
     if name not in names:
-        raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}")
+        hint = did_you_mean(name, names)
+        raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}{hint}")
     x, widths = _cells(study, name)
     l, g = (widths * np.exp(log_ratio) for log_ratio in marginals(study.history, name, x))  # noqa: E741
     shown = study.space.column(name, x)

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "checks": set(),
     "arithmetic": set(),
-    "hints": set(),
+    "hints": {"checks"},
     "printable": set(),
     "layout": set(),
     "events": set(),
@@ -46,12 +46,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS,
     "exports": {"study", "storage"},
-    "integrations.__init__": set(),
+    "integrations.__init__": {"integrations.ray"},
     "integrations.ray": FRONT_ENDS,
     "integrations.sklearn": FRONT_ENDS,
     "integrations.optuna": {"space", "history", "samplers"},
     "cli": {"study", "storage", "plots", "native", "exports"},
-    "__init__": {"native", "space", "samplers", "study", "trial"},
+    "__init__": {
+        "acquisition", "executors", "integrations", "native", "nn", "plots", "samplers", "space", "storage",
+        "study", "trial",
+    },
 }  # fmt: skip
 # The version is the one name of the package itself that a room may take.
 PACKAGE_NAMES = {"__version__"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from hpo_core.hints import hinting
 from hpo_core.study.results import Results
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Optimizing(Results):
 
         return Worker(cast("Study", self))
 
+    @hinting
     def optimize(  # noqa: PLR0913 - n_jobs is another name for executor
         self,
         objective: Callable[[Any], Any],
