@@ -14,6 +14,7 @@ import numpy as np
 from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
 from hpo_core.printable import printable
+from hpo_core.samplers import TPESampler
 from hpo_core.space import Categorical
 from hpo_core.study import Study
 
@@ -109,12 +110,12 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
-    """Draw what a TPE study believes about one parameter: l(x), g(x) and their ratio.
+    """Draw what TPE believes about one parameter of a study: l(x), g(x) and their ratio.
 
     Parameters
     ----------
     study : Study
-        Its sampler must be a ``TPESampler``.
+        With any sampler; unless it is a ``TPESampler``, the densities are those of one with its defaults.
     name : str
         A parameter of the study's space.
     axes : pair of matplotlib.axes.Axes, optional
@@ -130,7 +131,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     Raises
     ------
     ArgumentError
-        The sampler has no such densities, or the space no such parameter.
+        The space has no such parameter, or no trial has completed.
 
     Examples
     --------
@@ -143,17 +144,12 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     ('lr', 'log')
     """
     _check_study("study", study)
-    marginals = getattr(study.sampler, "marginals", None)
-    if marginals is None:
-        raise ArgumentError(
-            f"study must have the sampler 'tpe' to plot its densities; got {study.sampler.name!r}"
-        )
     names = study.space.names
     if name not in names:
         hint = did_you_mean(name, names)
         raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}{hint}")
     x, widths = _cells(study, name)
-    l, g = (widths * np.exp(log_ratio) for log_ratio in marginals(study.history, name, x))  # noqa: E741
+    l, g = (widths * np.exp(log_ratio) for log_ratio in _tpe(study).marginals(study.history, name, x))  # noqa: E741
     shown = study.space.column(name, x)
     upper, lower = _new_figure().subplots(2, sharex=True, height_ratios=(2, 1)) if axes is None else axes
     if _is_listed(study, name):
@@ -186,6 +182,14 @@ def _finished_values(study: Study) -> Vector:
     rows = history.finish_order
     y = np.where(np.isposinf(history.fidelity[rows]), history.y[0, rows], np.nan)
     return -y if study.direction == "maximize" else y
+
+
+def _tpe(study: Study) -> TPESampler:
+    if isinstance(study.sampler, TPESampler):
+        return study.sampler
+    sampler = TPESampler()
+    sampler.start(study.space, seed=study.seed)
+    return sampler
 
 
 def _is_listed(study: Study, name: str) -> bool:

@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "replay",
     },
     "nn": FRONT_ENDS,
-    "plots": FRONT_ENDS,
+    "plots": FRONT_ENDS | {"samplers"},
     "exports": {"study", "storage"},
     "integrations.__init__": {"integrations.ray"},
     "integrations.ray": FRONT_ENDS,
