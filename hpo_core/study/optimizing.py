@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from hpo_core.hints import hinting
-from hpo_core.study.results import Results
+from hpo_core.study.results import Results, all_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from hpo_core.study.study import Study
     from hpo_core.study.worker import Worker
     from hpo_core.trial import Trial
+
+
+logger = logging.getLogger("hpo_core")
 
 
 class Optimizing(Results):
@@ -123,3 +127,5 @@ class Optimizing(Results):
             batch_size=batch_size,
             vectorized=vectorized,
         )
+        if failed := all_failed(self.history):
+            logger.warning("%s", failed)
