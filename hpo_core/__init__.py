@@ -13,6 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpo_core import acquisition as acquisition
+    from hpo_core import errors as errors
+    from hpo_core import executors as executors
+    from hpo_core import integrations as integrations
+    from hpo_core import native as native
+    from hpo_core import nn as nn
+    from hpo_core import plots as plots
+    from hpo_core import samplers as samplers
+    from hpo_core import space as space
+    from hpo_core import storage as storage
     from hpo_core.errors import (
         ArgumentError,
         BackendError,
@@ -90,21 +100,39 @@ _ROOMS = {
     "study": ("Study",),
     "trial": ("Trial", "TrialBatch"),
 }
+# Rooms that are public as they are.
+_PUBLIC_ROOMS = (
+    "acquisition",
+    "errors",
+    "executors",
+    "integrations",
+    "native",
+    "nn",
+    "plots",
+    "samplers",
+    "space",
+    "storage",
+)
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("nn", "executors"):  # rooms that are public as they are
+    if name in _PUBLIC_ROOMS:
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from hpo_core.hints import MODULE, did_you_mean, refuse
+
+        if name in MODULE:
+            return refuse(__name__, name, MODULE[name])
+        hint = "" if name.startswith("_") else did_you_mean(name, (*_PUBLIC_ROOMS, *__all__))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_PUBLIC_ROOMS})
 
 
 if os.environ.get("HPO_CORE_REQUIRE_NATIVE", "0") not in ("", "0"):

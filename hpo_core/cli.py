@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hpo_core import __version__, native
-from hpo_core.errors import ArgumentError, HpoError, StorageError
+from hpo_core.errors import ArgumentError, BackendError, HpoError, StorageError
 from hpo_core.exports import WRITERS, export, plain
 from hpo_core.printable import displayed, printable
 
@@ -51,6 +51,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
+    except BackendError as error:
+        _complain_of_backend(error)
+        return 1
     except HpoError as error:
         _complain(str(error))
         return 1
@@ -58,6 +61,14 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _complain(text: str) -> None:
     print(f"hpo-core: {printable(text)}", file=sys.stderr)
+
+
+def _complain_of_backend(error: BackendError) -> None:
+    """It lists modules, one a line."""
+    first, *others = str(error).split("\n")
+    _complain(first)
+    for line in others:
+        print(printable(line), file=sys.stderr)
 
 
 def _let_go_of_output() -> None:
@@ -207,7 +218,9 @@ def _print(facts: dict[str, Any], options: argparse.Namespace) -> int:
     if options.json:
         return _print_json(facts)
     width = max(map(len, facts))
-    _say(*(f"{name:{width}}  {_in_words(fact)}" for name, fact in facts.items()))
+    for name, fact in facts.items():
+        first, *others = _in_words(fact)
+        _say(f"{name:{width}}  {first}", *(f"{'':{width}}  {line}" for line in others))
     return 0
 
 
@@ -222,12 +235,13 @@ def _say(*lines: str) -> None:
         print(displayed(line))
 
 
-def _in_words(fact: object) -> str:
+def _in_words(fact: object) -> list[str]:
+    """Lines that say a fact."""
     if isinstance(fact, dict):
-        return "; ".join(f"{name} ({why})" for name, why in fact.items()) or "none"
+        return [f"{name} ({why})" for name, why in fact.items()] or ["none"]
     if isinstance(fact, list):
-        return ", ".join(map(str, fact)) or "none"
-    return "-" if fact is None else str(fact)
+        return [", ".join(map(str, fact)) or "none"]
+    return ["-" if fact is None else str(fact)]
 
 
 if __name__ == "__main__":

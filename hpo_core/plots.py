@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hpo_core.errors import ArgumentError
+from hpo_core.hints import did_you_mean
 from hpo_core.printable import printable
+from hpo_core.samplers import TPESampler
 from hpo_core.space import Categorical
 from hpo_core.study import Study
 
@@ -38,6 +40,7 @@ _LONGEST = 40  # characters of a user's text, so that it leaves room for the pic
 _WIDE = 20.0  # largest / smallest objective from which a logarithmic axis reads better
 
 
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None) -> Axes:
     """Draw the best value so far against the number of finished trials.
 
@@ -105,13 +108,14 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
     return ax
 
 
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
-    """Draw what a TPE study believes about one parameter: l(x), g(x) and their ratio.
+    """Draw what TPE believes about one parameter of a study: l(x), g(x) and their ratio.
 
     Parameters
     ----------
     study : Study
-        Its sampler must be a ``TPESampler``.
+        With any sampler; unless it is a ``TPESampler``, the densities are those of one with its defaults.
     name : str
         A parameter of the study's space.
     axes : pair of matplotlib.axes.Axes, optional
@@ -127,7 +131,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     Raises
     ------
     ArgumentError
-        The sampler has no such densities, or the space no such parameter.
+        The space has no such parameter, or no trial has completed.
 
     Examples
     --------
@@ -140,16 +144,12 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     ('lr', 'log')
     """
     _check_study("study", study)
-    marginals = getattr(study.sampler, "marginals", None)
-    if marginals is None:
-        raise ArgumentError(
-            f"study must have the sampler 'tpe' to plot its densities; got {study.sampler.name!r}"
-        )
     names = study.space.names
     if name not in names:
-        raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}")
+        hint = did_you_mean(name, names)
+        raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}{hint}")
     x, widths = _cells(study, name)
-    l, g = (widths * np.exp(log_ratio) for log_ratio in marginals(study.history, name, x))  # noqa: E741
+    l, g = (widths * np.exp(log_ratio) for log_ratio in _tpe(study).marginals(study.history, name, x))  # noqa: E741
     shown = study.space.column(name, x)
     upper, lower = _new_figure().subplots(2, sharex=True, height_ratios=(2, 1)) if axes is None else axes
     if _is_listed(study, name):
@@ -159,8 +159,8 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
         if getattr(study.space.parameters[name], "log", False):
             upper.set_xscale("log")
             lower.set_xscale("log")
-        row = study.history.x[names.index(name)]
-        _mark_trials(upper, study.space.column(name, row[np.isfinite(row)]))
+        trials = study.trials
+        _mark_trials(upper, trials[name][trials.active(name)])
     lower.set_xlabel(_text(name), **_AS_IS)
     lower.set_ylabel("l / g")
     _scale_log(lower)
@@ -182,6 +182,14 @@ def _finished_values(study: Study) -> Vector:
     rows = history.finish_order
     y = np.where(np.isposinf(history.fidelity[rows]), history.y[0, rows], np.nan)
     return -y if study.direction == "maximize" else y
+
+
+def _tpe(study: Study) -> TPESampler:
+    if isinstance(study.sampler, TPESampler):
+        return study.sampler
+    sampler = TPESampler()
+    sampler.start(study.space, seed=study.seed)
+    return sampler
 
 
 def _is_listed(study: Study, name: str) -> bool:

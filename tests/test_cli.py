@@ -37,7 +37,7 @@ def test_missing_extensions_are_named_with_their_reason(capsys, monkeypatch):
         "backend": "numba",
         "simd": None,
         "simd_levels": [],
-        "missing_extensions": {"_tpe": "no compiler"},
+        "missing_extensions": {"_tpe": "no compiler", "_climb": "not compiled"},
     }
     monkeypatch.setattr(native, "info", lambda: facts)
     cli.main(["info"])
@@ -46,6 +46,7 @@ def test_missing_extensions_are_named_with_their_reason(capsys, monkeypatch):
         "simd                -",
         "simd_levels         none",
         "missing_extensions  _tpe (no compiler)",
+        "                    _climb (not compiled)",
     ]
 
 

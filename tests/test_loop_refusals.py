@@ -180,7 +180,15 @@ def test_a_timeout_ends_the_wait_for_a_first_trial(study, lock, caplog):
     study.optimize(objectives.parabola, timeout=1.0)
     assert 0.9 < time.monotonic() - started < 10
     assert len(study.trials) == 0
-    assert "no trial was started" in caplog.text
+    assert "no trial was started in the last 1" in caplog.text
+
+
+@pytest.mark.parametrize(("timeout", "said"), [(0.6, False), (1.8, True)])
+def test_only_a_long_wait_before_the_timeout_is_worth_a_word(study, lock, caplog, timeout, said):
+    study.optimize(objectives.parabola, timeout=timeout, callbacks=[lambda *_: lock.take()])
+    assert states(study) == [COMPLETE]
+    assert ("no further trial was started in the last 1" in caplog.text) is said
+    assert said or "was started" not in caplog.text
 
 
 def interrupt(times):

@@ -130,9 +130,22 @@ def test_parzen_draws_long_integers_and_conditional_parameters(tuned, name):
     assert axes[0].get_xscale() == "linear"
 
 
+@pytest.mark.parametrize("sampler", ["auto", "gp", "random", "sobol"])
+def test_parzen_draws_what_tpe_makes_of_any_study(sampler):
+    study = hpo.Study({"x": hpo.Float(0, 1), "k": hpo.Int(1, 4)}, sampler=sampler, seed=0)
+    for x in np.linspace(0, 1, 30):
+        study.add({"x": x, "k": 1 + int(4 * x) % 4}, abs(x - 0.3))
+    by_tpe = hpo.Study(study.space, sampler="tpe", seed=0)
+    for trial in study.trials:
+        by_tpe.add(trial.params, trial.value)
+    drawn, expected = plot_parzen(study, "x")[1], plot_parzen(by_tpe, "x")[1]
+    np.testing.assert_array_equal(drawn.lines[1].get_ydata(), expected.lines[1].get_ydata())
+    plot_parzen(study, "k")
+
+
 def test_parzen_refuses_what_it_cannot_draw(tuned):
-    with pytest.raises(hpo.ArgumentError, match="sampler 'tpe'"):
-        plot_parzen(told([1.0]), "lr")
+    with pytest.raises(hpo.ArgumentError, match="at least one"):
+        plot_parzen(hpo.Study({"lr": hpo.Float(0, 1)}, sampler="gp"), "lr")
     with pytest.raises(hpo.ArgumentError, match="one of lr, depth"):
         plot_parzen(tuned, "learning_rate")
     with pytest.raises(hpo.ArgumentError, match="one of"):

@@ -17,6 +17,7 @@ from hpo_core.errors import (
     SpaceExhausted,
     StudyError,
     TrialError,
+    TrialFailed,
 )
 from hpo_core.history import State
 from hpo_core.samplers import RandomSampler
@@ -279,6 +280,22 @@ class TestBest:
         study.ask()
         with pytest.raises(StudyError, match=r"no trial has completed yet: .*1 running.*1 failed"):
             getattr(study, name)()
+
+    @pytest.mark.parametrize("sampler", ["random", "auto"])
+    def test_where_all_have_failed_the_commonest_reason_is_said(self, sampler, caplog):
+        def objective(trial):
+            raise TrialFailed("oom" if trial.number % 5 else "a node was lost")
+
+        study = Study({"x": Float(0, 1)}, sampler=sampler, seed=0)
+        study.optimize(objective, n_trials=20)
+        expected = "all 20 trials that have finished failed, 16 of them: oom"
+        assert caplog.messages[-1] == expected
+        for name in ("best_trial", "best_value", "best_params", "recommend"):
+            with pytest.raises(StudyError, match=expected):
+                getattr(study, name)()
+        study.tell(study.ask(), 1.0)
+        study.optimize(objective, n_trials=1)
+        assert expected not in caplog.messages[-1]
 
     def test_a_sampler_with_a_model_recommends(self):
         class Opinionated(Hashed):

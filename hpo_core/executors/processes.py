@@ -25,7 +25,7 @@ from hpo_core.executors import worker
 from hpo_core.executors.base import TIMEOUT, Deaths, Executor, Outcome
 from hpo_core.executors.failures import reason_of
 from hpo_core.executors.guard import Guard
-from hpo_core.executors.pickling import pack
+from hpo_core.executors.pickling import main_can_be_imported, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,7 +205,7 @@ class _Worker:
     def _start(self) -> None:
         connection, there = Pipe()
         process = get_context("spawn").Process(target=worker.serve, args=(there,))
-        with there, _thread_limit(self._threads), _blocked_interrupt():
+        with there, _thread_limit(self._threads), _blocked_interrupt(), _importable_main():
             process.start()
         self._process, self._tasks, self._loaded_at = process, SimpleQueue(), math.inf
         if HAS_GROUPS:
@@ -343,6 +343,20 @@ def _thread_limit(threads: int) -> Iterator[None]:
     finally:
         for name in THREAD_VARIABLES:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _importable_main() -> Iterator[None]:
+    """Let a process start without the main module if that is standard input, whose name says otherwise."""
+    main = vars(sys.modules["__main__"])
+    if "__file__" not in main or main_can_be_imported():
+        yield
+        return
+    path = main.pop("__file__")
+    try:
+        yield
+    finally:
+        main["__file__"] = path
 
 
 @contextlib.contextmanager

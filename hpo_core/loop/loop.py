@@ -37,6 +37,8 @@ logger = logging.getLogger("hpo_core")
 
 INTERRUPTED = "interrupted"
 
+# Seconds that a storage may refuse before the timeout without a word: writers wait for one another.
+LONG_WAIT = 1.0
 # Seconds between looks at what others run: doubled from the first to the last while nothing comes.
 FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0
 
@@ -158,6 +160,7 @@ class _Loop:
     def _ask(self, n: int) -> bool:
         """Get suggestions, or note why there are none."""
         self.worker.wait_until(self.deadline)
+        began = time.monotonic()
         try:
             one = self.options.batch_size is None and n == 1
             asked: Any = self.worker.claim(None if one else n, self.options.until)
@@ -171,10 +174,21 @@ class _Loop:
             if time.monotonic() < self.deadline:
                 self._keep(error)
             else:
-                logger.warning("no trial was started before the timeout: %s", printable(str(error)))
+                self._say_that_time_was_up(time.monotonic() - began, error)
         except Exception as error:
             self._keep(error)
         return bool(self.asked)
+
+    def _say_that_time_was_up(self, waited: float, error: StorageRefusedError) -> None:
+        """Name what the storage refused, but not if the time ended while others wrote as they always do."""
+        if self.n_started and waited < LONG_WAIT:
+            return
+        logger.warning(
+            "no %strial was started in the last %.3g seconds before the timeout: %s",
+            "further " if self.n_started else "",
+            waited,
+            printable(str(error)),
+        )
 
     def _finish_trials(self) -> None:
         self.interrupts.let_through()

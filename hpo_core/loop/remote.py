@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import TrialError
+from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.printable import displayed
 from hpo_core.trial.values import as_json, as_number, check_step
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@refusing(TRIAL)
 class RemoteTrial:
     """What an objective gets in a worker process in place of a ``Trial``.
 
@@ -42,7 +44,7 @@ class RemoteTrial:
         if name not in self.params:
             raise TrialError(
                 f"parameter {name!r} is not active in trial {self.number}; "
-                f"active are {', '.join(map(repr, self.params))}"
+                f"active are {', '.join(map(repr, self.params))}{did_you_mean(name, self.params)}"
             )
         return self.params[name]
 

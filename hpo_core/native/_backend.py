@@ -61,10 +61,10 @@ def _choose(wanted: str) -> str:
     if wanted != "numba" and not missing:
         return "native"
     if find_spec("numba") is None:
-        because = _describe(missing) if missing else "HPO_CORE_BACKEND=numba"
+        because = _describe(missing) if missing else "HPO_CORE_BACKEND=numba asks for it"
         raise BackendError(
-            f"{because}, and numba is not installed. Install a C compiler and reinstall hpo-core, "
-            "or pip install 'hpo-core[numba]'"
+            "numba is not installed. Install a C compiler and reinstall hpo-core, or pip install "
+            f"'hpo-core[numba]'; for now {because}"
         )
     return "numba"
 
@@ -86,8 +86,8 @@ def _is_compiled(topic: str) -> bool:
 
 
 def _describe(missing: dict[str, str]) -> str:
-    reasons = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
-    return f"the compiled extensions cannot be imported: {reasons}"
+    reasons = "".join(f"\n  {name}: {reason}" for name, reason in missing.items())
+    return f"the compiled extensions cannot be imported:{reasons}"
 
 
 def require_native() -> None:

@@ -16,10 +16,13 @@ from hpo_core.native._backend import module
 from hpo_core.native.sobol_table import directions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from hpo_core.layout import Layout
 
+MAX_PIECE = 2**20  # coordinates drawn in one call: a tenth of a second
 MAX_DRAWS = 2**32  # draws of one stream: the number takes half of a random number's index
 
 _FEWEST_SLOTS = 64
@@ -136,7 +139,12 @@ def random_draws(domain: Domain, seed: int, stream: int, start: int, m: int) -> 
     x = np.empty((domain.size, m))
     if start + m > MAX_DRAWS:
         raise ArgumentError(f"start + m is {start + m}; allowed: at most {MAX_DRAWS}")
-    module("domain").random_draws(domain.handle, seed, stream, start, x)
+    draw = module("domain").random_draws
+    if x.size <= MAX_PIECE:
+        draw(domain.handle, seed, stream, start, x)
+        return x
+    for first, piece in _pieces(x):
+        draw(domain.handle, seed, stream, start + first, piece)
     return x
 
 
@@ -146,8 +154,23 @@ def sobol_draws(domain: Domain, seed: int, start: int, m: int) -> NDArray[np.flo
     Point 0 is the default configuration. Numbers are taken modulo 2**32.
     """
     x = np.empty((domain.size, m))
-    module("domain").sobol_draws(domain.handle, directions(domain.size), seed, start, x)
+    draw, numbers = module("domain").sobol_draws, directions(domain.size)
+    if x.size <= MAX_PIECE:
+        draw(domain.handle, numbers, seed, start, x)
+        return x
+    for first, piece in _pieces(x):
+        draw(domain.handle, numbers, seed, start + first, piece)
     return x
+
+
+def _pieces(x: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Parts of x (d, m) to be filled, each with its first column: between them Ctrl-C is heard."""
+    size = max(1, MAX_PIECE // len(x))
+    for first in range(0, x.shape[1], size):
+        columns = x[:, first : first + size]
+        piece = np.empty(columns.shape)
+        yield first, piece
+        columns[:] = piece
 
 
 def settle(domain: Domain, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from hpo_core.checks import shown
 from hpo_core.errors import ArgumentError
+from hpo_core.hints import did_you_mean
 from hpo_core.samplers.auto import AutoSampler
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.gp import GPSampler
@@ -36,6 +38,7 @@ def resolve(sampler: str | Sampler) -> Sampler:
         )
     if not isinstance(sampler, str) or sampler not in BY_NAME:
         raise ArgumentError(
-            f"sampler is {sampler!r}; allowed: {', '.join(map(repr, sorted(BY_NAME)))} or a Sampler"
+            f"sampler is {shown(sampler)}; allowed: {', '.join(map(repr, sorted(BY_NAME)))} or a Sampler"
+            f"{did_you_mean(sampler, BY_NAME)}"
         )
     return BY_NAME[sampler]()

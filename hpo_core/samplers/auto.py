@@ -7,6 +7,7 @@ from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hpo_core.arithmetic import usual_errors
 from hpo_core.checks import as_real, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.history import State
@@ -112,6 +113,7 @@ class AutoSampler(Sampler):
             self._fitted = fitted
         return suggestion
 
+    @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
         """TPE's proposal; of what the Gaussian process takes to work, where that is affordable."""
         affordable = is_affordable(len(history.finish_order), self._n_parameters, n) and self.max_ms is None

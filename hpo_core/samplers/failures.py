@@ -10,12 +10,16 @@ import numpy as np
 from hpo_core.history import State
 from hpo_core.native.covariance import Structure
 from hpo_core.surrogates.feasibility import Feasibility, fit_failures
+from hpo_core.surrogates.warp import penalties
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.history import History
     from hpo_core.layout import Layout
+
+    Array = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
 
 # Trials of each kind that are labelled, half of them the newest.
 MAX_LABELLED = 64
@@ -37,32 +41,40 @@ class FailureModel:
 
     def __init__(self, layout: Layout) -> None:
         self._structure = Structure(layout)
-        self._fitted: tuple[int, Feasibility] | None = None
-        self._latest: tuple[int, Feasibility] | None = None
+        self._fitted: tuple[tuple[int, bytes, bytes], Feasibility] | None = None
+        self._latest: tuple[int, Feasibility | None] | None = None
 
     def of(self, history: History) -> Feasibility | None:
         """What is known after the trials of a history that have finished; None if none has failed."""
-        if not history.count(State.FAILED):
-            return None
         n = len(history.finish_order)
         if self._latest is None or self._latest[0] != n:
-            self._latest = n, self._conditioned(history, n)
+            self._latest = n, self._conditioned(history, n) if have_failed(history).any() else None
         return self._latest[1]
 
     def _conditioned(self, history: History, n: int) -> Feasibility:
         n_fit = max(scheduled(n), turn(history) + 1)
         fitted_to, trials = labelled(history, n_fit), labelled(history, n)
-        if self._fitted is None or self._fitted[0] != n_fit:
-            self._fitted = n_fit, fit_failures(self._structure, *_labels(history, fitted_to))
+        inputs, ok = _labels(history, fitted_to)
+        key = n_fit, fitted_to.tobytes(), ok.tobytes()
+        if self._fitted is None or self._fitted[0] != key:
+            self._fitted = key, fit_failures(self._structure, inputs, ok)
         fit = self._fitted[1]
         start = fit.sites.of_others(np.isin(fitted_to, trials), np.isin(trials, fitted_to))
         return Feasibility(self._structure, fit.hyper, *_labels(history, trials), start)
 
 
+def have_failed(history: History) -> Mask:
+    """Which trials have failed, or got a penalty that says the same, (n,)."""
+    failed: Mask = history.state == State.FAILED
+    complete = history.state == State.COMPLETE
+    failed[complete] = penalties(history.y[0, complete])
+    return failed
+
+
 def labelled(history: History, n: int) -> NDArray[np.int64]:
     """Of the first ``n`` finished trials, those that are labelled, in their order of finishing."""
     order = history.finish_order[:n]
-    failed = history.state[order] == State.FAILED
+    failed = have_failed(history)[order]
     n_leading = int((~failed).argmax())  # 0 if none has worked
     if n_leading >= MIN_LEADING:
         order, failed = order[n_leading:], failed[n_leading:]
@@ -71,14 +83,14 @@ def labelled(history: History, n: int) -> NDArray[np.int64]:
     return trials
 
 
-def _labels(history: History, trials: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _labels(history: History, trials: NDArray[np.int64]) -> tuple[Array, Mask]:
     """Inputs of trials, (d, k), and which of them worked."""
-    return np.ascontiguousarray(history.x[:, trials]), history.state[trials] != State.FAILED
+    return np.ascontiguousarray(history.x[:, trials]), ~have_failed(history)[trials]
 
 
 def turn(history: History) -> int:
     """Place in the order of finishing where failures end or begin for the first time; 0 if they never do."""
-    failed = history.state[history.finish_order] == State.FAILED
+    failed = have_failed(history)[history.finish_order]
     return int((failed != failed[0]).argmax())
 
 

@@ -14,12 +14,13 @@ from hpo_core.acquisition.candidates import Candidates, whole
 from hpo_core.acquisition.local_search import Climber
 from hpo_core.acquisition.maximize import Criterion, Search, maximize
 from hpo_core.acquisition.neighbours import Neighbours, discrete_rows
+from hpo_core.arithmetic import usual_errors
 from hpo_core.errors import SpaceExhausted
 from hpo_core.history import State
 from hpo_core.native.covariance import Structure
 from hpo_core.native.domain import KeySet, keys
 from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.failures import FailureModel
+from hpo_core.samplers.failures import FailureModel, have_failed
 from hpo_core.samplers.gp_model import GPModel
 from hpo_core.samplers.pool import Pool
 from hpo_core.samplers.startup import StartupSampler
@@ -162,6 +163,7 @@ class GPSampler(Sampler):
         self._continuous = np.setdiff1d(np.flatnonzero(layout.levels != 1), discrete)
         self._every: Array | None = None
 
+    @usual_errors()
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose Sobol points until the model can be fitted, then what it chooses."""
         rows = self._modelled(history)
@@ -185,6 +187,7 @@ class GPSampler(Sampler):
         """Where trials fail, as far as is known; None if none has failed."""
         return self._failures.of(history)
 
+    @usual_errors()
     def recommend(self, history: History) -> NDArray[np.int64]:
         """Complete trials by their posterior mean, the least first; by value where there is no model."""
         rows = self._modelled(history)
@@ -214,11 +217,11 @@ class GPSampler(Sampler):
             self._n_seen = len(history)
 
     def _modelled(self, history: History) -> NDArray[np.int64] | None:
-        """Complete trials in the order of finishing; None if they are too few for a model."""
+        """Complete trials but penalties, in the order of finishing; None if they are too few for a model."""
         order = history.finish_order
         if len(order) < self._n_startup or history.count(State.COMPLETE) < 2:
             return None
-        rows = order[history.state[order] == State.COMPLETE]
+        rows = order[(history.state[order] == State.COMPLETE) & ~have_failed(history)[order]]
         return rows if len(np.unique(history.y[0, rows])) >= FEWEST_VALUES else None
 
     def _propose(self, history: History, first: int, n: int, earlier: Array) -> Array:

@@ -64,14 +64,19 @@ class GPModel:
         self._warp, self._quiet = warp, quiet
         self._max_fit, self._max_posterior = max_fit, max_posterior
         self._n = self._fitted = 0
+        self._y = np.empty(0)
         self._hyper: Hyperparameters | None = None
         self._rows: NDArray[np.int64] | None = None  # conditioned on, where that is not all
 
     def refresh(self, x: Array, y: Array) -> None:
         """Take in all complete trials (d, n) and their values (n,), in their order of finishing."""
         n = len(y)
+        if not np.array_equal(y[: self._n], self._y):  # what was taken for a penalty was none
+            self._n = self._fitted = 0
+            self._hyper = None
         if n == self._n:
             return
+        self._y = y
         warped, refit = self._warp(y), scheduled(n) != self._fitted
         hyper = self._hyper
         if hyper is None or refit:

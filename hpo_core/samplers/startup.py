@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.arithmetic import usual_errors
 from hpo_core.native.domain import random_draws, sobol_draws
 from hpo_core.samplers.base import Suggestion
 from hpo_core.samplers.failures import FailureModel
@@ -32,6 +33,7 @@ class StartupSampler(SobolSampler):
         super().start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._failures = FailureModel(space.layout)
 
+    @usual_errors()
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
         feasibility = self._failures.of(history)

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpo_core.checks import as_int, as_real, shown
 from hpo_core.errors import ArgumentError, SpaceExhausted
+from hpo_core.hints import did_you_mean, hinting
 from hpo_core.history import State
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.pool import Pool
@@ -83,6 +84,7 @@ class TPESampler(Sampler):
     name: ClassVar[str] = "tpe"
     quick: ClassVar[bool] = True
 
+    @hinting
     def __init__(
         self,
         *,
@@ -169,7 +171,9 @@ class TPESampler(Sampler):
             An unknown name, or no complete trial to model.
         """
         if name not in history.layout.names:
-            raise ArgumentError(f"name is {name!r}; allowed: {', '.join(map(repr, history.layout.names))}")
+            names = history.layout.names
+            hint = did_you_mean(name, names)
+            raise ArgumentError(f"name is {name!r}; allowed: {', '.join(map(repr, names))}{hint}")
         if not history.count(State.COMPLETE):
             raise ArgumentError("history has no complete trial; the densities need at least one")
         self._observe(history, history.finish_order)

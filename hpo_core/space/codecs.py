@@ -32,6 +32,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import SpaceError
+from hpo_core.hints import did_you_mean
 from hpo_core.layout import MAX_TABLE_LEVELS, WIDE, Kind
 from hpo_core.space.parameters import STEP_TOLERANCE, Categorical, Float, Int, Ordinal, Parameter
 
@@ -281,7 +282,8 @@ class _Table(Codec):
         try:
             return self._coordinate[item]
         except Exception:  # it is none of them, cannot be hashed, or its own methods raise
-            raise _rejection(item, self._allowed(), where) from None
+            hint = did_you_mean(item, self._coordinate) if isinstance(item, str) else ""
+            raise _rejection(item, f"{self._allowed()}{hint}", where) from None
 
     def _allowed(self) -> str:
         values = list(self._coordinate)

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import SpaceError
+from hpo_core.hints import did_you_mean
 from hpo_core.layout import Kind
 from hpo_core.space.activity import Activity
 from hpo_core.space.build import build_layout
@@ -412,7 +413,9 @@ class Coding:
     def _find(self, name: Any) -> int:
         row = self._row.get(name) if isinstance(name, str) else None
         if row is None:
-            raise SpaceError(f"unknown parameter {name!r}; the space has {some(self._parameters)}")
+            known = self._parameters
+            hint = did_you_mean(name, known)
+            raise SpaceError(f"unknown parameter {name!r}; the space has {some(known)}{hint}")
         return row
 
 

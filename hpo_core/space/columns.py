@@ -10,6 +10,7 @@ import numpy as np
 
 from hpo_core.checks import int_within, shown
 from hpo_core.errors import SpaceError
+from hpo_core.hints import did_you_mean
 from hpo_core.space.codecs import as_column
 from hpo_core.space.conditions import is_condition, value_key
 
@@ -81,6 +82,20 @@ def check_forbid(forbid: Any) -> tuple[Expression, ...]:
                 f"forbid[{k}] must be a condition such as param('a') > 1, got {shown(condition)}"
             )
     return tuple(forbid)
+
+
+def feasible_raised(error: Exception, columns: Mapping[str, Any]) -> str:
+    """The message about an exception that ``feasible`` has raised, and how to write what was meant."""
+    text = f"feasible must return a mask of its columns, but it raised {shown(error)}"
+    name = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(name, str) and name not in columns:
+        return f"{text}; its columns are {some(columns)}{did_you_mean(name, columns)}"
+    if "truth value of an array" in str(error):
+        return (
+            f"{text}. It gets whole columns as numpy arrays: write & for `and`, | for `or`, ~ for `not`, "
+            "brackets around each comparison, and np.where(condition, a, b) for `if`"
+        )
+    return f"{text}. It gets whole columns as numpy arrays, one for each parameter and constant"
 
 
 def check_columns(columns: Any) -> tuple[dict[str, Column], int]:

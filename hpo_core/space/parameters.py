@@ -18,6 +18,7 @@ import numpy as np
 
 from hpo_core.checks import MAX_DEPTH, as_int, as_real, shown
 from hpo_core.errors import SpaceError
+from hpo_core.hints import hinting_class
 from hpo_core.layout import MAX_TABLE_LEVELS
 from hpo_core.printable import displayed
 from hpo_core.space.conditions import Expression, is_condition, value_key
@@ -55,6 +56,7 @@ class _Declaration:
         return displayed(f"{type(self).__name__}({', '.join(parts)})")
 
 
+@hinting_class
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Float(_Declaration):
     """A real number in [low, high].
@@ -100,6 +102,7 @@ class Float(_Declaration):
         return replace(self, low=low, high=high, step=step)
 
 
+@hinting_class
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Int(_Declaration):
     """An integer in [low, high].
@@ -144,6 +147,7 @@ class Int(_Declaration):
         return replace(self, low=low, high=high, step=step)
 
 
+@hinting_class
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Ordinal(_Declaration):
     """One of a few values in a given order.
@@ -180,6 +184,7 @@ class Ordinal(_Declaration):
         return replace(self, values=values)
 
 
+@hinting_class
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Categorical(_Declaration):
     """One of several unordered choices; a choice may own parameters.

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpo_core.checks import as_real, shown
 from hpo_core.errors import SpaceError
+from hpo_core.hints import did_you_mean
 from hpo_core.layout import MAX_STACK, Kind, Op
 from hpo_core.space.columns import some
 from hpo_core.space.conditions import COMPARISONS, Expression, bottom_up, is_operator
@@ -108,7 +109,7 @@ class Compiler:
         try:
             return [(Op.CONST, float(labels.index(right)))]
         except ValueError:
-            allowed = shown(list(labels))
+            allowed = f"{shown(list(labels))}{did_you_mean(right, labels)}"
             raise SpaceError(f"{shown(right)} is not a choice of {name!r}; allowed: {allowed}") from None
 
     def _number(self, arg: Any, *, label: bool = False) -> Code:
@@ -150,7 +151,8 @@ class Compiler:
         if name in self.constants:
             return self.constants[name]
         if name not in self.rows:
-            raise SpaceError(f"unknown parameter {name!r}; the space has {some(self.rows)}")
+            hint = did_you_mean(name, self.rows)
+            raise SpaceError(f"unknown parameter {name!r}; the space has {some(self.rows)}{hint}")
         return arg
 
 

@@ -11,7 +11,14 @@ from hpo_core.checks import fits_memory, shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceError
 from hpo_core.layout import Kind
 from hpo_core.space.coding import Coding
-from hpo_core.space.columns import as_columns, check_count, check_forbid, check_given, check_x
+from hpo_core.space.columns import (
+    as_columns,
+    check_count,
+    check_forbid,
+    check_given,
+    check_x,
+    feasible_raised,
+)
 from hpo_core.space.counting import count
 from hpo_core.space.display import show
 from hpo_core.space.parameters import space_key
@@ -144,7 +151,11 @@ class Space(Coding):
         given, n = check_given(given, x.shape), x.shape[1]
         if self._feasible is None or n == 0:
             return np.ones(n, dtype=np.bool_)
-        mask = np.asarray(self._feasible(self.decode(x, given)))
+        columns = self.decode(x, given)
+        try:
+            mask = np.asarray(self._feasible(columns))
+        except Exception as error:
+            raise SpaceError(feasible_raised(error, columns)) from error
         if mask.dtype != np.bool_ or mask.shape != (n,):
             raise SpaceError(
                 f"feasible must return {n} bools, one per row; got {mask.dtype} of shape {mask.shape}"

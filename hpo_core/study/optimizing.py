@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
-from hpo_core.study.results import Results
+from hpo_core.hints import hinting
+from hpo_core.study.results import Results, all_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from hpo_core.study.study import Study
     from hpo_core.study.worker import Worker
     from hpo_core.trial import Trial
+
+
+logger = logging.getLogger("hpo_core")
 
 
 class Optimizing(Results):
@@ -31,6 +36,7 @@ class Optimizing(Results):
 
         return Worker(cast("Study", self))
 
+    @hinting
     def optimize(  # noqa: PLR0913 - n_jobs is another name for executor
         self,
         objective: Callable[[Any], Any],
@@ -121,3 +127,5 @@ class Optimizing(Results):
             batch_size=batch_size,
             vectorized=vectorized,
         )
+        if failed := all_failed(self.history):
+            logger.warning("%s", failed)

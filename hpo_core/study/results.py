@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.printable import displayed
+from hpo_core.history import State
+from hpo_core.printable import displayed, printable
 from hpo_core.replay import Replay, replay
 from hpo_core.samplers.base import Sampler
 from hpo_core.study.journal import OutdatedError
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from hpo_core.study.ledger import Ledger
 
 logger = logging.getLogger("hpo_core")
+
+_LONGEST_REASON = 200  # characters of it in a message
 
 
 class Results:
@@ -116,7 +120,7 @@ class Results:
         """Complete trial with the best value, the first told among equals; ``StudyError`` without one."""
         history = self._latest()
         if history.best < 0:
-            raise StudyError(f"no trial has completed yet: {history!r}")
+            raise StudyError(_none_completed(history))
         return Trial(self, history.best)
 
     @property
@@ -175,3 +179,20 @@ class Results:
 
         rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
         return f"<table>{''.join(f'<tr><th>{name}</th><td>{fact}</td></tr>' for name, fact in rows)}</table>"
+
+
+def all_failed(history: History) -> str:
+    """What to say where every finished trial has failed, with the commonest reason; empty elsewhere."""
+    n = history.count(State.FAILED)
+    if not n or n < history.count_finished():
+        return ""
+    ((reason, k),) = Counter(history.reasons.values()).most_common(1)
+    shown = printable(reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}...")
+    if n == 1:
+        return f"the one trial that has finished failed: {shown}"
+    return f"all {n} trials that have finished failed, {k} of them: {shown}"
+
+
+def _none_completed(history: History) -> str:
+    failed = all_failed(history)
+    return f"no trial has completed yet: {history!r}{failed and f'; {failed}'}"

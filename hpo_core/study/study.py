@@ -14,6 +14,7 @@ import numpy as np
 from hpo_core.checks import as_int, fits_memory, int_within, shown
 from hpo_core.errors import SpaceError, StudyError, TrialError
 from hpo_core.events import Enqueued
+from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
 from hpo_core.history import History
 from hpo_core.replay import fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
@@ -50,6 +51,7 @@ _COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 
+@refusing(STUDY)
 class Study(Optimizing):
     """A search for the parameters that give the least, or the greatest, value.
 
@@ -114,6 +116,7 @@ class Study(Optimizing):
     (20, True)
     """
 
+    @hinting
     def __init__(
         self,
         space: Space | Mapping[str, Any],
@@ -130,7 +133,8 @@ class Study(Optimizing):
         if not isinstance(space, Space | Mapping):
             raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
         if direction not in ("minimize", "maximize"):
-            raise StudyError(f"direction must be 'minimize' or 'maximize', got {direction!r}")
+            hint = did_you_mean(direction, ("minimize", "maximize"))
+            raise StudyError(f"direction must be 'minimize' or 'maximize', got {shown(direction)}{hint}")
         if seed is not None and int_within(seed, 0, SEED_LIMIT) is None:
             raise StudyError(f"seed must be an int in [0, 2**63) or None, got {seed!r}")
         if not isinstance(allow_duplicates, bool):

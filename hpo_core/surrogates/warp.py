@@ -34,6 +34,11 @@ MARGIN = 1e-7
 # ones, below 0 and above 2 the largest and the smallest saturate. Finer steps change nothing that a
 # Gaussian process would notice.
 EXPONENTS = np.linspace(-2.0, 4.0, 25)
+# Targets so many times as large as at least so many others are huge: penalties, or a diverged training. Fewer
+# tell nothing of a scale; where sizes differ less, float64 keeps the others apart.
+HUGE, N_ORDINARY = 1e6, 3
+# Above the first, where some are within the second, they are penalties that say nothing but "failed".
+PENALTY, RESULT = 1e100, 1e70
 # Farther from the median than this many deviations counts as this far: its powers stay in float64.
 FARTHEST = 1e30
 
@@ -57,6 +62,32 @@ def kumaraswamy_slopes(
     by_log_a = by_power * a * power * np.log(inside)
     by_log_b = -b * np.log1p(-power) * (1.0 - power) ** b
     return by_x, by_log_a, by_log_b
+
+
+def penalties(y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which targets are no results, (n,)."""
+    return (y > PENALTY) & bool((np.abs(y) < RESULT).any())
+
+
+def tamed(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Targets whose huge ones follow the ordinary ones, in order and as far apart as those are wide.
+
+    Beside huge targets all differences among the others vanish; where the huge are many, those of the
+    median from which others are measured do too.
+    """
+    distinct, rank = np.unique(y, return_inverse=True)
+    sizes = np.sort(np.abs(distinct))
+    jumps = sizes[N_ORDINARY:] / HUGE > sizes[N_ORDINARY - 1 : -1]
+    if not jumps.any():
+        return y
+    largest = sizes[N_ORDINARY - 1 + jumps.argmax()]
+    first, last = np.flatnonzero(np.abs(distinct) <= largest)[[0, -1]]
+    span = distinct[last] - distinct[first]
+    above, below = len(distinct) - 1 - last, first
+    tamed = distinct.copy()
+    tamed[last + 1 :] = distinct[last] + span * (1.0 + np.arange(above) / max(above, 1))
+    tamed[:first] = distinct[first] - span * (1.0 + np.arange(below)[::-1] / max(below, 1))
+    return tamed[rank]
 
 
 def standardized(y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,14 +139,14 @@ def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def capped(y: NDArray[np.float64], n_first: int) -> NDArray[np.float64]:
     """Targets as they are, but no farther above the median of the first ones than the best is below it."""
-    unit = _unit(y)
+    unit = _unit(tamed(y))
     middle = np.median(unit[:n_first])
     return standardized(np.minimum(unit, middle + (middle - unit.min())))
 
 
 def zoom(y: NDArray[np.float64], n_first: int) -> float:
     """How far the median lies above the best, as a share of how far the median of the first targets does."""
-    unit = _unit(y)
+    unit = _unit(tamed(y))
     least = unit.min()
     span = float(np.median(unit[:n_first]) - least)
     return float(np.median(unit) - least) / span if span > 0.0 else 1.0
@@ -136,7 +167,7 @@ def _unit(y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets from their median, in units of their median (else mean) absolute deviation, within limits."""
-    halved = 0.5 * y  # two of which differ by a number that float64 has
+    halved = 0.5 * tamed(y)  # two of which differ by a number that float64 has
     centered = halved - np.median(halved)
     deviations = np.abs(centered)
     scale = float(np.median(deviations)) or float(deviations.mean()) or 1.0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import numpy as np
 
 from hpo_core.errors import TrialError
+from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.history import State
 from hpo_core.printable import displayed
 from hpo_core.trial.values import as_column, as_number, spread, trial_seed
@@ -33,6 +34,7 @@ class Owner(Protocol):
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...
 
 
+@refusing(TRIAL)
 class Trial:
     """One trial of a study.
 
@@ -66,9 +68,11 @@ class Trial:
     def __getitem__(self, name: str) -> Any:
         params = self._decoded()
         if name not in params:
-            known = name in self._study.space.parameters
-            why = f"is inactive in trial {self.number}" if known else "is not in the space"
-            raise TrialError(f"parameter {name!r} {why}; active are {', '.join(map(repr, params))}")
+            if name in self._study.space.parameters:
+                why, hint = f"is inactive in trial {self.number}", ""
+            else:
+                why, hint = "is not in the space", did_you_mean(name, self._study.space.parameters)
+            raise TrialError(f"parameter {name!r} {why}; active are {', '.join(map(repr, params))}{hint}")
         return params[name]
 
     def __contains__(self, name: object) -> bool:

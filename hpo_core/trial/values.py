@@ -48,7 +48,8 @@ def check_step(step: object) -> int:
     """Return the step of a report as an int."""
     number = int_within(step, 0, STEP_LIMIT)
     if number is None:
-        raise TrialError(f"step must be an int of at least 0 and below 2**63, got {shown(step)}")
+        order = "; report(step, value) takes the step first" if isinstance(step, float) else ""
+        raise TrialError(f"step must be an int of at least 0 and below 2**63, got {shown(step)}{order}")
     return number
 
 

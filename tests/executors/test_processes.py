@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
+import subprocess
 import sys
 import time
 from multiprocessing import spawn
@@ -223,6 +225,60 @@ def test_a_function_of_an_interactive_main_goes_by_value(monkeypatch):
     packed = pickling.pack(main.objective, what="objective")
     monkeypatch.undo()
     assert cloudpickle.loads(packed)(None) == 2.5
+
+
+SCRIPT = """
+import sys
+import hpo_core as hpo
+
+class Settings:
+    power = 2
+
+def needs_main(trial):
+    return scale * trial["x"] ** 2
+
+def run(objective):
+    study = hpo.Study({"x": hpo.Float(2, 4)}, sampler="random", seed=0)
+    study.optimize(objective, n_trials=1, executor=2)
+    assert 4 <= study.best_value <= 16
+
+if __name__ == "__main__":
+    scale = 1
+
+    def objective(trial):
+        return trial["x"] ** Settings.power
+
+    run(needs_main if "needs main" in sys.argv else objective)
+    print("fine")
+"""
+WITHOUT = "import sys; sys.modules['cloudpickle'] = None"
+
+
+def run_script(path, script, *arguments, stdin=False):
+    path.write_text(script)
+    command = [sys.executable, *(["-"] if stdin else [str(path)]), *arguments]
+    with path.open() if stdin else contextlib.nullcontext() as file:
+        return subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("stdin", "arguments"), [(False, ()), (False, ("needs main",)), (True, ())])
+def test_what_is_defined_under_the_guard_goes_by_value(tmp_path, stdin, arguments):
+    pytest.importorskip("cloudpickle")
+    ended = run_script(tmp_path / "script.py", SCRIPT, *arguments, stdin=stdin)
+    assert ended.stdout == "fine\n", ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("stdin", "arguments", "advice"),
+    [
+        (False, (), "it needs objective, defined under .*Move the definition above that line, or install"),
+        (False, ("needs main",), "it needs scale, defined under"),
+        (True, (), "standard input, which a worker cannot import. Move it to a module, or install"),
+    ],
+)
+def test_without_cloudpickle_the_advice_fits_the_program(tmp_path, stdin, arguments, advice):
+    ended = run_script(tmp_path / "script.py", WITHOUT + SCRIPT, *arguments, stdin=stdin)
+    assert re.search(advice, ended.stderr), ended.stderr
 
 
 def test_a_value_that_cannot_be_sent_fails_its_trial():

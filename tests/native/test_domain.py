@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy import stats
 from hpo_core.errors import ArgumentError
 from hpo_core.layout import MAX_STACK, Layout, Op
 from hpo_core.native import _backend
+from hpo_core.native import domain as domain_module
 from hpo_core.native.domain import (
     Domain,
     KeySet,
@@ -67,6 +69,20 @@ def test_draws_do_not_depend_on_how_they_are_cut(draws):
     whole = draw(0, 200)
     parts = [draw(0, 1), draw(1, 64), draw(65, 70), draw(135, 0), draw(135, 65)]
     assert np.array_equal(whole, np.concatenate(parts, axis=1))
+
+
+@pytest.mark.parametrize("m", [1, 20, 21, 63])
+@pytest.mark.parametrize("draws", ["random", "sobol"])
+def test_many_draws_are_made_in_pieces(monkeypatch, draws, m):
+    """Between which Ctrl-C is heard."""
+    compiled = Domain(build(continuous(), regular(5), categorical(2)))
+    draw = partial(random_draws, compiled, 3, 9) if draws == "random" else partial(sobol_draws, compiled, 3)
+    whole = draw(5, m)
+    monkeypatch.setattr(domain_module, "MAX_PIECE", 60)
+    np.testing.assert_array_equal(draw(5, m), whole)
+    sizes = [piece.shape[1] for _, piece in domain_module._pieces(whole)]
+    assert sum(sizes) == m
+    assert max(sizes) <= 20
 
 
 def test_streams_and_seeds_are_independent():

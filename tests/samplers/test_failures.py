@@ -215,6 +215,6 @@ class TestModel:
         sizes, model = [], FailureModel(UNIT.layout)
         for history in self.history(30, lambda trial, k: (k in order) is first_fails):
             if model.of(history) is not None:
-                sizes.append(model._fitted[0])
+                sizes.append(model._fitted[0][0])
         assert failures.turn(history) == 20
         assert sizes[-10] == 21

@@ -270,6 +270,26 @@ def test_feasible_gets_columns_and_must_return_a_mask() -> None:
             training_space(feasible=lambda columns, wrong=wrong: wrong).feasible_mask(x)
 
 
+@pytest.mark.parametrize(
+    ("feasible", "message"),
+    [
+        (lambda c: c["dpeth"] > 1, r"KeyError\('dpeth'\); its columns are .*'depth'.*did you mean 'depth'\?"),
+        (lambda c: c["nothing like it"] > 1, r"its columns are 'lr'.*'depth'[^?]*$"),
+        (lambda c: c["depth"] > 1 and c["lr"] < 1, r"ValueError.*write & for `and`.*np.where"),
+        (lambda c: 1 if c["lr"] < 1e-3 else 0, r"write & for `and`.*np.where"),
+        (lambda c: 0 < c["lr"] < 1e-3, r"write & for `and`"),
+        (lambda c: {}["mine"], r"KeyError\('mine'\); its columns are"),
+        (lambda c: 1 // 0, r"ZeroDivisionError.*It gets whole columns as numpy arrays"),
+        (lambda c: math.sqrt(c["lr"]) < 1, r"TypeError.*It gets whole columns as numpy arrays"),
+    ],
+)
+def test_a_feasible_that_raises_is_told_what_it_gets(feasible, message) -> None:
+    space = training_space(feasible=feasible)
+    with pytest.raises(SpaceError, match=f"feasible must return a mask of its columns.*{message}") as raised:
+        space.sample(5)
+    assert raised.value.__cause__ is not None
+
+
 def test_sample_is_seeded_permitted_and_gives_up() -> None:
     space = training_space(forbid=[param("depth") > 1])
     first, second, third = (space.sample(100, seed=seed) for seed in (1, 1, 2))

@@ -16,8 +16,10 @@ from hpo_core.surrogates.warp import (
     half_rank,
     kumaraswamy,
     kumaraswamy_slopes,
+    penalties,
     power,
     standardized,
+    tamed,
     zoom,
 )
 
@@ -119,3 +121,28 @@ def test_input_warp_is_finite_at_the_ends_and_keeps_inactive_values():
         assert np.isfinite(kumaraswamy(x, warp)[:, :2]).all()
         assert np.isnan(kumaraswamy(x, warp)[0, 2])
         assert all(np.isfinite(slopes[:, :2]).all() for slopes in kumaraswamy_slopes(x, warp))
+
+
+def test_huge_targets_come_after_the_ordinary_ones_as_far_apart():
+    y = np.array([0.1, 1e300, 0.2, -1e9, 0.3, 1e9, -1e200, 1e300])
+    np.testing.assert_allclose(tamed(y), [0.1, 0.6, 0.2, -0.1, 0.3, 0.5, -0.2, 0.6])
+    ordinary = np.array([1e-3, 1.0, 900.0, -20.0])
+    assert tamed(ordinary) is ordinary
+
+
+@given(y=samples)
+def test_taming_keeps_the_order(y):
+    assert (np.argsort(tamed(y), kind="stable") == np.argsort(y, kind="stable")).all()
+
+
+@every_warp
+@pytest.mark.parametrize("huge", [1e10, 1e150, 1.79e308])
+def test_a_majority_of_huge_targets_leaves_the_others_apart(warp, huge):
+    y = np.append(np.random.default_rng(2).standard_normal(20), np.full(30, huge))
+    assert warp is standardized or np.ptp(warp(y)[:20]) > 0.3
+
+
+def test_penalties_are_told_from_large_results():
+    huge = np.finfo(np.float64).max
+    assert penalties(np.array([1.0, huge, -huge, 1e101, 1e99])).tolist() == [False, True, False, True, False]
+    assert not penalties(np.array([1e150, 1e200, huge])).any()

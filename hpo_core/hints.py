@@ -1,0 +1,189 @@
+"""What was probably meant by a name that is not known here: one much like it, or Optuna's.
+
+Nothing here runs unless a name is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
+
+from hpo_core.checks import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """The end of a message about an unknown name: the known one most like it, empty if none is."""
+    import difflib  # takes as long to import as many trials take
+
+    names = {str(each).lower(): each for each in known}
+    text = str(name).lower()
+    begun = [each for each in names if len(text) > 1 and each.startswith(text)]
+    close = begun[:1] if len(begun) == 1 else difflib.get_close_matches(text, names, n=1)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
+
+
+def _call(function: str, *args: object, **options: object) -> str:
+    """A call as it is written."""
+    written = [*map(shown, args), *(f"{name}={shown(value)}" for name, value in options.items())]
+    return f"{function}({', '.join(written)})"
+
+
+def _declared(kind: str, **more: object) -> Callable[..., str]:
+    """Of a call such as ``suggest_float("lr", 1e-5, 1e-1, log=True)``."""
+
+    def hint(name: str = "name", *args: object, **options: object) -> str:
+        declaration = _call(f"hpo.{kind}", *args, **options, **more)
+        return f'declare `"{name}": {declaration}` in the space of the study, and read `trial["{name}"]`'
+
+    return hint
+
+
+def _noted(key: str = "key", value: object = None) -> str:
+    note = f"{key}={shown(value)}" if str(key).isidentifier() else f"**{{{key!r}: {shown(value)}}}"
+    return f"write `trial.note({note})`"
+
+
+def _written(call: str) -> Callable[..., str]:
+    """Of a call whose arguments stay as they are."""
+    return lambda *args, **options: f"write `{_call(call, *args, **options)}`"
+
+
+def _created(**options: object) -> str:
+    written = (_keyword(name, value) or f"{name}={shown(value)}" for name, value in options.items())
+    return f"write `hpo.Study({', '.join(['space', *written])})`"
+
+
+def _discrete(name: str = "name", low: object = 0, high: object = 1, q: object = 1) -> str:
+    return _declared("Float")(name, low, high, step=q)
+
+
+# By name: of a function what a call of it is here, of anything else what to write.
+Hints: TypeAlias = "Mapping[str, Callable[..., str] | str]"
+TRIAL: Final[Hints] = {
+    "suggest_float": _declared("Float"),
+    "suggest_int": _declared("Int"),
+    "suggest_categorical": _declared("Categorical"),
+    "suggest_uniform": _declared("Float"),
+    "suggest_loguniform": _declared("Float", log=True),
+    "suggest_discrete_uniform": _discrete,
+    "set_user_attr": _noted,
+    "should_prune": _written("trial.should_stop"),
+    "user_attrs": "read `trial.notes`",
+}
+STUDY: Final[Hints] = {
+    "enqueue_trial": _written("study.enqueue"),
+    "add_trial": lambda *_, **__: "write `study.add(params, value)`",
+    "get_trials": lambda *_, **__: "read `study.trials`",
+    "trials_dataframe": lambda *_, **__: "write `study.to_pandas()`",
+}
+MODULE: Final[Hints] = {
+    "create_study": _created,
+    "load_study": lambda study_name="name", storage="storage", **_: (
+        f"write `{_call('hpo.Study.open', storage, study_name)}`"
+    ),
+    "TrialPruned": "raise `hpo.TrialStopped()`",
+    "visualization": "see `hpo.plots`",
+}
+KEYWORDS: Final[Mapping[str, str]] = {
+    "show_progress_bar": "progress",
+    "study_name": "name",
+    "func": "objective",
+    "n_startup_trials": "n_startup",
+    "n_ei_candidates": "n_candidates",
+    "q": "step",
+}
+
+
+def refuse(owner: str, name: str, hint: Callable[..., str] | str) -> Callable[..., None]:
+    """A function that refuses a call of Optuna's ``name``, and says what it is here.
+
+    Raises
+    ------
+    AttributeError
+        It is no function, and refused at once.
+    """
+    if isinstance(hint, str):
+        raise AttributeError(f"{owner} has no {name!r}; {hint}")
+
+    def call(*args: object, **options: object) -> None:
+        try:
+            text = hint(*args, **options)
+        except TypeError:  # not a call that Optuna takes
+            text = hint()
+        raise AttributeError(f"{owner} has no {name!r}; {text}")
+
+    return call
+
+
+class _Refused:
+    """An attribute that is there to say what to write in its place; ``__getattr__`` would slow the others."""
+
+    def __init__(self, name: str, hint: Callable[..., str] | str) -> None:
+        self._name, self._hint = name, hint
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return self if instance is None else refuse(owner.__name__, self._name, self._hint)
+
+
+def refusing(hints: Hints) -> Callable[[type[T]], type[T]]:
+    """A class decorator: the names of ``hints`` are refused, and not listed by ``dir``."""
+
+    def decorate(kind: type[T]) -> type[T]:
+        for name, hint in hints.items():
+            setattr(kind, name, _Refused(name, hint))
+        kind.__dir__ = lambda self: [name for name in object.__dir__(self) if name not in hints]  # type: ignore[method-assign]
+        return kind
+
+    return decorate
+
+
+def _keyword(name: str, value: object) -> str:
+    """An argument of Optuna's as it is written here, empty if it has another name only there."""
+    if name == "load_if_exists":
+        return f'if_exists="{"resume" if value else "error"}"'
+    return f"{KEYWORDS[name]}={shown(value)}" if name in KEYWORDS else ""
+
+
+def hinting(function: Callable[P, T]) -> Callable[P, T]:
+    """A function whose ``TypeError`` about an unknown keyword says what was probably meant."""
+
+    @wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return function(*args, **options)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise  # from within the function
+            unknown = re.search(r"unexpected keyword argument '(\w+)'$", str(error))
+            if unknown is not None:
+                hint = _hint(function, unknown[1], options[unknown[1]])
+            elif str(error).endswith("required positional argument: 'space'"):
+                hint = '; the space comes first, as in hpo.Study({"lr": hpo.Float(1e-5, 1e-1, log=True)})'
+            else:
+                raise
+            raise TypeError(f"{error}{hint}") from None
+
+    return call
+
+
+def _hint(function: Callable[..., Any], name: str, value: object) -> str:
+    import inspect
+
+    known = [each for each in inspect.signature(function).parameters if each not in ("self", "space")]
+    written = _keyword(name, value)
+    if written.partition("=")[0] in known:
+        return f"; write {written}"
+    return did_you_mean(name, known) or f"; allowed: {', '.join(known)}"
+
+
+def hinting_class(kind: type[T]) -> type[T]:
+    """A class whose constructor is ``hinting``."""
+    kind.__init__ = hinting(kind.__init__)  # type: ignore[method-assign]
+    return kind

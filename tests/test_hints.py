@@ -1,0 +1,177 @@
+"""Unknown names: what was probably meant, and what a call of Optuna's is here."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+from studies import make_study
+
+import hpo_core as hpo
+from hpo_core.hints import did_you_mean
+from hpo_core.loop.remote import RemoteTrial
+
+SPACE = {
+    "lr": hpo.Float(1e-5, 1e-1, log=True),
+    "depth": hpo.Int(1, 4),
+    "optimizer": hpo.Categorical(["sgd", "adam", "adamw"]),
+}
+PARAMS = {"lr": 1e-3, "depth": 2, "optimizer": "sgd"}
+
+
+def study():
+    return hpo.Study(SPACE, sampler="random", seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("dpeth", ["lr", "depth"], "depth"),
+        ("Depth", ["lr", "depth"], "depth"),
+        ("min", ["minimize", "maximize"], "minimize"),
+        ("max", ["minimize", "maximize"], "maximize"),
+        ("m", ["minimize", "maximize"], None),
+        ("random_search", ["random", "sobol"], "random"),
+        ("nothing like it", ["lr", "depth"], None),
+        (None, ["lr", "depth"], None),
+        (3, [1, 2, 30], 30),
+        ("x", [], None),
+    ],
+)
+def test_the_name_most_like_it(name, known, meant):
+    assert did_you_mean(name, known) == ("" if meant is None else f"; did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: study().enqueue({"dpeth": 2}),
+        lambda: study().add({**PARAMS, "dpeth": 2}, 1.0),
+        lambda: study().ask()["dpeth"],
+        lambda: RemoteTrial(0, PARAMS, 0)["dpeth"],
+        lambda: study().ask(3)["dpeth"],
+        lambda: study().ask(3).active("dpeth"),
+        lambda: hpo.Space(SPACE | {"x": hpo.Float(0, 1, when=hpo.param("dpeth") > 2)}),
+        lambda: hpo.Space(SPACE, forbid=[hpo.param("dpeth") > 2]),
+    ],
+)
+def test_names_of_parameters(call):
+    with pytest.raises(hpo.ArgumentError, match=r"'dpeth'.*; did you mean 'depth'\?"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hpo.Study(SPACE, sampler="tpee"), "sampler is 'tpee'.*did you mean 'tpe'"),
+        (lambda: hpo.Study(SPACE, direction="min"), "direction must be .*did you mean 'minimize'"),
+        (lambda: hpo.Study(SPACE, direction="max"), "direction must be .*did you mean 'maximize'"),
+        (lambda: study().enqueue({"optimizer": "SGD"}), "'SGD' is not allowed.*did you mean 'sgd'"),
+        (lambda: hpo.Space(SPACE, forbid=[hpo.param("optimizer") == "admw"]), "did you mean 'adamw'"),
+        (lambda: study().ask().report(0.5, 3), r"got 0.5; report\(step, value\) takes the step first"),
+    ],
+)
+def test_other_names(call, message):
+    with pytest.raises(hpo.ArgumentError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: study().optimize(abs, n_trials=1, show_progress_bar=True), "write progress=True"),
+        (lambda: study().optimize(abs, n_trails=1), "did you mean 'n_trials'"),
+        (lambda: study().optimize(func=abs, n_trials=1), "write objective=<built-in function abs>"),
+        (lambda: study().optimize(abs, gc_after_trial=1), "allowed: objective, n_trials, until"),
+        (lambda: hpo.Study(SPACE, study_name="a"), "write name='a'"),
+        (lambda: hpo.Study(SPACE, load_if_exists=True), 'write if_exists="resume"'),
+        (lambda: hpo.Study(direction="minimize"), "the space comes first, as in hpo.Study"),
+        (lambda: hpo.TPESampler(n_ei_candidates=24), "write n_candidates=24"),
+        (lambda: hpo.Float(0, 1, setp=1), "did you mean 'step'"),
+        (lambda: hpo.Float(0, 1, q=0.1), "write step=0.1"),
+        (lambda: hpo.Categorical(["a"], defualt="a"), "allowed: choices, when, doc"),
+    ],
+)
+def test_unknown_keywords(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_a_type_error_of_the_objective_is_its_own():
+    def objective(trial):
+        return int(str(trial.number), bas=3)
+
+    with pytest.raises(TypeError) as raised:
+        study().optimize(objective, n_trials=1)
+    assert "did you mean" not in str(raised.value)
+
+
+@pytest.mark.parametrize("trial", [study().ask(), RemoteTrial(0, PARAMS, 0)], ids=["here", "remote"])
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        (
+            lambda trial: trial.suggest_float("lr", 1e-5, 1e-1, log=True),
+            'declare `"lr": hpo.Float(1e-05, 0.1, log=True)` in the space of the study',
+        ),
+        (lambda trial: trial.suggest_int("depth", 1, 9, step=2), '`"depth": hpo.Int(1, 9, step=2)`'),
+        (lambda trial: trial.suggest_int("depth", low=1, high=9), '`"depth": hpo.Int(low=1, high=9)`'),
+        (lambda trial: trial.suggest_categorical("c", ["a", "b"]), "hpo.Categorical(['a', 'b'])"),
+        (lambda trial: trial.suggest_loguniform("lr", 1e-5, 1), "hpo.Float(1e-05, 1, log=True)"),
+        (lambda trial: trial.suggest_discrete_uniform("x", 0, 1, 0.1), "hpo.Float(0, 1, step=0.1)"),
+        (lambda trial: trial.suggest_float(), 'read `trial["name"]`'),
+        (lambda trial: trial.set_user_attr("model", "m.pt"), "write `trial.note(model='m.pt')`"),
+        (lambda trial: trial.set_user_attr("a b", 1), "write `trial.note(**{'a b': 1})`"),
+        (lambda trial: trial.should_prune(), "write `trial.should_stop()`"),
+        (lambda trial: trial.user_attrs, "read `trial.notes`"),
+    ],
+)
+def test_a_trial_of_optuna(trial, call, written):
+    with pytest.raises(AttributeError) as raised:
+        call(trial)
+    assert written in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        (lambda: study().enqueue_trial({"lr": 0.1}), "write `study.enqueue({'lr': 0.1})`"),
+        (lambda: study().trials_dataframe(), "write `study.to_pandas()`"),
+        (
+            lambda: hpo.create_study(direction="maximize", study_name="a", load_if_exists=True),
+            "write `hpo.Study(space, direction='maximize', name='a', if_exists=\"resume\")`",
+        ),
+        (lambda: hpo.load_study(study_name="a", storage="s.db"), "write `hpo.Study.open('s.db', 'a')`"),
+        (lambda: hpo.TrialPruned, "raise `hpo.TrialStopped()`"),
+        (lambda: hpo.visualization, "see `hpo.plots`"),
+        (lambda: hpo.Stduy, "did you mean 'Study'"),
+    ],
+)
+def test_a_study_of_optuna(call, written):
+    with pytest.raises(AttributeError) as raised:
+        call()
+    assert written in str(raised.value)
+
+
+def test_other_attributes_are_missing_as_anywhere():
+    for thing in (study(), study().ask(), RemoteTrial(0, PARAMS, 0)):
+        assert not hasattr(thing, "anything")
+        expected = f"{type(thing).__name__!r} object has no attribute 'anything'"
+        with pytest.raises(AttributeError, match=expected):
+            _ = thing.anything
+    assert copy.deepcopy(make_study()).name == pickle.loads(pickle.dumps(make_study())).name
+
+
+def test_rooms_are_attributes_without_being_imported():
+    code = (
+        "import sys, hpo_core as hpo\n"
+        "rooms = 'acquisition errors executors integrations native plots samplers space storage'.split()\n"
+        "assert not {f'hpo_core.{room}' for room in rooms} & set(sys.modules)\n"
+        "assert {*rooms, 'nn'} <= set(dir(hpo))\n"
+        "for room in rooms: assert getattr(hpo, room).__name__ == 'hpo_core.' + room\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
