@@ -128,7 +128,7 @@ class Results:
         return self.history
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial; inactive parameters are missing values (needs pandas)."""
+        """Return one row per trial (needs pandas); see ``TrialBatch.to_pandas``."""
         return self.trials.to_pandas()
 
     def backup(self, path: str | Path) -> None:
