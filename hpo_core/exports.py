@@ -164,7 +164,8 @@ def _write_parquet(study: StoredResults, path: str) -> None:
         ]
         frame.columns = [printable(name) for name in frame.columns]
         for name, column in frame.items():
-            if not _has_one_type(column):
+            has_none = name.startswith(("params_", "notes_")) and any(value is None for value in column)
+            if has_none or not _has_one_type(column):  # Parquet cannot tell None from what is missing
                 frame[name] = [None if _is_missing(value) else str(_cell(value)) for value in column]
         frame.to_parquet(path, engine="pyarrow")
     except ImportError as error:
@@ -178,13 +179,10 @@ def _is_missing(value: Any) -> bool:
 
 
 def _has_one_type(column: Any) -> bool:
-    """Whether Parquet has a type for a column: not for mixed ones, empty mappings or very large integers.
-
-    Nor where it holds None beside missing values, which Parquet cannot tell apart.
-    """
+    """Whether Parquet has a type for a column: not for mixed ones, empty mappings or very large integers."""
     import pyarrow as pa
 
-    if len({type(value) for value in column if not _is_missing(value)}) > 1:
+    if len(set(map(type, column.dropna()))) > 1:
         return False
     try:
         column.to_frame("one").to_parquet(io.BytesIO(), engine="pyarrow")

@@ -49,6 +49,59 @@ FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """
 
+# Its new columns come last: so it can replace the view of before, and rights on that and views of it stay.
+_FULL_VIEW: Final = rf"""
+CREATE OR REPLACE VIEW hpo_core.trials AS
+WITH readable AS (
+    SELECT study, position, kind, {_READABLE_IN_ANY_ENCODING}::json AS data
+    FROM hpo_core.events
+    WHERE kind IN ('asked', 'told', 'failed', 'stopped', 'retried', 'reported', 'noted')
+), asked AS (
+    SELECT study, data, (data ->> 'first')::bigint + k AS number, k
+    FROM readable, generate_series(0, (data ->> 'n')::integer - 1) AS k WHERE kind = 'asked'
+), said AS (
+    SELECT study, position, kind, data, number::bigint, (i - 1)::integer AS i
+    FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
+    WHERE kind <> 'asked'
+), ended AS (
+    SELECT study, number, kind, (data -> 'values' ->> i)::float8 AS value,
+        (data -> 'cost' ->> i)::float8 AS seconds, data ->> 'reason' AS reason
+    FROM said WHERE kind IN ('told', 'failed', 'stopped')
+), retried AS (
+    SELECT study, number, json_agg(data -> 'reason' ORDER BY position) AS retries,
+        (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
+    FROM said WHERE kind = 'retried' GROUP BY study, number
+), reported AS (
+    SELECT study, number, json_agg(json_build_array(data -> 'step', data -> 'values' -> i)
+        ORDER BY position) AS reports
+    FROM said WHERE kind = 'reported' GROUP BY study, number
+), noted AS (
+    SELECT study, number, json_object_agg(name, note) AS notes
+    FROM (
+        SELECT DISTINCT ON (study, number, name) study, number, n.key AS name, n.value AS note
+        FROM said, json_each(data -> 'notes' -> i) AS n
+        WHERE kind = 'noted' ORDER BY study, number, name, position DESC
+    ) AS last GROUP BY study, number
+)
+SELECT s.name AS study, a.number,
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
+        ELSE 'running' END AS state,
+    e.value, e.seconds, e.reason,
+    coalesce((
+        SELECT json_object_agg(c.key, c.value -> a.k) FROM json_each(a.data -> 'params') AS c
+        WHERE json_typeof(c.value -> a.k) <> 'null' OR a.k::text IN (
+            SELECT json_array_elements_text(a.data -> 'none' -> c.key))
+    ), '{{}}') AS params,
+    to_timestamp(coalesce(r.time, (a.data ->> 'time')::float8)) AS started, a.data ->> 'tier' AS tier,
+    coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
+    coalesce(n.notes, '{{}}') AS notes
+FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
+LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
+LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
+LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
+"""
+
 # What each version added to the one before. Events do not refer to studies: each would lock a row there.
 STEPS: Final[tuple[str, ...]] = (
     rf"""
@@ -66,6 +119,7 @@ CREATE TABLE hpo_core.events (
 CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
 {_VIEW.format("CREATE", _READABLE)}""",
     _VIEW.format("CREATE OR REPLACE", _READABLE_IN_ANY_ENCODING),
+    _FULL_VIEW,
 )
 _SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'"
 _TABLE: Final = "SELECT 1 FROM pg_tables WHERE schemaname = 'hpo_core' AND tablename = 'version'"

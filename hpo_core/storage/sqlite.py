@@ -38,6 +38,74 @@ _PAUSE: Final = 0.001  # between our tries, so that readers come in
 # Seconds a fork waits for another thread's statement to end.
 _FORK_PATIENCE: Final = 5.0
 
+
+def _as_written(data: str, path: str) -> str:
+    """SQL for a JSON value with all digits it was written with, as json() takes it.
+
+    Older SQLite has no operator for that, and rounds numbers to 15 digits when it makes JSON of them. Two
+    paths give an array of both values as they stand, [v,v], of which this takes the first.
+    """
+    both = f"json_extract({data}, {path}, {path})"
+    return f"substr({both}, 2, (length({both}) - 3) / 2)"
+
+
+# One row per trial, for people and other programs. A parameter that is inactive is no key of params.
+_VIEW: Final = f"""
+CREATE VIEW trials AS
+WITH asked AS (
+    SELECT study, data, json_extract(data, '$.first') + n.key AS number, n.key AS k
+    FROM events,
+        json_each('[0' || replace(hex(zeroblob(json_extract(data, '$.n') - 1)), '00', ',0') || ']') AS n
+    WHERE kind = 'asked'
+), ended AS (
+    SELECT study, kind, r.value AS number, json_extract(data, '$.values[' || r.key || ']') AS value,
+        json_extract(data, '$.cost[' || r.key || ']') AS seconds, json_extract(data, '$.reason') AS reason
+    FROM events, json_each(data, '$.rows') AS r WHERE kind IN ('told', 'failed', 'stopped')
+), retried AS (
+    SELECT study, number, time, json_group_array(json(reason)) AS retries, max(position)
+    FROM (
+        SELECT study, position, r.value AS number, json_extract(data, '$.time') AS time,
+            {_as_written("data", "'$.reason'")} AS reason
+        FROM events, json_each(data, '$.rows') AS r WHERE kind = 'retried' ORDER BY study, position
+    ) GROUP BY study, number
+), reported AS (
+    SELECT study, number, json_group_array(json(report)) AS reports
+    FROM (
+        SELECT study, r.value AS number, '[' || json_extract(data, '$.step') || ','
+            || {_as_written("data", "'$.values[' || r.key || ']'")} || ']' AS report
+        FROM events, json_each(data, '$.rows') AS r WHERE kind = 'reported' ORDER BY study, position
+    ) GROUP BY study, number
+), noted AS (
+    SELECT study, number, json_group_object(name, json(note)) AS notes
+    FROM (
+        SELECT study, r.value AS number, n.key AS name, max(position), CASE
+            WHEN n.type = 'real' AND n.key NOT GLOB '*["\\]*' THEN {_as_written("data", "n.fullkey")}
+            WHEN n.type IN ('real', 'integer', 'text') THEN json_quote(n.value)
+            WHEN n.type IN ('true', 'false', 'null') THEN n.type ELSE n.value END AS note
+        FROM events, json_each(data, '$.rows') AS r, json_each(data, '$.notes[' || r.key || ']') AS n
+        WHERE kind = 'noted' GROUP BY study, number, name
+    ) GROUP BY study, number
+)
+SELECT s.name AS study, a.number,
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
+        ELSE 'running' END AS state,
+    e.value, e.seconds,
+    strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(r.time, json_extract(a.data, '$.time')), 'unixepoch') AS started,
+    json_extract(a.data, '$.tier') AS tier, e.reason,
+    coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
+    (SELECT json_group_object(c.key, json({_as_written("c.value", "'$[' || a.k || ']'")}))
+        FROM json_each(a.data, '$.params') AS c
+        WHERE json_type(c.value, '$[' || a.k || ']') <> 'null' OR EXISTS (
+            SELECT 1 FROM json_each(a.data, '$.none') AS o, json_each(o.value) AS i
+            WHERE o.key = c.key AND i.value = a.k)) AS params,
+    coalesce(n.notes, '{{}}') AS notes
+FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
+LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
+LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
+LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
+"""
+
 # What each schema added to the one before: a new file goes through all of them, an old one through the rest.
 _STEPS: Final[tuple[str, ...]] = (
     """
@@ -67,6 +135,7 @@ FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """,
     "CREATE INDEX descriptions ON events (study, position) WHERE kind IN ('created', 'changed');",
+    f"DROP VIEW trials;\n{_VIEW}",
 )
 SCHEMA: Final = len(_STEPS)
 

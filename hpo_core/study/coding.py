@@ -115,6 +115,10 @@ class Codec:
             for name, own in parameters
             if isinstance(own, Categorical | Ordinal)
         }
+        rows = enumerate(space.names)
+        self._with_none = {
+            name: row for row, name in rows if name in self.listed and None in self.listed[name].written
+        }
 
     def settle(self, x: NDArray[np.float64]) -> tuple[Columns, NDArray[np.float64]]:
         """Values of coordinates (d, n), null where inactive, and the coordinates they give back."""
@@ -160,13 +164,22 @@ class Codec:
         written: dict[str, Any]
         if isinstance(event, Asked):
             columns, x = self.settle(event.x)
-            written, event = _write_asked(event, columns), replace(event, x=x)
+            written, event = _write_asked(event, columns) | self._nones(columns, x), replace(event, x=x)
         elif isinstance(event, Enqueued):
             written = {"params": self.fixed(event.fixed)}
             event = Enqueued(self.read_fixed(written["params"]))
         else:
             written = _WRITERS[type(event)](self, event)
         return (kind, _dumps(written)), event
+
+    def _nones(self, columns: Columns, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Which trials have None as a value, for readers of the log who cannot tell what is inactive."""
+        found = {
+            name: [k for k, value in enumerate(columns[name]) if value is None and x[row, k] == x[row, k]]
+            for name, row in self._with_none.items()
+        }
+        found = {name: trials for name, trials in found.items() if trials}
+        return {"none": found} if found else {}
 
     def values(self, y: NDArray[np.float64]) -> list[Any]:
         """Minimised values in the user's direction; what JSON has no number for as text."""

@@ -18,6 +18,7 @@ from places import sql
 
 import hpo_core as hpo
 from hpo_core import Categorical, Float
+from hpo_core.space.serial import dump_value
 from hpo_core.storage import MemoryStorage, PostgresStorage, SQLiteStorage, masked, open_storage
 from hpo_core.storage.sqlite import SCHEMA
 
@@ -122,8 +123,7 @@ def test_the_view_shows_trials_to_people(place):
     ]
     for row, trial in zip(rows, batch, strict=True):
         params = row[4] if isinstance(row[4], dict) else json.loads(row[4])  # PostgreSQL has a type for it
-        assert params["x"] == pytest.approx(trial["x"], abs=1e-15)
-        assert (params["m"] is None) == ("m" not in trial)
+        assert params == {name: dump_value(value, name) for name, value in trial.params.items()}
 
 
 @pytest.mark.parametrize(("durability", "level"), [("normal", 1), ("full", 2)])
@@ -156,6 +156,12 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(path):
     grown(new, 1)
     schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
     assert sql(path, schema) == sql(new, schema)
+    rows = sql(path, "SELECT number, state, tier, params FROM trials ORDER BY number")
+    assert [row[:3] for row in rows] == [
+        (0, "complete", "sobol"), (1, "failed", "sobol"), (2, "complete", "sobol"),
+    ]  # fmt: skip
+    assert json.loads(rows[1][3]) == {"x": 0.8734926384640858, "c": "a", "m": 0.9397463131463155}
+    assert json.loads(rows[2][3]) == {"x": 0.6465867076767609, "c": {"tuple": ["b", 1]}}
 
 
 def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
