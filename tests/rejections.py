@@ -222,6 +222,14 @@ CASES: dict[str, Case] = {
         },
         lambda scene: {"trials": scene.batch},
     ),
+    "Study.stop_trials": Case(
+        on("study", "stop_trials"),
+        {"trials": [None, "6", *(Named(row, f"trial {row}") for row in (0, 5, 99, -1))]},
+        lambda scene: {"trials": scene.batch},
+    ),
+    "Study.note": Case(
+        lambda scene, **notes: scene.study.note(**notes), {"notes": [object(), 1j, {1, 2}]}, given(a=1)
+    ),
     "Study.enqueue": Case(
         on("study", "enqueue"),
         {"params": [*NOT_PARAMS, Named({"zz": 1}, "'zz'"), Named({"lr": 2.0}, "'lr'")]},

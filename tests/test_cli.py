@@ -106,6 +106,19 @@ def test_ls_show_and_best_say_what_is_there(stored, capsys):
         assert "1" in capsys.readouterr().out
 
 
+def test_notes_of_a_study_are_shown_and_exported(tmp_path, capsys):
+    path = str(tmp_path / "s.db")
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage=path)
+    cli.main(["show", path, "s"])
+    assert "notes" not in capsys.readouterr().out
+    study.note(data="digits", shape=(8, 8))
+    cli.main(["show", path, "s"])
+    assert capsys.readouterr().out.endswith("notes       data='digits', shape=(8, 8)\n")
+    notes = {"data": "digits", "shape": [8, 8]}
+    assert printed(capsys, "show", path, "s")[1]["notes"] == notes
+    assert printed(capsys, "export", path, "s", str(tmp_path / "t.csv"))[1]["notes"] == notes
+
+
 def test_export_writes_every_trial(stored, capsys, tmp_path):
     trials = hpo_core.Study.open(stored, "it's; DROP").trials
     for kind in ("csv", "json"):

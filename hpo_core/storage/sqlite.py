@@ -278,6 +278,7 @@ class SQLiteStorage(Storage):
         """Close the file, for every storage of this process that has it open; the next use opens it again."""
         if self._kept is not None:
             self._kept.close()
+            self._kept.leave_queues()
 
     def reset(self) -> None:
         """Give back the lock, and take back what was not committed, wherever an exception struck."""
@@ -511,6 +512,12 @@ class _Connection:
             device, inode = _identity(self.path) or (0, hash(self.path) & 0xFFFFFFFF)
             self._turns[queue] = Turn(f"{device:x}-{inode:x}", queue)
         return self._turns[queue]
+
+    def leave_queues(self) -> None:
+        """Close the file of the queues, unless this process is at work."""
+        with self.lock:
+            if self.writer is None:
+                self._turns = {}
 
     def reading(self, storage: SQLiteStorage) -> sqlite3.Connection | None:
         """The connection, to read; None if there is no file, or nothing in it."""

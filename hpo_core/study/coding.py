@@ -17,7 +17,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import StudyError
-from hpo_core.events import Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
+from hpo_core.events import Annotated, Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
 from hpo_core.space import Categorical, Ordinal
 from hpo_core.space.parameters import pieces
 from hpo_core.space.serial import dump_value, load_value
@@ -255,6 +255,10 @@ def _write_noted(_: Codec, event: Noted) -> dict[str, Any]:
     return {"rows": event.rows.tolist(), "notes": [dump_note(each) for each in event.notes]}
 
 
+def _write_annotated(_: Codec, event: Annotated) -> dict[str, Any]:
+    return {"notes": dump_note(event.notes)}
+
+
 _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Retried: _write_retried,
     Told: _write_valued,
@@ -262,4 +266,5 @@ _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Failed: _write_failed,
     Reported: _write_reported,
     Noted: _write_noted,
+    Annotated: _write_annotated,
 }
