@@ -55,7 +55,7 @@ def export(study: StoredResults, path: str, kind: str, *, storage: str) -> None:
     ArgumentError
         The file cannot be written, or is a database.
     """
-    require_path("file", path)
+    path = require_path("file", path)
     try:
         _refuse_databases(path, storage)
         with written_whole(path) as part:

@@ -387,6 +387,10 @@ class SQLiteStorage(Storage):
         advice = ""
         if _is_busy(error):
             advice = ": another program has kept the file locked; nothing of this change was written"
+        elif _code(error) == sqlite3.SQLITE_READONLY:
+            advice = ": there is no permission to write to the file, or to make files beside it"
+        elif _code(error) == sqlite3.SQLITE_NOTADB:
+            advice = ": it has another format than that of SQLite"
         kind = StorageRefusedError if _may_pass(error) else StorageError
         return kind(f"storage {self.path!r}: {error}{advice}")
 
@@ -615,7 +619,7 @@ class _Connection:
         try:
             return _usable(self.path)
         except sqlite3.OperationalError as error:
-            code = error.sqlite_errorcode & 0xFF
+            code = _code(error)
             if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or _identity(self.path) is None:
                 raise
             return self._connect_to_read(error)
@@ -672,8 +676,13 @@ def _usable(path: str, *, uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def _code(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code
+
+
 def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
 
 
 def _leave(connection: sqlite3.Connection) -> None:
@@ -685,8 +694,7 @@ def _leave(connection: sqlite3.Connection) -> None:
 
 def _may_pass(error: sqlite3.Error) -> bool:
     """Whether what failed may succeed later: locks end, disks are cleared, file servers come back."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return _is_busy(error) or code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _wait_for_wal(connection: sqlite3.Connection, deadline: float) -> None:
