@@ -94,7 +94,7 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("nn", "executors"):  # rooms that are public as they are
+    if name in ("callbacks", "nn", "executors"):  # rooms that are public as they are
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS,
+    "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": set(),
     "integrations.ray": FRONT_ENDS,

@@ -164,7 +164,9 @@ class Codec:
         written: dict[str, Any]
         if isinstance(event, Asked):
             columns, x = self.settle(event.x)
-            written, event = _write_asked(event, columns) | self._nones(columns, x), replace(event, x=x)
+            written, event = _write_asked(event, columns), replace(event, x=x)
+            if self._with_none:
+                written |= self._nones(columns, x)
         elif isinstance(event, Enqueued):
             written = {"params": self.fixed(event.fixed)}
             event = Enqueued(self.read_fixed(written["params"]))
