@@ -109,7 +109,6 @@ def check_params(study, folder, place):
     exports = zip(
         rows_of_csv(study, folder), rows_of_json(study, folder), rows_of_view(place, study), strict=True
     )
-    constants = study.space.parameters.keys() - set(study.space.names)
     for trial, (from_csv, from_json, from_view) in zip(trials, exports, strict=True):
         params = trial.params
         cells = split(from_csv, "params_")
@@ -118,8 +117,7 @@ def check_params(study, folder, place):
         assert cells.keys() == params.keys()
         assert all(same(cells[name], params[name]) for name in params), (cells, params)
         assert split(from_json, "params_") == plain(params)
-        searched = {name: value for name, value in params.items() if name not in constants}
-        assert from_view["params"] == {name: dump_value(value, name) for name, value in searched.items()}
+        assert from_view["params"] == {name: dump_value(value, name) for name, value in params.items()}
         for name in study.space.parameters:
             value = frame.at[trial.number, f"params_{name}"]
             if name in params:
@@ -147,7 +145,11 @@ def test_params_come_back_from_every_export(tmp_path, data, space):
 
 def test_awkward_choices_come_back_from_every_export(tmp_path, place):
     space = {
-        "c": hpo.Categorical({choice: {} for choice in AWKWARD} | {"owner": {"d": hpo.Categorical(AWKWARD)}}),
+        "c": hpo.Categorical(
+            {choice: {f"of {k}": (k, None)} for k, choice in enumerate(AWKWARD)}
+            | {"owner": {"d": hpo.Categorical(AWKWARD)}, "no one": {"d": hpo.Categorical(AWKWARD)}}
+        ),
+        "none": None,
         "x": hpo.Float(-2, 2),
     }
     study = hpo.Study(space, sampler="random", seed=0, name="s", storage=place)

@@ -52,17 +52,32 @@ LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 # Its new columns come last: so it can replace the view of before, and rights on that and views of it stay.
 _FULL_VIEW: Final = rf"""
 CREATE OR REPLACE VIEW hpo_core.trials AS
-WITH readable AS (
+WITH RECURSIVE readable AS (
     SELECT study, position, kind, {_READABLE_IN_ANY_ENCODING}::json AS data
     FROM hpo_core.events
-    WHERE kind IN ('asked', 'told', 'failed', 'stopped', 'retried', 'reported', 'noted')
+    WHERE kind IN ('asked', 'told', 'failed', 'stopped', 'retried', 'reported', 'noted', 'created', 'changed')
+), spaces AS (
+    SELECT study, NULL AS owner, NULL::json AS choice, space FROM (
+        SELECT DISTINCT ON (study) study, data -> 'space' -> 'space' AS space
+        FROM readable WHERE kind IN ('created', 'changed') ORDER BY study, position DESC
+    ) AS newest
+    UNION ALL
+    SELECT s.study, p.key, p.value -> 'categorical' -> (i - 1)::integer, b.space
+    FROM spaces AS s, json_each(s.space) AS p,
+        json_array_elements(p.value -> 'spaces') WITH ORDINALITY AS b (space, i)
+), constants AS (
+    SELECT s.study, s.owner, s.choice, p.key AS name, p.value -> 'constant' AS value
+    FROM spaces AS s, json_each(s.space) AS p WHERE p.value -> 'constant' IS NOT NULL
+), batches AS MATERIALIZED (
+    SELECT study, data -> 'params' AS params, data -> 'none' AS none, (data ->> 'first')::bigint AS first,
+        (data ->> 'n')::integer AS n, data ->> 'tier' AS tier, (data ->> 'time')::float8 AS time
+    FROM readable WHERE kind = 'asked'
 ), asked AS (
-    SELECT study, data, (data ->> 'first')::bigint + k AS number, k
-    FROM readable, generate_series(0, (data ->> 'n')::integer - 1) AS k WHERE kind = 'asked'
+    SELECT *, first + k AS number FROM batches, generate_series(0, n - 1) AS k
 ), said AS (
     SELECT study, position, kind, data, number::bigint, (i - 1)::integer AS i
     FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
-    WHERE kind <> 'asked'
+    WHERE kind NOT IN ('asked', 'created', 'changed')
 ), ended AS (
     SELECT study, number, kind, (data -> 'values' ->> i)::float8 AS value,
         (data -> 'cost' ->> i)::float8 AS seconds, data ->> 'reason' AS reason
@@ -87,12 +102,19 @@ SELECT s.name AS study, a.number,
     CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
         ELSE 'running' END AS state,
     e.value, e.seconds, e.reason,
-    coalesce((
-        SELECT json_object_agg(c.key, c.value -> a.k) FROM json_each(a.data -> 'params') AS c
-        WHERE json_typeof(c.value -> a.k) <> 'null' OR a.k::text IN (
-            SELECT json_array_elements_text(a.data -> 'none' -> c.key))
-    ), '{{}}') AS params,
-    to_timestamp(coalesce(r.time, (a.data ->> 'time')::float8)) AS started, a.data ->> 'tier' AS tier,
+    coalesce((WITH given AS (
+        SELECT c.key AS name, c.value -> a.k AS value,
+            a.k::text IN (SELECT json_array_elements_text(a.none -> c.key)) AS is_none
+        FROM json_each(a.params) AS c
+    ) SELECT json_object_agg(name, value) FROM (
+        SELECT c.name, c.value FROM given AS c WHERE json_typeof(c.value) <> 'null' OR c.is_none
+        UNION ALL
+        SELECT DISTINCT ON (k.name) k.name, k.value FROM constants AS k
+        WHERE k.study = a.study AND (k.owner IS NULL OR EXISTS (
+            SELECT 1 FROM given AS c WHERE c.name = k.owner AND c.value::jsonb = k.choice::jsonb
+                AND (json_typeof(k.choice) <> 'null' OR c.is_none)))
+    ) AS p), '{{}}') AS params,
+    to_timestamp(coalesce(r.time, a.time)) AS started, a.tier,
     coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
     coalesce(n.notes, '{{}}') AS notes
 FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted

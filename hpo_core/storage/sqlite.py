@@ -49,10 +49,16 @@ def _as_written(data: str, path: str) -> str:
     return f"substr({both}, 2, (length({both}) - 3) / 2)"
 
 
+def _is_none(name: str) -> str:
+    """SQL for whether the null of a trial is the choice None: older logs do not say so."""
+    none = "json_each(a.data, '$.none') AS o, json_each(o.value) AS i"
+    return f"EXISTS (SELECT 1 FROM {none} WHERE o.key = {name} AND i.value = a.k)"
+
+
 # One row per trial, for people and other programs. A parameter that is inactive is no key of params.
 _VIEW: Final = f"""
 CREATE VIEW trials AS
-WITH asked AS (
+WITH RECURSIVE asked AS (
     SELECT study, data, json_extract(data, '$.first') + n.key AS number, n.key AS k
     FROM events,
         json_each('[0' || replace(hex(zeroblob(json_extract(data, '$.n') - 1)), '00', ',0') || ']') AS n
@@ -85,6 +91,15 @@ WITH asked AS (
         FROM events, json_each(data, '$.rows') AS r, json_each(data, '$.notes[' || r.key || ']') AS n
         WHERE kind = 'noted' GROUP BY study, number, name
     ) GROUP BY study, number
+), spaces AS (
+    SELECT study, NULL AS owner, NULL AS choice, json_extract(data, '$.space.space') AS space
+    FROM (SELECT study, data, max(position) FROM events WHERE kind IN ('created', 'changed') GROUP BY study)
+    UNION ALL
+    SELECT s.study, p.key, json({_as_written("p.value", "'$.categorical[' || b.key || ']'")}), b.value
+    FROM spaces AS s, json_each(s.space) AS p, json_each(p.value, '$.spaces') AS b
+), constants AS (
+    SELECT s.study, s.owner, s.choice, p.key AS name, {_as_written("p.value", "'$.constant'")} AS value
+    FROM spaces AS s, json_each(s.space) AS p WHERE json_type(p.value, '$.constant') IS NOT NULL
 )
 SELECT s.name AS study, a.number,
     CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
@@ -93,11 +108,16 @@ SELECT s.name AS study, a.number,
     strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(r.time, json_extract(a.data, '$.time')), 'unixepoch') AS started,
     json_extract(a.data, '$.tier') AS tier, e.reason,
     coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
-    (SELECT json_group_object(c.key, json({_as_written("c.value", "'$[' || a.k || ']'")}))
+    (SELECT json_group_object(name, json(value)) FROM (
+        SELECT c.key AS name, {_as_written("c.value", "'$[' || a.k || ']'")} AS value
         FROM json_each(a.data, '$.params') AS c
-        WHERE json_type(c.value, '$[' || a.k || ']') <> 'null' OR EXISTS (
-            SELECT 1 FROM json_each(a.data, '$.none') AS o, json_each(o.value) AS i
-            WHERE o.key = c.key AND i.value = a.k)) AS params,
+        WHERE json_type(c.value, '$[' || a.k || ']') <> 'null' OR {_is_none("c.key")}
+        UNION
+        SELECT k.name, k.value FROM constants AS k WHERE k.study = a.study AND (k.owner IS NULL OR EXISTS (
+            SELECT 1 FROM json_each(a.data, '$.params') AS c
+            WHERE c.key = k.owner AND json({_as_written("c.value", "'$[' || a.k || ']'")}) = k.choice
+                AND (k.choice <> 'null' OR {_is_none("c.key")})))
+    )) AS params,
     coalesce(n.notes, '{{}}') AS notes
 FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
