@@ -299,22 +299,24 @@ class TrialBatch:
     @property
     def reason(self) -> list[str | None]:
         """Why each trial failed; None where it did not."""
-        return [trial.reason for trial in self]
+        return [*map(self._study.history.reasons.get, self._rows.tolist())]
 
     @property
     def traceback(self) -> list[str | None]:
         """Where the objective raised; None where it did not."""
-        return [trial.traceback for trial in self]
+        return [*map(self._study.history.tracebacks.get, self._rows.tolist())]
 
     @property
     def retries(self) -> list[list[str]]:
         """Why each trial was given out again; empty for those whose workers lived."""
-        return [trial.retries for trial in self]
+        retries = self._study.history.retries
+        return [list(retries.get(row, ())) for row in self._rows.tolist()]
 
     @property
     def notes(self) -> list[dict[str, Any]]:
         """The notes of each trial."""
-        return [trial.notes for trial in self]
+        notes = self._study.history.notes
+        return [dict(notes.get(row, ())) for row in self._rows.tolist()]
 
     @property
     def reports(self) -> list[list[tuple[int, float]]]:

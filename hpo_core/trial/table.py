@@ -31,6 +31,7 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
+_STATES: Final = [state.name.lower() for state in State]
 _EXACT: Final = 2**53  # ints up to here are the same as floats
 _INT64: Final = 2**63
 _NULLABLE: Final = {"i": "Int64", "b": "boolean"}
@@ -59,7 +60,7 @@ def _about(batch: TrialBatch) -> dict[str, list[Any]]:
     seconds = batch._study.history.cost[batch.number]
     return {
         "number": batch.number.tolist(),
-        "state": [State(state).name.lower() for state in batch.state.tolist()],
+        "state": [_STATES[state] for state in batch.state.tolist()],
         "value": [*map(_finite, batch.value.tolist())],
         "seconds": [*map(_finite, seconds.tolist())],
         "started": [],
