@@ -103,6 +103,7 @@ _ROOMS = {
 # Rooms that are public as they are.
 _PUBLIC_ROOMS = (
     "acquisition",
+    "callbacks",
     "errors",
     "executors",
     "integrations",

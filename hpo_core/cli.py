@@ -149,14 +149,13 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         return _print_json(facts | {"space": json.loads(described.space.to_json())})
     _say(*str(described.space).split("\n"))
-    return _print(facts, options)
+    notes = {"notes": _assignments(facts["notes"])} if "notes" in facts else {}
+    return _print(facts | notes, options)
 
 
 def _best(options: argparse.Namespace) -> int:
     trial = _open(options.storage, options.name).best_trial
-    params: Any = trial.params
-    if not options.json:
-        params = [f"{name}={value!r}" for name, value in params.items()]
+    params = trial.params if options.json else _assignments(trial.params)
     return _print({"number": trial.number, "value": trial.value, "params": params}, options)
 
 
@@ -171,7 +170,8 @@ def _export(options: argparse.Namespace) -> int:
             f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.file!r}"
         )
     export(study, options.file, kind, storage=str(storage))
-    return _print({"file": options.file, "trials": len(study.trials)}, options)
+    facts = {"file": options.file, "trials": len(study.trials)}
+    return _print(facts | ({"notes": study.notes} if options.json and study.notes else {}), options)
 
 
 def _backup(options: argparse.Namespace) -> int:
@@ -233,6 +233,11 @@ def _say(*lines: str) -> None:
     """Print lines of which each may hold anything."""
     for line in lines:
         print(displayed(line))
+
+
+def _assignments(values: dict[str, Any]) -> list[str]:
+    """Return values as they are written in Python."""
+    return [f"{name}={value!r}" for name, value in values.items()]
 
 
 def _in_words(fact: object) -> list[str]:

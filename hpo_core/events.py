@@ -102,6 +102,13 @@ class Enqueued:
 
 
 @dataclass(slots=True, eq=False)
+class Annotated:
+    """The study itself was given notes, JSON values merged over earlier ones of the same name."""
+
+    notes: Mapping[str, Any]
+
+
+@dataclass(slots=True, eq=False)
 class Stretch:
     """Consecutive events of a log in columns, for whoever reads many at once.
 
@@ -134,7 +141,7 @@ class Stretch:
     touched: NDArray[np.int64]  # rows that were retried or noted
     touched_at: NDArray[np.int64]
     enqueued_at: NDArray[np.int64]
-    others: list[Noted | Enqueued]  # it does not matter where among the rest they stand
+    others: list[Noted | Enqueued | Annotated]  # it does not matter where among the rest they stand
 
 
-Event: TypeAlias = Asked | Retried | Told | Failed | Stopped | Reported | Noted | Enqueued
+Event: TypeAlias = Asked | Retried | Told | Failed | Stopped | Reported | Noted | Enqueued | Annotated

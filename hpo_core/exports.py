@@ -1,4 +1,17 @@
-"""The trials of a study as a file for other programs: CSV, JSON or Parquet."""
+"""The trials of a study as a file for other programs: CSV, JSON or Parquet.
+
+==========  =====================  ==================  =====================================================
+file        inactive parameter,    choice that is      other values
+            note that is not there  None
+==========  =====================  ==================  =====================================================
+CSV         empty cell             ``None``            numbers with all digits; lists and mappings as JSON,
+                                                       tuples as in Python; an apostrophe before text that
+                                                       looks like any of these, or like a formula, or begins
+                                                       with one
+JSON        no such key            ``null``            tuples as lists; NaN and inf as text
+Parquet     null                   ``None`` as text    as in pandas; columns of mixed types as CSV cells
+==========  =====================  ==================  =====================================================
+"""
 
 from __future__ import annotations
 
@@ -7,21 +20,22 @@ import io
 import json
 import math
 import os
-from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import ArgumentError
 from hpo_core.printable import printable
 from hpo_core.storage.files import require_path, written_whole
+from hpo_core.trial.table import ABSENT, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpo_core.study import StoredResults
 
-# A spreadsheet takes a cell that begins so for a formula; the full-width forms too.
+# A spreadsheet takes a cell that begins so for a formula; the full-width forms too. Some skip blanks first.
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BLANK: Final = ("\t", "\r", "\n")
 _DATABASE: Final = b"SQLite format 3\0"
 
 
@@ -41,7 +55,7 @@ def export(study: StoredResults, path: str, kind: str, *, storage: str) -> None:
     ArgumentError
         The file cannot be written, or is a database.
     """
-    require_path("file", path)
+    path = require_path("file", path)
     try:
         _refuse_databases(path, storage)
         with written_whole(path) as part:
@@ -68,38 +82,63 @@ def _refuse_databases(path: str, storage: str) -> None:
                 raise ArgumentError(f"file {path!r} is a database: give the name of another file")
 
 
-def _rows(study: StoredResults) -> list[dict[str, Any]]:
-    return [
-        {
-            "number": trial.number,
-            "state": trial.state.name.lower(),
-            "value": trial.value,
-            "reason": study.history.reasons.get(trial.number),
-            **{f"params.{name}": value for name, value in trial.params.items()},
-        }
-        for trial in study.trials
-    ]
-
-
 def _write_csv(study: StoredResults, path: str) -> None:
-    names = ["number", "state", "value", "reason", *(f"params.{name}" for name in study.space.parameters)]
+    columns = table(study.trials)
+    cells = [map(_cell_of(name), column) for name, column in columns.items()]
     with open(path, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123
         writer = csv.writer(file)
-        writer.writerow(map(printable, names))
-        writer.writerows([_cell(row.get(name)) for name in names] for row in _rows(study))
+        writer.writerow([_harmless(printable(name)) for name in columns])
+        writer.writerows(zip(*cells, strict=True))
 
 
-def _cell(value: object) -> object:
-    """Return a value as a sheet may hold it: text that would be run as a formula gets an apostrophe."""
-    if value is None or isinstance(value, Number):
-        return value
-    text = printable(str(value), keep="\n\t")
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(("\n", "\t")) else text
+def _cell_of(name: str) -> Callable[[Any], Any]:
+    """Return what makes the cells of a column."""
+    if name in ("retries", "reports"):
+        return lambda value: _json(value) if value else ""
+    return _cell if name.startswith(("params_", "notes_")) else _text_or_number
+
+
+def _text_or_number(value: Any) -> Any:
+    return _harmless(printable(value, keep="\n\t")) if isinstance(value, str) else value
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a sheet may hold it: nothing if there is none, and what can be told from its text.
+
+    Text that would be taken for something else gets an apostrophe, which is how sheets mark text.
+    """
+    if value is ABSENT:
+        return ""
+    if not isinstance(value, str):
+        return printable(_json(value) if isinstance(value, list | dict) else repr(value))
+    text = printable(value, keep="\n\t")
+    return f"'{text}" if text.startswith("'") or _looks_otherwise(text) else _harmless(text)
+
+
+def _looks_otherwise(text: str) -> bool:
+    """Whether a text looks like nothing, a number, None, a bool, or several values."""
+    if text in ("", "None", "True", "False") or text.startswith(("[", "{", "(")):
+        return True
+    try:
+        complex(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _harmless(text: str) -> str:
+    """Return text with an apostrophe in front if a sheet would run it as a formula."""
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_BLANK) else text
 
 
 def _write_json(study: StoredResults, path: str) -> None:
+    columns = table(study.trials)
+    rows = [
+        {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT}
+        for row in zip(*columns.values(), strict=True)
+    ]
     with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-        json.dump(plain(_rows(study)), file, indent=1)
+        json.dump(plain(rows), file, indent=1, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
@@ -113,16 +152,30 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def _json(value: Any) -> str:
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+
 def _write_parquet(study: StoredResults, path: str) -> None:
     try:
         frame = study.to_pandas()
+        frame["reports"] = [
+            [{"step": step, "value": value} for step, value in each] for each in frame["reports"]
+        ]
         frame.columns = [printable(name) for name in frame.columns]
         for name, column in frame.items():
-            if not _has_one_type(column):
-                frame[name] = column.map(lambda value: printable(str(value)), na_action="ignore")
+            has_none = name.startswith(("params_", "notes_")) and any(value is None for value in column)
+            if has_none or not _has_one_type(column):  # Parquet cannot tell None from what is missing
+                frame[name] = [None if _is_missing(value) else str(_cell(value)) for value in column]
         frame.to_parquet(path, engine="pyarrow")
     except ImportError as error:
         raise ArgumentError("parquet needs pandas and pyarrow: pip install 'hpo-core[parquet]'") from error
+
+
+def _is_missing(value: Any) -> bool:
+    import pandas as pd
+
+    return value is pd.NA
 
 
 def _has_one_type(column: Any) -> bool:

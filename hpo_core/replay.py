@@ -123,7 +123,8 @@ def complete(
     x, given = fill_with_defaults(space, enqueued)
     if not is_complete(x, fixed):
         drawn = sampler.ask_again(history, len(history), _PROPOSALS, ENQUEUED).x
-        proposals, exact = space.impose(drawn, fixed, enqueued.given)
+        proposals = space.impose(drawn, fixed, enqueued.given)
+        exact = _active(proposals, enqueued.given)
         good = np.flatnonzero(space.permits(proposals, exact))[:1]
         if len(good) == 0:
             return x, given, False
@@ -135,7 +136,13 @@ def fill_with_defaults(
     space: Space, enqueued: Enqueued
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Return what is fixed with defaults for what is open, (d, 1), and what is ``given``, (d, 1)."""
-    return space.impose(np.full((len(enqueued.fixed), 1), np.nan), enqueued.fixed, enqueued.given)
+    x = space.impose(np.full((len(enqueued.fixed), 1), np.nan), enqueued.fixed, enqueued.given)
+    return x, _active(x, enqueued.given)
+
+
+def _active(x: NDArray[np.float64], given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Return what is ``given`` (d,) for each column of x (d, k), NaN where a parameter is inactive."""
+    return None if given is None else np.where(np.isnan(x), np.nan, given[:, np.newaxis])
 
 
 def is_complete(x: NDArray[np.float64], fixed: NDArray[np.float64]) -> bool:

@@ -11,7 +11,7 @@ from cases import Case, Named, declare, enter, given, make, on, subscript
 from studies import FULL
 
 import hpo_core as hpo
-from hpo_core import acquisition, executors, native, plots
+from hpo_core import acquisition, callbacks, executors, native, plots
 from hpo_core.storage import MemoryStorage
 
 
@@ -239,6 +239,14 @@ CASES: dict[str, Case] = {
         },
         lambda scene: {"trials": scene.batch},
     ),
+    "Study.stop_trials": Case(
+        on("study", "stop_trials"),
+        {"trials": [None, "6", *(Named(row, f"trial {row}") for row in (0, 5, 99, -1))]},
+        lambda scene: {"trials": scene.batch},
+    ),
+    "Study.note": Case(
+        lambda scene, **notes: scene.study.note(**notes), {"notes": [object(), 1j, {1, 2}]}, given(a=1)
+    ),
     "Study.enqueue": Case(
         on("study", "enqueue"),
         {
@@ -275,6 +283,12 @@ CASES: dict[str, Case] = {
             "vectorized": [None, 1, True],
         },
         given(objective=lambda trial: 1.0, n_trials=1),
+    ),
+    "callbacks.NoImprovement": Case(
+        make(callbacks.NoImprovement), {"trials": [0, -1, 1.5, True, "3", None]}, given(trials=3)
+    ),
+    "callbacks.Target": Case(
+        make(callbacks.Target), {"value": [float("nan"), float("inf"), "1", None, True, 1j]}, given(value=0)
     ),
     "executors.Processes": Case(
         make(executors.Processes),

@@ -92,14 +92,15 @@ def step(study, k):
 def columns(study):
     history = study.history
     names = ("x", "y", "state", "cost", "cursor", "started", "last_report", "finish_order", "finish_position")
-    return {name: getattr(history, name).copy() for name in names} | {"reports": np.array(history.reports)}
+    found = {name: getattr(history, name).copy() for name in names} | {"reports": np.array(history.reports)}
+    return found | {"given": np.array(np.nan) if history.given is None else history.given.copy()}
 
 
 def assert_same(one, other):
     for (name, ours), theirs in zip(columns(one).items(), columns(other).values(), strict=True):
         np.testing.assert_array_equal(ours, theirs, name)
     assert one.history.position == other.history.position
-    for name in ("reasons", "tracebacks", "notes", "best", "wanted"):
+    for name in ("reasons", "tracebacks", "notes", "study_notes", "best", "wanted"):
         assert getattr(one.history, name) == getattr(other.history, name)
     assert [one.history.tiers[t] for t in one.history.tier] == [
         other.history.tiers[t] for t in other.history.tier

@@ -74,6 +74,9 @@ def test_the_module_runs():
     assert done.stdout.strip() == hpo_core.__version__
 
 
+ABOUT = ["number", "state", "value", "seconds", "started", "tier", "reason", "retries", "reports"]
+
+
 @pytest.fixture
 def stored(place):
     """Where a storage with one study is; three complete trials, one failed, one running."""
@@ -104,6 +107,19 @@ def test_ls_show_and_best_say_what_is_there(stored, capsys):
         assert "1" in capsys.readouterr().out
 
 
+def test_notes_of_a_study_are_shown_and_exported(tmp_path, capsys):
+    path = str(tmp_path / "s.db")
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage=path)
+    cli.main(["show", path, "s"])
+    assert "notes" not in capsys.readouterr().out
+    study.note(data="digits", shape=(8, 8))
+    cli.main(["show", path, "s"])
+    assert capsys.readouterr().out.endswith("notes       data='digits', shape=(8, 8)\n")
+    notes = {"data": "digits", "shape": [8, 8]}
+    assert printed(capsys, "show", path, "s")[1]["notes"] == notes
+    assert printed(capsys, "export", path, "s", str(tmp_path / "t.csv"))[1]["notes"] == notes
+
+
 def test_export_writes_every_trial(stored, capsys, tmp_path):
     trials = hpo_core.Study.open(stored, "it's; DROP").trials
     for kind in ("csv", "json"):
@@ -111,10 +127,11 @@ def test_export_writes_every_trial(stored, capsys, tmp_path):
         assert printed(capsys, "export", stored, "it's; DROP", file) == (0, {"file": file, "trials": 5})
     rows = json.loads((tmp_path / "trials.json").read_text())
     assert [row["value"] for row in rows] == [3.0, 1.0, 2.0, None, None]
-    assert [row["params.x"] for row in rows] == trials["x"].tolist()
+    assert [row["params_x"] for row in rows] == trials["x"].tolist()
     lines = (tmp_path / "trials.csv").read_text().splitlines()
-    assert lines[0] == "number,state,value,reason,params.x,params.c,params.m"
-    assert lines[4].startswith("3,failed,,oom,")
+    assert lines[0] == ",".join([*ABOUT, "params_x", "params_c", "params_m"])
+    assert lines[4].startswith("3,failed,,")
+    assert ",sobol,oom,," in lines[4]
     assert cli.main(["export", stored, "it's; DROP", "trials.xml"]) == 1
     assert "csv, json, parquet" in capsys.readouterr().err
 
@@ -324,9 +341,10 @@ def test_a_sheet_runs_no_text_and_keeps_its_numbers(hostile, tmp_path, capsys):
     assert cli.main(["export", hostile, "@x", str(file)]) == 0
     with file.open(newline="", encoding="utf-8") as opened:
         head, *rows = csv.reader(opened)
-    assert len(head) == 4 + len(TEXTS)
+    assert head[:9] == ABOUT
+    assert len(head) == len(ABOUT) + len(TEXTS)
     assert [row[2] for row in rows] == ["1.0", "", ""]
-    assert rows[0][4 + TEXTS.index("größe\U0001f680")] == "größe\U0001f680"
+    assert rows[0][len(ABOUT) + TEXTS.index("größe\U0001f680")] == "größe\U0001f680"
     for cell in [cell for row in rows for cell in row] + head:
         assert not cell.lstrip().startswith(("=", "+", "-", "@"))
         assert all(c.isprintable() or c in "\n\t" for c in cell)
@@ -337,7 +355,9 @@ def test_numbers_below_zero_stay_numbers_in_a_sheet(tmp_path, capsys):
     study = hpo_core.Study({"x": hpo_core.Float(-2, -1), "c": "-1"}, seed=0, name="s", storage=path)
     study.add({"x": -1.5, "c": "-1"}, -3.5)
     assert cli.main(["export", path, "s", str(file)]) == 0
-    assert file.read_text().splitlines()[1] == "0,complete,-3.5,,-1.5,'-1"
+    line = file.read_text().splitlines()[1]
+    assert line.startswith("0,complete,-3.5,")
+    assert line.endswith(",added,,,,-1.5,'-1")
 
 
 @pytest.mark.parametrize("kind", ["json", "parquet"])
@@ -346,7 +366,7 @@ def test_exports_for_programs_hold_every_text_as_it_is(kind, hostile, tmp_path, 
     assert cli.main(["export", hostile, "@x", str(file)]) == 0
     if kind == "json":
         row = json.loads(file.read_text())[0]
-        assert [row[f"params.{text}"] for text in TEXTS] == TEXTS
+        assert [row[f"params_{text}"] for text in TEXTS] == TEXTS
     else:
         assert len(pd.read_parquet(file)) == 3
 
@@ -381,7 +401,7 @@ def test_json_holds_no_number_that_json_lacks(tmp_path, capsys):
     study.add({"c": float("inf")}, 1.0)
     assert cli.main(["export", path, "s", str(file)]) == 0
     out = printed(capsys, "best", path, "s")[1] if capsys.readouterr() else None
-    for found in (json.loads(file.read_text())[0]["params.c"], out["params"]["c"]):
+    for found in (json.loads(file.read_text())[0]["params_c"], out["params"]["c"]):
         assert found == "inf"
 
 

@@ -16,7 +16,7 @@ from rejections import CASES
 from studies import fingerprint
 
 import hpo_core as hpo
-from hpo_core import acquisition, executors, native, plots
+from hpo_core import acquisition, callbacks, executors, native, plots
 from hpo_core.space import Expression
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def public_callables() -> dict[str, Any]:
     found |= {f"acquisition.{name}": getattr(acquisition, name) for name in acquisition.__all__}
     for kind in (executors.Processes, executors.Pool, executors.Dask, executors.Ray):
         found[f"executors.{kind.__name__}"] = kind
+    for kind in (callbacks.NoImprovement, callbacks.Target):
+        found[f"callbacks.{kind.__name__}"] = kind
     found["plots.plot_history"] = plots.plot_history
     found["plots.plot_parzen"] = plots.plot_parzen
     return found

@@ -29,7 +29,7 @@ def busy_study(**options):
         if i % 5 == 0:
             study.fail(trial, reason="oom", traceback="line 7")
         elif i % 7 == 0:
-            study._finish_stopped(trial)
+            study.stop_trials(trial)
         else:
             study.tell(trial, math.inf if i == 11 else trial["lr"])
         if i == 12:

@@ -411,3 +411,47 @@ def test_a_study_of_one_parameter_and_of_none_that_is_active_works():
     np.testing.assert_array_equal(batch.active("width"), batch["depth"] == 2)
     study.tell(batch, batch["depth"])
     assert study.best_params == {"depth": 1}
+
+
+def test_stop_trials_ends_asked_trials_with_what_they_reported_last():
+    study = hashed_study(direction="maximize")
+    batch = study.ask(5)
+    batch[:3].report(0, [1.0, 2.0, math.nan])
+    batch[1].report(1, 3.0)
+    study.stop_trials(batch[:2])
+    study.stop_trials(2)
+    study.stop_trials([batch[3]])
+    assert [trial.state.name for trial in batch] == ["STOPPED", "STOPPED", "FAILED", "FAILED", "RUNNING"]
+    assert [trial.value for trial in batch] == [1.0, 3.0, None, None, None]
+    assert batch[3].reason == "stopped without a finite report"
+    with pytest.raises(TrialError, match="trial 0 has already finished"):
+        study.stop_trials([4, 0])
+    assert batch[4].state.name == "RUNNING"
+    assert study.replay()
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_notes_of_the_study_are_kept_with_it(stored, tmp_path):
+    options = {"storage": tmp_path / "s.db", "name": "s"} if stored else {}
+    study = hashed_study(**options)
+    assert study.notes == {}
+    study.note(data="digits", shape=(8, 8), scale=np.float32(0.5), **{"hpo_core:tuple": [1]})
+    study.ask(2)
+    study.note(scale=None, after=2)
+    expected = {"data": "digits", "shape": (8, 8), "scale": None, "hpo_core:tuple": [1], "after": 2}
+    assert study.notes == expected
+    assert pickle.loads(pickle.dumps(study)).notes == expected
+    study.notes.clear()
+    with pytest.raises(TrialError, match="note 'bad'"):
+        study.note(good=1, bad=object())
+    assert study.notes == expected
+    assert [trial.notes for trial in study.trials] == [{}, {}]
+    assert study.replay()
+    if stored:
+        study.backup(tmp_path / "copy.db")
+        for file in ("s.db", "copy.db"):
+            again = Study.open(tmp_path / file, "s", sampler=Hashed())
+            assert again.notes == expected
+        other = Study.open(tmp_path / "s.db", "s", sampler=Hashed())
+        other.note(after=3)
+        assert study.notes["after"] == 3

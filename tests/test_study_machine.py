@@ -113,7 +113,7 @@ class StudyMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def end_early(self, data):
         numbers = self.some_running(data)
-        self.study._finish_stopped(numbers)
+        self.study.stop_trials(numbers)
         for number in numbers:
             trial = self.trials[number]
             if "report" in trial:

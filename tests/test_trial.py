@@ -137,7 +137,7 @@ def test_state_value_and_reason_follow_the_study(study, batch):
     study.tell(batch[:2], [1.0, 2.0])
     study.fail(batch[2], reason="oom", traceback="line 7")
     batch[3].report(0, 4.0)
-    study._finish_stopped(batch[3:5])
+    study.stop_trials(batch[3:5])
     part = batch[:6]
     states = [State.COMPLETE, State.COMPLETE, State.FAILED, State.STOPPED, State.FAILED, State.RUNNING]
     assert part.state.tolist() == states == [trial.state for trial in part]
@@ -205,7 +205,7 @@ def test_reports_keep_arrival_order_and_the_users_direction():
     assert reports.row.tolist() == [0, 1, 2, 1, 2]
     assert reports.step.tolist() == [1, 1, 1, 2, 2]
     np.testing.assert_array_equal(-reports.value, [0.1, 0.2, 0.3, 0.5, math.nan])
-    study._finish_stopped(batch)
+    study.stop_trials(batch)
     np.testing.assert_array_equal(batch.value, [0.1, 0.5, math.nan])
     assert batch.state.tolist() == [State.STOPPED, State.STOPPED, State.FAILED]
     assert study.history.fidelity.tolist() == [1, 2, -math.inf]

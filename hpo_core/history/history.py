@@ -20,6 +20,7 @@ import numpy as np
 from hpo_core.errors import StudyError
 from hpo_core.events import (
     ENQUEUED,
+    Annotated,
     Asked,
     Enqueued,
     Failed,
@@ -94,6 +95,8 @@ class History:
         By row, trials whose objective raised.
     notes : dict of int to dict
         By row, trials with notes only.
+    study_notes : dict
+        Notes of the study itself.
     retries : dict of int to list of str
         Why trials were given out again, once for each time, by row.
     queue : deque of Enqueued
@@ -123,6 +126,7 @@ class History:
         "queue",
         "reasons",
         "retries",
+        "study_notes",
         "tracebacks",
         "wanted",
         "workers",
@@ -135,6 +139,7 @@ class History:
         self.reasons: dict[int, str] = {}
         self.tracebacks: dict[int, str] = {}
         self.notes: dict[int, dict[str, Any]] = {}
+        self.study_notes: dict[str, Any] = {}
         self.retries: dict[int, list[str]] = {}
         self.queue: deque[Enqueued] = deque()
         self.fixed: dict[int, Enqueued] = {}
@@ -476,6 +481,10 @@ class History:
         for row, notes in zip(event.rows.tolist(), event.notes, strict=True):
             self._replace(self.notes, row, {**self.notes.get(row, {}), **notes})
 
+    def _annotated(self, event: Annotated) -> None:
+        self._undo.append(partial(setattr, self, "study_notes", self.study_notes))
+        self.study_notes = {**self.study_notes, **event.notes}
+
     def _retried(self, event: Retried) -> None:
         for row in event.rows.tolist():
             self._undo.append(partial(self._start_at, row, self.started.item(row)))
@@ -512,6 +521,7 @@ _HANDLERS: dict[type, Callable[[History, Any], None]] = {
     Noted: History._noted,
     Retried: History._retried,
     Enqueued: History._enqueued,
+    Annotated: History._annotated,
 }
 
 

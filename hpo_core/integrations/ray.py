@@ -171,7 +171,7 @@ class HpoSearch(Searcher):
         elif error:
             study.fail(number, reason="error in Ray Tune")
         else:
-            study._finish_stopped(number)
+            study.stop_trials(number)
 
     def _running(self, trial_id: str) -> int | None:
         number = self._numbers.get(trial_id)

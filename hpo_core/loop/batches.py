@@ -52,6 +52,6 @@ def ends_of(study: StudyLike, batch: TrialBatch, results: Results) -> Iterator[C
         yield partial(study.tell, batch[complete], results.values[complete])
     for reason, rows in ended.items():
         if reason is None:
-            yield partial(study._finish_stopped, batch[rows])
+            yield partial(study.stop_trials, batch[rows])
         else:
             yield partial(study.fail, batch[rows], reason=reason)

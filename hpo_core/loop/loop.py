@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from functools import partial
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,7 +120,10 @@ class _Loop:
         self._close()
         if self.error is not None:
             self._name_unwritten(self.error)
-            raise self.error
+            try:
+                raise self.error
+            finally:  # its traceback leads here: a circle would keep the study, and its files open
+                self.error = None
 
     def _start_trials(self) -> bool:
         """Start what limits and free workers allow; whether anything is running."""
@@ -197,8 +201,8 @@ class _Loop:
         finally:
             self.interrupts.hold_back()
         self._collect()
-        for trial, outcome, wrong in self.outbox.write():
-            self._finish(trial, outcome, wrong)
+        for _ in starmap(self._finish, self.outbox.write()):  # no variable here may hold an error, see run
+            pass
 
     def _collect(self) -> None:
         for trial, outcome in self.executor.collect():
@@ -220,7 +224,8 @@ class _Loop:
 
     def _look_at(self, trial: Any, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self._keep(outcome.error, outcome.traceback)
+            error, outcome.error = outcome.error, None
+            self._keep(error, outcome.traceback)
         elif outcome.state == "failed":
             logger.warning("%r: %s", trial, printable(outcome.reason))
 

@@ -92,6 +92,7 @@ class Outbox:
                     self._give_up(ended)
             self._waiting.popleft()
             yield ended.trial, ended.outcome, wrong
+            wrong = None  # its traceback leads here: a circle would keep the study
 
     def leave(self) -> None:
         """Write what can be written in a moment."""
@@ -155,7 +156,7 @@ def _changes(study: StudyLike, trial: Any, outcome: Outcome) -> Iterator[Callabl
     if outcome.state == "failed":
         yield partial(study.fail, trial, reason=outcome.reason, traceback=outcome.traceback)
     elif outcome.state == "stopped":
-        yield partial(study._finish_stopped, trial)
+        yield partial(study.stop_trials, trial)
     elif isinstance(outcome.value, Results):
         yield from ends_of(study, trial, outcome.value)
     else:

@@ -73,5 +73,5 @@ class StudyLike(Protocol):
     def fail(self, trials: Any, *, reason: str, traceback: str | None = None) -> None:
         """Fail trials."""
 
-    def _finish_stopped(self, trials: Any) -> None:
+    def stop_trials(self, trials: Any) -> None:
         """End running trials as stopped, each with its last report; one without fails."""

@@ -365,24 +365,16 @@ class Coding:
             mask &= self._activity.number(row, x, given) == self._activity.number(row, wanted, exact)
         return mask
 
-    def impose(
-        self, x: Coordinates, fixed: Coordinates, given: Coordinates | None = None
-    ) -> tuple[Coordinates, Coordinates | None]:
+    def impose(self, x: Coordinates, fixed: Coordinates, given: Coordinates | None = None) -> Coordinates:
         """Overwrite ``x`` (d, k) with ``fixed`` (d,) where that is not NaN, as a new array.
 
-        Activity follows from the result; a parameter that becomes active gets its default.
-
-        Returns
-        -------
-        x : (d, k) array
-        given : (d, k) array or None
-            What was ``given`` (d,) with ``fixed``, where it is active.
+        Activity follows from the result, and from what is ``given`` (d,) with ``fixed``; a parameter that
+        becomes active gets its default.
         """
         x = check_x(x, len(self._values))
         over = check_x(np.reshape(fixed, (-1, 1)), len(self._values))
         own = as_columns(check_given(given, (len(x),)))
-        x = self._activity.settle(np.where(np.isnan(over), x, over), own)
-        return x, None if own is None else _or_none(np.where(np.isnan(x), np.nan, own))
+        return self._activity.settle(np.where(np.isnan(over), x, over), own)
 
     def _choice(self, place: Place) -> tuple[int, float]:
         row = self._row[place.owner]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from hpo_core.checks import fits_memory, shown
-from hpo_core.errors import InfeasibleSpaceError, SpaceError
+from hpo_core.errors import HpoError, InfeasibleSpaceError, SpaceError
 from hpo_core.layout import Kind
 from hpo_core.space.coding import Coding
 from hpo_core.space.columns import (
@@ -154,6 +154,8 @@ class Space(Coding):
         columns = self.decode(x, given)
         try:
             mask = np.asarray(self._feasible(columns))
+        except HpoError:  # of what it uses of this library
+            raise
         except Exception as error:
             raise SpaceError(feasible_raised(error, columns)) from error
         if mask.dtype != np.bool_ or mask.shape != (n,):

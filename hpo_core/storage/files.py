@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def require_path(argument: str, path: object) -> str:
-    """Return a path as text; a ``StorageError`` unless it is one that the operating system can take."""
-    text = str(path)
+    """Return a path as text, ``~`` expanded; a ``StorageError`` unless the operating system can take it."""
+    text = os.path.expanduser(str(path))  # noqa: PTH111 - a Path would lose slashes
     try:
         good = isinstance(path, str | Path) and text not in ("", ".") and b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
@@ -28,6 +28,11 @@ def require_path(argument: str, path: object) -> str:
             f"{argument} must be the path of a file without NUL or half characters, got {path!r}"
         )
     return text
+
+
+def may(path: str | Path, what: int) -> bool:
+    """Whether this process has a permission, ``os.R_OK`` say."""
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 @contextmanager
@@ -49,6 +54,9 @@ def written_whole(path: str, *, new: bool = False) -> Iterator[str]:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no folder {str(target.parent)!r}", path)
+    if not may(target.parent, os.W_OK | os.X_OK):
+        problem = f"there is no permission to make a file in the folder {str(target.parent)!r}"
+        raise PermissionError(errno.EACCES, problem, path)
     part = target.with_name(f".hpo-core-{secrets.token_hex(8)}")
     try:
         yield str(part)

@@ -10,20 +10,31 @@ from typing import Any, Final
 
 from hpo_core.errors import StorageError
 from hpo_core.storage.base import DURABILITY, Storage
-from hpo_core.storage.files import require_path
+from hpo_core.storage.files import may, require_path
 from hpo_core.storage.masking import HARMLESS, masked
 
 # A URL, or what a path makes of one; and what libpq takes instead. Neither may become a file of that name.
-_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+:/|postgres(ql)?:", re.IGNORECASE)
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+:/|(postgres(ql)?|sqlite):", re.IGNORECASE)
+_SQLITE: Final = re.compile(r"sqlite:///(?!:memory:)([^?]+)", re.IGNORECASE | re.DOTALL)
 _LIBPQ: Final = re.compile(
     rf"\s*(?:{'|'.join(sorted(HARMLESS))}|options|\w*password)\s*=|.*\spassword\s*=",
     re.IGNORECASE | re.DOTALL,
 )
-_ALLOWED: Final = "allowed: postgresql://user@host:port/database or the path of an SQLite file"
+_ALLOWED: Final = (
+    "allowed: postgresql://user@host:port/database or the path of an SQLite file, also written as "
+    "sqlite:///relative/path.db or sqlite:////absolute/path.db"
+)
+
+_OBSTACLES: Final[dict[type, str]] = {
+    PermissionError: "there is no permission to enter a folder on its path",
+    NotADirectoryError: "what its path names as a folder is a file",
+}
 
 
 def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool = False) -> Storage:
     """Return the storage at a path or URL, or the one given.
+
+    In a path ``~`` is the home folder; ``sqlite:///x.db`` is the path ``x.db``, as for SQLAlchemy.
 
     Raises
     ------
@@ -37,11 +48,13 @@ def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool =
     if not isinstance(storage, str | Path) or str(storage) in ("", ".", ":memory:"):
         raise StorageError(f"storage must be a path, a URL or a Storage, got {masked(repr(storage))}")
     text = str(storage)
+    if (url := _SQLITE.fullmatch(text)) is not None:
+        text = url[1]
     if _URL.match(text):
         return _on_server(text, must_exist=must_exist)
     if isinstance(storage, str) and _LIBPQ.match(text):
         raise StorageError(f"storage {masked(text)!r} is a connection string of libpq; {_ALLOWED}")
-    require_path("storage", text)
+    text = require_path("storage", text)
     _require_file(text, must_exist=must_exist)
     from hpo_core.storage.sqlite import SQLiteStorage
 
@@ -59,23 +72,19 @@ def _require_file(path: str, *, must_exist: bool) -> None:
             problem = "there is no such file"
         elif not os.path.isdir(folder):  # noqa: PTH112
             problem = f"there is no folder {folder!r}"
-        elif not _may(folder, os.W_OK | os.X_OK):
+        elif not may(folder, os.W_OK | os.X_OK):
             problem = f"there is no permission to make a file in the folder {folder!r}"
     except OSError as error:
-        problem = f"the path cannot be followed: {error.strerror}"
+        problem = f"{_OBSTACLES.get(type(error), 'the path cannot be followed')}: {error.strerror}"
     else:
         if not stat.S_ISREG(found.st_mode):
             problem = "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is not a regular file"
-        elif not _may(path, os.R_OK):
+        elif not may(path, os.R_OK):
             problem = "there is no permission to read it"
         elif must_exist and found.st_size == 0:
             problem = "the file is empty: it holds no studies"
     if problem is not None:
         raise StorageError(f"storage {path!r}: {problem}")
-
-
-def _may(path: str, what: int) -> bool:
-    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _on_server(url: str, *, must_exist: bool) -> Storage:

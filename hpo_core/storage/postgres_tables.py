@@ -49,6 +49,81 @@ FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """
 
+# Its new columns come last: so it can replace the view of before, and rights on that and views of it stay.
+_FULL_VIEW: Final = rf"""
+CREATE OR REPLACE VIEW hpo_core.trials AS
+WITH RECURSIVE readable AS (
+    SELECT study, position, kind, {_READABLE_IN_ANY_ENCODING}::json AS data
+    FROM hpo_core.events
+    WHERE kind IN ('asked', 'told', 'failed', 'stopped', 'retried', 'reported', 'noted', 'created', 'changed')
+), spaces AS (
+    SELECT study, NULL AS owner, NULL::json AS choice, space FROM (
+        SELECT DISTINCT ON (study) study, data -> 'space' -> 'space' AS space
+        FROM readable WHERE kind IN ('created', 'changed') ORDER BY study, position DESC
+    ) AS newest
+    UNION ALL
+    SELECT s.study, p.key, p.value -> 'categorical' -> (i - 1)::integer, b.space
+    FROM spaces AS s, json_each(s.space) AS p,
+        json_array_elements(p.value -> 'spaces') WITH ORDINALITY AS b (space, i)
+), constants AS (
+    SELECT s.study, s.owner, s.choice, p.key AS name, p.value -> 'constant' AS value
+    FROM spaces AS s, json_each(s.space) AS p WHERE p.value -> 'constant' IS NOT NULL
+), batches AS MATERIALIZED (
+    SELECT study, data -> 'params' AS params, data -> 'none' AS none, (data ->> 'first')::bigint AS first,
+        (data ->> 'n')::integer AS n, data ->> 'tier' AS tier, (data ->> 'time')::float8 AS time
+    FROM readable WHERE kind = 'asked'
+), asked AS (
+    SELECT *, first + k AS number FROM batches, generate_series(0, n - 1) AS k
+), said AS (
+    SELECT study, position, kind, data, number::bigint, (i - 1)::integer AS i
+    FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
+    WHERE kind NOT IN ('asked', 'created', 'changed')
+), ended AS (
+    SELECT study, number, kind, (data -> 'values' ->> i)::float8 AS value,
+        (data -> 'cost' ->> i)::float8 AS seconds, data ->> 'reason' AS reason
+    FROM said WHERE kind IN ('told', 'failed', 'stopped')
+), retried AS (
+    SELECT study, number, json_agg(data -> 'reason' ORDER BY position) AS retries,
+        (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
+    FROM said WHERE kind = 'retried' GROUP BY study, number
+), reported AS (
+    SELECT study, number, json_agg(json_build_array(data -> 'step', data -> 'values' -> i)
+        ORDER BY position) AS reports
+    FROM said WHERE kind = 'reported' GROUP BY study, number
+), noted AS (
+    SELECT study, number, json_object_agg(name, note) AS notes
+    FROM (
+        SELECT DISTINCT ON (study, number, name) study, number, n.key AS name, n.value AS note
+        FROM said, json_each(data -> 'notes' -> i) AS n
+        WHERE kind = 'noted' ORDER BY study, number, name, position DESC
+    ) AS last GROUP BY study, number
+)
+SELECT s.name AS study, a.number,
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
+        ELSE 'running' END AS state,
+    e.value, e.seconds, e.reason,
+    coalesce((WITH given AS (
+        SELECT c.key AS name, c.value -> a.k AS value,
+            a.k::text IN (SELECT json_array_elements_text(a.none -> c.key)) AS is_none
+        FROM json_each(a.params) AS c
+    ) SELECT json_object_agg(name, value) FROM (
+        SELECT c.name, c.value FROM given AS c WHERE json_typeof(c.value) <> 'null' OR c.is_none
+        UNION ALL
+        SELECT DISTINCT ON (k.name) k.name, k.value FROM constants AS k
+        WHERE k.study = a.study AND (k.owner IS NULL OR EXISTS (
+            SELECT 1 FROM given AS c WHERE c.name = k.owner AND c.value::jsonb = k.choice::jsonb
+                AND (json_typeof(k.choice) <> 'null' OR c.is_none)))
+    ) AS p), '{{}}') AS params,
+    to_timestamp(coalesce(r.time, a.time)) AS started, a.tier,
+    coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
+    coalesce(n.notes, '{{}}') AS notes
+FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
+LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
+LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
+LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
+"""
+
 # What each version added to the one before. Events do not refer to studies: each would lock a row there.
 STEPS: Final[tuple[str, ...]] = (
     rf"""
@@ -66,6 +141,7 @@ CREATE TABLE hpo_core.events (
 CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
 {_VIEW.format("CREATE", _READABLE)}""",
     _VIEW.format("CREATE OR REPLACE", _READABLE_IN_ANY_ENCODING),
+    _FULL_VIEW,
 )
 _SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'"
 _TABLE: Final = "SELECT 1 FROM pg_tables WHERE schemaname = 'hpo_core' AND tablename = 'version'"

@@ -38,6 +38,94 @@ _PAUSE: Final = 0.001  # between our tries, so that readers come in
 # Seconds a fork waits for another thread's statement to end.
 _FORK_PATIENCE: Final = 5.0
 
+
+def _as_written(data: str, path: str) -> str:
+    """SQL for a JSON value with all digits it was written with, as json() takes it.
+
+    Older SQLite has no operator for that, and rounds numbers to 15 digits when it makes JSON of them. Two
+    paths give an array of both values as they stand, [v,v], of which this takes the first.
+    """
+    both = f"json_extract({data}, {path}, {path})"
+    return f"substr({both}, 2, (length({both}) - 3) / 2)"
+
+
+def _is_none(name: str) -> str:
+    """SQL for whether the null of a trial is the choice None: older logs do not say so."""
+    none = "json_each(a.data, '$.none') AS o, json_each(o.value) AS i"
+    return f"EXISTS (SELECT 1 FROM {none} WHERE o.key = {name} AND i.value = a.k)"
+
+
+# One row per trial, for people and other programs. A parameter that is inactive is no key of params.
+_VIEW: Final = f"""
+CREATE VIEW trials AS
+WITH RECURSIVE asked AS (
+    SELECT study, data, json_extract(data, '$.first') + n.key AS number, n.key AS k
+    FROM events,
+        json_each('[0' || replace(hex(zeroblob(json_extract(data, '$.n') - 1)), '00', ',0') || ']') AS n
+    WHERE kind = 'asked'
+), ended AS (
+    SELECT study, kind, r.value AS number, json_extract(data, '$.values[' || r.key || ']') AS value,
+        json_extract(data, '$.cost[' || r.key || ']') AS seconds, json_extract(data, '$.reason') AS reason
+    FROM events, json_each(data, '$.rows') AS r WHERE kind IN ('told', 'failed', 'stopped')
+), retried AS (
+    SELECT study, number, time, json_group_array(json(reason)) AS retries, max(position)
+    FROM (
+        SELECT study, position, r.value AS number, json_extract(data, '$.time') AS time,
+            {_as_written("data", "'$.reason'")} AS reason
+        FROM events, json_each(data, '$.rows') AS r WHERE kind = 'retried' ORDER BY study, position
+    ) GROUP BY study, number
+), reported AS (
+    SELECT study, number, json_group_array(json(report)) AS reports
+    FROM (
+        SELECT study, r.value AS number, '[' || json_extract(data, '$.step') || ','
+            || {_as_written("data", "'$.values[' || r.key || ']'")} || ']' AS report
+        FROM events, json_each(data, '$.rows') AS r WHERE kind = 'reported' ORDER BY study, position
+    ) GROUP BY study, number
+), noted AS (
+    SELECT study, number, json_group_object(name, json(note)) AS notes
+    FROM (
+        SELECT study, r.value AS number, n.key AS name, max(position), CASE
+            WHEN n.type = 'real' AND n.key NOT GLOB '*["\\]*' THEN {_as_written("data", "n.fullkey")}
+            WHEN n.type IN ('real', 'integer', 'text') THEN json_quote(n.value)
+            WHEN n.type IN ('true', 'false', 'null') THEN n.type ELSE n.value END AS note
+        FROM events, json_each(data, '$.rows') AS r, json_each(data, '$.notes[' || r.key || ']') AS n
+        WHERE kind = 'noted' GROUP BY study, number, name
+    ) GROUP BY study, number
+), spaces AS (
+    SELECT study, NULL AS owner, NULL AS choice, json_extract(data, '$.space.space') AS space
+    FROM (SELECT study, data, max(position) FROM events WHERE kind IN ('created', 'changed') GROUP BY study)
+    UNION ALL
+    SELECT s.study, p.key, json({_as_written("p.value", "'$.categorical[' || b.key || ']'")}), b.value
+    FROM spaces AS s, json_each(s.space) AS p, json_each(p.value, '$.spaces') AS b
+), constants AS (
+    SELECT s.study, s.owner, s.choice, p.key AS name, {_as_written("p.value", "'$.constant'")} AS value
+    FROM spaces AS s, json_each(s.space) AS p WHERE json_type(p.value, '$.constant') IS NOT NULL
+)
+SELECT s.name AS study, a.number,
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
+        ELSE 'running' END AS state,
+    e.value, e.seconds,
+    strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(r.time, json_extract(a.data, '$.time')), 'unixepoch') AS started,
+    json_extract(a.data, '$.tier') AS tier, e.reason,
+    coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
+    (SELECT json_group_object(name, json(value)) FROM (
+        SELECT c.key AS name, {_as_written("c.value", "'$[' || a.k || ']'")} AS value
+        FROM json_each(a.data, '$.params') AS c
+        WHERE json_type(c.value, '$[' || a.k || ']') <> 'null' OR {_is_none("c.key")}
+        UNION
+        SELECT k.name, k.value FROM constants AS k WHERE k.study = a.study AND (k.owner IS NULL OR EXISTS (
+            SELECT 1 FROM json_each(a.data, '$.params') AS c
+            WHERE c.key = k.owner AND json({_as_written("c.value", "'$[' || a.k || ']'")}) = k.choice
+                AND (k.choice <> 'null' OR {_is_none("c.key")})))
+    )) AS params,
+    coalesce(n.notes, '{{}}') AS notes
+FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
+LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
+LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
+LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
+"""
+
 # What each schema added to the one before: a new file goes through all of them, an old one through the rest.
 _STEPS: Final[tuple[str, ...]] = (
     """
@@ -67,6 +155,7 @@ FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """,
     "CREATE INDEX descriptions ON events (study, position) WHERE kind IN ('created', 'changed');",
+    f"DROP VIEW trials;\n{_VIEW}",
 )
 SCHEMA: Final = len(_STEPS)
 
@@ -209,6 +298,7 @@ class SQLiteStorage(Storage):
         """Close the file, for every storage of this process that has it open; the next use opens it again."""
         if self._kept is not None:
             self._kept.close()
+            self._kept.leave_queues()
 
     def reset(self) -> None:
         """Give back the lock, and take back what was not committed, wherever an exception struck."""
@@ -317,6 +407,10 @@ class SQLiteStorage(Storage):
         advice = ""
         if _is_busy(error):
             advice = ": another program has kept the file locked; nothing of this change was written"
+        elif _code(error) == sqlite3.SQLITE_READONLY:
+            advice = ": there is no permission to write to the file, or to make files beside it"
+        elif _code(error) == sqlite3.SQLITE_NOTADB:
+            advice = ": it has another format than that of SQLite"
         kind = StorageRefusedError if _may_pass(error) else StorageError
         return kind(f"storage {self.path!r}: {error}{advice}")
 
@@ -443,6 +537,12 @@ class _Connection:
             self._turns[queue] = Turn(f"{device:x}-{inode:x}", queue)
         return self._turns[queue]
 
+    def leave_queues(self) -> None:
+        """Close the file of the queues, unless this process is at work."""
+        with self.lock:
+            if self.writer is None:
+                self._turns = {}
+
     def reading(self, storage: SQLiteStorage) -> sqlite3.Connection | None:
         """The connection, to read; None if there is no file, or nothing in it."""
         if self.writer is not None and self.connection is not None:
@@ -539,7 +639,7 @@ class _Connection:
         try:
             return _usable(self.path)
         except sqlite3.OperationalError as error:
-            code = error.sqlite_errorcode & 0xFF
+            code = _code(error)
             if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or _identity(self.path) is None:
                 raise
             return self._connect_to_read(error)
@@ -596,8 +696,13 @@ def _usable(path: str, *, uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def _code(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code
+
+
 def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
 
 
 def _leave(connection: sqlite3.Connection) -> None:
@@ -609,8 +714,7 @@ def _leave(connection: sqlite3.Connection) -> None:
 
 def _may_pass(error: sqlite3.Error) -> bool:
     """Whether what failed may succeed later: locks end, disks are cleared, file servers come back."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return _is_busy(error) or code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _wait_for_wal(connection: sqlite3.Connection, deadline: float) -> None:

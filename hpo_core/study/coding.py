@@ -18,7 +18,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import StudyError
-from hpo_core.events import Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
+from hpo_core.events import Annotated, Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
 from hpo_core.space import Categorical, Ordinal
 from hpo_core.space.parameters import pieces
 from hpo_core.space.serial import dump_value, load_value
@@ -118,6 +118,10 @@ class Codec:
             for name, own in parameters
             if isinstance(own, Categorical | Ordinal)
         }
+        rows = enumerate(space.names)
+        self._with_none = {
+            name: row for row, name in rows if name in self.listed and None in self.listed[name].written
+        }
 
     def settle(self, x: Coordinates, given: Coordinates | None = None) -> tuple[Columns, Settled]:
         """Values of coordinates (d, n), null where inactive, and what they give back: x and ``given``."""
@@ -180,12 +184,23 @@ class Codec:
         if isinstance(event, Asked):
             columns, (x, given) = self.settle(event.x, event.given)
             written, event = _write_asked(event, columns), replace(event, x=x, given=given)
+            if self._with_none:
+                written |= self._nones(columns, x)
         elif isinstance(event, Enqueued):
             written = {"params": self.fixed(event)}
             event = self.read_fixed(written["params"])
         else:
             written = _WRITERS[type(event)](self, event)
         return (kind, _dumps(written)), event
+
+    def _nones(self, columns: Columns, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Which trials have None as a value, for readers of the log who cannot tell what is inactive."""
+        found = {
+            name: [k for k, value in enumerate(columns[name]) if value is None and x[row, k] == x[row, k]]
+            for name, row in self._with_none.items()
+        }
+        found = {name: trials for name, trials in found.items() if trials}
+        return {"none": found} if found else {}
 
     def values(self, y: NDArray[np.float64]) -> list[Any]:
         """Minimised values in the user's direction; what JSON has no number for as text."""
@@ -257,6 +272,10 @@ def _write_noted(_: Codec, event: Noted) -> dict[str, Any]:
     return {"rows": event.rows.tolist(), "notes": [dump_note(each) for each in event.notes]}
 
 
+def _write_annotated(_: Codec, event: Annotated) -> dict[str, Any]:
+    return {"notes": dump_note(event.notes)}
+
+
 _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Retried: _write_retried,
     Told: _write_valued,
@@ -264,4 +283,5 @@ _WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
     Failed: _write_failed,
     Reported: _write_reported,
     Noted: _write_noted,
+    Annotated: _write_annotated,
 }

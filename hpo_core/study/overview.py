@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
 from hpo_core.storage.base import CREATED, count_good
+from hpo_core.study.notes import load_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hpo_core.storage import Record, Storage
 
 ENDS: Final = {"told": "complete", "stopped": "stopped", "failed": "failed"}
-_COUNTED: Final = frozenset({CREATED, "asked", *ENDS})
+_COUNTED: Final = frozenset({CREATED, "asked", "annotated", *ENDS})
 _PAGE: Final = 512  # events
 
 
@@ -39,7 +40,8 @@ def summary(storage: Storage, name: str, key: int) -> dict[str, Any]:
     -------
     dict
         Its ``name``, and ``problem`` if its log is damaged; else ``sampler``, ``direction``, ``seed``, how
-        many ``trials`` there are and of each state, and ``best_value``, None without one.
+        many ``trials`` there are and of each state, ``best_value``, None without one, and ``notes`` if it has
+        any.
     """
     counts = _Counts(name)
     try:
@@ -65,6 +67,7 @@ class _Counts:
         self.problem: str | None = None
         self.n_events = 0
         self.about: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}
         self.trials = 0
         self.ended = dict.fromkeys(("complete", "stopped", "failed"), 0)
         self.values: list[float] = []  # the least and the greatest
@@ -87,6 +90,8 @@ class _Counts:
             (direction,) = data["directions"]
             name, seed = data["sampler"]["name"], data["seed"]
             self.about = {"sampler": str(name), "direction": str(direction), "seed": int(seed)}
+        elif kind == "annotated":
+            self.notes |= load_note(data["notes"])
         elif kind == "asked":
             self.trials += _natural(data["n"])
         else:
@@ -104,7 +109,8 @@ class _Counts:
             return {"name": self.name, "problem": self.problem}
         best = self.values[self.about["direction"] == "maximize"] if self.values else None
         counts = {"trials": self.trials, "running": running, **self.ended}
-        return {"name": self.name, **self.about, **counts, "best_value": best}
+        notes = {"notes": self.notes} if self.notes else {}
+        return {"name": self.name, **self.about, **counts, "best_value": best, **notes}
 
 
 def _natural(value: Any) -> int:

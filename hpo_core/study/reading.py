@@ -18,7 +18,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import HpoError, StudyError
-from hpo_core.events import FOREIGN, Enqueued, Noted, Retried, Stretch
+from hpo_core.events import FOREIGN, Annotated, Enqueued, Noted, Retried, Stretch
 from hpo_core.history import State
 from hpo_core.storage.base import CHANGED, CREATED, DELETED
 from hpo_core.storage.heartbeat import RENEWED
@@ -45,7 +45,7 @@ _ENDS = {"told": int(State.COMPLETE), "stopped": int(State.STOPPED), "failed": _
 # With thousands it takes half as long again.
 PARSED: Final = 96
 LATE: Final = "late"  # a result for a trial that another process had finished before
-_OTHERS = frozenset({"retried", "reported", "noted", "enqueued"})
+_OTHERS = frozenset({"retried", "reported", "noted", "enqueued", "annotated"})
 _KINDS = _OTHERS | {"asked", *_ENDS}
 _ASIDE = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})  # what the columns do not hold
 
@@ -71,6 +71,7 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "reported": {"rows": (list,), "step": (int,), "values": (list,)},
     "noted": {"rows": (list,), "notes": (list,)},
     "enqueued": {"params": (dict,)},
+    "annotated": {"notes": (dict,)},
     "retried": {"rows": (list,), "worker": (str,), "reason": (str, list), "time": (int, float)},
     RENEWED: {"worker": (str,), "until": (int, float)},
 }
@@ -179,7 +180,7 @@ class _Reader:
         self.touched: list[int] = []
         self.touched_at: list[int] = []
         self.enqueued_at: list[int] = []
-        self.others: list[Noted | Enqueued] = []
+        self.others: list[Noted | Enqueued | Annotated] = []
 
     def take(self, records: Sequence[Record]) -> None:
         """Read a few records."""
@@ -208,6 +209,9 @@ class _Reader:
             self._retried(at, data)
         elif kind == "noted":
             self._noted(at, data, marked=marked)
+        elif kind == "annotated":
+            (notes,) = _read_notes([data["notes"]], marked=marked)
+            self.others.append(Annotated(notes))
         else:
             self.others.append(self.codec.read_fixed(data["params"]))
             self.enqueued_at.append(at)
@@ -313,14 +317,8 @@ class _Reader:
         self.retried.append(Retried(rows, worker, read_text("reason", data["reason"]), float(time)))
 
     def _noted(self, at: int, data: Data, *, marked: bool) -> None:
-        notes = data["notes"]
-        _require("notes", [notes], _LIST)
-        if marked:
-            try:
-                notes = [load_note(each) for each in notes]
-            except (TypeError, ValueError):
-                raise WrongFieldError("notes", "as they are written", notes) from None
-        _require("notes", notes, _OBJECT)
+        _require("notes", [data["notes"]], _LIST)
+        notes = _read_notes(data["notes"], marked=marked)
         rows = self._touch(at, data["rows"])
         if len(notes) != len(rows):
             raise WrongFieldError("notes", f"a list of {len(rows)} objects", notes)
@@ -430,6 +428,16 @@ class _Reader:
         if np.isnan(numbers).any():
             raise WrongFieldError(field, "a number or null", math.nan)
         return numbers
+
+
+def _read_notes(notes: list[Any], *, marked: bool) -> list[Any]:
+    if marked:
+        try:
+            notes = [load_note(each) for each in notes]
+        except (TypeError, ValueError):
+            raise WrongFieldError("notes", "as they are written", notes) from None
+    _require("notes", notes, _OBJECT)
+    return notes
 
 
 def _require(field: str, values: Sequence[Any], types: frozenset[type]) -> None:

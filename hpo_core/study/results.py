@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -145,8 +145,29 @@ class Results:
         return self.history
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial; inactive parameters are missing values (needs pandas)."""
+        """Return one row per trial (needs pandas); see ``TrialBatch.to_pandas``."""
         return self.trials.to_pandas()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What ``note`` recorded of the study itself, as a new dictionary."""
+        return dict(self._latest().study_notes)
+
+    def close(self) -> None:
+        """Close the files and connections of the storage; the next use opens them again.
+
+        Other studies of this process in the same file, or with the same ``Storage``, share them. Does nothing
+        for a study in memory. ``with Study(..., storage=...) as study:`` closes at its end.
+        """
+        with self._ledger.lock:
+            if self._ledger.journal is not None:
+                self._ledger.journal.storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def backup(self, path: str | Path) -> None:
         """Copy the SQLite file that keeps this study, and every other in it, to a new file.

@@ -13,7 +13,7 @@ import numpy as np
 
 from hpo_core.checks import as_int, fits_memory, int_within, shown
 from hpo_core.errors import SpaceError, StudyError, TrialError
-from hpo_core.events import Enqueued
+from hpo_core.events import Annotated, Enqueued
 from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
 from hpo_core.history import History
 from hpo_core.replay import fill_with_defaults, is_complete
@@ -30,7 +30,7 @@ from hpo_core.study.opening import find, make_sampler
 from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_number, check_step, plain_text
+from hpo_core.trial.values import as_column, as_json, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -329,8 +329,23 @@ class Study(Optimizing):
             trials, _ = set_late_aside(self, trials, reason=reason)
         self._recorder.failed(running_rows(self, trials), reason, traceback)
 
-    def _finish_stopped(self, trials: Trials) -> None:
-        """End running trials early, each with its last report."""
+    def stop_trials(self, trials: Trials) -> None:
+        """End running trials early: each is stopped, and keeps the value that it reported last.
+
+        Parameters
+        ----------
+        trials : as for ``tell``
+            One without a finite report fails, with that reason.
+
+        Raises
+        ------
+        TrialError
+            A trial is unknown, finished, repeated or of another study. The study is then unchanged.
+
+        See Also
+        --------
+        stop : Ends ``optimize``.
+        """
 
         def finish(trials: Trials) -> None:
             if self._has_late():
@@ -356,6 +371,22 @@ class Study(Optimizing):
             self._recorder.noted(rows, notes)
 
         self._ledger.transact(note, rows, notes)
+
+    def note(self, **notes: object) -> None:
+        """Attach JSON values to the study itself, beside its trials; see ``notes``.
+
+        Parameters
+        ----------
+        **notes
+            As for ``Trial.note``. One of the same name takes the place of an earlier one.
+
+        Raises
+        ------
+        TrialError
+            A value is not JSON.
+        """
+        plain = {name: as_json(name, value) for name, value in notes.items()}
+        self._ledger.transact(self._ledger.add, Annotated(plain))
 
     def _has_late(self) -> bool:
         journal = self._ledger.journal

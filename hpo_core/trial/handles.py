@@ -10,10 +10,11 @@ from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.history import State
 from hpo_core.printable import displayed
+from hpo_core.trial.table import frame
 from hpo_core.trial.values import as_column, as_number, spread, trial_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -133,6 +134,11 @@ class Trial:
     def notes(self) -> dict[str, Any]:
         """What ``note`` recorded, as a new dictionary."""
         return dict(self._study.history.notes.get(self.number, {}))
+
+    @property
+    def reports(self) -> list[tuple[int, float]]:
+        """What ``report`` recorded, (step, value) in the order of arrival, in the study's direction."""
+        return TrialBatch(self._study, np.array([self.number])).reports[0]
 
     @property
     def tier(self) -> str:
@@ -302,22 +308,37 @@ class TrialBatch:
     @property
     def reason(self) -> list[str | None]:
         """Why each trial failed; None where it did not."""
-        return [trial.reason for trial in self]
+        return [*map(self._study.history.reasons.get, self._rows.tolist())]
 
     @property
     def traceback(self) -> list[str | None]:
         """Where the objective raised; None where it did not."""
-        return [trial.traceback for trial in self]
+        return [*map(self._study.history.tracebacks.get, self._rows.tolist())]
 
     @property
     def retries(self) -> list[list[str]]:
         """Why each trial was given out again; empty for those whose workers lived."""
-        return [trial.retries for trial in self]
+        retries = self._study.history.retries
+        return [list(retries.get(row, ())) for row in self._rows.tolist()]
 
     @property
     def notes(self) -> list[dict[str, Any]]:
         """The notes of each trial."""
-        return [trial.notes for trial in self]
+        notes = self._study.history.notes
+        return [dict(notes.get(row, ())) for row in self._rows.tolist()]
+
+    @property
+    def reports(self) -> list[list[tuple[int, float]]]:
+        """What ``report`` recorded of each trial, (step, value) in the order of arrival."""
+        found: dict[int, list[tuple[int, float]]] = {row: [] for row in self._rows.tolist()}
+        reports, sign = self._study.history.reports, self._study._sign
+        own = np.flatnonzero(np.isin(reports.row, self._rows))
+        values = (sign * reports.value[own]).tolist()
+        for row, step, value in zip(
+            reports.row[own].tolist(), reports.step[own].tolist(), values, strict=True
+        ):
+            found[row].append((step, value))
+        return [list(found[row]) for row in self._rows.tolist()]
 
     @property
     def tier(self) -> NDArray[np.str_]:
@@ -363,39 +384,15 @@ class TrialBatch:
         return np.zeros(len(self), np.bool_)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial; inactive parameters are missing values (needs pandas)."""
+        """Return one row per trial (needs pandas).
+
+        Columns have the names that every export has, ``params_...`` and ``notes_...``, and the type of their
+        values. A parameter that is inactive and a note that a trial lacks are missing: ``pd.NA``, but NaN in
+        columns of floats and of text. A choice that is None stays None. ``reports`` holds lists of
+        (step, value).
+        """
         try:
             import pandas as pd
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install 'hpo-core[pandas]'") from error
-        try:
-            return self._frame(pd, lambda value: value)
-        except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
-            return self._frame(pd, _encodable)
-
-    def _frame(self, pd: Any, text: Callable[[Any], Any]) -> pd.DataFrame:
-        history, rows = self._study.history, self._rows
-        columns = {
-            "number": rows,
-            "state": [State(state).name.lower() for state in self.state.tolist()],
-            "value": self.value,
-            "seconds": history.cost[rows],
-            "started": pd.to_datetime(history.started[rows], unit="s", utc=True),
-            "tier": text(self.tier),
-        }
-        for name, column in self.params.items():
-            columns[f"params_{text(name)}"] = pd.Series(text(column)).where(self.active(name))
-        frame = pd.DataFrame(columns)
-        notes = pd.DataFrame(text(self.notes), index=frame.index).add_prefix("notes_")
-        return frame.join(notes).set_index("number")
-
-
-def _encodable(value: Any) -> Any:
-    """Return a value whose text can be encoded, what cannot be escaped."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_encodable(name): _encodable(each) for name, each in value.items()}
-    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
-        return [_encodable(each) for each in value.tolist()]
-    return type(value)(map(_encodable, value)) if isinstance(value, list | tuple) else value
+        return frame(pd, self)

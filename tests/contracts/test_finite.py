@@ -31,7 +31,7 @@ def finish(study, trial, k):
         study.fail(trial)
     elif k % 7 == 2:
         trial.report(0, 1.0)
-        study._finish_stopped(trial)
+        study.stop_trials(trial)
     elif k % 6 != 3:
         study.tell(trial, value_of(trial))
 

@@ -90,7 +90,7 @@ def stopped(study):
         if k % 3 == 0:
             study.tell(trial, value_of(trial))
         else:
-            study._finish_stopped(trial)
+            study.stop_trials(trial)
 
 
 def running(study):
@@ -198,4 +198,4 @@ def end(study, batch, ending):
         study.fail(batch)
     elif ending == "stop":
         batch.report(3, values_of(batch))
-        study._finish_stopped(batch)
+        study.stop_trials(batch)

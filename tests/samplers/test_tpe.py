@@ -53,7 +53,7 @@ class TestStart:
         study.ask()
         assert tiers(study) == ["sobol"] * 31 + ["tpe"]
 
-    @pytest.mark.parametrize("end", ["fail", "_finish_stopped"])
+    @pytest.mark.parametrize("end", ["fail", "stop_trials"])
     def test_two_have_to_be_complete(self, end):
         study = hpo.Study(SQUARE, sampler="tpe", seed=0)
         for k in range(20):

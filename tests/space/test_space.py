@@ -192,7 +192,7 @@ def test_impose_overwrites_and_settles(space: Space, seed: int, data) -> None:
     source = space.encode(space.sample(1, seed=seed + 1))[:, 0]
     keep = data.draw(st.lists(st.booleans(), min_size=len(source), max_size=len(source)))
     fixed = np.where(keep, source, np.nan)
-    imposed, _ = space.impose(x, fixed)
+    imposed = space.impose(x, fixed)
     assert np.array_equal(x, before, equal_nan=True)
     given_rows = ~np.isnan(fixed)
     assert (np.isnan(imposed[given_rows]) | (imposed[given_rows] == fixed[given_rows, None])).all()

@@ -42,7 +42,8 @@ def rich_log():
     batch = study.ask(4)
     batch.report(1, [0.5, np.nan, -np.inf, 2.0])
     batch[0].note(path=("a", 1), table={1: "x"})
-    study._finish_stopped(batch[0])
+    study.note(why="damage", table={1: "x"})
+    study.stop_trials(batch[0])
     study.tell(batch[[2, 1]], [1.0, 2.0])
     study.fail(batch[3], reason="\ud83d\ude00", traceback="line 1")
     study.add({"x": 0.25, "k": 3, "c": "b", "o": 2.5}, 0.5)
@@ -312,7 +313,7 @@ def test_a_field_that_is_missing_or_of_another_type_is_named(field):
     at = max(k for k, event in enumerate(events) if event[0] == kind)
     data = json.loads(events[at][1])
     del data[name]
-    for value in ({}, {name: [] if name == "params" else {"a": {}}}, {name: None}):
+    for value in ({}, {name: [] if reading._FIELDS[kind][name] == (dict,) else {"a": {}}}, {name: None}):
         events[at] = kind, json.dumps(data | value)
         assert re.search(rf"event {at}, '{kind}': .*'{name}", opened(events)), value
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import gc
 import multiprocessing
 import os
+import pickle
 import shutil
 import sqlite3
 import threading
@@ -296,3 +298,107 @@ def test_durability_is_remembered(path):
     study = hpo.Study.open(path, "s", durability="normal")
     tell(study, 1)
     assert study._ledger.journal.storage._connection.execute(level).fetchone() == (1,)
+
+
+def interrupted(trial):
+    raise KeyboardInterrupt
+
+
+def failing(trial):
+    raise ValueError("no")
+
+
+def called_back(study, trial):
+    raise ValueError("no")
+
+
+def text(trial):
+    return "no number"
+
+
+LIVES = {
+    "nothing": lambda study: None,
+    "ask and tell": lambda study: tell(study, 2),
+    "optimize": lambda study: study.optimize(
+        lambda trial: trial["x"], n_trials=3, callbacks=[lambda *_: None]
+    ),
+    "until": lambda study: study.optimize(lambda trial: trial["x"], until=2, timeout=60),
+    "batches": lambda study: study.optimize(
+        lambda batch: batch["x"], n_trials=4, batch_size=2, vectorized=True
+    ),
+    "an objective that raises": lambda study: study.optimize(failing, n_trials=2),
+    "an objective that raises, in threads": lambda study: study.optimize(failing, n_trials=2, executor=POOL),
+    "a batch that raises": lambda study: study.optimize(failing, n_trials=2, batch_size=2, vectorized=True),
+    "a callback that raises": lambda study: study.optimize(
+        lambda trial: trial["x"], n_trials=2, callbacks=[called_back]
+    ),
+    "no number": lambda study: study.optimize(text, n_trials=2),
+    "Ctrl-C": lambda study: study.optimize(interrupted, n_trials=2),
+    "a refusal": lambda study: study.tell(99, 1.0),
+    "another space": lambda study: hpo.Study(
+        {"y": hpo.Int(0, 1)}, name="s", storage=study._ledger.journal.storage
+    ),
+    "a copy": lambda study: pickle.loads(pickle.dumps(study)).ask(),
+    "results": lambda study: (tell(study, 2), study.best_trial, study.replay(), study.recommend()),
+}
+POOL = concurrent.futures.ThreadPoolExecutor(1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not list open files")
+@pytest.mark.parametrize("life", LIVES)
+def test_studies_that_are_dropped_leave_no_file_open(life, tmp_path):
+    POOL.submit(int).result()
+    gc.collect()
+    gc.disable()  # no circle may keep them
+    try:
+        before = descriptors()
+        for k in range(20 if life == "ask and tell" else 4):
+            study = opened(str(tmp_path / f"{k}.db"))
+            with contextlib.suppress(ValueError, TypeError, KeyboardInterrupt):
+                LIVES[life](study)
+            del study
+        POOL.submit(int).result()  # lets go of its last call
+        assert descriptors() == before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not list open files")
+def test_close_closes_and_the_next_use_opens_again(path):
+    gc.collect()
+    before = descriptors()
+    with opened(path) as study:
+        tell(study, 2)
+        assert descriptors() > before
+    assert descriptors() == before
+    study.close()  # once more
+    tell(study, 1)
+    assert descriptors() > before
+    other = opened(path)
+    study.close()
+    tell(other, 1)
+    assert len(study.trials) == 4
+    with pytest.raises(ZeroDivisionError), study:
+        1 / 0  # noqa: B018
+    other.close()
+    assert descriptors() == before
+
+
+def test_close_in_a_transaction_of_another_thread_waits(path):
+    study, other = opened(path), opened(path)
+    with other._ledger.journal.storage.transaction():
+        closing = threading.Thread(target=study.close)
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+    closing.join()
+    tell(other, 1)
+    assert len(study.trials) == 1
+
+
+def test_closing_a_study_in_memory_does_nothing():
+    with hpo.Study(SPACE, sampler="random", seed=0) as study:
+        tell(study, 1)
+    study.close()
+    tell(study, 1)
+    assert len(study.trials) == 2

@@ -112,7 +112,7 @@ def test_the_first_result_of_a_trial_given_out_twice_wins(path, first, caplog):
     if first == "heir":
         lost.report(np.int64(3), 0.5)  # what it still says is no error: it does not know
         lost.note(a=1)
-        slow._finish_stopped(lost)
+        slow.stop_trials(lost)
         slow.fail(lost, reason="late")
         assert kinds(heir)[-4:] == ["late"] * 4
         assert lost.notes == {}

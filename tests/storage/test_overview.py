@@ -45,7 +45,7 @@ def test_the_overview_is_what_the_studies_say(storage):
             step(study, j)
     trial = studies[1].ask()
     trial.report(1, 0.25)
-    studies[1]._finish_stopped(trial)
+    studies[1].stop_trials(trial)
     studies[2].tell(studies[2].ask(3), [math.inf, -1e308, 1e308])
     studies[3].enqueue({"x": 0.5})
     make_study(name="gone", storage=storage).ask()

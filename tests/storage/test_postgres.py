@@ -155,6 +155,23 @@ def test_an_older_schema_is_brought_up_to_date(postgres, monkeypatch):
     study.ask()  # who had it open goes on
 
 
+@pytest.mark.parametrize("before", [1, 2])
+def test_the_view_of_an_older_schema_is_replaced_where_it_stands(postgres, monkeypatch, role, before):
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_tables, "STEPS", postgres_tables.STEPS[:before])
+        study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=postgres)
+        study.ask(2)[0].note(k=0.1)
+    sql(postgres, f"GRANT USAGE ON SCHEMA hpo_core TO {role}; GRANT SELECT ON trials TO {role}")
+    sql(postgres, "CREATE VIEW mine AS SELECT number, params FROM trials")
+    hpo.Study.open(postgres, "s")
+    rows = sql(as_role(postgres, role), "SELECT number, params, notes, tier FROM trials ORDER BY number")
+    assert rows == [
+        (0, study.trials[0].params, {"k": 0.1}, "random"),
+        (1, study.trials[1].params, {}, "random"),
+    ]
+    assert sql(postgres, "SELECT count(*) FROM mine") == [(2,)]
+
+
 def test_a_schema_made_beforehand_serves_who_may_not_make_one(postgres, role):
     with pytest.raises(hpo.StorageError, match="permission denied"):
         PostgresStorage(as_role(postgres, role)).studies()

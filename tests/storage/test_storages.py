@@ -17,7 +17,8 @@ import pytest
 from places import sql
 
 import hpo_core as hpo
-from hpo_core import Categorical, Float
+from hpo_core import Categorical, Float, cli
+from hpo_core.space.serial import dump_value
 from hpo_core.storage import MemoryStorage, PostgresStorage, SQLiteStorage, masked, open_storage
 from hpo_core.storage.sqlite import SCHEMA
 
@@ -122,8 +123,7 @@ def test_the_view_shows_trials_to_people(place):
     ]
     for row, trial in zip(rows, batch, strict=True):
         params = row[4] if isinstance(row[4], dict) else json.loads(row[4])  # PostgreSQL has a type for it
-        assert params["x"] == pytest.approx(trial["x"], abs=1e-15)
-        assert (params["m"] is None) == ("m" not in trial)
+        assert params == {name: dump_value(value, name) for name, value in trial.params.items()}
 
 
 @pytest.mark.parametrize(("durability", "level"), [("normal", 1), ("full", 2)])
@@ -156,6 +156,12 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(path):
     grown(new, 1)
     schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
     assert sql(path, schema) == sql(new, schema)
+    rows = sql(path, "SELECT number, state, tier, params FROM trials ORDER BY number")
+    assert [row[:3] for row in rows] == [
+        (0, "complete", "sobol"), (1, "failed", "sobol"), (2, "complete", "sobol"),
+    ]  # fmt: skip
+    assert json.loads(rows[1][3]) == {"x": 0.8734926384640858, "c": "a", "m": 0.9397463131463155}
+    assert json.loads(rows[2][3]) == {"x": 0.6465867076767609, "c": {"tuple": ["b", 1]}}
 
 
 def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
@@ -165,7 +171,7 @@ def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
     assert sql(path, "SELECT name FROM sqlite_master") == [("mine",)]
     text = tmp_path / "notes.txt"
     text.write_text("not a database, " * 100)
-    with pytest.raises(hpo.StorageError, match="not a database"):
+    with pytest.raises(hpo.StorageError, match="not a database: it has another format"):
         hpo.Study(SPACE, name="s", storage=text)
     assert text.read_text() == "not a database, " * 100
 
@@ -370,3 +376,55 @@ def test_opening_for_reading_makes_no_storage_of_an_empty_file(path):
         hpo.Study.open(path, "s")
     assert Path(path).read_bytes() == b""
     grown(path, 1)  # which a study may be kept in all the same
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("~/s.db", "{home}/s.db"),
+        ("sqlite:///s.db", "s.db"),
+        ("sqlite:///sub/../s.db", "sub/../s.db"),
+        ("sqlite:///{home}/s.db", "{home}/s.db"),
+        ("SQLite:///~/s.db", "{home}/s.db"),
+        ("./~/s.db", "./~/s.db"),
+    ],
+)
+def test_paths_are_taken_as_people_write_them(given, path, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("~", "sub"):
+        (tmp_path / folder).mkdir()
+    given, path = (each.format(home=tmp_path) for each in (given, path))
+    study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=given)
+    study.tell(study.ask(), 1.0)
+    assert str(open_storage(given)) == path
+    assert hpo.Study.open(path, "s").best_value == hpo.Study.open(given, "s").best_value == 1.0
+    assert cli.main(["ls", given]) == 0
+    assert cli.main(["export", given, "s", "~/t.csv"]) == 0
+    assert (tmp_path / "t.csv").is_file()
+    study.backup("~/copy.db")
+    assert cli.main(["backup", given, "~/second.db"]) == 0
+    assert hpo.Study.open(Path("~/second.db"), "s").best_value == hpo.Study.open("~/copy.db", "s").best_value
+    assert {each.name for each in tmp_path.iterdir()} >= {"copy.db", "second.db", "t.csv"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://s.db",
+        "sqlite:s.db",
+        "sqlite:///:memory:",
+        "sqlite:///s.db?a=b",
+    ],
+)
+def test_another_url_of_sqlite_says_how_it_is_written(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for must_exist in (False, True):
+        with pytest.raises(
+            hpo.StorageError, match=r"allowed: .* sqlite:///relative/path\.db or sqlite:////absolute"
+        ):
+            open_storage(url, must_exist=must_exist)
+    assert list(tmp_path.iterdir()) == []

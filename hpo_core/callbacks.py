@@ -1,0 +1,93 @@
+"""Ready callbacks for ``optimize``: when a search may end before its limit.
+
+Seconds are ``optimize(timeout=...)``, a number of trials ``n_trials=`` or ``until=``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from hpo_core.checks import as_real, int_within, shown
+from hpo_core.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from hpo_core.study import Study
+    from hpo_core.trial import Trial
+
+__all__ = ["NoImprovement", "Target"]
+
+
+class NoImprovement:
+    """Stops once so many trials in a row have finished and none is better than the best before them.
+
+    Failed trials count, and so do those of other processes and of earlier calls.
+
+    Parameters
+    ----------
+    trials : int
+        At least 1.
+
+    Raises
+    ------
+    ArgumentError
+        ``trials`` is something else.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+    >>> study.optimize(lambda trial: 1.0, n_trials=100, callbacks=[hpo.callbacks.NoImprovement(10)])
+    >>> len(study.trials)
+    11
+    """
+
+    def __init__(self, trials: int) -> None:
+        number = int_within(trials, 1)
+        if number is None:
+            raise ArgumentError(f"trials must be an int > 0, got {shown(trials)}")
+        self.trials = number
+
+    def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
+        """Stop the study if it is time."""
+        history = study.history
+        last = history.finish_order[-self.trials :]
+        if len(last) == self.trials and history.best not in last:
+            study.stop()
+
+
+class Target:
+    """Stops once a trial is at least as good as a value.
+
+    Parameters
+    ----------
+    value : float
+        In the study's direction.
+
+    Raises
+    ------
+    ArgumentError
+        ``value`` is not a finite number.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+    >>> study.optimize(lambda trial: abs(trial["x"]), n_trials=1000, callbacks=[hpo.callbacks.Target(0.01)])
+    >>> study.best_value <= 0.01, len(study.trials) < 1000
+    (True, True)
+    """
+
+    def __init__(self, value: float) -> None:
+        number = as_real(value)
+        if number is None or not math.isfinite(number):
+            raise ArgumentError(f"value must be a finite number, got {shown(value)}")
+        self.value = number
+
+    def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
+        """Stop the study if it is time."""
+        history = study.history
+        if history.best >= 0:
+            best = history.y.item(0, history.best)
+            if best <= self.value if study.direction == "minimize" else best <= -self.value:
+                study.stop()

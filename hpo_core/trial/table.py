@@ -1,0 +1,157 @@
+"""The trials of a batch as columns for other programs, of the same names everywhere.
+
+``number``, ``state``, ``value``, ``seconds``, ``started``, ``tier``, ``reason``, ``retries``, ``reports``,
+then ``params_...`` and ``notes_...``. A value that is None is None; where there is no value, because a
+parameter is inactive or a trial lacks a note, stands ``ABSENT``.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hpo_core.history import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from hpo_core.space import Space
+    from hpo_core.trial.handles import TrialBatch
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+_STATES: Final = [state.name.lower() for state in State]
+_EXACT: Final = 2**53  # ints up to here are the same as floats
+_INT64: Final = 2**63
+_NULLABLE: Final = {"i": "Int64", "b": "boolean"}
+
+
+def table(batch: TrialBatch) -> dict[str, list[Any]]:
+    """Return every column as Python values; times are ISO 8601 text."""
+    columns = _about(batch) | {"started": [*map(_iso, _started(batch))]}
+    for name, column in batch.params.items():
+        active = batch.active(name).tolist()
+        columns[f"params_{name}"] = [
+            value if is_active else ABSENT for value, is_active in zip(column.tolist(), active, strict=True)
+        ]
+    return columns | _notes(batch)
+
+
+def frame(pd: Any, batch: TrialBatch) -> pd.DataFrame:
+    """Return ``TrialBatch.to_pandas``."""
+    try:
+        return _frame(pd, batch, lambda value: value)
+    except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
+        return _frame(pd, batch, _encodable)
+
+
+def _about(batch: TrialBatch) -> dict[str, list[Any]]:
+    seconds = batch._study.history.cost[batch.number]
+    return {
+        "number": batch.number.tolist(),
+        "state": [_STATES[state] for state in batch.state.tolist()],
+        "value": [*map(_finite, batch.value.tolist())],
+        "seconds": [*map(_finite, seconds.tolist())],
+        "started": [],
+        "tier": batch.tier.tolist(),
+        "reason": batch.reason,
+        "retries": batch.retries,
+        "reports": batch.reports,
+    }
+
+
+def _started(batch: TrialBatch) -> list[float]:
+    started: list[float] = batch._study.history.started[batch.number].tolist()
+    return started
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _iso(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if math.isfinite(seconds) else None
+
+
+def _notes(batch: TrialBatch) -> dict[str, list[Any]]:
+    notes = batch.notes
+    names = dict.fromkeys(name for each in notes for name in each)
+    return {f"notes_{name}": [each.get(name, ABSENT) for each in notes] for name in names}
+
+
+def _frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFrame:
+    about = _about(batch)
+    columns: dict[str, Any] = {name: pd.Series(text(values), dtype=object) for name, values in about.items()}
+    for name in ("value", "seconds"):
+        columns[name] = columns[name].astype(np.float64)
+    for name in ("number", "state", "tier", "reason"):
+        columns[name] = columns[name].infer_objects()
+    columns["started"] = pd.to_datetime(_started(batch), unit="s", utc=True)
+    for name, column in batch.params.items():
+        active = batch.active(name)
+        everywhere = _is_always_active(batch._study.space, name) and bool(
+            active.all()
+        )  # older trials lack it
+        columns[f"params_{text(name)}"] = _column(pd, text(column), None if everywhere else active)
+    for name, values in _notes(batch).items():
+        present = np.array([value is not ABSENT for value in values], np.bool_)
+        columns[text(name)] = _column(pd, _natural(text(values)), None if present.all() else present)
+    return pd.DataFrame(columns).set_index("number")
+
+
+def _is_always_active(space: Space, name: str) -> bool:
+    if name in space.names:
+        return not space.layout.group[space.names.index(name)]
+    return bool(space.active(name, np.full((len(space.names), 1), np.nan))[0])  # a constant, of no choice
+
+
+def _natural(values: list[Any]) -> Any:
+    """Return values as an array of their dtype if they have one that changes none of them."""
+    kinds = set(map(type, values)) - {_Absent}
+    if len(kinds) == 0 or not kinds <= {bool, int, float}:
+        return values
+    filled = [0 if value is ABSENT else value for value in values]
+    if kinds == {bool}:
+        return np.array(filled, np.bool_)
+    if kinds == {int}:
+        return np.array(filled, np.int64 if all(-_INT64 <= each < _INT64 for each in filled) else object)
+    if bool in kinds or not all(abs(each) <= _EXACT for each in filled if type(each) is int):
+        return values
+    return np.array(filled, np.float64)
+
+
+def _column(pd: Any, values: list[Any] | NDArray[Any], present: NDArray[np.bool_] | None) -> pd.Series[Any]:
+    """Return values as a column that is missing where ``present``, if given, is False."""
+    kind = values.dtype.kind if isinstance(values, np.ndarray) else "O"
+    if kind == "O":
+        column = pd.Series([*values], dtype=object)
+        if present is not None:
+            column = column.where(present, pd.NA)
+        # None would become NaN in a column of text.
+        return column if any(value is None for value in values) else column.infer_objects()
+    column = pd.Series(values)
+    if present is None:
+        return column
+    return column.astype(_NULLABLE.get(kind, column.dtype)).where(present)
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value whose text can be encoded, what cannot be escaped."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        return [_encodable(each) for each in value.tolist()]
+    return type(value)(map(_encodable, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,62 @@
+"""Ready callbacks end a search when they say, in either direction, and in a study that goes on."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import hpo_core as hpo
+
+SPACE = {"x": hpo.Float(0, 1)}
+
+
+def searched(values, callback, **options):
+    """A study whose trials have these values, as far as the callback lets it come; None fails."""
+    study = hpo.Study(SPACE, **({"sampler": "random", "seed": 0} | options))
+
+    def objective(trial):
+        value = values[trial.number]
+        if value is None:
+            raise hpo.TrialFailed("no value")
+        return value
+
+    study.optimize(objective, n_trials=len(values) - len(study.trials), callbacks=[callback])
+    return study
+
+
+@pytest.mark.parametrize(
+    ("values", "n"),
+    [
+        ([3, 2, 1, 1, 1, 1, 1], 6),  # equal is no better
+        ([3, 4, 5, 2, 4, 5, 1, 0], 8),
+        ([1, None, 3, None, 0], 4),
+        ([None, None, None, 1], 3),
+        ([1, 2], 2),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_improvement_ends_after_so_many_trials_in_a_row(values, n, sign):
+    values = [None if value is None else sign * value for value in values]
+    study = searched(values, hpo.callbacks.NoImprovement(3), direction="minimize" if sign > 0 else "maximize")
+    assert study.n_finished == n
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_target_ends_when_it_is_reached(sign):
+    values = [sign * value for value in (3.0, 2.0, 0.5, 0.25, 0.1)]
+    direction = "minimize" if sign > 0 else "maximize"
+    assert searched(values, hpo.callbacks.Target(sign * 0.5), direction=direction).n_finished == 3
+    assert searched(values, hpo.callbacks.Target(sign * 0.01), direction=direction).n_finished == 5
+    assert searched([None, None], hpo.callbacks.Target(0), direction=direction).n_finished == 2
+
+
+def test_what_earlier_calls_have_found_counts(tmp_path):
+    options = {"storage": tmp_path / "s.db", "name": "s"}
+    rule = hpo.callbacks.NoImprovement(3)
+    study = searched([1.0, 2.0, 3.0], rule, **options)
+    assert study.n_finished == 3
+    assert (
+        searched([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], pickle.loads(pickle.dumps(rule)), **options).n_finished == 4
+    )
+    assert searched([1.0] * 6, hpo.callbacks.Target(1), **options).n_finished == 5

@@ -1,0 +1,281 @@
+"""What a trial says is what every export gives back: CSV, JSON, Parquet, pandas, and the views in SQL."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from places import sql
+from space.strategies import spaces
+
+import hpo_core as hpo
+from hpo_core.exports import WRITERS, plain
+from hpo_core.space.serial import dump_value
+from hpo_core.trial.table import ABSENT
+
+pd = pytest.importorskip("pandas")
+
+SOAK = settings().max_examples > 1000
+settings_here = settings(
+    max_examples=1000 if SOAK else 25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+names = itertools.count()
+
+ABOUT = ["number", "state", "value", "seconds", "started", "tier", "reason", "retries", "reports"]
+AWKWARD = [
+    None, "", "None", "null",
+    "'", "'=1", "=1+1", " =1", "+1", "-1.5", -1.5, "@x", "\t=1", "\n=1", "3", 3, "1e5",
+    "nan", "inf", math.inf, True, "True", "[1]", "(1,)", (1, 2.5), ("a", None), "{}", "a,b", 'a"b',
+    "größe", 2**70, 0.1,
+]  # fmt: skip
+
+
+def written(study, kind, folder):
+    file = folder / f"t.{kind}"
+    WRITERS[kind](study, str(file))
+    return file
+
+
+def from_cell(cell):
+    """What a cell of a parameter or a note stands for, by the rules that are documented in exports."""
+    if cell == "":
+        return ABSENT
+    if cell.startswith("'"):
+        return cell[1:]
+    if cell in ("None", "True", "False") or cell.startswith("("):
+        return ast.literal_eval(cell)
+    if cell.startswith(("[", "{")):
+        return json.loads(cell)
+    for number in (int, float):
+        try:
+            return number(cell)
+        except ValueError:
+            pass
+    return cell
+
+
+def same(one, other):
+    return type(one) is type(other) and (one == other or (one != one and other != other))
+
+
+def refuse(constant):
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def rows_of_csv(study, folder):
+    with written(study, "csv", folder).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for name, cell in row.items():
+            if name.startswith(("params_", "notes_")):
+                row[name] = from_cell(cell)
+    return rows
+
+
+def rows_of_json(study, folder):
+    text = written(study, "json", folder).read_text(encoding="utf-8")
+    return json.loads(text, parse_constant=refuse)
+
+
+def rows_of_view(place, study):
+    columns = [*ABOUT, "params", "notes"]
+    rows = []
+    for row in sql(
+        place, f"SELECT {', '.join(columns)} FROM trials WHERE study = '{study.name}' ORDER BY number"
+    ):
+        found = dict(zip(columns, row, strict=True))
+        for name in ("retries", "reports", "params", "notes"):  # PostgreSQL has a type for them
+            if isinstance(found[name], str):
+                found[name] = json.loads(found[name], parse_constant=refuse)
+        rows.append(found)
+    return rows
+
+
+def split(row, prefix):
+    return {name[len(prefix) :]: value for name, value in row.items() if name.startswith(prefix)}
+
+
+def check_params(study, folder, place):
+    """Compare what every export gives back with what the trials say."""
+    trials, frame = list(study.trials), study.to_pandas()
+    exports = zip(
+        rows_of_csv(study, folder), rows_of_json(study, folder), rows_of_view(place, study), strict=True
+    )
+    for trial, (from_csv, from_json, from_view) in zip(trials, exports, strict=True):
+        params = trial.params
+        cells = split(from_csv, "params_")
+        assert cells.keys() == study.space.parameters.keys()
+        cells = {name: value for name, value in cells.items() if value is not ABSENT}
+        assert cells.keys() == params.keys()
+        assert all(same(cells[name], params[name]) for name in params), (cells, params)
+        assert split(from_json, "params_") == plain(params)
+        assert from_view["params"] == {name: dump_value(value, name) for name, value in params.items()}
+        for name in study.space.parameters:
+            value = frame.at[trial.number, f"params_{name}"]
+            if name in params:
+                value = value.item() if isinstance(value, np.generic) else value
+                assert same(value, params[name]), (name, value, params[name])
+            else:
+                assert value is not None
+                assert pd.isna(value)
+
+
+@settings_here
+@given(data=st.data(), space=spaces(max_parameters=6))
+def test_params_come_back_from_every_export(tmp_path, data, space):
+    place = str(tmp_path / "s.db")
+    study = hpo.Study(
+        space, sampler="random", seed=data.draw(st.integers(0, 99)), name=f"{next(names)}", storage=place
+    )
+    try:
+        study.ask(data.draw(st.integers(1, 5)))
+        study.ask()
+    except (hpo.InfeasibleSpaceError, hpo.SpaceExhausted):
+        pass
+    check_params(study, tmp_path, place)
+
+
+def test_awkward_choices_come_back_from_every_export(tmp_path, place):
+    space = {
+        "c": hpo.Categorical(
+            {choice: {f"of {k}": (k, None)} for k, choice in enumerate(AWKWARD)}
+            | {"owner": {"d": hpo.Categorical(AWKWARD)}, "no one": {"d": hpo.Categorical(AWKWARD)}}
+        ),
+        "none": None,
+        "x": hpo.Float(-2, 2),
+    }
+    study = hpo.Study(space, sampler="random", seed=0, name="s", storage=place)
+    for choice in AWKWARD:
+        study.add({"c": choice, "x": -1.5}, 0.1 + 0.2)
+        study.add({"c": "owner", "d": choice, "x": 1e-3}, -1e300)
+    check_params(study, tmp_path, place)
+    assert [row["value"] for row in rows_of_view(place, study)] == study.trials.value.tolist()
+    assert [float(row["value"]) for row in rows_of_csv(study, tmp_path)] == study.trials.value.tolist()
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        for cell in itertools.chain.from_iterable(csv.reader(file)):
+            try:
+                float(cell)
+            except ValueError:
+                assert not cell.lstrip().startswith(("=", "+", "-", "@"))
+                assert not cell.startswith(("\t", "\r", "\n"))
+
+
+@pytest.fixture
+def told(place):
+    """Trials in every state, with reports, notes and a retry."""
+    space = {"x": hpo.Float(0, 1), "c": hpo.Categorical({None: {"m": hpo.Int(1, 2**48)}, "b": {}})}
+    study = hpo.Study(space, sampler="random", seed=0, direction="maximize", name="s", storage=place)
+    batch = study.ask(8)
+    batch[0].note(n=1, nothing=None, text="=1", deep={"a": [0.1 + 0.2, None]}, **{'"': 0.1})
+    batch[0].note(n=2**53 + 1, t=(1, 0.1))
+    batch[1].note(n=3, flag=True, real=0.1)
+    for step, value in enumerate([0.1 + 0.2, math.nan, -1.0]):
+        batch[0].report(step, value)
+    batch.report(7, np.arange(8.0))
+    study.tell(batch[:2], [0.1 + 0.2, 1e-300])
+    study.fail(batch[2], reason="=cmd")
+    return study
+
+
+def test_what_else_is_known_of_a_trial_comes_back_too(told, place, tmp_path):
+    from_csv, from_json = rows_of_csv(told, tmp_path), rows_of_json(told, tmp_path)
+    from_view = rows_of_view(place, told)
+    frame = told.to_pandas()
+    assert [*frame.reset_index().columns[: len(ABOUT)]] == ABOUT == [*from_csv[0]][: len(ABOUT)]
+    assert set(frame.reset_index()) == set(from_csv[0])
+    assert set().union(*from_json) == set(from_csv[0])
+    for trial, cells, row, seen in zip(told.trials, from_csv, from_json, from_view, strict=True):
+        reports = [[step, value if math.isfinite(value) else str(value)] for step, value in trial.reports]
+        assert (
+            row["reports"]
+            == seen["reports"]
+            == reports
+            == json.loads(cells["reports"], parse_constant=refuse)
+        )
+        assert split(row, "notes_") == seen_notes(seen) == plain(trial.notes)
+        notes = {name: note for name, note in split(cells, "notes_").items() if note is not ABSENT}
+        assert notes.keys() == trial.notes.keys()
+        assert plain(notes) == plain(trial.notes)
+        for name in ("number", "state", "value", "seconds", "tier", "reason", "retries"):
+            assert row[name] == seen[name], name
+            assert cells[name] in ("", f"'{row[name]}", str(row[name])), name
+        assert row["value"] == trial.value
+        assert row["started"] == cells["started"]
+        started = pd.Timestamp(row["started"])
+        assert abs((started - frame.at[trial.number, "started"]).total_seconds()) < 1e-5
+        assert abs((started - pd.Timestamp(seen["started"])).total_seconds()) < 1e-3
+        assert frame.at[trial.number, "reports"] is not None
+    assert from_csv[2]["reason"] == "'=cmd"
+    assert from_csv[0]["retries"] == ""
+
+
+def seen_notes(row):
+    return {name: note["hpo_core:tuple"] if name == "t" else note for name, note in row["notes"].items()}
+
+
+def test_pandas_turns_no_int_into_a_float_and_no_none_into_nothing(told):
+    frame = told.to_pandas()
+    assert frame["params_m"].dtype == "Int64"
+    assert frame["notes_n"].dtype == "Int64"
+    assert frame["notes_n"][0] == 2**53 + 1
+    assert frame["notes_flag"].dtype == "boolean"
+    assert frame["notes_nothing"][0] is None
+    assert frame["notes_nothing"][1] is pd.NA
+    assert frame["notes_real"].dtype == np.float64
+    assert frame["notes_deep"][0] == {"a": [0.1 + 0.2, None]}
+    assert told.trials[2:].to_pandas().dtypes["params_m"] == "Int64"  # whatever the trials
+    assert told.trials[:0].to_pandas()["params_m"].dtype == "Int64"
+    every = hpo.Study({"m": hpo.Int(1, 3)}, sampler="random", seed=0)
+    every.ask(3)
+    assert every.to_pandas()["params_m"].dtype == np.int64
+
+
+def test_parquet_tells_none_from_nothing(told, tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.read_parquet(written(told, "parquet", tmp_path))
+    assert frame["params_m"].tolist() == told.to_pandas()["params_m"].tolist()
+    assert frame["params_c"].tolist() == [str(trial["c"]) for trial in told.trials]
+    assert frame["notes_nothing"][0] == "None"
+    assert pd.isna(frame["notes_nothing"][1])
+    assert [(each["step"], each["value"]) for each in frame["reports"][1]] == [(7, 1.0)]
+    assert frame["value"].tolist()[:2] == [0.1 + 0.2, 1e-300]
+
+
+def test_reports_of_a_trial_that_was_given_out_again_and_why(place, tmp_path):
+    study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0, name="s", storage=place)
+    journal = study._ledger.journal
+    study.ask(2)
+    again = {"rows": [1], "worker": "w", "reason": "it's gone", "time": 1.8e9}
+    with journal.storage.transaction(journal.key):
+        journal.storage.append(journal.key, [("retried", json.dumps(again))])
+    study.sync()
+    for rows in (rows_of_view(place, study), rows_of_json(study, tmp_path)):
+        assert [row["retries"] for row in rows] == [[], ["it's gone"]]
+        assert pd.Timestamp(rows[1]["started"]) == pd.Timestamp(1.8e9, unit="s", tz="UTC")
+
+
+@example(steps=[(3, 0.5), (3, -0.0), (1, math.inf)], direction="maximize")
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 9), st.floats())),
+    direction=st.sampled_from(["minimize", "maximize"]),
+)
+@settings_here
+def test_reports_are_given_back_in_the_direction_of_the_study(steps, direction):
+    study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0, direction=direction)
+    batch = study.ask(3)
+    for step, value in steps:
+        batch[1].report(step, value)
+        batch[2].report(step, value)
+    reports = batch[[2, 0, 1]].reports
+    assert repr(reports) == repr([batch[2].reports, [], steps])
+    assert repr(batch[1].reports) == repr(steps)
+    batch[1].reports.clear()
+    assert len(batch[1].reports) == len(steps)
