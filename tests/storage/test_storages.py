@@ -126,6 +126,16 @@ def test_the_view_shows_trials_to_people(place):
         assert params == {name: dump_value(value, name) for name, value in trial.params.items()}
 
 
+def test_a_study_that_was_closed_goes_on(place):
+    with hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=place) as study:
+        storage = study._ledger.journal.storage
+        trial = study.ask()
+    assert (storage._session if "://" in place else storage)._connection is None
+    study.tell(trial, 0.5)
+    study.close()
+    assert hpo.Study.open(place, "s").best_value == study.best_value == 0.5
+
+
 @pytest.mark.parametrize(("durability", "level"), [("normal", 1), ("full", 2)])
 def test_the_file_is_in_wal_mode_as_durable_as_asked(path, durability, level):
     study = grown(path, 1, durability=durability)
