@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +61,34 @@ def test_numba_serves_if_one_extension_is_missing():
     backend, *missing = python(code).stdout.split()
     assert backend == "numba"
     assert "_domain" in missing  # and with it those that build on it
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs owners of files")
+def test_numba_compiles_once_where_neither_package_nor_home_can_be_written_to(tmp_path):
+    pytest.importorskip("numba")
+    package, temporary = tmp_path / "site" / "hpo_core", tmp_path / "temporary"
+    shutil.copytree(Path(hpo_core.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "native" / "numba_backend" / "__pycache__").write_text("no folder")
+    temporary.mkdir()
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME"), "/dev/null/none")
+    places = {"PYTHONPATH": str(package.parent), "TMPDIR": str(temporary), "NUMBA_CACHE_DIR": "", **nowhere}
+    code = IMPORT + "from hpo_core.native import normal; print(native.__file__, normal.ndtr(40.0))"
+    first, second = (python(code, HPO_CORE_BACKEND="numba", **places) for _ in range(2))
+    assert first.stdout.split() == [str(package / "native" / "__init__.py"), "1.0"], first.stderr
+    assert f"compiling kernels, once: numba keeps them in {temporary}" in first.stderr
+    assert "compiling" not in second.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs owners of files")
+def test_nothing_is_loaded_from_a_folder_that_others_may_write_to(tmp_path, monkeypatch):
+    numba_backend = pytest.importorskip("hpo_core.native.numba_backend")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = Path(numba_backend._private_folder())
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert numba_backend._private_folder() == str(folder)
+    folder.chmod(0o777)
+    assert Path(numba_backend._private_folder()).stat().st_mode & 0o777 == 0o700
+    assert numba_backend._private_folder() != str(folder)
 
 
 @pytest.mark.parametrize(
