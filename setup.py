@@ -2,11 +2,13 @@
 
 import copy
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
 
 SOURCES = {
     "_normal": ["normal.c"],
@@ -51,7 +53,23 @@ def extension(name: str, sources: list[str]) -> Extension:
 
 
 class BuildExtensions(build_ext):
-    """Compile the extensions in parallel."""
+    """Compile all extensions, or none of them: hpo_core uses them together or numba in their place.
+
+    A wheel without them is tagged ``py3-none-any``. pip then prefers one that has them.
+    """
+
+    def run(self) -> None:
+        """Build, or say why there is nothing compiled."""
+        try:
+            super().run()
+        except (BaseError, CCompilerError) as error:
+            if switch("HPO_CORE_REQUIRE_NATIVE"):
+                raise
+            print(f"hpo_core is built without compiled code: {error}", file=sys.stderr)
+            for compiled in self.get_outputs():
+                Path(compiled).unlink(missing_ok=True)
+            self.extensions = self.distribution.ext_modules = []
+            self.distribution.get_command_obj("bdist_wheel").root_is_pure = True
 
     def build_extension(self, ext: Extension) -> None:
         """Build one, its objects in a folder of their own: some share a source, and all run in parallel."""
@@ -64,17 +82,12 @@ MODULES = {
     f"{ROOM}.{name}": [f"hpo_core/native/{name}.pyx", *(f"csrc/{source}" for source in sources)]
     for name, sources in SOURCES.items()
 }
-EXTENSIONS = cythonize(
-    [extension(name, sources) for name, sources in {**MODULES, SHARED: []}.items()],
-    compiler_directives={"language_level": 3, **CHECKS},
-    shared_utility_qualified_name=SHARED,
-)
-for each in EXTENSIONS:
-    # A failed compilation leaves the numba backend, unless this build must be native.
-    each.optional = not switch("HPO_CORE_REQUIRE_NATIVE")
-
 setup(
-    ext_modules=EXTENSIONS,
+    ext_modules=cythonize(
+        [extension(name, sources) for name, sources in {**MODULES, SHARED: []}.items()],
+        compiler_directives={"language_level": 3, **CHECKS},
+        shared_utility_qualified_name=SHARED,
+    ),
     cmdclass={"build_ext": BuildExtensions},
     options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )

@@ -60,12 +60,20 @@ def test_numba_serves_if_one_extension_is_missing():
     assert "_domain" in missing  # and with it those that build on it
 
 
+def test_who_runs_without_compiled_code_is_told_how_to_cure_it():
+    pytest.importorskip("numba")
+    said = python(NO_EXTENSION + IMPORT + "native.backend(); native.backend()").stderr
+    assert said.count("without its compiled code") == said.count(_backend.CURE) == 1
+    assert python(IMPORT + "native.backend()", HPO_CORE_BACKEND="numba").stderr == ""
+
+
 @pytest.mark.parametrize(
     ("code", "environment", "message"),
     [
         (IMPORT, {"HPO_CORE_BACKEND": "cuda"}, "HPO_CORE_BACKEND is 'cuda'; allowed: native, numba"),
         (NO_EXTENSION + IMPORT, {"HPO_CORE_BACKEND": "native"}, "_domain"),
         (NO_EXTENSION + NO_NUMBA + IMPORT, {}, "pip install 'hpo-core[numba]'"),
+        (NO_EXTENSION + NO_NUMBA + IMPORT, {}, _backend.CURE),
         (NO_NUMBA + IMPORT, {"HPO_CORE_BACKEND": "numba"}, "numba is not installed"),
     ],
 )
