@@ -73,7 +73,7 @@ $(WHEELS)/built: $(SOURCES) | $(VENV)/created
 	$(VENV)/bin/python -m pip wheel -q --no-build-isolation --no-deps -w $(WHEELS) .
 	touch $@
 
-# A stamp for each extra. What the demo imports is compiled then: a third of its packages' time and room.
+# A stamp for each extra. The demo compiles what it imports, a fraction of what its packages hold.
 $(VENV)/installed-demo: PIP_FLAGS := --no-compile
 $(VENV)/installed-%: $(WHEELS)/built constraints-dev.txt
 	$(VENV)/bin/python -m pip install -q $(PIP_FLAGS) "$$(echo $(WHEELS)/*.whl)[$*]"
