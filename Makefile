@@ -25,29 +25,29 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The safe path keeps the checkout from shadowing the wheel, in every child process too.
 PYTEST := PYTHONSAFEPATH=1 $(VENV)/bin/python -m pytest -q
 
-demo: $(VENV)/installed
+demo: $(VENV)/installed-demo
 	@$(VENV)/bin/python examples/tune_digits.py
 
 # A test that hangs ends the run after five minutes, with every thread's stack.
-test: $(VENV)/installed
+test: $(VENV)/installed-dev
 	@$(PYTEST) -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true \
 	    --doctest-modules --pyargs hpo_core tests
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	PYTHONSAFEPATH=1 $(VENV)/bin/stubtest --mypy-config-file pyproject.toml \
 	    --ignore-disjoint-bases --allowlist tests/stubtest.allow $(STUBBED)
 
-soak: $(VENV)/installed
+soak: $(VENV)/installed-dev
 	@HPO_CORE_SOAK=1 $(PYTEST) tests | tee "bench/results/$$(date +%F)-soak.txt"
 
 # The peers live in environments of their own, which the benchmarks make.
-bench bench-quick: $(VENV)/installed
+bench bench-quick: $(VENV)/installed-dev
 	@$(VENV)/bin/python -m bench $(if $(filter bench,$@),all,quick)
 
-bench-kernels: $(VENV)/installed
+bench-kernels: $(VENV)/installed-dev
 	@$(VENV)/bin/python -m pip install -q -r bench/requirements.txt
 	$(VENV)/bin/python -m pytest -q bench/native/test_kernels.py --benchmark-autosave $(ARGS)
 
@@ -64,7 +64,7 @@ clean:
 %/created:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11+ is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $*
-	$*/bin/python -m pip install -q Cython scipy setuptools
+	$*/bin/python -m pip install -q --no-compile Cython scipy setuptools
 	touch $@
 
 # build/ is emptied first, or setuptools packs again what a removed module left there.
@@ -73,8 +73,10 @@ $(WHEELS)/built: $(SOURCES) | $(VENV)/created
 	$(VENV)/bin/python -m pip wheel -q --no-build-isolation --no-deps -w $(WHEELS) .
 	touch $@
 
-$(VENV)/installed: $(WHEELS)/built constraints-dev.txt
-	$(VENV)/bin/python -m pip install -q "$$(echo $(WHEELS)/*.whl)[dev]"
+# A stamp for each extra. The demo compiles what it imports, a fraction of what its packages hold.
+$(VENV)/installed-demo: PIP_FLAGS := --no-compile
+$(VENV)/installed-%: $(WHEELS)/built constraints-dev.txt
+	$(VENV)/bin/python -m pip install -q $(PIP_FLAGS) "$$(echo $(WHEELS)/*.whl)[$*]"
 	$(VENV)/bin/python -m pip install -q --force-reinstall --no-deps $(WHEELS)/*.whl
 	touch $@
 

@@ -1,10 +1,14 @@
 """The extension list and the compiler flags; everything else is in pyproject.toml."""
 
+import copy
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
 
 SOURCES = {
     "_normal": ["normal.c"],
@@ -16,6 +20,8 @@ SOURCES = {
     "_linalg": ["solve.c"],
     "_climb": ["climb.c"],
 }
+ROOM = "hpo_core.native"
+SHARED = f"{ROOM}._cyutility"  # what Cython would otherwise put into each module, two thirds of its C
 
 
 def switch(name: str) -> bool:
@@ -34,10 +40,10 @@ CHECKS = {"boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, 
 
 
 def extension(name: str, sources: list[str]) -> Extension:
-    """One module of hpo_core.native and the C files behind it."""
+    """One module of hpo_core.native and what it is compiled from."""
     return Extension(
-        f"hpo_core.native.{name}",
-        [f"hpo_core/native/{name}.pyx", *(f"csrc/{source}" for source in sources)],
+        name,
+        sources,
         include_dirs=["csrc"],
         libraries=["m"],
         depends=[str(header) for header in sorted(Path("csrc").glob("*.h"))],
@@ -46,12 +52,42 @@ def extension(name: str, sources: list[str]) -> Extension:
     )
 
 
-EXTENSIONS = cythonize(
-    [extension(name, sources) for name, sources in SOURCES.items()],
-    compiler_directives={"language_level": 3, **CHECKS},
-)
-for each in EXTENSIONS:
-    # A failed compilation leaves the numba backend, unless this build must be native.
-    each.optional = not switch("HPO_CORE_REQUIRE_NATIVE")
+class BuildExtensions(build_ext):
+    """Compile all extensions, or none of them: hpo_core uses them together or numba in their place.
 
-setup(ext_modules=EXTENSIONS)
+    A wheel without them is tagged ``py3-none-any``. pip then prefers one that has them.
+    """
+
+    def run(self) -> None:
+        """Build, or say why there is nothing compiled."""
+        try:
+            super().run()
+        except (BaseError, CCompilerError) as error:
+            if switch("HPO_CORE_REQUIRE_NATIVE"):
+                raise
+            print(f"hpo_core is built without compiled code: {error}", file=sys.stderr)
+            for compiled in self.get_outputs():
+                Path(compiled).unlink(missing_ok=True)
+            self.extensions = self.distribution.ext_modules = []
+            self.distribution.get_command_obj("bdist_wheel").root_is_pure = True
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build one, its objects in a folder of their own: some share a source, and all run in parallel."""
+        own = copy.copy(self)
+        own.build_temp = str(Path(self.build_temp) / ext.name)
+        build_ext.build_extension(own, ext)
+
+
+MODULES = {
+    f"{ROOM}.{name}": [f"hpo_core/native/{name}.pyx", *(f"csrc/{source}" for source in sources)]
+    for name, sources in SOURCES.items()
+}
+setup(
+    ext_modules=cythonize(
+        [extension(name, sources) for name, sources in {**MODULES, SHARED: []}.items()],
+        compiler_directives={"language_level": 3, **CHECKS},
+        shared_utility_qualified_name=SHARED,
+    ),
+    cmdclass={"build_ext": BuildExtensions},
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -67,24 +69,39 @@ def test_training_repeats_itself(demo):
 
 
 def test_demo_reports(demo, tmp_path, capsys):
-    demo.main(["--trials", "12", "--out", str(tmp_path)])
+    demo.main(["--trials", "6", "--seeds", "2", "--jobs", "1", "--out", str(tmp_path)])
     output = capsys.readouterr().out
-    for label in (
-        "best configuration",
-        "validation accuracy",
-        "test accuracy",
-        "trials/s",
-        "time in the sampler",
-    ):
-        assert label in output
+    assert len(re.findall(r"^(?:auto|random) +seed [01]: validation loss ", output, flags=re.MULTILINE)) == 4
+    assert "best configuration (" in output
     trials = pd.read_csv(tmp_path / "trials.csv")
-    assert trials.groupby("sampler").size().to_dict() == {"random": 12, "tpe": 12}
-    assert (trials["params_width_4"].notna() == (trials["params_depth"] >= 4)).all()
-    best = trials[trials["sampler"] == "tpe"]["value"].min()
-    assert f"{best:.4f}" in output
+    counts = trials.groupby(["sampler", "seed"]).size().to_dict()
+    assert counts == {(sampler, seed): 6 for sampler in ("auto", "random") for seed in (0, 1)}
+    assert (trials["width_4"].notna() == (trials["depth"] >= 4)).all()
+    best = trials[trials["sampler"] == "auto"].groupby("seed")["value"].min()
+    row = rf"^validation loss +{best.median():.3f} \({best.min():.3f} to {best.max():.3f}\) "
+    assert re.search(row, output, flags=re.MULTILINE)
+    for label in ("test loss", "test accuracy", "time in the sampler"):
+        assert re.search(rf"^{label} +\d", output, flags=re.MULTILINE)
     image = imread(tmp_path / "report.png")
-    assert image.shape[:2] == (704, 1760)
+    assert image.shape == imread(EXAMPLES / "report.png").shape
     assert image[..., :3].std() > 0.1  # something is drawn
+
+
+def test_the_demo_imports_what_its_extra_installs():
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text())["project"]
+    (extra,) = project["optional-dependencies"]["demo"]
+    extras = re.fullmatch(r"hpo-core\[(.+)\]", extra)[1].split(",")
+    installed = [
+        *project["dependencies"],
+        *(each for name in extras for each in project["optional-dependencies"][name]),
+    ]
+    names = {re.match(r"[\w-]+", each)[0].replace("scikit-learn", "sklearn") for each in installed}
+    source = (EXAMPLES / "tune_digits.py").read_text()
+    imported = (
+        set(re.findall(r"^(?:import|from) (\w+)", source, flags=re.MULTILINE)) - sys.stdlib_module_names
+    )
+    assert imported - {"hpo_core"} <= names
+    assert names - imported == {"safetensors", "scipy"}  # of the extra "torch", and of hpo_core itself
 
 
 def test_the_picture_of_one_dimension(tmp_path, capsys):

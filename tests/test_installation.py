@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -60,22 +62,15 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / archive.name.removesuffix(".tar.gz")
 
 
-def wheel_without_compiler(source: Path, folder: Path) -> Path:
-    """The wheel that comes out where no C compiler works."""
-    environment = {"CC": "false", "HPO_CORE_REQUIRE_NATIVE": "0"}
-    command = (
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-build-isolation",
-        "--no-deps",
-        "-w",
-        folder,
-        source,
-    )
-    run(*command, **environment)
+@pytest.fixture(scope="module")
+def fallback(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that comes out where the C compiler fails at one of the modules."""
+    folder = tmp_path_factory.mktemp("fallback")
+    compiler = folder / "cc"
+    compiler.write_text('#!/bin/sh\ncase "$*" in *climb*) exit 1; esac\nexec cc "$@" -O0\n')
+    compiler.chmod(0o755)
+    pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", folder)
+    run(*pip, sdist, CC=str(compiler), HPO_CORE_REQUIRE_NATIVE="0")
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -98,9 +93,8 @@ def test_the_sdist_holds_the_kernels_and_the_tests_and_nothing_generated(sdist):
 
 
 @pytest.mark.build
-def test_without_a_compiler_the_wheel_installs_and_numba_serves(sdist, tmp_path):
-    wheel = wheel_without_compiler(sdist, tmp_path)
-    with zipfile.ZipFile(wheel) as archive:
+def test_without_a_compiler_the_wheel_installs_and_numba_serves(fallback, tmp_path):
+    with zipfile.ZipFile(fallback) as archive:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "site")
     assert {"hpo_core/py.typed", "hpo_core/cli.py", "hpo_core/native/numba_backend/__init__.py"} <= names
@@ -111,6 +105,29 @@ def test_without_a_compiler_the_wheel_installs_and_numba_serves(sdist, tmp_path)
     info = json.loads(run(sys.executable, "-c", command, PYTHONPATH=site, HPO_CORE_REQUIRE_NATIVE="0"))
     assert info["backend"] == "numba"
     assert set(info["missing_extensions"]) == EXTENSIONS
+
+
+@pytest.mark.build
+def test_a_compiled_wheel_of_the_same_version_goes_before_one_without(fallback, tmp_path):
+    assert fallback.name.endswith("-py3-none-any.whl")
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    platform = sysconfig.get_platform().translate(str.maketrans("-.", "__"))
+    compiled = fallback.name.replace("py3-none-any", f"{tag}-{tag}-{platform}")
+    for name in (fallback.name, compiled):
+        shutil.copy(fallback, tmp_path / name)
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-index",
+        "--no-deps",
+        "-d",
+        tmp_path / "chosen",
+    )
+    run(*pip, "--find-links", tmp_path, "hpo-core")
+    assert [path.name for path in (tmp_path / "chosen").iterdir()] == [compiled]
 
 
 @pytest.mark.build

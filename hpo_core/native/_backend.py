@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from importlib import import_module
@@ -27,6 +28,10 @@ TOPICS = ("normal", "domain", "parzen", "tpe", "covariance", "improvement", "cli
 ON_SCIPY = ("linalg",)
 SIMD_LEVELS = ("baseline", "x86-64-v3", "x86-64-v4")
 OPTIONAL = ("scipy", "numba", "torch", "threadpoolctl")
+# pip's cache may hold the build without compiled code; it has the version that is asked for.
+CURE = "pip install --force-reinstall --no-deps --no-cache-dir hpo-core"
+
+logger = logging.getLogger("hpo_core")
 
 _modules: dict[str, ModuleType] = {}
 _chosen: list[str] = []  # the backend in use, once it has been needed
@@ -63,8 +68,14 @@ def _choose(wanted: str) -> str:
     if find_spec("numba") is None:
         because = _describe(missing) if missing else "HPO_CORE_BACKEND=numba asks for it"
         raise BackendError(
-            "numba is not installed. Install a C compiler and reinstall hpo-core, or pip install "
-            f"'hpo-core[numba]'; for now {because}"
+            "numba is not installed. pip install 'hpo-core[numba]', or install a C compiler and run: "
+            f"{CURE}; for now {because}"
+        )
+    if missing:
+        logger.warning(
+            "hpo_core runs without its compiled code, on numba: the first suggestions wait until numba has "
+            "compiled. To have it compiled, install a C compiler and run: %s",
+            CURE,
         )
     return "numba"
 

@@ -91,12 +91,20 @@ def test_nothing_is_loaded_from_a_folder_that_others_may_write_to(tmp_path, monk
     assert numba_backend._private_folder() != str(folder)
 
 
+def test_who_runs_without_compiled_code_is_told_how_to_cure_it():
+    pytest.importorskip("numba")
+    said = python(NO_EXTENSION + IMPORT + "native.backend(); native.backend()").stderr
+    assert said.count("without its compiled code") == said.count(_backend.CURE) == 1
+    assert python(IMPORT + "native.backend()", HPO_CORE_BACKEND="numba").stderr == ""
+
+
 @pytest.mark.parametrize(
     ("code", "environment", "message"),
     [
         (IMPORT, {"HPO_CORE_BACKEND": "cuda"}, "HPO_CORE_BACKEND is 'cuda'; allowed: native, numba"),
         (NO_EXTENSION + IMPORT, {"HPO_CORE_BACKEND": "native"}, "_domain"),
         (NO_EXTENSION + NO_NUMBA + IMPORT, {}, "pip install 'hpo-core[numba]'"),
+        (NO_EXTENSION + NO_NUMBA + IMPORT, {}, _backend.CURE),
         (NO_NUMBA + IMPORT, {"HPO_CORE_BACKEND": "numba"}, "numba is not installed"),
     ],
 )

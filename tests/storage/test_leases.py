@@ -321,19 +321,19 @@ def asked_for(study, seconds):
 
 @pytest.mark.parametrize("jump", [600.0, -600.0])
 def test_a_clock_that_jumps_takes_no_trial_from_a_living_worker(path, jump, monkeypatch):
-    one, other = opened(path, lease=6.0), opened(path)
+    one, other = opened(path, lease=3.0), opened(path)
     worker = one._worker()
     trial = worker.claim(None, None)
     storage = other._ledger.journal.storage
     now = storage.now
     monkeypatch.setattr(storage, "now", lambda: now() + jump)
     try:
-        given = asked_for(other, 6.0)
+        given = asked_for(other, 3.5)
     finally:
         worker.close()
     assert trial.number not in given
     if jump > 0:  # and once it is silent the trial comes back
-        assert trial.number in asked_for(other, 7.0)
+        assert trial.number in asked_for(other, 4.0)
 
 
 def test_a_worker_that_could_not_write_is_not_dead(place):

@@ -31,7 +31,7 @@ def run_to_their_ends(workers, start):
 
 
 def test_eight_processes_share_one_study(place, soak):
-    n = 2000 if soak else 200
+    n = 2000 if soak else 100
     start = SPAWN.Event()
     workers = [SPAWN.Process(target=work, args=(place, start, n)) for _ in range(8)]
     run_to_their_ends(workers, start)
@@ -44,7 +44,7 @@ def test_eight_processes_share_one_study(place, soak):
 
 
 def test_eight_processes_end_together_whatever_their_clocks_say(place, soak):
-    until = 16_000 if soak else 1600
+    until = 16_000 if soak else 800
     start = SPAWN.Event()
     skews = [0, 0, 0, 0, 0, 0, 36_000, -36_000]
     options = [{"start": start, "skew": skew} for skew in skews]
