@@ -55,12 +55,7 @@ class Mark(NamedTuple):
     n: int
     n_finishes: int
     n_reports: int
-    n_tiers: int
     position: int
-    best: int
-    best_y: float
-    counts: tuple[int, ...]
-    oldest: int
 
 
 _as_mark = tuple.__new__
@@ -322,17 +317,7 @@ class History:
         # Made for every change: by its constructor the tuple would take twice as long.
         return _as_mark(
             Mark,
-            (
-                self._trials.n,
-                self._finishes.n,
-                self._reports.n,
-                len(self._tiers),
-                self.position,
-                self.best,
-                self._best_y,
-                tuple(self._counts),
-                self._oldest,
-            ),
+            (self._trials.n, self._finishes.n, self._reports.n, self.position),
         )
 
     def is_at(self, mark: Mark) -> bool:
@@ -359,11 +344,17 @@ class History:
         for by_row in (self.fixed, self.wanted, self.workers):
             for row in [row for row in by_row if row >= mark.n]:
                 del by_row[row]
-        del self._tiers[mark.n_tiers :]
-        self._counts = list(mark.counts)
-        self.best, self._best_y, self._oldest = mark.best, mark.best_y, mark.oldest
+        self._derive()
         self.position = mark.position
         self._undo = []
+
+    def _derive(self) -> None:
+        """Count and compare again what the rows say."""
+        del self._tiers[int(self.tier.max()) + 1 if len(self) else 0 :]
+        self._counts = np.bincount(self.state, minlength=len(State)).tolist()
+        self.best, self._best_y, self._oldest = -1, np.inf, 0
+        complete = self.finish_order[self.state[self.finish_order] == _COMPLETE]
+        self._look_for_best(complete, self.y[:, complete])
 
     def _take_back_ends(self, mark: Mark) -> None:
         ended = self._finishes.write["row"][mark.n_finishes : self._finishes.n]
