@@ -133,19 +133,36 @@ class _Continuous(Codec):
     ) -> tuple[Coordinates, Coordinates | None]:
         values = _within(self, _reals(column, where), where, beyond=beyond)
         x = np.clip(self._distance(np.clip(values, self.low, self.high)) / self.span, 0.0, 1.0)
-        return x, _given(values, self.decode(x))
+        return x, self._adjusted(x, values)
 
     def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
         if type(value) is not float or not self.low <= value <= self.high:
             return super().encode_one(value, where, beyond=beyond)
         x = min(max(float(self._distance(value)) / self.span, 0.0), 1.0)
-        return x, math.nan if self.value(x) == value else value
+        return (x, math.nan) if self.value(x) == value else super().encode_one(value, where, beyond=beyond)
 
     def read(self, x: Coordinates) -> Coordinates:
         return np.where(np.isnan(x), np.nan, self.decode(x))
 
     def draw(self, u: Coordinates) -> Coordinates:
         return u
+
+    def _adjusted(self, x: Coordinates, values: Coordinates) -> Coordinates | None:
+        """Move coordinates, in place, to neighbours that give the values back; return those that none gives.
+
+        A value that came from a coordinate is always given back: rounding puts it within two of it.
+        """
+        left = np.flatnonzero(self.decode(x) != values)
+        for ulps in (1, -1, 2, -2) if len(left) else ():
+            near = np.clip(x[left] + ulps * np.spacing(x[left]), 0.0, 1.0)
+            hit = self.decode(near) == values[left]
+            x[left[hit]] = near[hit]
+            left = left[~hit]
+        if not len(left):
+            return None
+        given = np.full(len(values), np.nan)
+        given[left] = values[left]
+        return given
 
     def _distance(self, values: Any) -> Any:
         if not self.log:
