@@ -90,6 +90,16 @@ MODULE: Final[Hints] = {
     ),
     "TrialPruned": "raise `hpo.TrialStopped()`",
     "visualization": "see `hpo.plots`",
+    **{
+        name: _written("hpo.Float")
+        for name in ("Uniform", "UniformFloat", "FloatDistribution", "UniformDistribution", "Real")
+    },
+    **{name: _written("hpo.Int") for name in ("UniformInt", "IntDistribution", "Integer", "IntUniform")},
+    **{
+        name: lambda *args, **options: f"write `{_call('hpo.Float', *args, **(options | {'log': True}))}`"
+        for name in ("LogUniform", "LogUniformDistribution")
+    },
+    **{name: _written("hpo.Categorical") for name in ("Choice", "CategoricalDistribution")},
 }
 KEYWORDS: Final[Mapping[str, str]] = {
     "show_progress_bar": "progress",
@@ -98,6 +108,13 @@ KEYWORDS: Final[Mapping[str, str]] = {
     "n_startup_trials": "n_startup",
     "n_ei_candidates": "n_candidates",
     "q": "step",
+}
+# Arguments that belong elsewhere.
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "feasible": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, feasible=function))",
+    "forbid": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, forbid=[condition]))",
+    "pruner": "a trial ends early where its objective raises hpo.TrialStopped()",
+    "directions": "a study has one: direction='minimize'",
 }
 
 
@@ -166,6 +183,8 @@ def hinting(function: Callable[P, T]) -> Callable[P, T]:
                 hint = _hint(function, unknown[1], options[unknown[1]])
             elif str(error).endswith("required positional argument: 'space'"):
                 hint = '; the space comes first, as in hpo.Study({"lr": hpo.Float(1e-5, 1e-1, log=True)})'
+            elif "positional argument" in str(error):
+                hint = f"; write {_signature(function)}"
             else:
                 raise
             raise TypeError(f"{error}{hint}") from None
@@ -177,10 +196,21 @@ def _hint(function: Callable[..., Any], name: str, value: object) -> str:
     import inspect
 
     known = [each for each in inspect.signature(function).parameters if each not in ("self", "space")]
+    if name in ELSEWHERE:
+        return f"; {ELSEWHERE[name]}"
     written = _keyword(name, value)
     if written.partition("=")[0] in known:
         return f"; write {written}"
     return did_you_mean(name, known) or f"; allowed: {', '.join(known)}"
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    """A function's name and arguments, without types; of a class those of its constructor."""
+    import inspect
+
+    own = inspect.signature(function).parameters.values()
+    bare = [each.replace(annotation=inspect.Parameter.empty) for each in own if each.name != "self"]
+    return f"{function.__qualname__.removesuffix('.__init__')}{inspect.Signature(bare)}"
 
 
 def hinting_class(kind: type[T]) -> type[T]:

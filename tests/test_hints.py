@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -175,3 +176,56 @@ def test_rooms_are_attributes_without_being_imported():
         "for room in rooms: assert getattr(hpo, room).__name__ == 'hpo_core.' + room\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: hpo.Study(SPACE, feasible=any), r"belongs to the space, as in .*feasible="),
+        (lambda: hpo.Study(SPACE, forbid=[]), r"belongs to the space, as in .*forbid="),
+        (lambda: hpo.Study(SPACE, pruner=None), "raises hpo.TrialStopped"),
+        (lambda: hpo.Categorical("sgd", "adam"), r"write Categorical\(choices, \*, when=None, doc=''\)$"),
+        (hpo.Float, r"write Float\(low, high, \*, log=False, step=None, when=None, doc=''\)$"),
+    ],
+)
+def test_arguments_that_belong_elsewhere(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        (lambda: hpo.Uniform(0, 1), "write `hpo.Float(0, 1)`"),
+        (lambda: hpo.LogUniform(1e-5, 1e-1), "write `hpo.Float(1e-05, 0.1, log=True)`"),
+        (lambda: hpo.IntDistribution(1, 8, log=True), "write `hpo.Int(1, 8, log=True)`"),
+        (lambda: hpo.Choice(["a", "b"]), "write `hpo.Categorical(['a', 'b'])`"),
+    ],
+)
+def test_ranges_of_other_libraries(call, written):
+    with pytest.raises(AttributeError, match=re.escape(written)):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            {"objective": lambda lr, n: 1.0},
+            "objective must be called with (trial), got a function of (lr, n)",
+        ),
+        ({"objective": lambda: 1.0}, "objective must be called with (trial), got a function of ()"),
+        ({"callbacks": [print, lambda study: None]}, "callbacks must be called with (study, trial)"),
+        ({"objective": lambda trial: {"loss": 1.0}}, "return the entry that counts"),
+        ({"objective": lambda trial: None}, "is there a return?"),
+    ],
+    ids=["named", "nothing", "callback", "mapping", "no return"],
+)
+def test_functions_that_optimize_cannot_use(arguments, words):
+    with pytest.raises((hpo.ArgumentError, hpo.TrialError), match=re.escape(words)):
+        study().optimize(**({"objective": lambda trial: 1.0, "n_trials": 1} | arguments))
+
+
+def test_a_storage_needs_a_name(tmp_path):
+    with pytest.raises(hpo.StudyError, match="name must be given"):
+        hpo.Study(SPACE, storage=tmp_path / "s.db")

@@ -10,13 +10,15 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Mapping
 from functools import partial
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpo_core.errors import SpaceExhausted, StorageRefusedError
+from hpo_core.checks import shown
+from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
 from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
 from hpo_core.executors.failures import describe
 from hpo_core.loop.batches import read_results
@@ -304,4 +306,11 @@ def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
 
 
 def _read_number(result: object, _: object) -> float:
-    return as_number(result, rule="the objective must return a number")
+    rule = "the objective must return a number"
+    if result is None:
+        raise TrialError(f"{rule}, got None: is there a return?")
+    if isinstance(result, Mapping):
+        raise TrialError(
+            f"{rule}, got {shown(result)}; return the entry that counts, and keep others by trial.note"
+        )
+    return as_number(result, rule=rule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,6 +38,7 @@ class Options:
     def __post_init__(self) -> None:
         if not callable(self.objective):
             raise ArgumentError(f"objective must be callable, got {self.objective!r}")
+        _require_arguments("objective", self.objective, "(batch)" if self.vectorized else "(trial)")
         for name, least in (("n_trials", 0), ("until", 0), ("batch_size", 1)):
             object.__setattr__(self, name, _count(name, getattr(self, name), least=least))
         _check_flag("progress", self.progress)
@@ -85,7 +87,21 @@ def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     functions = tuple(callbacks) if hasattr(callbacks, "__iter__") else (None,)
     if not all(map(callable, functions)):
         raise ArgumentError(f"callbacks must be a sequence of functions of (study, trial), got {callbacks!r}")
+    for function in functions:
+        _require_arguments("callbacks", function, "(study, trial)")
     return functions
+
+
+def _require_arguments(name: str, function: Callable[..., object], taken: str) -> None:
+    """Raise if a function cannot be called with so many arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    try:
+        signature.bind(*taken.split(","))
+    except TypeError:
+        raise ArgumentError(f"{name} must be called with {taken}, got a function of {signature}") from None
 
 
 def read_catch(catch: Any) -> tuple[type[Exception], ...]:

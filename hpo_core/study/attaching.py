@@ -56,6 +56,10 @@ def _check_name(name: str) -> None:
         good = 1 <= len(name.encode()) <= 1024 and "\0" not in name
     except UnicodeEncodeError:
         good = False
+    if not name:
+        raise StudyError(
+            "name must be given where a storage is, as in Study(space, storage='x.db', name='first')"
+        )
     if not good:
         raise StudyError(
             f"name must be text of 1 to 1,024 bytes without NUL where a storage is given, got {name!r}"
