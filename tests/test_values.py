@@ -162,6 +162,38 @@ def test_rounding_beside_a_bound_is_no_error(value) -> None:
         study.enqueue({"a": 0.1001})
 
 
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        (hpo.Float(1e-8, 1e9, log=True), 1e-9),
+        (hpo.Float(1e-8, 1e9, log=True), 0.0),
+        (hpo.Float(1e-300, 1e300, log=True), -5.0),
+        (hpo.Int(0, 2**53), -1),
+        (hpo.Int(0, 2**53), 2**53 + 1),
+        (hpo.Int(0, 2**24), 2**24 + 1),
+        (hpo.Int(1, 10**9, log=True), 0),
+        (hpo.Float(0, 8e8, step=1e-7), -1e-7),
+    ],
+)
+def test_another_number_than_a_bound_is_none_of_the_range(declared, value) -> None:
+    space = hpo.Space({"v": declared})
+    assert not space.contains({"v": value})
+    with pytest.raises(SpaceError, match=r"'v': .* is not allowed; allowed: "):
+        space.encode({"v": [value]})
+
+
+def test_an_int_that_no_float_holds_is_not_added_as_another() -> None:
+    study = hpo.Study({"n": hpo.Int(0, 10)}, seed=0)
+    with pytest.raises(SpaceError, match="'n': 9007199254740993 is not allowed"):
+        study.add({"n": 2**53 + 1}, 1.0)
+    assert study.add({"n": 2**53}, 1.0).params == {"n": 2**53}
+
+
+def test_what_came_is_said_as_it_came() -> None:
+    with pytest.raises(SpaceError, match=r"must be a number, got \[0\.1\]$"):
+        hpo.Study({"x": hpo.Float(0, 1)}, seed=0).enqueue({"x": [0.1]})
+
+
 class TestOutside:
     """Results outside today's space: learnt from, never proposed, never recommended."""
 
@@ -243,6 +275,33 @@ class TestChangedSpace:
         assert frame["params_drop"].isna().tolist() == [True] * 28 + [False] * 14
         copy = grown.ask(repeat=0)
         assert {"drop", "act"} <= copy.params.keys()
+
+    @pytest.mark.parametrize(
+        ("first", "wider", "values"),
+        [
+            (hpo.Float(0, 1, step=0.1), hpo.Float(0, 2, step=0.1), [1.3, 1.35, 1.1 + 2.2 - 2.0, 1.9999999]),
+            (hpo.Float(0, 1, step=0.1), hpo.Float(-900, 900, step=0.1), [0.3, 1.15, -2.0000000001]),
+            (hpo.Float(0.1, 0.1, step=0.1), hpo.Float(0, 1, step=0.1), [0.35]),
+            (hpo.Int(0, 10, step=5), hpo.Int(0, 30, step=5), [15, 16]),
+            (hpo.Int(0, 10, step=5), hpo.Int(0, 3_000_000, step=5), [15, 16]),
+            (hpo.Int(0, 10), hpo.Int(0, 2**53), [-1, 11]),
+            (hpo.Float(0, 1), hpo.Float(0, 1e6), [-1e-10, 1.5]),
+            (hpo.Float(0, 1), hpo.Float(0, 1.00000045), [1.0000005]),
+            (hpo.Float(1e-8, 1, log=True), hpo.Float(1e-8, 1e9, log=True), [1e-9, 0.0, 5.0]),
+        ],
+    )
+    def test_what_was_outside_stays_as_it_was(self, tmp_path, first, wider, values) -> None:
+        path = tmp_path / "s.db"
+        study = hpo.Study({"v": first}, sampler="random", seed=0, name="s", storage=path)
+        study.add({"v": values}, [-1.0] * len(values))
+        for declared in (wider, wider):
+            study = hpo.Study({"v": declared}, sampler="random", seed=0, name="s", storage=path)
+            assert [trial["v"] for trial in study.trials[: len(values)]] == values
+            copies = [study.ask(repeat=row) for row in range(len(values))]
+            assert [copy["v"] for copy in copies] == values
+            study.tell(study.ask(), 1.0)
+        assert study.replay()
+        assert study.space.contains(study.recommend())
 
     def test_a_difference_in_an_earlier_space_is_found(self, tmp_path) -> None:
         path = tmp_path / "s.db"
