@@ -182,6 +182,12 @@ def test_another_number_than_a_bound_is_none_of_the_range(declared, value) -> No
         space.encode({"v": [value]})
 
 
+@pytest.mark.parametrize("bounds", [(0, 2**53 + 1), (-(2**53) - 1, 0)])
+def test_a_range_of_ints_ends_where_floats_hold_them(bounds) -> None:
+    with pytest.raises(SpaceError, match=r"within 2\*\*53 steps of 0"):
+        hpo.Space({"n": hpo.Int(*bounds)})
+
+
 def test_an_int_that_no_float_holds_is_not_added_as_another() -> None:
     study = hpo.Study({"n": hpo.Int(0, 10)}, seed=0)
     with pytest.raises(SpaceError, match="'n': 9007199254740993 is not allowed"):
@@ -339,6 +345,26 @@ class TestConstants:
         assert study.trials[0].params["hidden"] == [8, 8]
         assert study.ask()["pair"] == ([1], 2)
 
+    @pytest.mark.parametrize("value", [[8, 8], ([8], 2), np.array([8, 8])])
+    def test_what_an_objective_changes_is_its_own(self, value) -> None:
+        def last(value):
+            return value[0] if isinstance(value, tuple) else value
+
+        study = hpo.Study({"x": hpo.Float(0, 1), "c": value}, sampler="random", seed=0)
+        space, batch = study.space, study.ask(2)
+        for found in (
+            *batch["c"],
+            batch.params["c"][0],
+            space.parameters["c"],
+            space.default()["c"],
+            space.sample(1, seed=0)["c"][0],
+            study.to_pandas()["params_c"].iloc[0],
+        ):
+            last(found)[0] = 99
+        assert last(batch[1].params["c"])[0] == 8
+        assert last(study.ask()["c"])[0] == 8
+        assert last(batch["c"][0])[0] == 8
+
     @pytest.mark.parametrize(
         ("value", "plain"),
         [(np.float64(0.5), 0.5), (np.int64(3), 3), (np.str_("a"), "a"), (Names.ADAM, "adam")],
@@ -394,6 +420,14 @@ class TestAddMany:
             np.testing.assert_array_equal(each.value, [0.5, math.nan, 0.7])
             assert each.reason == [None, "oom", None]
         assert study.history.reports.step.tolist() == [1, 3]
+
+    @pytest.mark.parametrize("many", [False, True])
+    def test_a_default_of_a_constant_is_the_constant(self, many) -> None:
+        study = hpo.Study({"x": hpo.Float(0, 1), "epochs": 7}, seed=0)
+        params, value = ({"x": [0.5]}, [1.0]) if many else ({"x": 0.5}, 1.0)
+        study.add(params, value, defaults={"epochs": 7})
+        with pytest.raises(SpaceError, match="constant 'epochs' is 7, got 99"):
+            study.add(params, value, defaults={"epochs": 99})
 
     def test_a_default_for_what_an_old_study_lacks(self) -> None:
         study = hpo.Study(self.SPACE | {"drop": hpo.Float(0, 1)}, sampler="random", seed=0)

@@ -82,7 +82,8 @@ class Coding:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Every parameter and constant by name, those of sub-spaces included; a constant is its value."""
-        return MappingProxyType(self._parameters)
+        own = {name: own_copy(self._constants[name]) for name in self._mutable}
+        return MappingProxyType(self._parameters | own if own else self._parameters)
 
     def value(self, x: float, row: int) -> Any:
         """Value of the parameter in ``row`` of x at one coordinate, not NaN, as a Python scalar."""
@@ -178,6 +179,9 @@ class Coding:
                     x[row, 0], given[row, 0] = self._codecs[row].encode_one(
                         value, self._where(row), beyond=beyond
                     )
+        for name, value in (defaults or {}).items():
+            if self._is_constant(name) and name not in params:
+                check_constant(name, self._constants[name], [value])
         for name, value in params.items():
             if self._is_constant(name):
                 check_constant(name, self._constants[name], [value])
