@@ -309,6 +309,25 @@ class TestChangedSpace:
         assert study.replay()
         assert study.space.contains(study.recommend())
 
+    @pytest.mark.parametrize(
+        "new",
+        [
+            {"act": hpo.Categorical({"elu": {"alpha": hpo.Float(0.1, 2.0), "kind": hpo.Ordinal([1, 2])}})},
+            {"act": hpo.Int(1, 3), "alpha": hpo.Ordinal([1, 2], when=hpo.param("act") >= 1)},
+        ],
+    )
+    def test_a_copy_has_what_depends_on_younger_parameters(self, tmp_path, new) -> None:
+        path = tmp_path / "s.db"
+        hpo.Study(self.FIRST, sampler="random", seed=3, name="s", storage=path).ask(3)
+        grown = hpo.Study(self.FIRST | new, sampler="random", seed=3, name="s", storage=path)
+        copies = grown.ask(2, repeat=1)
+        assert copies[0].params == copies[1].params
+        assert copies[0].params.items() >= grown.trials[1].params.items()
+        assert {"act", "alpha"} <= copies[0].params.keys()
+        assert grown.space.contains(copies[0].params)
+        again = hpo.Study.open(path, "s")
+        assert [trial.params for trial in again.trials] == [trial.params for trial in grown.trials]
+
     def test_a_difference_in_an_earlier_space_is_found(self, tmp_path) -> None:
         path = tmp_path / "s.db"
         hpo.Study(self.FIRST, sampler="random", seed=3, name="s", storage=path).ask(3)
