@@ -14,7 +14,15 @@ import objectives
 import pytest
 from studies import make_study, states
 
-from hpo_core.errors import StorageError, StorageRefusedError, TrialError, TrialFailed, TrialStopped
+import hpo_core as hpo
+from hpo_core.errors import (
+    StorageError,
+    StorageRefusedError,
+    StudyError,
+    TrialError,
+    TrialFailed,
+    TrialStopped,
+)
 from hpo_core.history import State
 from hpo_core.loop import outbox
 from hpo_core.study import Study
@@ -268,6 +276,23 @@ def test_the_results_that_a_storage_refuses_are_all_named(study, lock):
         assert (
             f"trial {trial.number} " in notes or f"[{trial.number}" in notes or f", {trial.number}" in notes
         )
+
+
+def test_a_space_that_another_process_has_changed_ends_the_call_with_the_result(study, file):
+    def objective(trial):
+        if trial.number == 1:
+            wider = {**study.space.parameters, "younger": hpo.Int(0, 3)}
+            Study(wider, sampler="random", seed=3, storage=file, name="s")
+        return 0.25
+
+    with pytest.raises(StudyError, match="another process has changed the space") as caught:
+        study.optimize(objective, n_trials=3)
+    assert notes_of(caught) == (
+        "trial 1 has ended with the value 0.25: study.tell(1, 0.25), and that could not be written"
+    )
+    again = Study.open(file, "s")
+    again.tell(1, 0.25)
+    assert states(again) == [COMPLETE, COMPLETE]
 
 
 def test_a_note_that_the_study_refuses_fails_the_trial(monkeypatch):

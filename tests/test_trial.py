@@ -169,6 +169,16 @@ def test_where_filters_by_state(study, batch):
             study.trials.where(wrong)
 
 
+def test_changes_of_the_notes_that_are_shown_do_not_stay(study):
+    trial = study.ask()
+    trial.note(sizes=[3, {"k": [4]}])
+    study.note(sizes=[3, {"k": [4]}])
+    for notes in (trial.notes, study.trials.notes[0], study.notes):
+        notes["sizes"].append(5)
+        notes["sizes"][1]["k"].append(5)
+    assert trial.notes == study.trials.notes[0] == study.notes == {"sizes": [3, {"k": [4]}]}
+
+
 def test_notes_are_json_and_private_copies(study):
     trial = study.ask()
     layers = [8, 16]

@@ -162,6 +162,44 @@ def test_rounding_beside_a_bound_is_no_error(value) -> None:
         study.enqueue({"a": 0.1001})
 
 
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        (hpo.Float(1e-8, 1e9, log=True), 1e-9),
+        (hpo.Float(1e-8, 1e9, log=True), 0.0),
+        (hpo.Float(1e-300, 1e300, log=True), -5.0),
+        (hpo.Int(0, 2**53), -1),
+        (hpo.Int(0, 2**53), 2**53 + 1),
+        (hpo.Int(0, 2**24), 2**24 + 1),
+        (hpo.Int(1, 10**9, log=True), 0),
+        (hpo.Float(0, 8e8, step=1e-7), -1e-7),
+    ],
+)
+def test_another_number_than_a_bound_is_none_of_the_range(declared, value) -> None:
+    space = hpo.Space({"v": declared})
+    assert not space.contains({"v": value})
+    with pytest.raises(SpaceError, match=r"'v': .* is not allowed; allowed: "):
+        space.encode({"v": [value]})
+
+
+@pytest.mark.parametrize("bounds", [(0, 2**53 + 1), (-(2**53) - 1, 0)])
+def test_a_range_of_ints_ends_where_floats_hold_them(bounds) -> None:
+    with pytest.raises(SpaceError, match=r"within 2\*\*53 steps of 0"):
+        hpo.Space({"n": hpo.Int(*bounds)})
+
+
+def test_an_int_that_no_float_holds_is_not_added_as_another() -> None:
+    study = hpo.Study({"n": hpo.Int(0, 10)}, seed=0)
+    with pytest.raises(SpaceError, match="'n': 9007199254740993 is not allowed"):
+        study.add({"n": 2**53 + 1}, 1.0)
+    assert study.add({"n": 2**53}, 1.0).params == {"n": 2**53}
+
+
+def test_what_came_is_said_as_it_came() -> None:
+    with pytest.raises(SpaceError, match=r"must be a number, got \[0\.1\]$"):
+        hpo.Study({"x": hpo.Float(0, 1)}, seed=0).enqueue({"x": [0.1]})
+
+
 class TestOutside:
     """Results outside today's space: learnt from, never proposed, never recommended."""
 
@@ -244,6 +282,52 @@ class TestChangedSpace:
         copy = grown.ask(repeat=0)
         assert {"drop", "act"} <= copy.params.keys()
 
+    @pytest.mark.parametrize(
+        ("first", "wider", "values"),
+        [
+            (hpo.Float(0, 1, step=0.1), hpo.Float(0, 2, step=0.1), [1.3, 1.35, 1.1 + 2.2 - 2.0, 1.9999999]),
+            (hpo.Float(0, 1, step=0.1), hpo.Float(-900, 900, step=0.1), [0.3, 1.15, -2.0000000001]),
+            (hpo.Float(0.1, 0.1, step=0.1), hpo.Float(0, 1, step=0.1), [0.35]),
+            (hpo.Int(0, 10, step=5), hpo.Int(0, 30, step=5), [15, 16]),
+            (hpo.Int(0, 10, step=5), hpo.Int(0, 3_000_000, step=5), [15, 16]),
+            (hpo.Int(0, 10), hpo.Int(0, 2**53), [-1, 11]),
+            (hpo.Float(0, 1), hpo.Float(0, 1e6), [-1e-10, 1.5]),
+            (hpo.Float(0, 1), hpo.Float(0, 1.00000045), [1.0000005]),
+            (hpo.Float(1e-8, 1, log=True), hpo.Float(1e-8, 1e9, log=True), [1e-9, 0.0, 5.0]),
+        ],
+    )
+    def test_what_was_outside_stays_as_it_was(self, tmp_path, first, wider, values) -> None:
+        path = tmp_path / "s.db"
+        study = hpo.Study({"v": first}, sampler="random", seed=0, name="s", storage=path)
+        study.add({"v": values}, [-1.0] * len(values))
+        for declared in (wider, wider):
+            study = hpo.Study({"v": declared}, sampler="random", seed=0, name="s", storage=path)
+            assert [trial["v"] for trial in study.trials[: len(values)]] == values
+            copies = [study.ask(repeat=row) for row in range(len(values))]
+            assert [copy["v"] for copy in copies] == values
+            study.tell(study.ask(), 1.0)
+        assert study.replay()
+        assert study.space.contains(study.recommend())
+
+    @pytest.mark.parametrize(
+        "new",
+        [
+            {"act": hpo.Categorical({"elu": {"alpha": hpo.Float(0.1, 2.0), "kind": hpo.Ordinal([1, 2])}})},
+            {"act": hpo.Int(1, 3), "alpha": hpo.Ordinal([1, 2], when=hpo.param("act") >= 1)},
+        ],
+    )
+    def test_a_copy_has_what_depends_on_younger_parameters(self, tmp_path, new) -> None:
+        path = tmp_path / "s.db"
+        hpo.Study(self.FIRST, sampler="random", seed=3, name="s", storage=path).ask(3)
+        grown = hpo.Study(self.FIRST | new, sampler="random", seed=3, name="s", storage=path)
+        copies = grown.ask(2, repeat=1)
+        assert copies[0].params == copies[1].params
+        assert copies[0].params.items() >= grown.trials[1].params.items()
+        assert {"act", "alpha"} <= copies[0].params.keys()
+        assert grown.space.contains(copies[0].params)
+        again = hpo.Study.open(path, "s")
+        assert [trial.params for trial in again.trials] == [trial.params for trial in grown.trials]
+
     def test_a_difference_in_an_earlier_space_is_found(self, tmp_path) -> None:
         path = tmp_path / "s.db"
         hpo.Study(self.FIRST, sampler="random", seed=3, name="s", storage=path).ask(3)
@@ -279,6 +363,26 @@ class TestConstants:
         assert second["hidden"] == [8, 8]
         assert study.trials[0].params["hidden"] == [8, 8]
         assert study.ask()["pair"] == ([1], 2)
+
+    @pytest.mark.parametrize("value", [[8, 8], ([8], 2), np.array([8, 8])])
+    def test_what_an_objective_changes_is_its_own(self, value) -> None:
+        def last(value):
+            return value[0] if isinstance(value, tuple) else value
+
+        study = hpo.Study({"x": hpo.Float(0, 1), "c": value}, sampler="random", seed=0)
+        space, batch = study.space, study.ask(2)
+        for found in (
+            *batch["c"],
+            batch.params["c"][0],
+            space.parameters["c"],
+            space.default()["c"],
+            space.sample(1, seed=0)["c"][0],
+            study.to_pandas()["params_c"].iloc[0],
+        ):
+            last(found)[0] = 99
+        assert last(batch[1].params["c"])[0] == 8
+        assert last(study.ask()["c"])[0] == 8
+        assert last(batch["c"][0])[0] == 8
 
     @pytest.mark.parametrize(
         ("value", "plain"),
@@ -335,6 +439,14 @@ class TestAddMany:
             np.testing.assert_array_equal(each.value, [0.5, math.nan, 0.7])
             assert each.reason == [None, "oom", None]
         assert study.history.reports.step.tolist() == [1, 3]
+
+    @pytest.mark.parametrize("many", [False, True])
+    def test_a_default_of_a_constant_is_the_constant(self, many) -> None:
+        study = hpo.Study({"x": hpo.Float(0, 1), "epochs": 7}, seed=0)
+        params, value = ({"x": [0.5]}, [1.0]) if many else ({"x": 0.5}, 1.0)
+        study.add(params, value, defaults={"epochs": 7})
+        with pytest.raises(SpaceError, match="constant 'epochs' is 7, got 99"):
+            study.add(params, value, defaults={"epochs": 99})
 
     def test_a_default_for_what_an_old_study_lacks(self) -> None:
         study = hpo.Study(self.SPACE | {"drop": hpo.Float(0, 1)}, sampler="random", seed=0)

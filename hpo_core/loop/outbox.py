@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.errors import StorageError, StorageRefusedError, TrialError
+from hpo_core.errors import StorageRefusedError, TrialError
 from hpo_core.executors import Outcome
 from hpo_core.executors.failures import describe, reason_of
 from hpo_core.loop.batches import Results, ends_of
@@ -88,7 +88,7 @@ class Outbox:
                 self._write(ended)
             except Exception as error:
                 wrong = error
-                if isinstance(error, StorageError):
+                if not isinstance(error, TrialError):  # the study cannot be written, or is another one by now
                     self._give_up(ended)
             self._waiting.popleft()
             yield ended.trial, ended.outcome, wrong

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 1024  # characters; an array of longer texts would hold the longest one for each
 MAX_EXACT = 2**53  # larger ints are not exact in float64 and compare by rank, like labels
 ROUNDING = 2.0**-23  # relative; what a float32 may lie beside the value that it stands for
+MAX_SLACK = 0.1  # of a step; what lies farther from a level is another number
 MAX_SCALE = 10**22  # larger powers of ten are not exact in float64
 
 _NATURAL: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
@@ -82,6 +83,17 @@ class Codec:
         are: they have the coordinate of the nearest bound.
         """
         raise NotImplementedError
+
+    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates of values that were recorded, perhaps in a narrower space, and what is ``given``.
+
+        Every finite number stays what it is, also beside a bound or between the levels of a grid.
+        """
+        return self.encode(column, where)
+
+    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
+        """Where numbers are none of the parameter, but for rounding; not where they are NaN."""
+        return np.isinf(given)
 
     def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
         """Coordinate of one value and what is ``given``, the same as in a column."""
@@ -131,7 +143,15 @@ class _Continuous(Codec):
     def encode(
         self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
     ) -> tuple[Coordinates, Coordinates | None]:
-        values = _within(self, _reals(column, where), where, beyond=beyond)
+        return self._place(_within(self, _reals(column, where), where, beyond=beyond))
+
+    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
+        return self._place(_finite(self, _reals(column, where), where))
+
+    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
+        return (given < self.low) | (given > self.high)
+
+    def _place(self, values: Coordinates) -> tuple[Coordinates, Coordinates | None]:
         x = np.clip(self._distance(np.clip(values, self.low, self.high)) / self.span, 0.0, 1.0)
         return x, self._adjusted(x, values)
 
@@ -220,13 +240,24 @@ class _Stepped(Codec):
     def encode(
         self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
     ) -> tuple[Coordinates, Coordinates | None]:
-        values = _within(self, _reals(column, where), where, beyond=beyond)
-        level = np.clip(np.rint((values - self.low) / self.step), 0.0, float(self.levels - 1))
+        values = _within(self, _whole(self, column, where), where, beyond=beyond)
+        level = self._nearest(values)
         numbers = self._number(level)
         _require_on_grid(self, values, numbers, where)
         x = np.asarray(self._coordinates(level))
         outside = (values < self.low) | (values > self.high)
         return x, _given(np.where(outside, values, numbers), self.read(x))
+
+    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
+        values = _finite(self, _reals(column, where), where)
+        x = np.asarray(self._coordinates(self._nearest(values)))
+        return x, _given(values, self.read(x))
+
+    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
+        return _off_grid(self, given, self._number(self._nearest(given)))
+
+    def _nearest(self, values: Coordinates) -> Coordinates:
+        return np.clip(np.rint((values - self.low) / self.step), 0.0, float(self.levels - 1))
 
     def read(self, x: Coordinates) -> Coordinates:
         return self._number(self._level(x))
@@ -338,16 +369,27 @@ class _Grid(_Table):
     def encode(
         self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
     ) -> tuple[Coordinates, Coordinates | None]:
-        values = _within(self, _reals(column, where), where, beyond=beyond)
-        level = np.zeros(len(values), np.intp)
-        if self.levels > 1:
-            steps = np.rint((values - self.low) / self.step)
-            level = np.clip(steps, 0, self.levels - 1).astype(np.intp)
-        numbers = self.numbers[level]
-        _require_on_grid(self, values, numbers, where)
+        values = _within(self, _whole(self, column, where), where, beyond=beyond)
+        level = self._nearest(values)
+        _require_on_grid(self, values, self.numbers[level], where)
         outside = (values < self.low) | (values > self.high)
         given = np.where(outside, values, np.nan) if outside.any() else None
         return np.take(self._coordinates, level), given
+
+    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
+        values = _finite(self, _reals(column, where), where)
+        level = self._nearest(values)
+        return np.take(self._coordinates, level), _given(values, self.numbers[level])
+
+    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
+        missing = np.isnan(given)
+        return _off_grid(self, given, self.numbers[self._nearest(np.where(missing, self.low, given))])
+
+    def _nearest(self, values: Coordinates) -> NDArray[np.intp]:
+        if self.levels == 1:
+            return np.zeros(len(values), np.intp)
+        steps = np.rint((values - self.low) / self.step)
+        return np.clip(steps, 0, self.levels - 1).astype(np.intp)
 
     def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
         known = self._coordinate.get(value) if type(value) in {int, float} else None
@@ -463,12 +505,23 @@ def _reals(column: Sequence[Any] | Column, where: str) -> Coordinates:
         for item in column:
             if isinstance(item, bool | np.bool_) or not isinstance(item, Real):
                 raise SpaceError(f"{where}: must be a number, got {shown(item)}")
+    came = column[0] if len(column) == 1 else column
     if array.ndim != 1:
-        raise SpaceError(f"{where}: must be a number, got {shown(column)}")
+        raise SpaceError(f"{where}: must be a number, got {shown(came)}")
     try:
         return array.astype(np.float64)
     except Exception as error:  # an int beyond all floats, or the values' own methods
-        raise SpaceError(f"{where}: must be a number of the range, got {shown(column)}") from error
+        raise SpaceError(f"{where}: must be a number of the range, got {shown(came)}") from error
+
+
+def _whole(codec: Codec, column: Sequence[Any] | Column, where: str) -> Coordinates:
+    """Return numbers of a grid; an int that no float64 holds is refused before it becomes another."""
+    values = _reals(column, where)
+    if codec.integer and (large := np.abs(values) >= MAX_EXACT).any():
+        for j in np.flatnonzero(large).tolist():
+            if abs(column[j]) > MAX_EXACT:
+                raise _rejection(column[j], _allowed_range(codec), where)
+    return values
 
 
 def _within(codec: Codec, values: Coordinates, where: str, *, beyond: bool) -> Coordinates:
@@ -481,27 +534,47 @@ def _within(codec: Codec, values: Coordinates, where: str, *, beyond: bool) -> C
     if not outside.any():
         return values
     bound = np.clip(values, low, high)
-    slack = ROUNDING * np.abs(bound) + 4.0 * np.finfo(float).eps * max(abs(low), abs(high))
+    slack = ROUNDING * np.abs(bound)
+    if not codec.log:  # there a difference of the size of the range cannot have come from rounding
+        slack = slack + 4.0 * np.finfo(float).eps * max(abs(low), abs(high))
+    if codec.step:
+        slack = np.minimum(slack, MAX_SLACK * codec.step)
     near = np.abs(bound - values) <= slack
-    good = near
-    if beyond:
-        good = np.isfinite(values)
-        if codec.integer:
-            good &= (values == np.rint(values)) & (np.abs(values) <= MAX_EXACT)
-    wrong = outside & ~good
+    wrong = outside & ~(near | (_recordable(codec, values) if beyond else False))
     if wrong.any():
         raise _rejection(values[wrong][0], _allowed_range(codec), where)
     return np.where(near, bound, values)
 
 
-def _require_on_grid(codec: Codec, values: Coordinates, numbers: Coordinates, where: str) -> None:
-    """Raise if a value inside the range is not its level's number, but for rounding."""
-    slack = np.full(len(values), STEP_TOLERANCE * codec.step)
-    if not codec.integer:
-        slack = np.maximum(slack, np.minimum(ROUNDING * np.abs(values), 0.1 * codec.step))
-    wrong = ~(np.abs(numbers - values) <= slack) & (values >= codec.low) & (values <= codec.high)
+def _finite(codec: Codec, values: Coordinates, where: str) -> Coordinates:
+    """Return values that may have been recorded, as they are."""
+    wrong = ~_recordable(codec, values)
     if wrong.any():
         raise _rejection(values[wrong][0], _allowed_range(codec), where)
+    return values
+
+
+def _recordable(codec: Codec, values: Coordinates) -> NDArray[np.bool_]:
+    """Where a result may be kept with a value, inside the range or not."""
+    good = np.isfinite(values)
+    if codec.integer:
+        good &= (values == np.rint(values)) & (np.abs(values) <= MAX_EXACT)
+    return good
+
+
+def _require_on_grid(codec: Codec, values: Coordinates, numbers: Coordinates, where: str) -> None:
+    """Raise if a value inside the range is not its level's number, but for rounding."""
+    wrong = _off_grid(codec, values, numbers) & (values >= codec.low) & (values <= codec.high)
+    if wrong.any():
+        raise _rejection(values[wrong][0], _allowed_range(codec), where)
+
+
+def _off_grid(codec: Codec, values: Coordinates, numbers: Coordinates) -> NDArray[np.bool_]:
+    """Where values are not the numbers of their levels, but for rounding; not where they are NaN."""
+    slack = np.full(len(values), STEP_TOLERANCE * codec.step)
+    if not codec.integer:
+        slack = np.maximum(slack, np.minimum(ROUNDING * np.abs(values), MAX_SLACK * codec.step))
+    return np.abs(numbers - values) > slack
 
 
 def _allowed_range(codec: Codec) -> str:

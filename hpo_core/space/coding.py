@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,7 +31,7 @@ from hpo_core.space.columns import (
 from hpo_core.space.program import Compiler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,7 +82,8 @@ class Coding:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Every parameter and constant by name, those of sub-spaces included; a constant is its value."""
-        return MappingProxyType(self._parameters)
+        own = {name: own_copy(self._constants[name]) for name in self._mutable}
+        return MappingProxyType(self._parameters | own if own else self._parameters)
 
     def value(self, x: float, row: int) -> Any:
         """Value of the parameter in ``row`` of x at one coordinate, not NaN, as a Python scalar."""
@@ -178,6 +179,9 @@ class Coding:
                     x[row, 0], given[row, 0] = self._codecs[row].encode_one(
                         value, self._where(row), beyond=beyond
                     )
+        for name, value in (defaults or {}).items():
+            if self._is_constant(name) and name not in params:
+                check_constant(name, self._constants[name], [value])
         for name, value in params.items():
             if self._is_constant(name):
                 check_constant(name, self._constants[name], [value])
@@ -230,13 +234,7 @@ class Coding:
         return self.encode_given(columns)[0]
 
     def encode_given(
-        self,
-        columns: Mapping[str, Any],
-        *,
-        beyond: bool = False,
-        defaults: Mapping[str, Any] | None = None,
-        absent: Mapping[str, NDArray[np.bool_]] | None = None,
-        first: int = 0,
+        self, columns: Mapping[str, Any], *, beyond: bool = False, defaults: Mapping[str, Any] | None = None
     ) -> tuple[Coordinates, Coordinates | None]:
         """Coordinates (d, n) of columns of values, and what is ``given`` with them.
 
@@ -245,6 +243,27 @@ class Coding:
         columns : mapping of str to array_like of length n
         beyond, defaults
             As for ``encode_params_given``.
+        """
+        columns, n = check_columns(columns)
+        self._check_names([*columns, *check_defaults(defaults)])
+        columns = {name: [value] * n for name, value in (defaults or {}).items()} | columns
+        encodes = [partial(codec.encode, beyond=beyond) for codec in self._codecs]
+        return self._encode_columns(columns, n, encodes, {}, 0)
+
+    def restore(
+        self,
+        columns: Mapping[str, Any],
+        *,
+        absent: Mapping[str, NDArray[np.bool_]] | None = None,
+        first: int = 0,
+    ) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates (d, n) of columns that were recorded, and what is ``given`` with them.
+
+        Every finite number stays what it is, in whatever space it was tried.
+
+        Parameters
+        ----------
+        columns : mapping of str to array_like of length n
         absent : mapping of str to (n,) mask, optional
             Where a parameter was not in the space yet. Its coordinates there are spread over the prior, so
             that they tell a model nothing, and ``given`` is infinite.
@@ -252,19 +271,28 @@ class Coding:
             Number of the first trial; the coordinates of what is absent depend on the trial alone.
         """
         columns, n = check_columns(columns)
-        self._check_names([*columns, *check_defaults(defaults)])
+        self._check_names(columns)
+        encodes = [codec.restore for codec in self._codecs]
+        return self._encode_columns(columns, n, encodes, absent or {}, first)
+
+    def _encode_columns(
+        self,
+        columns: Mapping[str, Any],
+        n: int,
+        encodes: Sequence[Callable[[Any, str], tuple[Coordinates, Coordinates | None]]],
+        absent: Mapping[str, NDArray[np.bool_]],
+        first: int,
+    ) -> tuple[Coordinates, Coordinates | None]:
         x, given = self._nothing(n), self._nothing(n)
-        repeats = {name: [value] * n for name, value in (defaults or {}).items()}
         for group, rows in enumerate(self._activity.groups):
             active = self._activity.active(group, x, given)
             for row in rows if active.any() else ():
                 there = active
-                if absent and (missing := absent.get(self.names[row])) is not None:
+                if (missing := absent.get(self.names[row])) is not None:
                     there, lacking = active & ~missing, np.flatnonzero(active & missing)
                     x[row, lacking] = self._codecs[row].draw(_spread(row, first + lacking))
                     given[row, lacking] = np.inf
-                column = where(self._given(row, columns, repeats), there)
-                own, exact = self._codecs[row].encode(column, self._where(row), beyond=beyond)
+                own, exact = encodes[row](where(self._given(row, columns), there), self._where(row))
                 x[row, there] = own
                 if exact is not None:
                     given[row, there] = exact
@@ -329,7 +357,9 @@ class Coding:
         return mask
 
     def elsewhere(self, given: Coordinates) -> NDArray[np.bool_]:
-        """Where a configuration is none of this space, (n,): out of a range, or older than a parameter.
+        """Where a configuration is none of this space, (n,).
+
+        A number is out of its range or off its grid, or a parameter is younger than the trial.
 
         Parameters
         ----------
@@ -337,8 +367,10 @@ class Coding:
             As from ``encode_given``.
         """
         given = check_x(given, len(self._values), "given")
-        low, high = self._layout.low[:, np.newaxis], self._layout.high[:, np.newaxis]
-        return np.asarray(((given < low) | (given > high)).any(axis=0))
+        mask = np.zeros(given.shape[1], np.bool_)
+        for codec, own in zip(self._codecs, given, strict=True):
+            mask |= codec.outside(own)
+        return mask
 
     def meets(
         self,

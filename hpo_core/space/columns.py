@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 
 def own_copy(value: Any) -> Any:
-    """Return a value whose lists and mappings are copies, itself if it has none."""
+    """Return a value whose lists, mappings and arrays are copies, itself if it has none."""
     kind = type(value)
+    if kind is np.ndarray:
+        return value.copy()
     if kind in (list, set, bytearray):
         return kind(map(own_copy, value))
     if kind is dict:
@@ -136,8 +138,10 @@ def where(column: Column, mask: NDArray[np.bool_]) -> Column:
 
 
 def repeated(value: Any, n: int) -> NDArray[Any]:
-    """Column of a constant, of its natural dtype."""
-    return np.repeat(as_column([value]), n)
+    """Column of a constant, of its natural dtype; of copies if it can be changed, a list say."""
+    if own_copy(value) is value:
+        return np.repeat(as_column([value]), n)
+    return as_column([own_copy(value) for _ in range(n)]) if n else np.empty(0, np.object_)
 
 
 def check_constant(name: str, value: Any, column: Column) -> None:

@@ -361,7 +361,7 @@ def _check_range(low: float, high: float, where: str, *, log: bool) -> None:
 def _check_step(low: float, high: float, step: float, where: str) -> None:
     if step <= 0:
         raise SpaceError(f"{where}: step must be > 0, got {step!r}")
-    if max(abs(low), abs(high)) / step > MAX_GRID:
+    if max(abs(low), abs(high)) > MAX_GRID * step:  # a quotient would round an int
         raise SpaceError(
             f"{where}: bounds must be within 2**53 steps of 0, got low={low!r}, high={high!r}, step={step!r}"
         )

@@ -94,10 +94,12 @@ def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatc
     def start() -> int:
         first = len(study.history)
         row = [trial_number(study, trial)]
-        x, given = study.history.x[:, row].repeat(n or 1, axis=1), study.history.given
-        if given is not None:  # what the trial did not have yet, its copies have
-            given = np.where(np.isinf(given[:, row]), np.nan, given[:, row]).repeat(n or 1, axis=1)
-        study._recorder.asked(x, REPEATED, given=given)
+        x, given = study.history.x[:, row], study.history.given
+        if given is not None:  # what the trial did not have yet, its copies have, and all that depends on it
+            given = np.where(np.isinf(given[:, row]), np.nan, given[:, row])
+            x = study.space.impose(x, x[:, 0], given[:, 0])
+            given = given.repeat(n or 1, axis=1)
+        study._recorder.asked(x.repeat(n or 1, axis=1), REPEATED, given=given)
         return first
 
     first = study._ledger.transact(start)

@@ -133,7 +133,7 @@ class Codec:
             name: self._written(name, columns[name].tolist(), row == row)
             for name, row in zip(names, x, strict=True)
         }
-        return written, self.space.encode_given(columns, beyond=True)
+        return written, self.space.restore(columns)
 
     def settled(self, x: Coordinates, given: Coordinates | None) -> Coordinates:
         """Coordinates (d, n) as they come back from the log."""

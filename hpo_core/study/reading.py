@@ -391,9 +391,8 @@ class _Reader:
         for name, at in self.absent:
             absent.setdefault(name, np.zeros(len(self.tier), np.bool_))[at] = True
         space = self.codec.space
-        x, given = space.encode_given(
+        x, given = space.restore(
             {name: self._values(name, column, nulls) for name, column in self.params.items()},
-            beyond=True,
             absent=absent,
             first=self.first,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import Counter
 from dataclasses import replace
@@ -151,7 +152,7 @@ class Results:
     @property
     def notes(self) -> dict[str, Any]:
         """What ``note`` recorded of the study itself, as a new dictionary."""
-        return dict(self._latest().study_notes)
+        return copy.deepcopy(self._latest().study_notes)
 
     def close(self) -> None:
         """Close the files and connections of the storage; the next use opens them again.

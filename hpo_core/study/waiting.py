@@ -24,7 +24,7 @@ class Silent(NamedTuple):
     """Trials of dead workers, each with the reason."""
 
     back: dict[int, str]  # to be given out again
-    spent: dict[int, str]  # to fail: they were given out often enough
+    spent: dict[int, str]  # to fail: they were given out often enough, or cannot run any more
 
 
 NOTHING: Final = Silent({}, {})
@@ -52,11 +52,19 @@ def silent(study: Study, over: set[str]) -> Silent:
         if name in dead:
             retries = len(study.history.retries.get(row, ()))
             reason = f"worker {name} died: its lease ran out"
-            if retries < study.max_retries:
+            if _lacks_a_parameter(study, row):
+                found.spent[row] = f"{reason}, and the space has a parameter that the trial does not have"
+            elif retries < study.max_retries:
                 found.back[row] = reason
             else:
                 found.spent[row] = f"{reason}, {'1 attempt' if retries == 0 else f'{retries + 1} attempts'}"
     return found
+
+
+def _lacks_a_parameter(study: Study, row: int) -> bool:
+    """Whether a trial is older than a parameter that it would have: today's objective cannot run it."""
+    given = study.history.given
+    return given is not None and bool(np.isinf(given[:, row]).any())
 
 
 def allowed(study: Study, n: int, until: int, found: Silent) -> int:

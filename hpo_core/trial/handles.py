@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
@@ -133,7 +134,7 @@ class Trial:
     @property
     def notes(self) -> dict[str, Any]:
         """What ``note`` recorded, as a new dictionary."""
-        return dict(self._study.history.notes.get(self.number, {}))
+        return copy.deepcopy(self._study.history.notes.get(self.number, {}))
 
     @property
     def reports(self) -> list[tuple[int, float]]:
@@ -325,7 +326,7 @@ class TrialBatch:
     def notes(self) -> list[dict[str, Any]]:
         """The notes of each trial."""
         notes = self._study.history.notes
-        return [dict(notes.get(row, ())) for row in self._rows.tolist()]
+        return [copy.deepcopy(notes.get(row, {})) for row in self._rows.tolist()]
 
     @property
     def reports(self) -> list[list[tuple[int, float]]]:

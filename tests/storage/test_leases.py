@@ -88,6 +88,25 @@ def test_after_the_last_retry_a_trial_fails_with_the_reason(path):
     assert study.trials[2].retries == []
 
 
+def test_a_trial_that_lacks_a_parameter_is_not_given_out_again(path):
+    name, _ = dead_worker(opened(path))
+    wider = opened(path, space=SPACE | {"y": Float(0, 1)})
+    wider.optimize(lambda trial: trial["x"] + trial["y"], n_trials=1)
+    failed, complete = wider.trials
+    assert (failed.state, complete.state) == (State.FAILED, State.COMPLETE)
+    assert failed.reason == (
+        f"worker {name} died: its lease ran out, and the space has a parameter that the trial does not have"
+    )
+    assert wider.replay()
+
+
+def test_a_trial_that_lacks_an_inactive_parameter_is_given_out_again(path):
+    space = SPACE | {"kind": hpo.Categorical({"a": {}})}
+    _, lost = dead_worker(opened(path, space=space))
+    wider = opened(path, space=SPACE | {"kind": hpo.Categorical({"a": {}, "b": {"y": Float(0, 1)}})})
+    assert wider.ask().params == lost.params
+
+
 def test_a_trial_asked_by_hand_waits_for_its_result(path):
     one, other = opened(path), opened(path)
     dead_worker(one)
