@@ -328,6 +328,18 @@ class TestChangedSpace:
         again = hpo.Study.open(path, "s")
         assert [trial.params for trial in again.trials] == [trial.params for trial in grown.trials]
 
+    def test_a_constraint_may_read_what_is_younger(self, tmp_path) -> None:
+        def run(space, **options):
+            study = hpo.Study(
+                hpo.Space(space, **options), sampler="random", seed=3, name="s", storage=tmp_path / "s.db"
+            )
+            study.tell(study.ask(5), np.zeros(5))
+            return study
+
+        run(self.FIRST, feasible=lambda columns: columns["n"] <= 3)
+        grown = run(self.FIRST | self.NEW, feasible=lambda c: (c["n"] <= 3) & (c["drop"] < 0.4))
+        assert grown.replay(), str(grown.replay())
+
     def test_a_difference_in_an_earlier_space_is_found(self, tmp_path) -> None:
         path = tmp_path / "s.db"
         hpo.Study(self.FIRST, sampler="random", seed=3, name="s", storage=path).ask(3)
@@ -455,10 +467,38 @@ class TestAddMany:
         with pytest.raises(SpaceError, match="'drop' is missing"):
             study.add(self.COLUMNS, [1.0, 2.0, 3.0])
 
+    def test_rows_of_every_shape_and_the_place_of_a_wrong_one(self) -> None:
+        study = hpo.Study(self.SPACE, sampler="random", seed=0)
+        rows = self.ROWS * 50
+        assert [trial.params for trial in study.add(rows, np.arange(150.0))] == rows
+        for wrong, words in (
+            ({"lr": 1e-2, "opt": "adam", "m": 0.5}, r"params\[7\]: parameter 'm' is not active"),
+            ({"lr": "x", "opt": "adam"}, r"params\[7\]: parameter 'lr'"),
+            ({"lr": 1e-2}, "'opt' is missing"),
+            (3, "params must be a mapping"),
+        ):
+            with pytest.raises(SpaceError, match=words):
+                study.add([*rows[:7], wrong, *rows[:7], wrong], np.arange(16.0))
+        assert len(study.trials) == 150
+
+    def test_a_table_of_a_study_that_grew_goes_into_another(self) -> None:
+        space = self.SPACE | {"n": hpo.Int(1, 8), "kind": hpo.Categorical(["a", None])}
+        columns = self.COLUMNS | {"n": [3, None, math.nan], "kind": ["a", None, "a"]}
+        study = hpo.Study(space, sampler="random", seed=0)
+        batch = study.add(columns, [1.0, 2.0, 3.0], defaults={"n": 8, "kind": "a"})
+        assert batch["n"].tolist() == [3, 8, 8]
+        assert batch["kind"].tolist() == ["a", None, "a"]
+        frame = study.to_pandas()
+        again = hpo.Study(space, sampler="random", seed=0)
+        names = {name: frame[f"params_{name}"] for name in ("lr", "opt", "m", "n", "kind")}
+        again.add(names, frame["value"], defaults={"m": 0.25})
+        assert [trial.params for trial in again.trials] == [trial.params for trial in study.trials]
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
             ({"value": [1.0, 2.0]}, "3"),
+            ({"value": [1.0] * 3, "state": "complete", "reason": "late"}, "reason must be None"),
             ({"value": [1.0, 2.0, "x"]}, "number"),
             ({"value": [1.0, 2.0, None]}, "value must be a number"),
             ({"value": [1.0] * 3, "state": "done"}, "state must be one of complete, stopped, failed"),

@@ -246,9 +246,21 @@ class Coding:
         """
         columns, n = check_columns(columns)
         self._check_names([*columns, *check_defaults(defaults)])
-        columns = {name: [value] * n for name, value in (defaults or {}).items()} | columns
+        columns = dict(columns)
+        for name, value in (defaults or {}).items():
+            columns[name] = self._filled(name, columns.get(name), value, n)
         encodes = [partial(codec.encode, beyond=beyond) for codec in self._codecs]
         return self._encode_columns(columns, n, encodes, {}, 0)
+
+    def _filled(self, name: str, column: Any, default: Any, n: int) -> Any:
+        """A column with its default where it is None or NaN, unless that is one of its choices."""
+        if column is None:
+            return [default] * n
+        labels = None if self._is_constant(name) else self._codecs[self._row[name]].labels
+        if labels is not None and None in labels:
+            return column
+        listed = column.tolist() if isinstance(column, np.ndarray) else column
+        return [default if _is_missing(each) else each for each in listed]
 
     def restore(
         self,
@@ -367,9 +379,14 @@ class Coding:
             As from ``encode_given``.
         """
         given = check_x(given, len(self._values), "given")
-        mask = np.zeros(given.shape[1], np.bool_)
-        for codec, own in zip(self._codecs, given, strict=True):
-            mask |= codec.outside(own)
+        mask: NDArray[np.bool_] = np.logical_or.reduce(self.outside(given), axis=0)
+        return mask
+
+    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
+        """Where ``given`` (d, n) is no value of its parameter, (d, n)."""
+        mask = np.zeros(given.shape, np.bool_)
+        for row, codec in enumerate(self._codecs):
+            mask[row] = codec.outside(given[row])
         return mask
 
     def meets(
@@ -450,6 +467,15 @@ def _or_none(given: Coordinates) -> Coordinates | None:
 def _present(x: Coordinates, given: Coordinates | None) -> Coordinates:
     """Coordinates, NaN too where a parameter was not in the space yet."""
     return x if given is None else np.where(np.isinf(given), np.nan, x)
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA
+        return True
+    except ValueError:  # an array
+        return False
 
 
 def _spread(row: int, number: NDArray[np.intp]) -> Coordinates:

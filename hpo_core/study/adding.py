@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -50,6 +51,9 @@ def add(
     for each in reasons:
         if not isinstance(each, str | None):
             raise TrialError(f"reason must be a string or None, got {shown(each)}")
+    for each, why in zip(states, reasons, strict=True):
+        if why is not None and each in ("complete", "stopped"):
+            raise TrialError(f"reason must be None for a trial that is {each}, got {shown(why)}")
     curves = _curves(_each("reports", reports, n))
     values = _values(value, states, reasons, curves, n)
 
@@ -81,12 +85,42 @@ def _coordinates(
             "params must be a mapping of names to values, or to columns, or a sequence of mappings; got "
             f"{shown(params)}"
         )
-    found = [space.encode_params_given(each, beyond=True, defaults=defaults) for each in params]
-    if not found:
-        return np.empty((len(space.names), 0)), None
+    x = np.full((len(space.names), len(params)), np.nan)
+    given = x.copy()
+    for places in _alike(params):
+        own, exact = _rows(space, [params[place] for place in places], defaults, places)
+        x[:, places] = own
+        if exact is not None:
+            given[:, places] = exact
+    return x, None if np.isnan(given).all() else given
+
+
+def _alike(params: Sequence[Any]) -> list[list[int]]:
+    """Places of the mappings that have the same names, by those."""
+    found: dict[Any, list[int]] = {}
+    for place, each in enumerate(params):
+        found.setdefault(tuple(each) if isinstance(each, Mapping) else None, []).append(place)
+    return [*found.values()]
+
+
+def _rows(
+    space: Space, rows: Sequence[Any], defaults: Any, places: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Coordinates of mappings with the same names: as columns if there are many, a tenth of the time."""
+    if len(rows) > 1 and isinstance(rows[0], Mapping) and rows[0]:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        with contextlib.suppress(SpaceError):  # said below, with its place
+            x, given = space.encode_given(columns, beyond=True, defaults=defaults)
+            named = [name in columns for name in space.names]
+            if not np.isnan(x[named]).any():  # what is inactive must not be given
+                return x, given
+    found = []
+    for place, row in zip(places, rows, strict=True):
+        try:
+            found.append(space.encode_params_given(row, beyond=True, defaults=defaults))
+        except SpaceError as error:
+            raise SpaceError(f"params[{place}]: {error}" if len(places) > 1 else str(error)) from error
     x = np.stack([each for each, _ in found], axis=1)
-    if all(given is None for _, given in found):
-        return x, None
     nothing = np.full(len(x), np.nan)
     return x, np.stack([nothing if given is None else given for _, given in found], axis=1)
 

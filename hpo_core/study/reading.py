@@ -405,14 +405,13 @@ class _Reader:
         return x, given
 
     def _require_in_range(self, given: NDArray[np.float64]) -> None:
-        """Raise where the sampler is to have chosen a number outside the range: only users may."""
-        layout = self.codec.space.layout
+        """Raise where the sampler is to have chosen what is no value of the parameter: only users may."""
+        space = self.codec.space
         chosen = np.array([tier not in FOREIGN for tier in self.tier]) & np.isfinite(given)
-        low, high = layout.low[:, np.newaxis], layout.high[:, np.newaxis]
-        wrong = np.argwhere(chosen & ((given < low) | (given > high)))
-        for row, j in wrong[:1].tolist():
-            allowed = f"from {layout.low[row]} to {layout.high[row]}"
-            raise WrongFieldError(f"params.{layout.names[row]}", allowed, given.item(row, j))
+        for row, j in np.argwhere(chosen & space.outside(given))[:1].tolist():
+            name = space.names[row]
+            allowed = f"a value of {space.parameters[name]!r}"
+            raise WrongFieldError(f"params.{name}", allowed, given.item(row, j))
 
     def _values(self, name: str, column: list[Any], nulls: dict[str, NDArray[np.bool_]]) -> Any:
         if name in self.codec.listed:

@@ -6,6 +6,8 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from hpo_core.errors import StudyError
 from hpo_core.history import History
 from hpo_core.space import Space
@@ -14,9 +16,13 @@ from hpo_core.study.coding import Codec
 from hpo_core.study.reading import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from hpo_core.study.journal import Journal
+
+    Columns = dict[str, NDArray[Any]]
 
 PAGE: Final = 4096  # events read at a time
 
@@ -45,7 +51,7 @@ def eras(journal: Journal, history: History) -> Iterator[tuple[Codec, History, i
     since = 0
     for (_, _, text, _), (end, *_) in pairwise(described):
         declared = Space.from_json(json.dumps(json.loads(text)["space"]))
-        codec = Codec(declared.with_feasible(journal.codec.space.feasible), journal.codec.sign)
+        codec = Codec(declared.with_feasible(_for_earlier(journal.codec.space)), journal.codec.sign)
         then, cursor = History(codec.space.layout), 0
         while records := journal.storage.read(journal.key, cursor, min(PAGE, end - cursor)):
             then.extend(read(codec, records))
@@ -54,6 +60,20 @@ def eras(journal: Journal, history: History) -> Iterator[tuple[Codec, History, i
         yield codec, then, since
         since = len(then)
     yield journal.codec, history, since
+
+
+def _for_earlier(space: Space) -> Callable[[Columns], Any] | None:
+    """The ``feasible`` function of a space, for earlier ones: what these lack has its default."""
+    feasible = space.feasible
+    if feasible is None:
+        return None
+    defaults = space.decode(np.full((len(space.names), 1), np.nan))
+
+    def permits(columns: Columns) -> Any:
+        n = len(next(iter(columns.values())))
+        return feasible({name: column.repeat(n) for name, column in defaults.items()} | columns)
+
+    return permits
 
 
 def _narrowed(old: dict[str, Any], new: dict[str, Any]) -> str | None:

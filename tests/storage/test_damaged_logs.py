@@ -27,6 +27,7 @@ from hpo_core.study.care import examine
 
 SPACE = {
     "x": hpo.Float(0, 1),
+    "g": hpo.Float(0, 1, step=0.1),
     "k": hpo.Int(1, 9, log=True),
     "c": hpo.Categorical({"a": {"m": hpo.Float(1e-3, 1, log=True)}, "b": {}, ("t", 1): {}}),
     "o": hpo.Ordinal([1, 2.5, True * 4]),
@@ -46,7 +47,7 @@ def rich_log():
     study.stop_trials(batch[0])
     study.tell(batch[[2, 1]], [1.0, 2.0])
     study.fail(batch[3], reason="\ud83d\ude00", traceback="line 1")
-    study.add({"x": 0.25, "k": 3, "c": "b", "o": 2.5}, 0.5)
+    study.add({"x": 0.25, "g": 0.3, "k": 3, "c": "b", "o": 2.5}, 0.5)
     study.ask(repeat=1)
     with storage.transaction():
         storage.append(
@@ -234,6 +235,7 @@ FORGED = {
     "a value that is NaN": ("asked", {"params.x": [math.nan]}, "'params.x'"),
     "a value beyond all": ("asked", {"params.x": [10**400]}, "'params.x'"),
     "a value outside": ("asked", {"params.x": [7], "tier": "random"}, "'params.x'"),
+    "a value between levels": ("asked", {"params.g": [0.25], "tier": "random"}, "'params.g'"),
     "characters as choices": ("asked", {"params.c": "a"}, "'params.c'"),
     "a list as a choice": ("asked", {"params.c": [["a"]]}, "'params.c'"),
     "an unknown long choice": ("asked", {"params.c": [{"choice": "?"}]}, "'params.c'"),
