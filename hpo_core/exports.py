@@ -103,9 +103,9 @@ def _text_or_number(value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a sheet may hold it: nothing if there is none, and what can be told from its text.
+    """Return a value as a spreadsheet may hold it, empty if there is none; the cell shows its type.
 
-    Text that would be taken for something else gets an apostrophe, which is how sheets mark text.
+    Text that looks like another type gets an apostrophe, which is how spreadsheets mark text.
     """
     if value is ABSENT:
         return ""

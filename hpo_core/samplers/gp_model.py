@@ -104,7 +104,7 @@ class GPModel:
         return self.posterior.x[:, np.argsort(self.level, kind="stable")[:k]]
 
     def by_mean(self) -> NDArray[np.int64]:
-        """The trials conditioned on, as places among all, the one of the least posterior mean first."""
+        """Places of the trials conditioned on, by posterior mean, the least first."""
         order = np.argsort(self._means(), kind="stable")
         return order if self._rows is None else self._rows[order]
 

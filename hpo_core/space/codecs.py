@@ -77,26 +77,26 @@ class Codec:
     def encode(
         self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
     ) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates of values and what is ``given``, None if nothing is.
+        """Coordinates of values, and their ``given``, None if it holds nothing.
 
-        ``SpaceError`` names the first value that is not allowed. With ``beyond``, numbers outside the range
-        are: they have the coordinate of the nearest bound.
+        ``SpaceError`` names the first value that is not allowed. ``beyond`` allows numbers outside the range,
+        which get the coordinate of the nearest bound.
         """
         raise NotImplementedError
 
     def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates of values that were recorded, perhaps in a narrower space, and what is ``given``.
+        """Coordinates of values that were recorded, perhaps in a narrower space, and their ``given``.
 
-        Every finite number stays what it is, also beside a bound or between the levels of a grid.
+        Every finite number is kept as it is, even beside a bound or between the levels of a grid.
         """
         return self.encode(column, where)
 
     def outside(self, given: Coordinates) -> NDArray[np.bool_]:
-        """Where numbers are none of the parameter, but for rounding; not where they are NaN."""
+        """Mask of numbers that, apart from rounding, are not values of the parameter; False for NaN."""
         return np.isinf(given)
 
     def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
-        """Coordinate of one value and what is ``given``, the same as in a column."""
+        """Coordinate of one value and its ``given``, the same as in a column."""
         x, given = self.encode([value], where, beyond=beyond)
         return float(x[0]), math.nan if given is None else float(given[0])
 

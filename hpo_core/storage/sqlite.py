@@ -410,7 +410,7 @@ class SQLiteStorage(Storage):
         elif _code(error) == sqlite3.SQLITE_READONLY:
             advice = ": there is no permission to write to the file, or to make files beside it"
         elif _code(error) == sqlite3.SQLITE_NOTADB:
-            advice = ": it has another format than that of SQLite"
+            advice = ": it is not an SQLite file"
         kind = StorageRefusedError if _may_pass(error) else StorageError
         return kind(f"storage {self.path!r}: {error}{advice}")
 
