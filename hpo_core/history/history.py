@@ -349,7 +349,7 @@ class History:
         self._undo = []
 
     def _derive(self) -> None:
-        """Count and compare again what the rows say."""
+        """Derive counts and the best trial from the rows."""
         del self._tiers[int(self.tier.max()) + 1 if len(self) else 0 :]
         self._counts = np.bincount(self.state, minlength=len(State)).tolist()
         self.best, self._best_y, self._oldest = -1, np.inf, 0

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 1024  # characters; an array of longer texts would hold the longest one for each
 MAX_EXACT = 2**53  # larger ints are not exact in float64 and compare by rank, like labels
-ROUNDING = 2.0**-23  # relative; what a float32 may lie beside the value that it stands for
-MAX_SLACK = 0.1  # of a step; what lies farther from a level is another number
+ROUNDING = 2.0**-23  # relative; the distance of a float32 from the value that it stands for
+MAX_SLACK = 0.1  # of a step; a number farther from a level is another number
 MAX_SCALE = 10**22  # larger powers of ten are not exact in float64
 
 _NATURAL: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
@@ -353,7 +353,7 @@ class _Table(Codec):
 
 
 class _Grid(_Table):
-    """A numeric grid small enough for a table; of one level where low is high."""
+    """A numeric grid small enough for a table; of one level if low is high."""
 
     def __init__(self, declaration: Float | Int) -> None:
         self.low, self.high = declaration.low, declaration.high
@@ -525,7 +525,7 @@ def _whole(codec: Codec, column: Sequence[Any] | Column, where: str) -> Coordina
 
 
 def _within(codec: Codec, values: Coordinates, where: str, *, beyond: bool) -> Coordinates:
-    """Values in a codec's range; those that only rounding has put beside a bound are that bound.
+    """Values in a codec's range; a value beside a bound only by rounding becomes that bound.
 
     With ``beyond`` any finite number is good, and comes back as it is.
     """
@@ -555,7 +555,7 @@ def _finite(codec: Codec, values: Coordinates, where: str) -> Coordinates:
 
 
 def _recordable(codec: Codec, values: Coordinates) -> NDArray[np.bool_]:
-    """Where a result may be kept with a value, inside the range or not."""
+    """Mask of values that an added result may have, inside the range or not."""
     good = np.isfinite(values)
     if codec.integer:
         good &= (values == np.rint(values)) & (np.abs(values) <= MAX_EXACT)
@@ -570,7 +570,7 @@ def _require_on_grid(codec: Codec, values: Coordinates, numbers: Coordinates, wh
 
 
 def _off_grid(codec: Codec, values: Coordinates, numbers: Coordinates) -> NDArray[np.bool_]:
-    """Where values are not the numbers of their levels, but for rounding; not where they are NaN."""
+    """Mask of values that, apart from rounding, are not the numbers of their levels; False for NaN."""
     slack = np.full(len(values), STEP_TOLERANCE * codec.step)
     if not codec.integer:
         slack = np.maximum(slack, np.minimum(ROUNDING * np.abs(values), MAX_SLACK * codec.step))

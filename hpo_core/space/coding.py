@@ -253,7 +253,7 @@ class Coding:
         return self._encode_columns(columns, n, encodes, {}, 0)
 
     def _filled(self, name: str, column: Any, default: Any, n: int) -> Any:
-        """A column with its default where it is None or NaN, unless that is one of its choices."""
+        """A column with the default in place of None and NaN, unless None is one of its choices."""
         if column is None:
             return [default] * n
         labels = None if self._is_constant(name) else self._codecs[self._row[name]].labels

@@ -154,7 +154,7 @@ class Space(Coding):
         columns = self.decode(x, given)
         try:
             mask = np.asarray(self._feasible(columns))
-        except HpoError:  # of what it uses of this library
+        except HpoError:  # raised by this library within the function
             raise
         except Exception as error:
             raise SpaceError(feasible_raised(error, columns)) from error

@@ -50,7 +50,7 @@ def _as_written(data: str, path: str) -> str:
 
 
 def _is_none(name: str) -> str:
-    """SQL for whether the null of a trial is the choice None: older logs do not say so."""
+    """SQL for whether the null of a trial is the choice None; older logs do not record this."""
     none = "json_each(a.data, '$.none') AS o, json_each(o.value) AS i"
     return f"EXISTS (SELECT 1 FROM {none} WHERE o.key = {name} AND i.value = a.k)"
 

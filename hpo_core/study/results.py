@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-_LONGEST_REASON = 200  # characters of it in a message
+_LONGEST_REASON = 200  # characters of a reason in a message
 
 
 class Results:

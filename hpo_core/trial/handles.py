@@ -252,7 +252,7 @@ class TrialBatch:
         return TrialBatch(self._study, self._rows[index])
 
     def _x(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Coordinates and what is ``given`` with them."""
+        """Coordinates and their ``given``."""
         rows, history = self._rows, self._study.history
         at: slice | NDArray[np.int64] = rows
         if len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
