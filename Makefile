@@ -28,9 +28,9 @@ PYTEST := PYTHONSAFEPATH=1 $(VENV)/bin/python -m pytest -q
 demo: $(VENV)/installed-demo
 	@$(VENV)/bin/python examples/tune_digits.py
 
-# A test that hangs ends its process after five minutes, with every thread's stack.
+# A test that hangs ends the run after five minutes, with every thread's stack.
 test: $(VENV)/installed-dev
-	@$(PYTEST) -n 2 --dist loadgroup -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true \
+	@$(PYTEST) -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true \
 	    --doctest-modules --pyargs hpo_core tests
 
 lint: $(VENV)/installed-dev

@@ -37,15 +37,8 @@ settings.load_profile("soak" if SOAK else "test")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Folders whose tests start processes, servers and clusters of their own: one after the other.
-CROWDED = {"executors", "integrations", "storage"}
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and leave the long ones to `make soak`."""
-    for item in items:
-        group = "crowded" if item.path.parent.name in CROWDED else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Leave the long tests to `make soak`."""
     if SOAK:
         return
     for item in items:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from studies import hashed_study
 
+import hpo_core as hpo
 from hpo_core.errors import SpaceError, TrialError
 from hpo_core.history import State
+from hpo_core.loop.remote import RemoteTrial
 
 
 @pytest.fixture
@@ -293,3 +295,10 @@ def test_representations_are_short(study, batch):
     assert repr(batch[0]).startswith("Trial(0, complete, value=0.125, params={'lr': ")
     assert repr(batch) == "TrialBatch(40 trials, numbers 0 to 39)"
     assert repr(batch[:0]) == "TrialBatch(0 trials)"
+
+
+def test_a_note_may_have_any_name():
+    study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0)
+    for owner in (study, study.ask(), study.ask(2), RemoteTrial(0, {}, 0)):
+        owner.note(self=1, notes=2)
+    assert study.notes == study.trials[0].notes == study.trials[2].notes == {"self": 1, "notes": 2}

@@ -67,6 +67,6 @@ class RemoteTrial:
         """Whether the trial ought to end early. False without a scheduler."""
         return False
 
-    def note(self, **notes: object) -> None:
+    def note(self, /, **notes: object) -> None:
         """Attach JSON values; see ``Trial.note``."""
         self._notes.update({name: as_json(name, value) for name, value in notes.items()})

@@ -373,7 +373,7 @@ class Study(Optimizing):
 
         self._ledger.transact(note, rows, notes)
 
-    def note(self, **notes: object) -> None:
+    def note(self, /, **notes: object) -> None:
         """Attach JSON values to the study itself; ``notes`` returns them.
 
         Parameters

@@ -152,7 +152,7 @@ class Trial:
         """32-bit seed for the trial's own randomness, a function of the study's seed and the number."""
         return trial_seed(self._study.seed, self.number)
 
-    def note(self, **notes: object) -> None:
+    def note(self, /, **notes: object) -> None:
         """Attach JSON values to a running trial; numpy values are converted, tuples stay tuples.
 
         Lists, tuples and mappings may nest 100 deep; keys are text, numbers, bools or None.
@@ -352,7 +352,7 @@ class TrialBatch:
         """(k,) 32-bit seeds, one per trial."""
         return trial_seed(self._study.seed, self._rows)
 
-    def note(self, **notes: object) -> None:
+    def note(self, /, **notes: object) -> None:
         """Attach JSON values to running trials: one for all, or a list or array of length k.
 
         Raises

@@ -358,7 +358,7 @@ def test_studies_that_are_dropped_leave_no_file_open(life, tmp_path):
                 LIVES[life](study)
             del study
         POOL.submit(int).result()  # lets go of its last call
-        assert descriptors() == before
+        assert descriptors() <= before
     finally:
         gc.enable()
 
@@ -370,7 +370,7 @@ def test_close_closes_and_the_next_use_opens_again(path):
     with opened(path) as study:
         tell(study, 2)
         assert descriptors() > before
-    assert descriptors() == before
+    assert descriptors() <= before
     study.close()  # once more
     tell(study, 1)
     assert descriptors() > before
@@ -381,7 +381,7 @@ def test_close_closes_and_the_next_use_opens_again(path):
     with pytest.raises(ZeroDivisionError), study:
         1 / 0  # noqa: B018
     other.close()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_close_in_a_transaction_of_another_thread_waits(path):

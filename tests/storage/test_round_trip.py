@@ -157,6 +157,7 @@ def reopened(storage, study):
 @example(value=deep(99, tuple), name="a")
 @example(value=deep(99, dict), name="a")
 @example(value={"hpo_core:tuple": [1]}, name="hpo_core:dict")
+@example(value=1, name="self")
 @example(value="\ud83d\ude00", name="\ud83d\ude00")
 @example(value={"\ud83d\ude00": {1: (True, 1.0, 1, -0.0)}}, name="\x00")
 @thinned
