@@ -8,7 +8,7 @@ kernels = {"linear": {}, "rbf": {"gamma": gamma}, "poly": {"gamma": gamma, "degr
 space = {"C": hpo.Float(1e-3, 1e3, log=True), "kernel": hpo.Categorical(kernels)}
 
 
-def accuracy(trial):  # trial.params holds the active parameters: no gamma where the kernel is linear
+def accuracy(trial):  # trial.params holds the active parameters: no gamma if the kernel is linear
     return model_selection.cross_val_score(svm.SVC(**trial.params), images, digits, cv=3).mean()
 
 

@@ -1,4 +1,4 @@
-"""How numpy's arithmetic treats what leaves float64, wherever this library computes with values."""
+"""NumPy's error settings wherever this library computes with values."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def usual_errors() -> np.errstate:
-    """Numpy's own settings, as a decorator: what a user chose for other code must not end a search.
+    """NumPy's default settings, as a decorator: a user's settings for other code must not end a search.
 
-    Values under 1e-154 have squares that vanish, which is right; ``np.seterr(all="raise")`` makes an
-    exception of that.
+    The squares of values under 1e-154 underflow, which is harmless; with ``np.seterr(all="raise")`` it is
+    an exception.
     """
     return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")

@@ -1,6 +1,6 @@
-"""Ready callbacks for ``optimize``: when a search may end before its limit.
+"""Ready-made callbacks for ``optimize`` that end a search before its limit.
 
-Seconds are ``optimize(timeout=...)``, a number of trials ``n_trials=`` or ``until=``.
+For a limit in seconds use ``optimize(timeout=...)``, for a number of trials ``n_trials=`` or ``until=``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["NoImprovement", "Target"]
 
 
 class NoImprovement:
-    """Stops once so many trials in a row have finished and none is better than the best before them.
+    """Stops a search when the last ``trials`` finished trials have brought no new best value.
 
-    Failed trials count, and so do those of other processes and of earlier calls.
+    Failed trials count, and so do trials of other processes and of earlier calls.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class NoImprovement:
     Raises
     ------
     ArgumentError
-        ``trials`` is something else.
+        ``trials`` is not an int of at least 1.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class NoImprovement:
 
 
 class Target:
-    """Stops once a trial is at least as good as a value.
+    """Stops a search when a trial is at least as good as ``value``.
 
     Parameters
     ----------

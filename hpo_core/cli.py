@@ -241,7 +241,7 @@ def _assignments(values: dict[str, Any]) -> list[str]:
 
 
 def _in_words(fact: object) -> list[str]:
-    """Lines that say a fact."""
+    """Return a fact as lines of text."""
     if isinstance(fact, dict):
         return [f"{name} ({why})" for name, why in fact.items()] or ["none"]
     if isinstance(fact, list):

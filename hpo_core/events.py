@@ -141,7 +141,7 @@ class Stretch:
     touched: NDArray[np.int64]  # rows that were retried or noted
     touched_at: NDArray[np.int64]
     enqueued_at: NDArray[np.int64]
-    others: list[Noted | Enqueued | Annotated]  # it does not matter where among the rest they stand
+    others: list[Noted | Enqueued | Annotated]  # their place among the other events does not matter
 
 
 Event: TypeAlias = Asked | Retried | Told | Failed | Stopped | Reported | Noted | Enqueued | Annotated

@@ -92,7 +92,7 @@ def _write_csv(study: StoredResults, path: str) -> None:
 
 
 def _cell_of(name: str) -> Callable[[Any], Any]:
-    """Return what makes the cells of a column."""
+    """Return the function that turns values of a column into cells."""
     if name in ("retries", "reports"):
         return lambda value: _json(value) if value else ""
     return _cell if name.startswith(("params_", "notes_")) else _text_or_number
@@ -103,9 +103,9 @@ def _text_or_number(value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a sheet may hold it: nothing if there is none, and what can be told from its text.
+    """Return a value as a spreadsheet may hold it, empty if there is none; the cell shows its type.
 
-    Text that would be taken for something else gets an apostrophe, which is how sheets mark text.
+    Text that looks like another type gets an apostrophe, which is how spreadsheets mark text.
     """
     if value is ABSENT:
         return ""
@@ -165,7 +165,7 @@ def _write_parquet(study: StoredResults, path: str) -> None:
         frame.columns = [printable(name) for name in frame.columns]
         for name, column in frame.items():
             has_none = name.startswith(("params_", "notes_")) and any(value is None for value in column)
-            if has_none or not _has_one_type(column):  # Parquet cannot tell None from what is missing
+            if has_none or not _has_one_type(column):  # Parquet cannot tell None from a missing value
                 frame[name] = [None if _is_missing(value) else str(_cell(value)) for value in column]
         frame.to_parquet(path, engine="pyarrow")
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What was probably meant by a name that is not known here: one much like it, or Optuna's.
+"""Hints for unknown names: a similar name of this library, or the counterpart of one of Optuna's.
 
 Nothing here runs unless a name is unknown.
 """
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """The end of a message about an unknown name: the known one most like it, empty if none is."""
+    """Return the end of a message about an unknown name: a similar known one, empty if there is none."""
     import difflib  # takes as long to import as many trials take
 
     names = {str(each).lower(): each for each in known}
@@ -30,13 +30,13 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 
 
 def _call(function: str, *args: object, **options: object) -> str:
-    """A call as it is written."""
+    """Return a call as Python text."""
     written = [*map(shown, args), *(f"{name}={shown(value)}" for name, value in options.items())]
     return f"{function}({', '.join(written)})"
 
 
 def _declared(kind: str, **more: object) -> Callable[..., str]:
-    """Of a call such as ``suggest_float("lr", 1e-5, 1e-1, log=True)``."""
+    """Return the hint for a call such as ``suggest_float("lr", 1e-5, 1e-1, log=True)``."""
 
     def hint(name: str = "name", *args: object, **options: object) -> str:
         declaration = _call(f"hpo.{kind}", *args, **options, **more)
@@ -51,7 +51,7 @@ def _noted(key: str = "key", value: object = None) -> str:
 
 
 def _written(call: str) -> Callable[..., str]:
-    """Of a call whose arguments stay as they are."""
+    """Return the hint for a call that keeps its arguments."""
     return lambda *args, **options: f"write `{_call(call, *args, **options)}`"
 
 
@@ -64,7 +64,7 @@ def _discrete(name: str = "name", low: object = 0, high: object = 1, q: object =
     return _declared("Float")(name, low, high, step=q)
 
 
-# By name: of a function what a call of it is here, of anything else what to write.
+# By Optuna's name: for a function, the hint made from a call's arguments; for anything else, a text.
 Hints: TypeAlias = "Mapping[str, Callable[..., str] | str]"
 TRIAL: Final[Hints] = {
     "suggest_float": _declared("Float"),
@@ -113,18 +113,18 @@ KEYWORDS: Final[Mapping[str, str]] = {
 ELSEWHERE: Final[Mapping[str, str]] = {
     "feasible": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, feasible=function))",
     "forbid": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, forbid=[condition]))",
-    "pruner": "a trial ends early where its objective raises hpo.TrialStopped()",
+    "pruner": "a trial ends early if its objective raises hpo.TrialStopped()",
     "directions": "a study has one: direction='minimize'",
 }
 
 
 def refuse(owner: str, name: str, hint: Callable[..., str] | str) -> Callable[..., None]:
-    """A function that refuses a call of Optuna's ``name``, and says what it is here.
+    """Return a function that refuses a call of Optuna's ``name`` and shows the call to write instead.
 
     Raises
     ------
     AttributeError
-        It is no function, and refused at once.
+        At once, if ``name`` is not a function in Optuna.
     """
     if isinstance(hint, str):
         raise AttributeError(f"{owner} has no {name!r}; {hint}")
@@ -140,7 +140,7 @@ def refuse(owner: str, name: str, hint: Callable[..., str] | str) -> Callable[..
 
 
 class _Refused:
-    """An attribute that is there to say what to write in its place; ``__getattr__`` would slow the others."""
+    """An attribute that only raises a hint; ``__getattr__`` would slow down all other attributes."""
 
     def __init__(self, name: str, hint: Callable[..., str] | str) -> None:
         self._name, self._hint = name, hint
@@ -150,7 +150,7 @@ class _Refused:
 
 
 def refusing(hints: Hints) -> Callable[[type[T]], type[T]]:
-    """A class decorator: the names of ``hints`` are refused, and not listed by ``dir``."""
+    """Return a class decorator that refuses the names in ``hints`` and hides them from ``dir``."""
 
     def decorate(kind: type[T]) -> type[T]:
         for name, hint in hints.items():
@@ -162,14 +162,14 @@ def refusing(hints: Hints) -> Callable[[type[T]], type[T]]:
 
 
 def _keyword(name: str, value: object) -> str:
-    """An argument of Optuna's as it is written here, empty if it has another name only there."""
+    """Return one of Optuna's arguments as it is written here, empty if it has no counterpart."""
     if name == "load_if_exists":
         return f'if_exists="{"resume" if value else "error"}"'
     return f"{KEYWORDS[name]}={shown(value)}" if name in KEYWORDS else ""
 
 
 def hinting(function: Callable[P, T]) -> Callable[P, T]:
-    """A function whose ``TypeError`` about an unknown keyword says what was probably meant."""
+    """Return a function whose ``TypeError`` about an unknown keyword suggests the right one."""
 
     @wraps(function)
     def call(*args: P.args, **options: P.kwargs) -> T:
@@ -205,7 +205,7 @@ def _hint(function: Callable[..., Any], name: str, value: object) -> str:
 
 
 def _signature(function: Callable[..., Any]) -> str:
-    """A function's name and arguments, without types; of a class those of its constructor."""
+    """Return the name and arguments of a function or constructor, without types."""
     import inspect
 
     own = inspect.signature(function).parameters.values()
@@ -214,6 +214,6 @@ def _signature(function: Callable[..., Any]) -> str:
 
 
 def hinting_class(kind: type[T]) -> type[T]:
-    """A class whose constructor is ``hinting``."""
+    """Make the constructor of a class ``hinting``."""
     kind.__init__ = hinting(kind.__init__)  # type: ignore[method-assign]
     return kind

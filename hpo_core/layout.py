@@ -60,7 +60,7 @@ class Op(IntEnum):
     NOT = 15
 
 
-# exp(span x) overflows where a logarithmic range is wider than this. Also in csrc/domain.c.
+# exp(span x) overflows if a logarithmic range is wider than this. Also in csrc/domain.c.
 WIDE = 700.0
 
 MAX_STACK = 32  # depth of a program's stack; the space compiler rejects deeper expressions

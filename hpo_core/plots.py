@@ -110,12 +110,12 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
-    """Draw what TPE believes about one parameter of a study: l(x), g(x) and their ratio.
+    """Draw TPE's densities for one parameter of a study: l(x), g(x) and their ratio.
 
     Parameters
     ----------
     study : Study
-        With any sampler; unless it is a ``TPESampler``, the densities are those of one with its defaults.
+        With any sampler. If it is not a ``TPESampler``, the densities are those of one with default options.
     name : str
         A parameter of the study's space.
     axes : pair of matplotlib.axes.Axes, optional

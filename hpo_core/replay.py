@@ -85,7 +85,7 @@ def replay(
     seed : int
     allow_duplicates : bool
     settle : callable, optional
-        What the study does to the coordinates (d, n) that its sampler proposes, and to what is ``given``.
+        Maps proposed coordinates (d, n), and their ``given``, to those that the study keeps.
     since : int
         First trial to derive.
     """
@@ -135,13 +135,13 @@ def complete(
 def fill_with_defaults(
     space: Space, enqueued: Enqueued
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Return what is fixed with defaults for what is open, (d, 1), and what is ``given``, (d, 1)."""
+    """Return an enqueued configuration, its open parameters at their defaults, and its ``given``, (d, 1)."""
     x = space.impose(np.full((len(enqueued.fixed), 1), np.nan), enqueued.fixed, enqueued.given)
     return x, _active(x, enqueued.given)
 
 
 def _active(x: NDArray[np.float64], given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """Return what is ``given`` (d,) for each column of x (d, k), NaN where a parameter is inactive."""
+    """Return ``given`` (d,) for each column of x (d, k), NaN where a parameter is inactive."""
     return None if given is None else np.where(np.isnan(x), np.nan, given[:, np.newaxis])
 
 

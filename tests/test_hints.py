@@ -212,12 +212,12 @@ def test_ranges_of_other_libraries(call, written):
     [
         (
             {"objective": lambda lr, n: 1.0},
-            "objective must be called with (trial), got a function of (lr, n)",
+            "objective must accept (trial), got a function of (lr, n)",
         ),
-        ({"objective": lambda: 1.0}, "objective must be called with (trial), got a function of ()"),
-        ({"callbacks": [print, lambda study: None]}, "callbacks must be called with (study, trial)"),
-        ({"objective": lambda trial: {"loss": 1.0}}, "return the entry that counts"),
-        ({"objective": lambda trial: None}, "is there a return?"),
+        ({"objective": lambda: 1.0}, "objective must accept (trial), got a function of ()"),
+        ({"callbacks": [print, lambda study: None]}, "callbacks must accept (study, trial)"),
+        ({"objective": lambda trial: {"loss": 1.0}}, "return one entry"),
+        ({"objective": lambda trial: None}, "got None; is there a return?"),
     ],
     ids=["named", "nothing", "callback", "mapping", "no return"],
 )

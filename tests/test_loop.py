@@ -162,7 +162,7 @@ def test_a_caught_exception_fails_its_trial_and_the_call_goes_on(n_jobs, catch, 
 @pytest.mark.parametrize("objective", [objectives.returning_none, objectives.returning_text])
 def test_a_result_that_is_no_number_fails_the_trial_and_is_raised(n_jobs, objective):
     study = make_study()
-    got = r"(None: is there a return\?|'0\.5')"
+    got = r"(None; is there a return\?|'0\.5')"
     with pytest.raises(TrialError, match=rf"^the objective must return a number, got {got}$"):
         study.optimize(objective, n_trials=1, n_jobs=n_jobs)
     assert states(study) == [FAILED]

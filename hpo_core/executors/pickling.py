@@ -56,7 +56,7 @@ def _pack_by_value(value: object, message: str, cause: Exception | None) -> byte
 
 
 def main_can_be_imported() -> bool:
-    """Whether spawn can import the main module again: true of scripts, not of notebooks or standard input."""
+    """Whether spawn can import the main module: yes for scripts, not for notebooks or standard input."""
     main = sys.modules["__main__"]
     return getattr(main, "__spec__", None) is not None or _is_script(getattr(main, "__file__", None))
 
@@ -71,7 +71,7 @@ def _is_script(path: str | None) -> bool:
 
 
 def _obstacle(value: object, *, here: bool) -> str:
-    """Why a worker lacks what a value takes from the main module, and what to do; empty if it has that."""
+    """Why a worker lacks names that a value needs from the main module, and a remedy; empty if it has all."""
     if not here:
         return "it lives in the main program, which that worker does not have. Move it to a module"
     if not main_can_be_imported():

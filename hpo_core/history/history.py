@@ -62,7 +62,7 @@ _as_mark = tuple.__new__
 
 
 class History:
-    """Columns of everything observed so far; ``apply`` is the only way they change.
+    """All results so far as columns; only ``apply`` changes them.
 
     An exception may break ``apply`` off anywhere: a signal, memory that runs out. ``roll_back`` then leads
     back to the last ``mark``, because rows are appended before anything of an older row is overwritten,
@@ -97,11 +97,11 @@ class History:
     queue : deque of Enqueued
         Configurations not asked yet.
     fixed : dict of int to Enqueued
-        What was enqueued, by the row that took it.
+        Enqueued configurations, by the row that took them.
     wanted : dict of int to int
-        Number of trials asked for, by first row, where fewer came.
+        Number of trials asked for, by first row, if fewer came.
     workers : dict of int to str
-        Who was given a trial under a lease, by row; "" if it was then taken over by hand. See ``held``.
+        Worker that holds a trial under a lease, by row; "" after a takeover by hand. See ``held``.
     """
 
     __slots__ = (
@@ -195,9 +195,9 @@ class History:
 
     @property
     def given(self) -> NDArray[np.float64] | None:
-        """(d, n) numbers that stand for themselves, because the coordinate does not give them back.
+        """(d, n) exact values that ``x`` does not give back.
 
-        NaN where it does, infinite where the trial is older than the parameter; None if no trial has any.
+        NaN where ``x`` does, infinite where the trial is older than the parameter; None if no trial has any.
         """
         column = self._trials.read.get("given")
         return None if column is None else column[:, : self._trials.n]
@@ -349,7 +349,7 @@ class History:
         self._undo = []
 
     def _derive(self) -> None:
-        """Count and compare again what the rows say."""
+        """Derive counts and the best trial from the rows."""
         del self._tiers[int(self.tier.max()) + 1 if len(self) else 0 :]
         self._counts = np.bincount(self.state, minlength=len(State)).tolist()
         self.best, self._best_y, self._oldest = -1, np.inf, 0

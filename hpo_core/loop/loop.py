@@ -186,7 +186,7 @@ class _Loop:
         return bool(self.asked)
 
     def _say_that_time_was_up(self, waited: float, error: StorageRefusedError) -> None:
-        """Name what the storage refused, but not if the time ended while others wrote as they always do."""
+        """Warn that the storage refused until the timeout, but not about a usual wait for other writers."""
         if self.n_started and waited < LONG_WAIT:
             return
         logger.warning(
@@ -308,9 +308,9 @@ def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
 def _read_number(result: object, _: object) -> float:
     rule = "the objective must return a number"
     if result is None:
-        raise TrialError(f"{rule}, got None: is there a return?")
+        raise TrialError(f"{rule}, got None; is there a return?")
     if isinstance(result, Mapping):
         raise TrialError(
-            f"{rule}, got {shown(result)}; return the entry that counts, and keep others by trial.note"
+            f"{rule}, got {shown(result)}; return one entry, and keep the others with trial.note"
         )
     return as_number(result, rule=rule)

@@ -93,7 +93,7 @@ def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:
 
 
 def _require_arguments(name: str, function: Callable[..., object], taken: str) -> None:
-    """Raise if a function cannot be called with so many arguments."""
+    """Raise if a function cannot be called with these arguments."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some builtins have none
@@ -101,7 +101,7 @@ def _require_arguments(name: str, function: Callable[..., object], taken: str) -
     try:
         signature.bind(*taken.split(","))
     except TypeError:
-        raise ArgumentError(f"{name} must be called with {taken}, got a function of {signature}") from None
+        raise ArgumentError(f"{name} must accept {taken}, got a function of {signature}") from None
 
 
 def read_catch(catch: Any) -> tuple[type[Exception], ...]:

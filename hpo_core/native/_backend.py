@@ -73,8 +73,8 @@ def _choose(wanted: str) -> str:
         )
     if missing:
         logger.warning(
-            "hpo_core runs without its compiled code, on numba: the first suggestions wait until numba has "
-            "compiled. To have it compiled, install a C compiler and run: %s",
+            "hpo_core runs on numba, without its compiled code: the first suggestions wait while numba "
+            "compiles. For compiled code, install a C compiler and run: %s",
             CURE,
         )
     return "numba"

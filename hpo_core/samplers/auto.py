@@ -41,18 +41,18 @@ N_RATIOS = 9
 class AutoSampler(Sampler):
     """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator.
 
-    Which of the two answers depends on how many trials have finished (up to 1,000), on how many are asked for
-    (up to 64) and on how many parameters there are, so that a study repeats itself; ``trial.tier`` names
-    it. Where parameters are conditional, TPE also has every third trial of those asked for one by one.
-    While the Gaussian process is affordable, TPE too proposes what that takes to work.
-    With ``max_ms`` it is a matter of measured time: the study then need not repeat itself elsewhere, but its
-    replay follows the record.
+    The choice depends on the number of finished trials (up to 1,000), of trials asked for (up to 64) and of
+    parameters, so that a study repeats itself; ``trial.tier`` names the sampler chosen. If parameters are
+    conditional, TPE also has every third trial of those asked for one by one. While the Gaussian process is
+    affordable, TPE also keeps to configurations that its model of failures expects to work.
+    With ``max_ms`` the choice depends on measured time: the study then need not repeat itself elsewhere, but
+    its replay follows the record.
 
     Parameters
     ----------
     max_ms : float from 0.001 to 3,600,000, optional
-        Milliseconds that a suggestion may take, ``ask(n)`` n times as many. Where the Gaussian process is
-        expected to take longer TPE answers, which takes about a tenth of a millisecond.
+        Milliseconds that a suggestion may take; ``ask(n)`` may take n times as many. If the Gaussian process
+        is expected to take longer, TPE answers, which takes about a tenth of a millisecond.
 
     Raises
     ------
@@ -120,7 +120,7 @@ class AutoSampler(Sampler):
         return self._tpe.ask_where(history, first, n, self._gp.feasibility(history) if affordable else None)
 
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Return complete trials, the one to use first: by posterior mean while affordable, else by value."""
+        """Return complete trials, best first: by posterior mean while affordable, otherwise by value."""
         if is_affordable(len(history.finish_order), self._n_parameters, 1):
             return self._gp.recommend(history)
         return super().recommend(history)

@@ -61,7 +61,7 @@ class Sampler(ABC):
         """
 
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Return complete trials, the one to use first: here by value, the earlier of equals first."""
+        """Return complete trials, best first: here by value, equal ones in the order of finishing."""
         rows = history.finish_order
         rows = rows[history.state[rows] == State.COMPLETE]
         order = np.argsort(history.y[0, rows], kind="stable")

@@ -189,7 +189,7 @@ class GPSampler(Sampler):
 
     @usual_errors()
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Complete trials by their posterior mean, the least first; by value where there is no model."""
+        """Return complete trials by posterior mean, the least first; by value if there is no model."""
         rows = self._modelled(history)
         if rows is None:
             return super().recommend(history)
@@ -217,7 +217,7 @@ class GPSampler(Sampler):
             self._n_seen = len(history)
 
     def _modelled(self, history: History) -> NDArray[np.int64] | None:
-        """Complete trials but penalties, in the order of finishing; None if they are too few for a model."""
+        """Complete trials except penalties, in the order of finishing; None if too few for a model."""
         order = history.finish_order
         if len(order) < self._n_startup or history.count(State.COMPLETE) < 2:
             return None

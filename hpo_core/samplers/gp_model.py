@@ -66,12 +66,12 @@ class GPModel:
         self._n = self._fitted = 0
         self._y = np.empty(0)
         self._hyper: Hyperparameters | None = None
-        self._rows: NDArray[np.int64] | None = None  # conditioned on, where that is not all
+        self._rows: NDArray[np.int64] | None = None  # conditioned on, if these are not all
 
     def refresh(self, x: Array, y: Array) -> None:
         """Take in all complete trials (d, n) and their values (n,), in their order of finishing."""
         n = len(y)
-        if not np.array_equal(y[: self._n], self._y):  # what was taken for a penalty was none
+        if not np.array_equal(y[: self._n], self._y):  # a supposed penalty turned out to be a result
             self._n = self._fitted = 0
             self._hyper = None
         if n == self._n:
@@ -104,7 +104,7 @@ class GPModel:
         return self.posterior.x[:, np.argsort(self.level, kind="stable")[:k]]
 
     def by_mean(self) -> NDArray[np.int64]:
-        """The trials conditioned on, as places among all, the one of the least posterior mean first."""
+        """Places of the trials conditioned on, by posterior mean, the least first."""
         order = np.argsort(self._means(), kind="stable")
         return order if self._rows is None else self._rows[order]
 

@@ -68,7 +68,7 @@ class Pool:
         n = len(history)
         if self._distinct and n > self._rows:
             x, given = history.x_buffer[:, self._rows : n], history.given
-            if given is not None:  # what was tried outside the space has the coordinates of its nearest point
+            if given is not None:  # trials outside the space have the coordinates of the nearest point
                 x = np.ascontiguousarray(x[:, ~self._space.elsewhere(given[:, self._rows :])])
             self._used.insert(keys(self.domain, x))
             self._rows = n

@@ -120,7 +120,7 @@ class Activity:
         return {row for op, row in self.layout.program[begin:end].tolist() if op == Op.LOAD}
 
     def number(self, row: int, x: Coordinates, given: Coordinates | None = None) -> Coordinates:
-        """What conditions read of a parameter, (n,): its number, the index of its label, NaN for unknown."""
+        """Numbers of a parameter for conditions, (n,): a value, the index of a label, NaN for unknown."""
         own = self.codecs[row].read(x[row])
         if given is None:
             return own

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 1024  # characters; an array of longer texts would hold the longest one for each
 MAX_EXACT = 2**53  # larger ints are not exact in float64 and compare by rank, like labels
-ROUNDING = 2.0**-23  # relative; what a float32 may lie beside the value that it stands for
-MAX_SLACK = 0.1  # of a step; what lies farther from a level is another number
+ROUNDING = 2.0**-23  # relative; the distance of a float32 from the value that it stands for
+MAX_SLACK = 0.1  # of a step; a number farther from a level is another number
 MAX_SCALE = 10**22  # larger powers of ten are not exact in float64
 
 _NATURAL: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
@@ -77,26 +77,26 @@ class Codec:
     def encode(
         self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
     ) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates of values and what is ``given``, None if nothing is.
+        """Coordinates of values, and their ``given``, None if it holds nothing.
 
-        ``SpaceError`` names the first value that is not allowed. With ``beyond``, numbers outside the range
-        are: they have the coordinate of the nearest bound.
+        ``SpaceError`` names the first value that is not allowed. ``beyond`` allows numbers outside the range,
+        which get the coordinate of the nearest bound.
         """
         raise NotImplementedError
 
     def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates of values that were recorded, perhaps in a narrower space, and what is ``given``.
+        """Coordinates of values that were recorded, perhaps in a narrower space, and their ``given``.
 
-        Every finite number stays what it is, also beside a bound or between the levels of a grid.
+        Every finite number is kept as it is, even beside a bound or between the levels of a grid.
         """
         return self.encode(column, where)
 
     def outside(self, given: Coordinates) -> NDArray[np.bool_]:
-        """Where numbers are none of the parameter, but for rounding; not where they are NaN."""
+        """Mask of numbers that, apart from rounding, are not values of the parameter; False for NaN."""
         return np.isinf(given)
 
     def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
-        """Coordinate of one value and what is ``given``, the same as in a column."""
+        """Coordinate of one value and its ``given``, the same as in a column."""
         x, given = self.encode([value], where, beyond=beyond)
         return float(x[0]), math.nan if given is None else float(given[0])
 
@@ -353,7 +353,7 @@ class _Table(Codec):
 
 
 class _Grid(_Table):
-    """A numeric grid small enough for a table; of one level where low is high."""
+    """A numeric grid small enough for a table; of one level if low is high."""
 
     def __init__(self, declaration: Float | Int) -> None:
         self.low, self.high = declaration.low, declaration.high
@@ -525,7 +525,7 @@ def _whole(codec: Codec, column: Sequence[Any] | Column, where: str) -> Coordina
 
 
 def _within(codec: Codec, values: Coordinates, where: str, *, beyond: bool) -> Coordinates:
-    """Values in a codec's range; those that only rounding has put beside a bound are that bound.
+    """Values in a codec's range; a value beside a bound only by rounding becomes that bound.
 
     With ``beyond`` any finite number is good, and comes back as it is.
     """
@@ -555,7 +555,7 @@ def _finite(codec: Codec, values: Coordinates, where: str) -> Coordinates:
 
 
 def _recordable(codec: Codec, values: Coordinates) -> NDArray[np.bool_]:
-    """Where a result may be kept with a value, inside the range or not."""
+    """Mask of values that an added result may have, inside the range or not."""
     good = np.isfinite(values)
     if codec.integer:
         good &= (values == np.rint(values)) & (np.abs(values) <= MAX_EXACT)
@@ -570,7 +570,7 @@ def _require_on_grid(codec: Codec, values: Coordinates, numbers: Coordinates, wh
 
 
 def _off_grid(codec: Codec, values: Coordinates, numbers: Coordinates) -> NDArray[np.bool_]:
-    """Where values are not the numbers of their levels, but for rounding; not where they are NaN."""
+    """Mask of values that, apart from rounding, are not the numbers of their levels; False for NaN."""
     slack = np.full(len(values), STEP_TOLERANCE * codec.step)
     if not codec.integer:
         slack = np.maximum(slack, np.minimum(ROUNDING * np.abs(values), MAX_SLACK * codec.step))

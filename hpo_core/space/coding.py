@@ -115,7 +115,7 @@ class Coding:
     def reads_reals(self) -> bool:
         """Whether a condition reads a continuous parameter.
 
-        In a log of an earlier version these may have lost a last bit.
+        Logs of an earlier version may have lost the last bit of such a parameter.
         """
         reads = (self._activity.reads(group) for group in range(1, self._layout.n_groups))
         return any(self._layout.kinds[row] == Kind.CONTINUOUS for rows in reads for row in rows)
@@ -123,7 +123,7 @@ class Coding:
     def decode_params(self, x: Coordinates, given: Coordinates | None = None) -> dict[str, Any]:
         """Active parameters and constants of one configuration, (d,), as Python scalars.
 
-        A constant that can be changed, a list say, is a copy.
+        Mutable constants, such as lists, are copies.
         """
         if getattr(x, "shape", None) != (len(self._values),):
             raise SpaceError(f"x must be an array of shape ({len(self._values)},), got {shown(x)}")
@@ -157,10 +157,10 @@ class Coding:
     def encode_params_given(
         self, params: Mapping[str, Any], *, beyond: bool = False, defaults: Mapping[str, Any] | None = None
     ) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates (d,) of one complete configuration, and what is ``given`` with them.
+        """Coordinates (d,) of one complete configuration, and its exact values ``given``.
 
-        ``given`` (d,) holds each number that its coordinate does not give back to the last bit, and those
-        that are outside the range; NaN elsewhere, None if it holds nothing.
+        ``given`` (d,) holds the numbers that their coordinates do not give back to the last bit, and the
+        numbers outside their ranges. It is NaN elsewhere, and None if it would hold nothing.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class Coding:
         return x[:, 0], _or_none(given[:, 0])
 
     def partial(self, params: Mapping[str, Any]) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates (d,) of some parameters, NaN for those left open, and what is ``given`` with them.
+        """Coordinates (d,) of some parameters, NaN for the others, and their ``given``.
 
         A parameter of a branch implies the branch: its owner need not be given.
 
@@ -223,8 +223,8 @@ class Coding:
         Parameters
         ----------
         columns : mapping of str to array_like of length n
-            A column per parameter; what it holds where the parameter is inactive does not matter,
-            and a parameter that is never active needs none. Constants may be left out.
+            A column per parameter. Entries are ignored where the parameter is inactive, and a parameter
+            that is never active needs no column. Constants may be left out.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class Coding:
     def encode_given(
         self, columns: Mapping[str, Any], *, beyond: bool = False, defaults: Mapping[str, Any] | None = None
     ) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates (d, n) of columns of values, and what is ``given`` with them.
+        """Coordinates (d, n) of columns of values, and their ``given``.
 
         Parameters
         ----------
@@ -253,7 +253,7 @@ class Coding:
         return self._encode_columns(columns, n, encodes, {}, 0)
 
     def _filled(self, name: str, column: Any, default: Any, n: int) -> Any:
-        """A column with its default where it is None or NaN, unless that is one of its choices."""
+        """A column with the default in place of None and NaN, unless None is one of its choices."""
         if column is None:
             return [default] * n
         labels = None if self._is_constant(name) else self._codecs[self._row[name]].labels
@@ -269,18 +269,18 @@ class Coding:
         absent: Mapping[str, NDArray[np.bool_]] | None = None,
         first: int = 0,
     ) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates (d, n) of columns that were recorded, and what is ``given`` with them.
+        """Coordinates (d, n) of recorded columns, and their ``given``.
 
-        Every finite number stays what it is, in whatever space it was tried.
+        Every finite number is kept as it is, whatever the space was at the time.
 
         Parameters
         ----------
         columns : mapping of str to array_like of length n
         absent : mapping of str to (n,) mask, optional
-            Where a parameter was not in the space yet. Its coordinates there are spread over the prior, so
-            that they tell a model nothing, and ``given`` is infinite.
+            Trials that are older than a parameter. Their coordinates are spread over the prior, so that
+            they tell a model nothing, and ``given`` is infinite.
         first : int
-            Number of the first trial; the coordinates of what is absent depend on the trial alone.
+            Number of the first trial; coordinates of an absent parameter depend on the trial's number alone.
         """
         columns, n = check_columns(columns)
         self._check_names(columns)
@@ -322,7 +322,7 @@ class Coding:
         ----------
         x : (d, n) array
         given : (d, n) array, optional
-            Numbers that stand for themselves, as from ``encode_given``.
+            Exact values that ``x`` does not give back, as from ``encode_given``.
         """
         x = check_x(x, len(self._values))
         given = check_given(given, x.shape)
@@ -369,9 +369,9 @@ class Coding:
         return mask
 
     def elsewhere(self, given: Coordinates) -> NDArray[np.bool_]:
-        """Where a configuration is none of this space, (n,).
+        """Mask of the configurations that are not in this space, (n,).
 
-        A number is out of its range or off its grid, or a parameter is younger than the trial.
+        A number is outside its range or off its grid, or a parameter is younger than the trial.
 
         Parameters
         ----------
@@ -383,7 +383,7 @@ class Coding:
         return mask
 
     def outside(self, given: Coordinates) -> NDArray[np.bool_]:
-        """Where ``given`` (d, n) is no value of its parameter, (d, n)."""
+        """Mask of the entries of ``given`` (d, n) that are not values of their parameter, (d, n)."""
         mask = np.zeros(given.shape, np.bool_)
         for row, codec in enumerate(self._codecs):
             mask[row] = codec.outside(given[row])
@@ -396,7 +396,7 @@ class Coding:
         fixed: Coordinates,
         own: Coordinates | None = None,
     ) -> NDArray[np.bool_]:
-        """Where configurations have the values of ``fixed`` (d,), (n,); whatever they have where it is NaN.
+        """Mask of the configurations that have the values of ``fixed`` (d,), (n,); NaN matches any value.
 
         Parameters
         ----------
@@ -415,10 +415,10 @@ class Coding:
         return mask
 
     def impose(self, x: Coordinates, fixed: Coordinates, given: Coordinates | None = None) -> Coordinates:
-        """Overwrite ``x`` (d, k) with ``fixed`` (d,) where that is not NaN, as a new array.
+        """Return ``x`` (d, k) with the values of ``fixed`` (d,), where these are not NaN, as a new array.
 
-        Activity follows from the result, and from what is ``given`` (d,) with ``fixed``; a parameter that
-        becomes active gets its default.
+        The new values, and the exact values ``given`` (d,) of ``fixed``, decide which parameters are active.
+        A parameter that becomes active gets its default.
         """
         x = check_x(x, len(self._values))
         over = check_x(np.reshape(fixed, (-1, 1)), len(self._values))
@@ -465,7 +465,7 @@ def _or_none(given: Coordinates) -> Coordinates | None:
 
 
 def _present(x: Coordinates, given: Coordinates | None) -> Coordinates:
-    """Coordinates, NaN too where a parameter was not in the space yet."""
+    """Coordinates, NaN also in trials that are older than the parameter."""
     return x if given is None else np.where(np.isinf(given), np.nan, x)
 
 

@@ -38,7 +38,7 @@ def own_copy(value: Any) -> Any:
 
 
 def check_given(given: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """Return numbers that stand for themselves, as many as there are coordinates, or None."""
+    """Return exact values, one for each coordinate, or None."""
     if given is None:
         return None
     array = np.asarray(given)
@@ -48,7 +48,7 @@ def check_given(given: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | Non
 
 
 def as_columns(given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """Return what is ``given`` with one configuration, (d,), as (d, 1)."""
+    """Return the ``given`` of one configuration, (d,), as (d, 1)."""
     return None if given is None else given[:, np.newaxis]
 
 
@@ -87,7 +87,7 @@ def check_forbid(forbid: Any) -> tuple[Expression, ...]:
 
 
 def feasible_raised(error: Exception, columns: Mapping[str, Any]) -> str:
-    """The message about an exception that ``feasible`` has raised, and how to write what was meant."""
+    """Message about an exception that ``feasible`` raised, with a hint how to mend the function."""
     text = f"feasible must return a mask of its columns, but it raised {shown(error)}"
     name = error.args[0] if isinstance(error, KeyError) and error.args else None
     if isinstance(name, str) and name not in columns:
@@ -138,7 +138,7 @@ def where(column: Column, mask: NDArray[np.bool_]) -> Column:
 
 
 def repeated(value: Any, n: int) -> NDArray[Any]:
-    """Column of a constant, of its natural dtype; of copies if it can be changed, a list say."""
+    """Column of a constant, of its natural dtype; a mutable constant, such as a list, is copied."""
     if own_copy(value) is value:
         return np.repeat(as_column([value]), n)
     return as_column([own_copy(value) for _ in range(n)]) if n else np.empty(0, np.object_)

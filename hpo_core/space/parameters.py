@@ -70,7 +70,7 @@ class Float(_Declaration):
     step : float, optional
         Only low, low + step, ... high; (high - low) must be a multiple of it. Not with ``log``.
     when : Expression, optional
-        The parameter exists only where this condition is true.
+        The parameter exists only if this condition is true.
     doc : str, default ""
         One line for people.
 
@@ -110,11 +110,11 @@ class Int(_Declaration):
     Parameters
     ----------
     low, high : int
-        Bounds, both included; low <= high, within 2**53 steps of 0.
+        Bounds, both included; low <= high, both within 2**53 steps of 0.
     log : bool, default False
         Search the logarithm; needs low >= 1 and high <= 2**40.
     step : int, default 1
-        Only low, low + step, ... high; (high - low) must be a multiple of it. 1 with ``log``.
+        Only low, low + step, ... high; (high - low) must be a multiple of it. Must be 1 with ``log``.
     when, doc
         As for :class:`Float`.
 
@@ -193,7 +193,7 @@ class Categorical(_Declaration):
     ----------
     choices : sequence, or mapping of choice to sub-space
         At least one, distinct and hashable. A sub-space is a mapping like that of ``Space``, or
-        None; its parameters exist only where the choice is taken.
+        None; its parameters exist only if the choice is taken.
     when, doc
         As for :class:`Float`.
 

@@ -1,4 +1,4 @@
-"""``Space``: what may be tried, and the way between values and coordinates."""
+"""``Space``: the parameters and constraints of a search, and its coordinates."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Space(Coding):
         flat: a parameter of a sub-space is known by its own name, which two branches may share if
         the domain is the same. Sub-spaces may be nested 100 deep.
     forbid : sequence of Expression, default ()
-        Conditions that no configuration may meet; one that is unknown, because it reads an
-        inactive parameter, forbids nothing.
+        Conditions that no configuration may meet. A condition that reads an inactive parameter is
+        unknown, and forbids nothing.
     feasible : callable, optional
         Function of a dict of columns (as from :meth:`decode`) that returns a bool per row. It is
         called with many rows at a time, so write it with numpy.
@@ -116,7 +116,7 @@ class Space(Coding):
     def default(self) -> dict[str, Any]:
         """Return the centre of every range and the first of every choice, as :meth:`decode_params` does.
 
-        Constraints are not looked at.
+        Constraints are ignored.
         """
         return self.decode_params(self._activity.settle(self._layout.default[:, np.newaxis].copy())[:, 0])
 
@@ -129,24 +129,24 @@ class Space(Coding):
         return bool(self.permits(x[:, np.newaxis], as_columns(given))[0])
 
     def permits(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Where a configuration is one of this space and the constraints permit it, (n,).
+        """Mask of the configurations that are in this space and satisfy its constraints, (n,).
 
         Parameters
         ----------
         x : (d, n) array
         given : (d, n) array, optional
-            Numbers that stand for themselves, as from ``encode_given``.
+            Exact values that ``x`` does not give back, as from ``encode_given``.
         """
         mask: NDArray[np.bool_] = ~self.forbidden_mask(x, given) & self.feasible_mask(x, given)
         return mask if given is None else mask & ~self.elsewhere(given)
 
     def forbidden_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Where any ``forbid`` expression is true, (n,)."""
+        """Mask of the configurations for which a ``forbid`` expression is true, (n,)."""
         x = check_x(x, len(self.names))
         return self._activity.forbidden(x, check_given(given, x.shape))
 
     def feasible_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Where the ``feasible`` function holds, (n,); everywhere if there is none."""
+        """Mask of the configurations that ``feasible`` accepts, (n,); all if there is no such function."""
         x = check_x(x, len(self.names))
         given, n = check_given(given, x.shape), x.shape[1]
         if self._feasible is None or n == 0:
@@ -154,7 +154,7 @@ class Space(Coding):
         columns = self.decode(x, given)
         try:
             mask = np.asarray(self._feasible(columns))
-        except HpoError:  # of what it uses of this library
+        except HpoError:  # raised by this library within the function
             raise
         except Exception as error:
             raise SpaceError(feasible_raised(error, columns)) from error

@@ -31,7 +31,7 @@ def require_path(argument: str, path: object) -> str:
 
 
 def may(path: str | Path, what: int) -> bool:
-    """Whether this process has a permission, ``os.R_OK`` say."""
+    """Whether this process has a permission such as ``os.R_OK``."""
     return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 

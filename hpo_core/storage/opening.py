@@ -27,14 +27,14 @@ _ALLOWED: Final = (
 
 _OBSTACLES: Final[dict[type, str]] = {
     PermissionError: "there is no permission to enter a folder on its path",
-    NotADirectoryError: "what its path names as a folder is a file",
+    NotADirectoryError: "a folder on its path is a file",
 }
 
 
 def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool = False) -> Storage:
     """Return the storage at a path or URL, or the one given.
 
-    In a path ``~`` is the home folder; ``sqlite:///x.db`` is the path ``x.db``, as for SQLAlchemy.
+    In a path, ``~`` is the home folder; ``sqlite:///x.db`` is the path ``x.db``, as in SQLAlchemy.
 
     Raises
     ------

@@ -49,7 +49,7 @@ FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """
 
-# Its new columns come last: so it can replace the view of before, and rights on that and views of it stay.
+# New columns come last, so that this view can replace the earlier one; rights on it and views of it stay.
 _FULL_VIEW: Final = rf"""
 CREATE OR REPLACE VIEW hpo_core.trials AS
 WITH RECURSIVE readable AS (

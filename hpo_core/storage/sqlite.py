@@ -50,7 +50,7 @@ def _as_written(data: str, path: str) -> str:
 
 
 def _is_none(name: str) -> str:
-    """SQL for whether the null of a trial is the choice None: older logs do not say so."""
+    """SQL for whether the null of a trial is the choice None; older logs do not record this."""
     none = "json_each(a.data, '$.none') AS o, json_each(o.value) AS i"
     return f"EXISTS (SELECT 1 FROM {none} WHERE o.key = {name} AND i.value = a.k)"
 
@@ -410,7 +410,7 @@ class SQLiteStorage(Storage):
         elif _code(error) == sqlite3.SQLITE_READONLY:
             advice = ": there is no permission to write to the file, or to make files beside it"
         elif _code(error) == sqlite3.SQLITE_NOTADB:
-            advice = ": it has another format than that of SQLite"
+            advice = ": it is not an SQLite file"
         kind = StorageRefusedError if _may_pass(error) else StorageError
         return kind(f"storage {self.path!r}: {error}{advice}")
 

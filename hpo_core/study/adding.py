@@ -37,7 +37,7 @@ def add(
     reports: Any,
     defaults: Any,
 ) -> Trial | TrialBatch:
-    """Check everything, then record it as a whole."""
+    """Check all arguments, then record all trials or none."""
     one = isinstance(params, Mapping) and not all(map(_is_column, [value, *params.values()]))
     x, given = _coordinates(study.space, [params] if one else params, defaults)
     n = x.shape[1]
@@ -77,7 +77,7 @@ def _is_column(value: Any) -> bool:
 def _coordinates(
     space: Space, params: Any, defaults: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Coordinates (d, n) of a mapping of columns or a sequence of mappings, and what is ``given``."""
+    """Coordinates (d, n) of a mapping of columns or a sequence of mappings, and their ``given``."""
     if isinstance(params, Mapping):
         return space.encode_given(params, beyond=True, defaults=defaults)
     if not isinstance(params, Sequence) or isinstance(params, str):
@@ -96,7 +96,7 @@ def _coordinates(
 
 
 def _alike(params: Sequence[Any]) -> list[list[int]]:
-    """Places of the mappings that have the same names, by those."""
+    """Group the places of mappings by their names."""
     found: dict[Any, list[int]] = {}
     for place, each in enumerate(params):
         found.setdefault(tuple(each) if isinstance(each, Mapping) else None, []).append(place)
@@ -106,13 +106,13 @@ def _alike(params: Sequence[Any]) -> list[list[int]]:
 def _rows(
     space: Space, rows: Sequence[Any], defaults: Any, places: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Coordinates of mappings with the same names: as columns if there are many, a tenth of the time."""
+    """Coordinates of mappings with the same names; as columns they take a tenth of the time."""
     if len(rows) > 1 and isinstance(rows[0], Mapping) and rows[0]:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
-        with contextlib.suppress(SpaceError):  # said below, with its place
+        with contextlib.suppress(SpaceError):  # raised below, with its place
             x, given = space.encode_given(columns, beyond=True, defaults=defaults)
             named = [name in columns for name in space.names]
-            if not np.isnan(x[named]).any():  # what is inactive must not be given
+            if not np.isnan(x[named]).any():  # inactive parameters must not be given
                 return x, given
     found = []
     for place, row in zip(places, rows, strict=True):
@@ -126,11 +126,11 @@ def _rows(
 
 
 def _each(name: str, value: Any, n: int) -> Sequence[Any]:
-    """One of what was passed for each trial."""
+    """One entry for each trial."""
     if value is None or isinstance(value, str):
         return [value] * n
     if not _is_column(value) or len(value) != n:
-        raise TrialError(f"{name} must be one for each of {n} trials, got {shown(value)}")
+        raise TrialError(f"{name} must have one entry for each of {n} trials, got {shown(value)}")
     return list(value)
 
 
@@ -159,7 +159,7 @@ def _curves(reports: Sequence[Any]) -> list[Report]:
 def _values(
     value: Any, states: Sequence[Any], reasons: Sequence[Any], curves: Sequence[Report], n: int
 ) -> NDArray[np.float64]:
-    """One for each trial; NaN where it has none, the last report where it was stopped."""
+    """One value for each trial: NaN if it has none, its last report if it was stopped."""
     last = {place: reported for _, place, reported in curves}
     listed = [None] * n if value is None else value
     if isinstance(listed, Sequence) and not isinstance(listed, str):

@@ -95,7 +95,7 @@ def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatc
         first = len(study.history)
         row = [trial_number(study, trial)]
         x, given = study.history.x[:, row], study.history.given
-        if given is not None:  # what the trial did not have yet, its copies have, and all that depends on it
+        if given is not None:  # copies get the parameters that the trial lacked, and all that depend on them
             given = np.where(np.isinf(given[:, row]), np.nan, given[:, row])
             x = study.space.impose(x, x[:, 0], given[:, 0])
             given = given.repeat(n or 1, axis=1)

@@ -124,7 +124,7 @@ class Codec:
         }
 
     def settle(self, x: Coordinates, given: Coordinates | None = None) -> tuple[Columns, Settled]:
-        """Values of coordinates (d, n), null where inactive, and what they give back: x and ``given``."""
+        """Values of coordinates (d, n), null where inactive, and the x and ``given`` read back from them."""
         if x.shape[1] == 1 and given is None and not self.space.reads_reals:
             return self._settle_one(x[:, 0].tolist())
         names = self.space.names
@@ -194,7 +194,7 @@ class Codec:
         return (kind, _dumps(written)), event
 
     def _nones(self, columns: Columns, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Which trials have None as a value, for readers of the log who cannot tell what is inactive."""
+        """Trials with the value None, for readers of the log, which has null for inactive parameters too."""
         found = {
             name: [k for k, value in enumerate(columns[name]) if value is None and x[row, k] == x[row, k]]
             for name, row in self._with_none.items()

@@ -258,7 +258,7 @@ class _Reader:
             column.extend(chain.from_iterable(lists))
 
     def _values_of_fewer(self, params: Sequence[Data], counts: Sequence[int]) -> None:
-        """Read them where a parameter may be younger than some trials."""
+        """Read parameters that may be younger than some trials."""
         for each, n in zip(params, counts, strict=True):
             if not each or not each.keys() <= self.params.keys():
                 raise WrongFieldError("params", f"values of {[*self.params]}", [*each])
@@ -405,7 +405,7 @@ class _Reader:
         return x, given
 
     def _require_in_range(self, given: NDArray[np.float64]) -> None:
-        """Raise where the sampler is to have chosen what is no value of the parameter: only users may."""
+        """Raise if the log says that a sampler chose a value outside its parameter: only users may."""
         space = self.codec.space
         chosen = np.array([tier not in FOREIGN for tier in self.tier]) & np.isfinite(given)
         for row, j in np.argwhere(chosen & space.outside(given))[:1].tolist():

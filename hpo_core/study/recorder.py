@@ -90,7 +90,7 @@ class Recorder:
             logger.info("%d failed, trial %d first: %s", len(rows), rows[0], printable(reason))
 
     def stopped(self, rows: Rows, values: NDArray[np.float64] | None = None) -> None:
-        """End trials as stopped with values, or their last reports; those without a finite one fail."""
+        """Stop trials with values or their last reports; a trial without a finite value fails."""
         if values is None:
             last = self.history.last_report[rows]
             y = np.append(self.history.reports.value, np.nan)[last]  # -1, no report, reads the NaN

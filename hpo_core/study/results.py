@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-_LONGEST_REASON = 200  # characters of it in a message
+_LONGEST_REASON = 200  # characters of a reason in a message
 
 
 class Results:
@@ -52,16 +52,16 @@ class Results:
     _note: Callable[[NDArray[np.int64], Sequence[Mapping[str, object]]], None]
 
     def recommend(self) -> dict[str, Any]:
-        """Return the configuration to use, one that was tried and that the space permits.
+        """Return the configuration to use: one that was tried and that the space permits.
 
-        Best by the sampler's model of the objective, where it has one that sees through noise; else
-        that of the best trial. ``best_trial`` may be another: it counts every result that was added, also
-        of configurations outside the ranges or against ``forbid`` and ``feasible``.
+        If the sampler has a model that sees through noise, it is the best configuration by that model;
+        otherwise the one with the best value. ``best_trial`` may differ: it also counts added results that
+        are outside the ranges or against ``forbid`` and ``feasible``.
 
         Raises
         ------
         StudyError
-            No trial has completed, or none with a configuration that the space permits.
+            No trial has completed, or the space permits none of the completed configurations.
         """
         self.best_trial  # noqa: B018 - an error if there is none
         history = self.history
@@ -71,7 +71,7 @@ class Results:
             if permitted.any():
                 return Trial(self, int(order[permitted.argmax()])).params
         raise StudyError(
-            "the space permits no configuration that has completed; best_params has the best of the others"
+            "the space permits none of the completed configurations; best_params has the best of them"
         )
 
     def replay(self) -> Replay:
@@ -80,8 +80,8 @@ class Results:
         Returns
         -------
         Replay
-            True if all came out again, bit for bit, as they do on the same build; else it says which
-            trial differs first.
+            True if every suggestion is the same, bit for bit, as it is on the same build; otherwise it
+            names the first trial that differs.
 
         Examples
         --------
@@ -136,13 +136,13 @@ class Results:
         return self._sign * self.history.y.item(0, number)
 
     def _latest(self) -> History:
-        """The history, with what other processes have done up to now, if the log can be read."""
+        """The history, up to date with other processes if the log can be read."""
         try:
             self._ledger.look(bool)
         except OutdatedError:
             pass
         except StorageError as error:
-            logger.warning("what this process knows is shown, for the log cannot be read: %s", error)
+            logger.warning("the log cannot be read; newer results of other processes are missing: %s", error)
         return self.history
 
     def to_pandas(self) -> pd.DataFrame:
@@ -151,14 +151,14 @@ class Results:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What ``note`` recorded of the study itself, as a new dictionary."""
+        """Notes of the study itself, as a new dictionary."""
         return copy.deepcopy(self._latest().study_notes)
 
     def close(self) -> None:
         """Close the files and connections of the storage; the next use opens them again.
 
-        Other studies of this process in the same file, or with the same ``Storage``, share them. Does nothing
-        for a study in memory. ``with Study(..., storage=...) as study:`` closes at its end.
+        Other studies of this process in the same file, or with the same ``Storage``, share these files.
+        Does nothing for a study in memory. ``with Study(..., storage=...) as study:`` closes them at its end.
         """
         with self._ledger.lock:
             if self._ledger.journal is not None:
@@ -171,15 +171,15 @@ class Results:
         self.close()
 
     def backup(self, path: str | Path) -> None:
-        """Copy the SQLite file that keeps this study, and every other in it, to a new file.
+        """Copy the study's SQLite file, with every study in it, to a new file.
 
-        It may be in use meanwhile. A copy made in another way lacks the newest events, which are in a file
-        of their own beside it.
+        The file may be in use meanwhile. A plain copy lacks the newest events, which are in a second file
+        beside it.
 
         Raises
         ------
         StorageError
-            The study is not kept in an SQLite file, there is something at ``path``, or it cannot be written.
+            The study is not in an SQLite file, ``path`` already exists, or it cannot be written.
         """
         if self._ledger.journal is None:
             raise StorageError("this study has no storage to copy: it is kept in memory")
@@ -204,7 +204,7 @@ class Results:
 
 
 def all_failed(history: History) -> str:
-    """What to say where every finished trial has failed, with the commonest reason; empty elsewhere."""
+    """Message if every finished trial has failed, with the most common reason; otherwise empty."""
     n = history.count(State.FAILED)
     if not n or n < history.count_finished():
         return ""

@@ -62,44 +62,45 @@ class Study(Optimizing):
     Parameters
     ----------
     space : Space or mapping
-        What to search; a mapping is passed to ``Space``.
+        The search space; a mapping is passed to ``Space``.
     sampler : str or Sampler, default "auto"
-        "auto", "gp", "tpe", "sobol", "random", or a sampler with its options, which is copied.
+        "auto", "gp", "tpe", "sobol", "random", or a ``Sampler`` with options, which is copied.
     direction : {"minimize", "maximize"}, default "minimize"
     seed : int, optional
-        In [0, 2**63). The same seed gives the same suggestions. None draws one, see ``seed``.
+        In [0, 2**63). The same seed gives the same suggestions. None draws one, kept as ``study.seed``.
     allow_duplicates : bool, default False
         Whether a configuration of a finite space may be proposed twice.
     name : str, default ""
-        Shown where the study is; needed with a storage.
+        Name of the study, shown by ``repr``; needed with a storage.
     storage : path, URL or Storage, optional
         Keep every event in this SQLite file or PostgreSQL database, which several processes may share.
-        A study of that name is resumed: it proposes what it would have, had it never stopped. Ranges of
-        its space may be widened, choices and parameters added; every other argument must be what it was.
+        A study of that name is resumed, with the same suggestions as if it had never stopped. Its space may
+        have wider ranges, more choices and more parameters; every other argument must be as before.
     if_exists : {"resume", "error"}, default "resume"
-        What to do if the storage has a study of that name.
+        Whether to resume a study of that name in the storage, or to raise ``StudyError``.
     durability : {"normal", "full"}, optional
-        What an acknowledged result survives: the death of the process, or a power failure too. None is
-        what the study was created with, "normal" for a new one. With PostgreSQL always both.
+        With "normal", acknowledged results survive the death of the process; with "full", also a power
+        failure. None keeps the setting of a stored study and is "normal" for a new one. PostgreSQL is
+        always "full".
 
     Attributes
     ----------
     space, sampler, direction, seed, allow_duplicates, name
         As given; the seed as drawn, or as stored.
     history : History
-        Columns of everything observed so far, minimised, in internal coordinates.
+        All results so far as columns, minimised, in internal coordinates.
     suggest_seconds : float
         Time spent computing suggestions.
     lease_seconds : float, default 60
-        A trial of ``optimize`` in a stored study is given out again once its process has been dead for so
-        long. May be set.
+        A trial of ``optimize`` in a stored study is given out again if its process has been silent for this
+        long, and then for two thirds as long while another process watches. May be set.
     max_retries : int, default 2
-        How often before it fails. May be set.
+        A trial is given out again at most this often; then it fails. May be set.
 
     Raises
     ------
     StudyError
-        An argument is outside what is allowed.
+        An argument is not allowed.
     SpaceError
         The mapping does not describe a space.
     StorageError
@@ -168,7 +169,7 @@ class Study(Optimizing):
         storage : path, URL or Storage
         name : str
         sampler : str or Sampler, optional
-            Must be the stored one; needed only if that is none of hpo_core's.
+            Must equal the stored one; needed only if that is not one of hpo_core's.
         durability : {"normal", "full"}, optional
             As for ``Study``.
 
@@ -177,7 +178,7 @@ class Study(Optimizing):
         StorageError
             There is no such storage, or it is damaged.
         StudyError
-            There is no such study, its sampler is another, or its space has a ``feasible`` function, which
+            There is no such study, it has another sampler, or its space has a ``feasible`` function, which
             no storage keeps: open it as ``Study(space, storage=storage, name=name)``.
         """
         place = open_storage(
@@ -197,10 +198,10 @@ class Study(Optimizing):
         )
 
     def sync(self) -> None:
-        """Take in what other processes have added to the storage.
+        """Read the events that other processes have added to the storage.
 
-        Every change of the study does so, and so do ``trials``, ``best_value`` and the like. A ``Trial`` or
-        ``TrialBatch`` that you hold, and ``history``, show what this process knows.
+        Every change of the study does this too, and so do ``trials``, ``best_value`` and the like. A
+        ``Trial`` or ``TrialBatch`` that you hold, and ``history``, show only events that have been read.
         """
         self._ledger.look(bool)
 
@@ -235,12 +236,12 @@ class Study(Optimizing):
     def ask(self, n: int | None = None, *, repeat: Trial | int | None = None) -> Trial | TrialBatch:
         """Start one trial, or ``n`` at once.
 
-        First come trials of workers that have died, then what was enqueued; the sampler proposes the rest.
+        Trials of dead workers come first, then enqueued configurations; the sampler proposes the rest.
 
         Parameters
         ----------
         n : int, optional
-            In [1, 2**32). A finite space that runs out gives fewer.
+            In [1, 2**32). If a finite space runs out, there are fewer.
         repeat : Trial or int, optional
             Run the configuration of this trial again, under new numbers: for noisy objectives.
 
@@ -277,7 +278,7 @@ class Study(Optimizing):
         Parameters
         ----------
         trials : Trial, TrialBatch, trial number, or a sequence of trials or numbers
-            They run, and may be told in any order.
+            Running trials, in any order.
         values : number or array-like of shape (k,)
             In the study's direction. A trial whose value is NaN or inf fails, with that reason.
 
@@ -302,15 +303,15 @@ class Study(Optimizing):
             self._recorder.told(rows, as_column(values, len(rows)))
 
     def fail(self, trials: Trials, *, reason: str = "failed", traceback: str | None = None) -> None:
-        """End running trials as failed. They are learnt from, and never proposed again.
+        """End running trials as failed. The sampler learns from them and never proposes them again.
 
         Parameters
         ----------
         trials : as for ``tell``
         reason : str
-            Kept with each of them.
+            Kept with each trial.
         traceback : str, optional
-            Likewise.
+            Kept with each trial.
 
         Raises
         ------
@@ -330,12 +331,12 @@ class Study(Optimizing):
         self._recorder.failed(running_rows(self, trials), reason, traceback)
 
     def stop_trials(self, trials: Trials) -> None:
-        """End running trials early: each is stopped, and keeps the value that it reported last.
+        """Stop running trials early; the value of each is its last report.
 
         Parameters
         ----------
         trials : as for ``tell``
-            One without a finite report fails, with that reason.
+            A trial without a finite report fails, and its reason says so.
 
         Raises
         ------
@@ -373,12 +374,12 @@ class Study(Optimizing):
         self._ledger.transact(note, rows, notes)
 
     def note(self, /, **notes: object) -> None:
-        """Attach JSON values to the study itself, beside its trials; see ``notes``.
+        """Attach JSON values to the study itself; ``notes`` returns them.
 
         Parameters
         ----------
         **notes
-            As for ``Trial.note``. One of the same name takes the place of an earlier one.
+            As for ``Trial.note``. A note replaces an earlier one of the same name.
 
         Raises
         ------
@@ -393,22 +394,22 @@ class Study(Optimizing):
         return journal is not None and bool(journal.finished_elsewhere)
 
     def enqueue(self, params: Mapping[str, Any], *, skip_if_exists: bool = False) -> None:
-        """Put a configuration before anything the sampler proposes.
+        """Queue a configuration to try before any that the sampler proposes.
 
         Parameters
         ----------
         params : mapping
-            Values by name. The sampler chooses those left out when the trial is asked; a value whose
-            parameter then turns out inactive has no effect. It may repeat an earlier configuration.
+            Values by name. The sampler chooses the others when the trial is asked for; a value has no effect
+            if its parameter is inactive then. The configuration may repeat an earlier one.
         skip_if_exists : bool, default False
-            Do nothing if a trial has these values, whatever its others, or they wait already.
+            Do nothing if a trial or a queued configuration already has these values; others may differ.
 
         Raises
         ------
         SpaceError
-            A name or value is not in the space, or the constraints do not permit the configuration.
+            A name or value is not in the space, or the constraints forbid the configuration.
         StudyError
-            ``skip_if_exists`` is no bool.
+            ``skip_if_exists`` is not a bool.
         """
         if not isinstance(skip_if_exists, bool):
             raise StudyError(f"skip_if_exists must be True or False, got {skip_if_exists!r}")
@@ -419,7 +420,7 @@ class Study(Optimizing):
         self._ledger.transact(self._enqueue_new if skip_if_exists else self._ledger.add, event)
 
     def _enqueue_new(self, event: Enqueued) -> None:
-        """Put a configuration in the queue unless a trial has it or will have it."""
+        """Queue a configuration unless a trial or the queue already has it."""
         waiting = ((each.fixed[:, np.newaxis], as_columns(each.given)) for each in self.history.queue)
         for x, given in [*waiting, (self.history.x, self.history.given)]:
             if self.space.meets(x, given, event.fixed, event.given).any():
@@ -458,27 +459,28 @@ class Study(Optimizing):
         reports: Any = None,
         defaults: Mapping[str, Any] | None = None,
     ) -> Trial | TrialBatch:
-        """Record results from elsewhere as new, finished trials: one, or many at once.
+        """Record results from elsewhere as finished trials: one, or many at once.
 
-        Numbers may be outside their range, and configurations against ``forbid`` and ``feasible``: what was
-        found there is learnt from, as if at the nearest bound. Such a configuration is never proposed and
-        never comes from ``recommend``, but ``best_trial`` counts it.
+        Numbers may lie outside their ranges, and configurations may break ``forbid`` and ``feasible``.
+        Samplers learn from such a result as if it lay at the nearest bound. They never propose its
+        configuration, and ``recommend`` never returns it, but ``best_trial`` counts it.
 
         Parameters
         ----------
         params : mapping, or a sequence of mappings
-            Every active parameter. For many trials columns by name, whose entries do not matter where the
-            parameter is inactive, or a mapping for each trial.
+            A value for every active parameter. For many trials, columns by name or one mapping per trial;
+            entries of a column are ignored where the parameter is inactive.
         value : float, or one for each trial
-            In the study's direction; NaN and inf make it a failed trial. None for a failed trial, or for a
-            stopped one whose last report counts.
+            In the study's direction; a trial whose value is NaN or inf fails. None for a failed trial, or
+            for a stopped one, which then takes its last report.
         state : {"complete", "stopped", "failed"}, or one for each trial, optional
-            By default "complete", or "failed" where there is a reason.
+            By default "complete", or "failed" if there is a reason.
         reason : str, or one for each trial, optional
-            Why trials failed.
-        reports : mapping of step to value, or pairs of them, or one for each trial, optional
+            Why the trial failed.
+        reports : mapping of step to value, or (step, value) pairs, or one of these for each trial, optional
+            Intermediate values, in the order of their steps.
         defaults : mapping, optional
-            Values of parameters that ``params`` lacks, of a study that did not have them yet, say.
+            Values of parameters that ``params`` lacks, for example because an older study did not have them.
 
         Returns
         -------
@@ -490,7 +492,7 @@ class Study(Optimizing):
         SpaceError
             ``params`` is not a configuration of the space.
         TrialError
-            A value is not a number, or another argument is not as above. The study is then unchanged.
+            A value is not a number, or another argument is not allowed. The study is then unchanged.
 
         Examples
         --------

@@ -63,7 +63,7 @@ def eras(journal: Journal, history: History) -> Iterator[tuple[Codec, History, i
 
 
 def _for_earlier(space: Space) -> Callable[[Columns], Any] | None:
-    """The ``feasible`` function of a space, for earlier ones: what these lack has its default."""
+    """The ``feasible`` function of a space for earlier ones; parameters that they lack have defaults."""
     feasible = space.feasible
     if feasible is None:
         return None

@@ -34,10 +34,10 @@ MARGIN = 1e-7
 # ones, below 0 and above 2 the largest and the smallest saturate. Finer steps change nothing that a
 # Gaussian process would notice.
 EXPONENTS = np.linspace(-2.0, 4.0, 25)
-# Targets so many times as large as at least so many others are huge: penalties, or a diverged training. Fewer
-# tell nothing of a scale; where sizes differ less, float64 keeps the others apart.
+# A target is huge if it is HUGE times as large as at least N_ORDINARY others: a penalty, or a diverged
+# training. Fewer others show no scale, and float64 resolves the others beside a smaller one.
 HUGE, N_ORDINARY = 1e6, 3
-# Above the first, where some are within the second, they are penalties that say nothing but "failed".
+# If some targets are within RESULT, targets above PENALTY are penalties that only say "failed".
 PENALTY, RESULT = 1e100, 1e70
 # Farther from the median than this many deviations counts as this far: its powers stay in float64.
 FARTHEST = 1e30
@@ -65,15 +65,15 @@ def kumaraswamy_slopes(
 
 
 def penalties(y: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which targets are no results, (n,)."""
+    """Mask of the targets that are penalties, (n,)."""
     return (y > PENALTY) & bool((np.abs(y) < RESULT).any())
 
 
 def tamed(y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Targets whose huge ones follow the ordinary ones, in order and as far apart as those are wide.
+    """Targets with the huge ones moved next to the ordinary ones, in order, over as wide a range.
 
-    Beside huge targets all differences among the others vanish; where the huge are many, those of the
-    median from which others are measured do too.
+    Beside huge targets, all differences among the others vanish. If the huge ones are many, the median, from
+    which others are measured, is huge too.
     """
     distinct, rank = np.unique(y, return_inverse=True)
     sizes = np.sort(np.abs(distinct))

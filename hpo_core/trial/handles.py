@@ -1,4 +1,4 @@
-"""What a user holds: handles to one trial or many. Everything they show is read from the history."""
+"""Handles to one trial or many. They read all their data from the history."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Trial:
 
     @property
     def value(self) -> float | None:
-        """What was told; the last report if the trial was stopped early; else None."""
+        """The value told, or the last report if the trial was stopped early; otherwise None."""
         y = self._study.history.y.item(0, self.number)
         return None if y != y else self._study._sign * y
 
@@ -128,22 +128,22 @@ class Trial:
 
     @property
     def retries(self) -> list[str]:
-        """Why it was given out again, once for each worker that died with it."""
+        """Why the trial was given out again: a reason for each worker that died with it."""
         return list(self._study.history.retries.get(self.number, ()))
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What ``note`` recorded, as a new dictionary."""
+        """Notes of the trial, as a new dictionary."""
         return copy.deepcopy(self._study.history.notes.get(self.number, {}))
 
     @property
     def reports(self) -> list[tuple[int, float]]:
-        """What ``report`` recorded, (step, value) in the order of arrival, in the study's direction."""
+        """Reported (step, value) pairs in the order of arrival, in the study's direction."""
         return TrialBatch(self._study, np.array([self.number])).reports[0]
 
     @property
     def tier(self) -> str:
-        """What chose the configuration: a sampler's name, or "enqueued", "added", "repeated"."""
+        """Origin of the configuration: a sampler's name, or "enqueued", "added", "repeated"."""
         history = self._study.history
         return history.tiers[history.tier.item(self.number)]
 
@@ -165,7 +165,7 @@ class Trial:
         self._study._note(np.array([self.number]), [notes])
 
     def report(self, step: int, value: float) -> None:
-        """Record an intermediate value of a running trial, an epoch's validation loss say.
+        """Record an intermediate value of a running trial, such as an epoch's validation loss.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ class TrialBatch:
         return TrialBatch(self._study, self._rows[index])
 
     def _x(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Coordinates and what is ``given`` with them."""
+        """Coordinates and their ``given``."""
         rows, history = self._rows, self._study.history
         at: slice | NDArray[np.int64] = rows
         if len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
@@ -302,23 +302,23 @@ class TrialBatch:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(k,) values; NaN where a trial has none."""
+        """(k,) values; NaN if a trial has none."""
         values: NDArray[np.float64] = self._study._sign * self._study.history.y[0, self._rows]
         return values
 
     @property
     def reason(self) -> list[str | None]:
-        """Why each trial failed; None where it did not."""
+        """Why each trial failed; None if it did not."""
         return [*map(self._study.history.reasons.get, self._rows.tolist())]
 
     @property
     def traceback(self) -> list[str | None]:
-        """Where the objective raised; None where it did not."""
+        """Where each objective raised; None if it did not."""
         return [*map(self._study.history.tracebacks.get, self._rows.tolist())]
 
     @property
     def retries(self) -> list[list[str]]:
-        """Why each trial was given out again; empty for those whose workers lived."""
+        """Why each trial was given out again; empty if its worker lived."""
         retries = self._study.history.retries
         return [list(retries.get(row, ())) for row in self._rows.tolist()]
 
@@ -330,7 +330,7 @@ class TrialBatch:
 
     @property
     def reports(self) -> list[list[tuple[int, float]]]:
-        """What ``report`` recorded of each trial, (step, value) in the order of arrival."""
+        """Reported (step, value) pairs of each trial in the order of arrival, in the study's direction."""
         found: dict[int, list[tuple[int, float]]] = {row: [] for row in self._rows.tolist()}
         reports, sign = self._study.history.reports, self._study._sign
         own = np.flatnonzero(np.isin(reports.row, self._rows))
@@ -343,7 +343,7 @@ class TrialBatch:
 
     @property
     def tier(self) -> NDArray[np.str_]:
-        """(k,) names of what chose each configuration: ``batch[batch.tier == "tpe"]``."""
+        """(k,) origins of the configurations: ``batch[batch.tier == "tpe"]``."""
         history = self._study.history
         return np.array(history.tiers, np.str_)[history.tier[self._rows]]
 
@@ -364,7 +364,7 @@ class TrialBatch:
         self._study._note(self._rows, [{name: c[i] for name, c in columns.items()} for i in range(len(self))])
 
     def report(self, step: int, value: ArrayLike) -> None:
-        """Record an intermediate value of every trial, all of which run.
+        """Record an intermediate value of every trial; all must be running.
 
         Parameters
         ----------
@@ -387,10 +387,9 @@ class TrialBatch:
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per trial (needs pandas).
 
-        Columns have the names that every export has, ``params_...`` and ``notes_...``, and the type of their
-        values. A parameter that is inactive and a note that a trial lacks are missing: ``pd.NA``, but NaN in
-        columns of floats and of text. A choice that is None stays None. ``reports`` holds lists of
-        (step, value).
+        Columns have the same names as in every export, such as ``params_lr`` and ``notes_...``, and the type
+        of their values. Inactive parameters and missing notes are ``pd.NA``, or NaN in columns of floats and
+        of text. A choice that is None stays None. ``reports`` holds lists of (step, value).
         """
         try:
             import pandas as pd

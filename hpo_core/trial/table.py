@@ -1,8 +1,8 @@
-"""The trials of a batch as columns for other programs, of the same names everywhere.
+"""Trials as columns for other programs, with the same names in every export.
 
 ``number``, ``state``, ``value``, ``seconds``, ``started``, ``tier``, ``reason``, ``retries``, ``reports``,
-then ``params_...`` and ``notes_...``. A value that is None is None; where there is no value, because a
-parameter is inactive or a trial lacks a note, stands ``ABSENT``.
+then ``params_...`` and ``notes_...``. A value of None stays None. ``ABSENT`` marks a missing value: an
+inactive parameter, or a note that the trial lacks.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def table(batch: TrialBatch) -> dict[str, list[Any]]:
 
 
 def frame(pd: Any, batch: TrialBatch) -> pd.DataFrame:
-    """Return ``TrialBatch.to_pandas``."""
+    """Return the result of ``TrialBatch.to_pandas``."""
     try:
         return _frame(pd, batch, lambda value: value)
     except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
@@ -117,7 +117,7 @@ def _is_always_active(space: Space, name: str) -> bool:
 
 
 def _natural(values: list[Any]) -> Any:
-    """Return values as an array of their dtype if they have one that changes none of them."""
+    """Return values as an array if one dtype holds them all unchanged, else as they are."""
     kinds = set(map(type, values)) - {_Absent}
     if len(kinds) == 0 or not kinds <= {bool, int, float}:
         return values
@@ -132,7 +132,7 @@ def _natural(values: list[Any]) -> Any:
 
 
 def _column(pd: Any, values: list[Any] | NDArray[Any], present: NDArray[np.bool_] | None) -> pd.Series[Any]:
-    """Return values as a column that is missing where ``present``, if given, is False."""
+    """Return values as a column, missing where ``present`` is False; None means that none is missing."""
     kind = values.dtype.kind if isinstance(values, np.ndarray) else "O"
     if kind == "O":
         column = pd.Series([*values], dtype=object)
@@ -147,7 +147,7 @@ def _column(pd: Any, values: list[Any] | NDArray[Any], present: NDArray[np.bool_
 
 
 def _encodable(value: Any) -> Any:
-    """Return a value whose text can be encoded, what cannot be escaped."""
+    """Return a value with escapes for text that cannot be encoded."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):

@@ -181,7 +181,7 @@ def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
     assert sql(path, "SELECT name FROM sqlite_master") == [("mine",)]
     text = tmp_path / "notes.txt"
     text.write_text("not a database, " * 100)
-    with pytest.raises(hpo.StorageError, match="not a database: it has another format"):
+    with pytest.raises(hpo.StorageError, match="not a database: it is not an SQLite file"):
         hpo.Study(SPACE, name="s", storage=text)
     assert text.read_text() == "not a database, " * 100
 
