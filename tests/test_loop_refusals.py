@@ -278,21 +278,29 @@ def test_the_results_that_a_storage_refuses_are_all_named(study, lock):
         )
 
 
-def test_a_space_that_another_process_has_changed_ends_the_call_with_the_result(study, file):
+@pytest.mark.parametrize("end", [None, hpo.TrialFailed("oom"), hpo.TrialStopped()])
+def test_a_space_that_another_process_has_changed_ends_the_call_with_the_result(study, file, end):
     def objective(trial):
         if trial.number == 1:
+            trial.note(kept="too")
+            trial.report(1, 0.5)
             wider = {**study.space.parameters, "younger": hpo.Int(0, 3)}
             Study(wider, sampler="random", seed=3, storage=file, name="s")
+            if end is not None:
+                raise end
         return 0.25
 
     with pytest.raises(StudyError, match="another process has changed the space") as caught:
         study.optimize(objective, n_trials=3)
-    assert notes_of(caught) == (
-        "trial 1 has ended with the value 0.25: study.tell(1, 0.25), and that could not be written"
-    )
-    again = Study.open(file, "s")
-    again.tell(1, 0.25)
-    assert states(again) == [COMPLETE, COMPLETE]
+    assert not hasattr(caught.value, "__notes__")  # nothing is left unwritten
+    trial = Study.open(file, "s").trials[1]
+    assert (trial.state.name, trial.value, trial.reason) == {
+        "NoneType": ("COMPLETE", 0.25, None),
+        "TrialFailed": ("FAILED", None, "oom"),
+        "TrialStopped": ("STOPPED", 0.5, None),
+    }[type(end).__name__]
+    assert trial.notes == {"kept": "too"}
+    assert trial.reports == [(1, 0.5)]
 
 
 def test_a_note_that_the_study_refuses_fails_the_trial(monkeypatch):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.errors import StorageRefusedError, TrialError
+from hpo_core.errors import HpoError, StorageRefusedError, TrialError
 from hpo_core.executors import Outcome
 from hpo_core.executors.failures import describe, reason_of
 from hpo_core.loop.batches import Results, ends_of
@@ -62,7 +62,7 @@ class Outbox:
     unwritten : list of str
         What could not be written, a line for each trial or batch.
     numbers : set of int
-        Of these trials.
+        Of these trials, and of those written where this study does not see it.
     """
 
     def __init__(self, study: StudyLike, worker: WorkerLike, interrupts: Interrupts, deadline: float) -> None:
@@ -88,7 +88,7 @@ class Outbox:
                 self._write(ended)
             except Exception as error:
                 wrong = error
-                if not isinstance(error, TrialError):  # the study cannot be written, or is another one by now
+                if not isinstance(error, TrialError) and not self._written_in_new_space(ended):
                     self._give_up(ended)
             self._waiting.popleft()
             yield ended.trial, ended.outcome, wrong
@@ -117,6 +117,21 @@ class Outbox:
                 ended.changes = deque(_changes(self._study, ended.trial, ended.outcome))
             else:
                 ended.changes.popleft()
+
+    def _written_in_new_space(self, ended: _Ended) -> bool:
+        """Write how a trial ended, if that failed because another process has changed the space."""
+        try:
+            study = self._study.in_new_space()
+            if study is None:
+                return False
+            trial = study.trials[ended.trial.number]
+            for change in _changes(study, trial, ended.outcome):
+                change()
+        except HpoError as error:  # the first error is the one to raise
+            logger.warning("%s: %s", _shown(ended), printable(str(error)))
+            return False
+        self.numbers.update(np.atleast_1d(trial.number).tolist())
+        return True
 
     def _until_taken(self, change: Callable[[], None], ended: _Ended) -> None:
         limit = min(self._limit, max(self._deadline, time.monotonic()) + LATE_SECONDS)

@@ -64,6 +64,13 @@ class StudyLike(Protocol):
     def best_value(self) -> float:
         """Value of the best trial; an ``HpoError`` while none is complete."""
 
+    @property
+    def trials(self) -> Any:
+        """Every trial, by its number."""
+
+    def in_new_space(self) -> StudyLike | None:
+        """Return the study in the space that another process gave it; None if that has not happened."""
+
     def _worker(self) -> WorkerLike:
         """Who asks; an ``ArgumentError`` where a setting of the study is wrong."""
 

@@ -197,6 +197,35 @@ class Study(Optimizing):
             storage=place,
         )
 
+    def in_new_space(self) -> Study | None:
+        """Return the study in the space that another process gave it since this one was opened.
+
+        Returns
+        -------
+        Study or None
+            None if the space is still the same, or the study is in memory. This object stays as it is.
+
+        Raises
+        ------
+        StudyError
+            The study has been deleted.
+        """
+        journal = self._ledger.journal
+        if journal is None:
+            return None
+        place, stored = find(journal.storage, self.name)
+        if place.described == journal.described:
+            return None
+        return Study(
+            stored.space.with_feasible(self.space.feasible),
+            sampler=self.sampler,
+            direction=self.direction,
+            seed=self.seed,
+            allow_duplicates=self.allow_duplicates,
+            name=self.name,
+            storage=journal.storage,
+        )
+
     def sync(self) -> None:
         """Read the events that other processes have added to the storage.
 
