@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SOAK = os.environ.get("HPO_CORE_SOAK", "0") not in ("", "0")
 
 # Wall-clock deadlines fail on busy machines; a failing example is printed with its blob instead.
-settings.register_profile("test", deadline=None, derandomize=True, print_blob=True, max_examples=60)
+settings.register_profile("test", deadline=None, derandomize=True, print_blob=True, max_examples=40)
 settings.register_profile(
     "soak", settings.get_profile("test"), derandomize=False, max_examples=2000,
     suppress_health_check=[HealthCheck.too_slow],
