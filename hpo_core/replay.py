@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.errors import SpaceExhausted
-from hpo_core.events import ADDED, ENQUEUED, REPEATED, Asked, Enqueued, Failed, Reported, Stopped, Told
+from hpo_core.events import ENQUEUED, FOREIGN, Asked, Enqueued, Failed, Reported, Stopped, Told
 from hpo_core.history import History, State
 from hpo_core.printable import displayed
 
@@ -95,7 +95,7 @@ def replay(
     checked = 0
     for position, event in log(history):
         again.position = position
-        if isinstance(event, Asked) and event.first >= since and event.tier not in (ADDED, REPEATED):
+        if isinstance(event, Asked) and event.first >= since and event.tier not in FOREIGN:
             derived, given = _derive(space, sampler, again, event, history)
             derived = derived if settle is None or not derived.size else settle(derived, given)
             difference = _first_difference(space, event, derived)
@@ -182,15 +182,15 @@ def _starts(position: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _asked(history: History, start: int, stop: int) -> Asked:
-    given = history.given
+    x, given = history.configurations(slice(start, stop))
     return Asked(
         first=start,
-        x=history.x[:, start:stop],
+        x=x,
         cursor=history.cursor.item(start),
         tier=history.tiers[history.tier[start]],
         time=history.started.item(start),
         wanted=history.wanted.get(start, 0),
-        given=None if given is None else given[:, start:stop],
+        given=given,
     )
 
 

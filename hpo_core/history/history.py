@@ -202,6 +202,11 @@ class History:
         column = self._trials.read.get("given")
         return None if column is None else column[:, : self._trials.n]
 
+    def configurations(self, at: Index) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return ``x`` and ``given`` of the rows ``at``."""
+        given = self.given
+        return self.x[:, at], None if given is None else given[:, at]
+
     @property
     def y(self) -> NDArray[np.float64]:
         """(m, n) objectives, minimised; NaN where a trial has no value."""

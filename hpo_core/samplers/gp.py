@@ -212,8 +212,7 @@ class GPSampler(Sampler):
         """Take what has been asked as used, in infinite spaces too: clipping makes equal points there."""
         self._pool.sync(history)
         if self._space.size == math.inf and len(history) > self._n_seen:
-            new = slice(self._n_seen, len(history))
-            self._seen.insert(keys(self._pool.domain, history.x_buffer[:, new]))
+            self._seen.insert(keys(self._pool.domain, history.x_buffer[:, self._n_seen : len(history)]))
             self._n_seen = len(history)
 
     def _modelled(self, history: History) -> NDArray[np.int64] | None:

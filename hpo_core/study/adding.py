@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -153,7 +154,7 @@ def _curves(reports: Sequence[Any]) -> list[Report]:
         if any(later[0] <= earlier[0] for earlier, later in pairwise(steps)):
             raise TrialError(f"reports must be in the order of their steps, got {shown(curve)}")
         found += steps
-    return sorted(found, key=lambda report: report[0])
+    return sorted(found, key=itemgetter(0))
 
 
 def _values(
@@ -175,15 +176,9 @@ def _values(
 
 
 def _report(study: Study, rows: Rows, curves: Sequence[Report]) -> None:
-    start = 0
-    while start < len(curves):
-        step = curves[start][0]
-        stop = start
-        while stop < len(curves) and curves[stop][0] == step:
-            stop += 1
-        places = [place for _, place, _ in curves[start:stop]]
-        study._recorder.reported(rows[places], step, np.array([each for *_, each in curves[start:stop]]))
-        start = stop
+    for step, same in groupby(curves, key=itemgetter(0)):
+        _, places, values = zip(*same, strict=True)
+        study._recorder.reported(rows[[*places]], step, np.array(values))
 
 
 def _finish(

@@ -93,10 +93,9 @@ def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatc
 
     def start() -> int:
         first = len(study.history)
-        row = [trial_number(study, trial)]
-        x, given = study.history.x[:, row], study.history.given
+        x, given = study.history.configurations(np.array([trial_number(study, trial)]))
         if given is not None:  # copies get the parameters that the trial lacked, and all that depend on them
-            given = np.where(np.isinf(given[:, row]), np.nan, given[:, row])
+            given = np.where(np.isinf(given), np.nan, given)
             x = study.space.impose(x, x[:, 0], given[:, 0])
             given = given.repeat(n or 1, axis=1)
         study._recorder.asked(x.repeat(n or 1, axis=1), REPEATED, given=given)

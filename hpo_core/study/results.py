@@ -66,8 +66,7 @@ class Results:
         self.best_trial  # noqa: B018 - an error if there is none
         history = self.history
         for order in (self.sampler.recommend(history), Sampler.recommend(self.sampler, history)):
-            given = history.given
-            permitted = self.space.permits(history.x[:, order], None if given is None else given[:, order])
+            permitted = self.space.permits(*history.configurations(order))
             if permitted.any():
                 return Trial(self, int(order[permitted.argmax()])).params
         raise StudyError(

@@ -94,10 +94,8 @@ class Trial:
 
     def _decoded(self) -> dict[str, Any]:
         if self._params is None:
-            space, history = self._study.space, self._study.history
-            given = history.given
-            given = None if given is None else given[:, self.number]
-            self._params = space.decode_params(history.x[:, self.number], given)
+            study = self._study
+            self._params = study.space.decode_params(*study.history.configurations(self.number))
         return self._params
 
     @property
@@ -253,12 +251,11 @@ class TrialBatch:
 
     def _x(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Coordinates and their ``given``."""
-        rows, history = self._rows, self._study.history
+        rows = self._rows
         at: slice | NDArray[np.int64] = rows
         if len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
             at = slice(rows[0], rows[-1] + 1)
-        given = history.given
-        return history.x[:, at], None if given is None else given[:, at]
+        return self._study.history.configurations(at)
 
     def where(self, state: State | str) -> TrialBatch:
         """Keep the trials of one state: "running", "complete", "stopped" or "failed".
