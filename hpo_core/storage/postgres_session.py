@@ -86,9 +86,12 @@ class Session:
             pause = min(2.0 * pause, _LONGEST_PAUSE)
 
     def connected(self) -> Any:
-        """Return the connection, a new one where there is none."""
-        if self._connection is None or self._process != os.getpid():
+        """Return the connection, a new one if there is none or if a signal broke off its last command."""
+        if self._process != os.getpid():
             self._connection = None
+        elif self._connection is not None and _in_mid_command(self._connection):
+            self.close()
+        if self._connection is None:
             self._connection = self._prepared()
             self._process = os.getpid()
             # Registered there, it outlives a fork untouched: its end in the child would end it here.
@@ -176,6 +179,11 @@ def _secrets(options: str) -> list[str]:
     given = driver().conninfo.conninfo_to_dict(options)
     values = {str(value) for name, value in given.items() if name not in HARMLESS and value}
     return sorted(values | {" ".join(value.split()) for value in values}, key=len, reverse=True)
+
+
+def _in_mid_command(connection: Any) -> bool:
+    """Whether a command was sent and its answer not read: the connection takes no other."""
+    return bool(connection.pgconn.transaction_status == driver().pq.TransactionStatus.ACTIVE)
 
 
 def _close(connection: Any, process: int) -> None:

@@ -109,6 +109,21 @@ def test_a_long_log_is_checked_in_pages(postgres, monkeypatch):
     assert storage.count_good(key) == 10
 
 
+def test_a_command_that_a_signal_broke_off_costs_the_connection_only(postgres):
+    storage = PostgresStorage(postgres)
+    key = created(storage)
+    storage._session.connected().pgconn.send_query(b"SELECT 1")  # and nobody reads the answer
+    assert [record[1] for record in storage.read(key)] == ["created"]
+    storage._session.connected().pgconn.send_query(b"SELECT 1")
+    with storage.turn(key), storage.transaction(key):
+        storage.append(key, [("a", "1")])
+    with pytest.raises(KeyboardInterrupt), storage.transaction(key):
+        storage.append(key, [("b", "1")])
+        storage._transaction.connection.pgconn.send_query(b"SELECT 1")
+        raise KeyboardInterrupt
+    assert [record[1] for record in storage.read(key)] == ["created", "a"]
+
+
 def test_no_page_of_a_young_log_sorts_the_rest_of_it(postgres):
     storage = PostgresStorage(postgres)
     key = created(storage)
