@@ -18,8 +18,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import hpo_core as hpo
-from hpo_core.acquisition.improvement import expected_improvement
-from hpo_core.surrogates.gaussian_process import GaussianProcess
+from hpo_core.gp.criteria import expected_improvement
+from hpo_core.gp.regression import GaussianProcess
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.errors import SpaceExhausted
-from hpo_core.events import ENQUEUED, FOREIGN, Asked, Enqueued, Failed, Reported, Stopped, Told
-from hpo_core.history import History, State
+from hpo_core.log import History, State
+from hpo_core.log.events import ENQUEUED, FOREIGN, Asked, Enqueued, Failed, Reported, Stopped, Told
 from hpo_core.printable import displayed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.events import Event
+    from hpo_core.log.events import Event
     from hpo_core.samplers.base import Sampler
     from hpo_core.space import Space
 

@@ -14,7 +14,7 @@ from studies import make_study
 
 import hpo_core as hpo
 from hpo_core.hints import did_you_mean
-from hpo_core.loop.remote import RemoteTrial
+from hpo_core.run.remote import RemoteTrial
 
 SPACE = {
     "lr": hpo.Float(1e-5, 1e-1, log=True),

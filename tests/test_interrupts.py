@@ -14,7 +14,7 @@ import pytest
 from studies import Hashed, assert_same, hashed_study, small_space
 
 import hpo_core as hpo
-from hpo_core.history import History
+from hpo_core.log import History
 from hpo_core.replay import log
 from hpo_core.storage import MemoryStorage
 

@@ -12,8 +12,8 @@ from studies import hashed_study
 
 import hpo_core as hpo
 from hpo_core.errors import SpaceError, TrialError
-from hpo_core.history import State
-from hpo_core.loop.remote import RemoteTrial
+from hpo_core.log import State
+from hpo_core.run.remote import RemoteTrial
 
 
 @pytest.fixture

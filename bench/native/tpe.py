@@ -27,7 +27,7 @@ class Model:
 
     def __init__(self, n: int, d: int, m: int) -> None:
         from hpo_core.native.tpe import new_model, new_pool
-        from hpo_core.surrogates.parzen import ParzenSettings
+        from hpo_core.tpe.parzen import ParzenSettings
 
         rng = np.random.default_rng(0)
         self.n, self.m = n, m

@@ -9,8 +9,8 @@ import numpy as np
 
 from bench import machine
 from bench.surrogates import clock
+from hpo_core.gp.regression import GaussianProcess
 from hpo_core.native import set_num_threads
-from hpo_core.surrogates.gaussian_process import GaussianProcess
 
 # As many threads as the peers have.
 set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -47,10 +47,10 @@ def pool() -> dict[str, Any]:
     from scipy.linalg import solve_triangular
 
     import hpo_core as hpo
-    from hpo_core.acquisition.maximize import Criterion, best_of
+    from hpo_core.gp.fit import fit
+    from hpo_core.gp.maximize import Criterion, best_of
+    from hpo_core.gp.posterior import Posterior
     from hpo_core.native.covariance import Structure
-    from hpo_core.surrogates.fit import fit
-    from hpo_core.surrogates.model import Posterior
 
     hpo.set_num_threads(1)
     rows, y = data.draw(N)

@@ -5,7 +5,7 @@ a Dask ``Client`` or "ray"; ``Processes``, ``Pool``, ``Dask`` and ``Ray`` say th
 """
 
 from hpo_core.executors.base import Executor, Job, Outcome
-from hpo_core.executors.choice import Choice, Dask, Pool, Processes, Ray, choose
+from hpo_core.executors.config import Choice, Dask, Pool, Processes, Ray, choose
 from hpo_core.executors.serial import SerialExecutor
 from hpo_core.executors.worker import Payload
 

@@ -15,9 +15,9 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
-from hpo_core.executors.desk import Desk
+from hpo_core.executors.cluster import Lane, LaneExecutor, how_many_fit
 from hpo_core.executors.failures import describe
-from hpo_core.executors.lanes import Lane, LaneExecutor, how_many_fit
+from hpo_core.executors.inbox import Desk
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
-from hpo_core.executors.desk import Desk
+from hpo_core.executors.cluster import Lane, LaneExecutor, how_many_fit
 from hpo_core.executors.failures import reason_of
 from hpo_core.executors.guard import Guard, lead_group
-from hpo_core.executors.lanes import Lane, LaneExecutor, how_many_fit
+from hpo_core.executors.inbox import Desk
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:

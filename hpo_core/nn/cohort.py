@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from hpo_core.errors import ArgumentError
-from hpo_core.nn.single import train_single
 from hpo_core.nn.stack import Stack, StackedOptimizer
 from hpo_core.nn.task import (
     VALIDATION_BATCH,
@@ -24,6 +23,7 @@ from hpo_core.nn.task import (
     seeded,
 )
 from hpo_core.nn.trained import Trained, failed
+from hpo_core.nn.trainer import train_single
 from hpo_core.nn.training import PER_MEMBER
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import torch
 
 from hpo_core.errors import ArgumentError, TrialFailed, TrialStopped
 from hpo_core.nn.cohort import check_configurations, cohorts, train_cohort
-from hpo_core.nn.examples import read_examples
-from hpo_core.nn.single import train_single
+from hpo_core.nn.data import read_examples
 from hpo_core.nn.task import Task, default_device
+from hpo_core.nn.trainer import train_single
 from hpo_core.nn.training import Training
 from hpo_core.trial import TrialBatch
 

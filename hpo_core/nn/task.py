@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from hpo_core.nn.examples import Examples
+    from hpo_core.nn.data import Examples
 
 VALIDATION_BATCH = 256  # examples at a time: more costs memory and gains nothing
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hpo_core.checks import shown
 from hpo_core.errors import ArgumentError
+from hpo_core.gp.sampler import GPSampler
 from hpo_core.hints import did_you_mean
 from hpo_core.samplers.auto import AutoSampler
 from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.gp import GPSampler
 from hpo_core.samplers.random import RandomSampler
 from hpo_core.samplers.sobol import SobolSampler
-from hpo_core.samplers.tpe import TPESampler
+from hpo_core.tpe.sampler import TPESampler
 
 __all__ = [
     "AutoSampler",

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hpo_core.arithmetic import usual_errors
 from hpo_core.checks import as_real, shown
 from hpo_core.errors import ArgumentError
-from hpo_core.history import State
+from hpo_core.gp.fit import scheduled
+from hpo_core.gp.sampler import GPSampler
+from hpo_core.log import State
 from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.gp import GPSampler
 from hpo_core.samplers.startup import StartupSampler
-from hpo_core.samplers.tpe import TPESampler
-from hpo_core.surrogates.fit import scheduled
+from hpo_core.tpe.sampler import TPESampler
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
+    from hpo_core.log import History
     from hpo_core.space import Space
 
 # Up to here a Gaussian process sees every trial, at most in a third of a second; past it TPE does.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hpo_core.history import State
+from hpo_core.log import State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
+    from hpo_core.log import History
     from hpo_core.space import Space
 
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.history import State
+from hpo_core.gp.feasibility import Feasibility, fit_failures
+from hpo_core.gp.warps import penalties
+from hpo_core.log import State
 from hpo_core.native.covariance import Structure
-from hpo_core.surrogates.feasibility import Feasibility, fit_failures
-from hpo_core.surrogates.warp import penalties
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
     from hpo_core.layout import Layout
+    from hpo_core.log import History
 
     Array = NDArray[np.float64]
     Mask = NDArray[np.bool_]

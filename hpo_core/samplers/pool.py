@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
+    from hpo_core.log import History
     from hpo_core.space import Space
 
     Coordinates: TypeAlias = NDArray[np.float64]

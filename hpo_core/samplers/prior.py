@@ -13,7 +13,7 @@ from hpo_core.samplers.pool import Pool
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
+    from hpo_core.log import History
     from hpo_core.native.domain import Domain
     from hpo_core.space import Space
 

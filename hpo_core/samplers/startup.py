@@ -16,7 +16,7 @@ from hpo_core.samplers.sobol import SobolSampler
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
+    from hpo_core.log import History
     from hpo_core.space import Space
 
 # Points of which the likeliest to work is proposed, while none has worked and once one has. Where nothing has

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.layout import Layout
-    from hpo_core.space.codecs import Codec
+    from hpo_core.space.codec import Codec
 
     Coordinates: TypeAlias = NDArray[np.float64]
 

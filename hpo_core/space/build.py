@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.space.codecs import Codec
+    from hpo_core.space.codec import Codec
     from hpo_core.space.program import Code, Compiler
     from hpo_core.space.tree import Entry
 

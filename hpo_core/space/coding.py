@@ -14,7 +14,7 @@ from hpo_core.hints import did_you_mean
 from hpo_core.layout import Kind
 from hpo_core.space.activity import Activity
 from hpo_core.space.build import build_layout
-from hpo_core.space.codecs import make_codec
+from hpo_core.space.codec import make_codec
 from hpo_core.space.columns import (
     as_columns,
     check_columns,

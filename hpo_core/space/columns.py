@@ -11,7 +11,7 @@ import numpy as np
 from hpo_core.checks import int_within, shown
 from hpo_core.errors import SpaceError
 from hpo_core.hints import did_you_mean
-from hpo_core.space.codecs import as_column
+from hpo_core.space.codec import as_column
 from hpo_core.space.conditions import is_condition, value_key
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.space.codecs import Codec
+    from hpo_core.space.codec import Codec
 
     Code: TypeAlias = list[tuple[Op, float]]  # LOAD's operand is a parameter, CONST's its number
 

@@ -1,8 +1,8 @@
 """Study: ask, tell, optimize, and what looks after stored ones."""
 
-from hpo_core.study.care import StoredResults, delete, examine
-from hpo_core.study.opening import find
+from hpo_core.study.description import find
 from hpo_core.study.overview import overview, summary
+from hpo_core.study.stored import StoredResults, delete, examine
 from hpo_core.study.study import Study
 
 __all__ = ["StoredResults", "Study", "delete", "examine", "find", "overview", "summary"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import SpaceError, TrialError
-from hpo_core.events import ADDED
+from hpo_core.log.events import ADDED
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_column, as_number, check_step, plain_text
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted, StudyError
-from hpo_core.events import REPEATED
+from hpo_core.log.events import REPEATED
+from hpo_core.study.pending import NOTHING, allowed, ask_waiting, overdue, silent
 from hpo_core.study.recorder import trial_number
-from hpo_core.study.waiting import NOTHING, allowed, ask_waiting, overdue, silent
 from hpo_core.trial import Trial, TrialBatch
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import StudyError
+from hpo_core.log.journal import Journal
 from hpo_core.storage import Storage, open_storage
 from hpo_core.storage.base import DURABILITY
-from hpo_core.study.journal import Journal
-from hpo_core.study.opening import Description, create_or_resume, describe_sampler
+from hpo_core.study.description import Description, create_or_resume, describe_sampler
 from hpo_core.study.recorder import trial_numbers
 from hpo_core.trial.values import as_column
 

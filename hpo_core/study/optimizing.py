@@ -11,7 +11,7 @@ from hpo_core.study.results import Results, all_failed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hpo_core.loop.protocol import StudyLike
+    from hpo_core.run.protocol import StudyLike
     from hpo_core.study.study import Study
     from hpo_core.study.worker import Worker
     from hpo_core.trial import Trial
@@ -111,7 +111,7 @@ class Optimizing(Results):
         >>> study.best_value < 0.1
         True
         """
-        from hpo_core.loop import run
+        from hpo_core.run import run
 
         run(
             cast("StudyLike", self),

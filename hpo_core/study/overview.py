@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
+from hpo_core.log.notes import load_note
 from hpo_core.storage.base import CREATED, count_good
-from hpo_core.study.notes import load_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ import numpy as np
 
 from hpo_core.checks import as_int, shown
 from hpo_core.errors import TrialError
-from hpo_core.events import Asked, Failed, Noted, Reported, Stopped, Told
-from hpo_core.history import State
+from hpo_core.log import State
+from hpo_core.log.events import Asked, Failed, Noted, Reported, Stopped, Told
 from hpo_core.printable import printable
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_json
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
-    from hpo_core.study.ledger import Ledger
+    from hpo_core.log import History
+    from hpo_core.log.ledger import Ledger
     from hpo_core.study.study import Study
 
     Rows = NDArray[np.int64]

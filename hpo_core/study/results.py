@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
-from hpo_core.history import State
+from hpo_core.log import State
+from hpo_core.log.journal import OutdatedError
 from hpo_core.printable import displayed, printable
 from hpo_core.replay import Replay, replay
 from hpo_core.samplers.base import Sampler
-from hpo_core.study.journal import OutdatedError
-from hpo_core.study.widening import eras
+from hpo_core.study.compatibility import eras
 from hpo_core.trial import Trial, TrialBatch
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from hpo_core.history import History
+    from hpo_core.log import History
+    from hpo_core.log.ledger import Ledger
     from hpo_core.space import Space
-    from hpo_core.study.ledger import Ledger
 
 logger = logging.getLogger("hpo_core")
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from hpo_core.checks import as_int, fits_memory, int_within, shown
 from hpo_core.errors import SpaceError, StudyError, TrialError
-from hpo_core.events import Annotated, Enqueued
 from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
-from hpo_core.history import History
+from hpo_core.log import History
+from hpo_core.log.events import Annotated, Enqueued
+from hpo_core.log.ledger import Ledger
 from hpo_core.replay import fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
@@ -25,8 +26,7 @@ from hpo_core.study.adding import add
 from hpo_core.study.asking import ask
 from hpo_core.study.asking import repeat as ask_again
 from hpo_core.study.attaching import attach, drop_late, set_late_aside
-from hpo_core.study.ledger import Ledger
-from hpo_core.study.opening import find, make_sampler
+from hpo_core.study.description import find, make_sampler
 from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
 from hpo_core.trial import Trial, TrialBatch
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from hpo_core.log.journal import Journal
     from hpo_core.samplers.base import Sampler
-    from hpo_core.study.journal import Journal
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
     Curve = Mapping[int, float] | Sequence[tuple[int, float]]

@@ -9,7 +9,7 @@ import numpy as np
 
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
-from hpo_core.history import State
+from hpo_core.log import State
 from hpo_core.printable import displayed
 from hpo_core.trial.table import frame
 from hpo_core.trial.values import as_column, as_number, spread, trial_seed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from hpo_core.history import History
+    from hpo_core.log import History
     from hpo_core.space import Space
 
 

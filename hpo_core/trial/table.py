@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.history import State
+from hpo_core.log import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from oracles.space import OracleSpace
 
 import hpo_core as hpo
 from hpo_core import Categorical, Float, Int, Ordinal, Space, param
-from hpo_core.events import ADDED, ENQUEUED, REPEATED
+from hpo_core.log.events import ADDED, ENQUEUED, REPEATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

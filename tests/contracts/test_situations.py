@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from space.strategies import spaces
 
 import hpo_core as hpo
-from hpo_core.history import State
+from hpo_core.log import State
 
 N = 20
 

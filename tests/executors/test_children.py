@@ -16,7 +16,7 @@ from studies import make_study, states
 from waiting import is_alive, wait_for
 
 from hpo_core.executors import Processes
-from hpo_core.history import State
+from hpo_core.log import State
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

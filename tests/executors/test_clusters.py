@@ -16,7 +16,7 @@ from waiting import is_alive, wait_for
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Dask, Job, Payload, Ray
-from hpo_core.loop.remote import RemoteTrial
+from hpo_core.run.remote import RemoteTrial
 
 
 @pytest.fixture(params=["dask", "ray"])

@@ -19,7 +19,7 @@ from studies import make_study
 from hpo_core.errors import ArgumentError
 from hpo_core.executors import Dask, Job, Payload
 from hpo_core.executors.dask import _opened, _serve
-from hpo_core.loop.remote import RemoteTrial
+from hpo_core.run.remote import RemoteTrial
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from hpo_core.executors.failures import (
     trace,
     unpack_error,
 )
-from hpo_core.history import State
+from hpo_core.log import State
 
 QUICK = ["serial", "threads", "processes", "pool"]
 

@@ -13,7 +13,7 @@ from studies import make_study, states
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Pool
-from hpo_core.history import State
+from hpo_core.log import State
 
 
 @pytest.fixture(scope="module")

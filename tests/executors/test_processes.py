@@ -18,7 +18,7 @@ from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Job, Payload, pickling
 from hpo_core.executors.base import MAX_DEATHS_IN_A_ROW
 from hpo_core.executors.processes import THREAD_VARIABLES, ProcessExecutor
-from hpo_core.loop.remote import RemoteTrial
+from hpo_core.run.remote import RemoteTrial
 
 # A process needs half a second to start on a busy machine, so each test has few of them.
 

@@ -8,10 +8,10 @@ import numpy as np
 from native.layouts import build, categorical, continuous, irregular, regular
 from oracles import tpe as oracle
 
-from hpo_core.history import State
+from hpo_core.log import State
 from hpo_core.native.domain import Domain, random_draws
 from hpo_core.native.tpe import new_model, new_pool
-from hpo_core.surrogates.parzen import ParzenSettings, mixture_columns
+from hpo_core.tpe.parzen import ParzenSettings, mixture_columns
 
 SPECS = {
     "continuous": (continuous(), ("continuous",)),

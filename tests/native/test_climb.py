@@ -7,8 +7,8 @@ import pytest
 from oracles.climb import climb as climb_one
 from scipy import optimize
 
-from hpo_core.acquisition.local_search import Climber
 from hpo_core.errors import ArgumentError
+from hpo_core.gp.local_search import Climber
 from hpo_core.native.climb import Climb
 
 pytestmark = pytest.mark.usefixtures("backend")

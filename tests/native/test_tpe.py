@@ -29,7 +29,7 @@ from native.models import (
 )
 from scipy import stats
 
-from hpo_core.history import State
+from hpo_core.log import State
 from hpo_core.native import _backend, get_num_threads, parallel, set_num_threads
 from hpo_core.native.tpe import new_pool
 

@@ -23,7 +23,7 @@ from native.models import (
 from oracles.domain import uniform
 from scipy import stats
 
-from hpo_core.history import State
+from hpo_core.log import State
 from hpo_core.native.domain import Domain, settle
 from hpo_core.native.tpe import new_pool
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import hpo_core as hpo
-from hpo_core.nn import Training, TrainingObjective, single
+from hpo_core.nn import Training, TrainingObjective, trainer
 
 STEPS = {"batch_size": 32, "epochs": 4}
 SETTINGS = [
@@ -214,7 +214,7 @@ def test_other_errors_are_raised_as_they_are():
 
 def test_the_timeout_is_looked_at_before_each_step(monkeypatch):
     clock = itertools.count()  # a second passes whenever the training reads it
-    monkeypatch.setattr(single, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     trained = objective(breaking(math.inf, None), timeout=5.5, training=Training(batch_size=8)).train(
         {"width": 4}, seed=0
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hpo_core as hpo
-from hpo_core.history import State
+from hpo_core.log import State
 from hpo_core.samplers import failures
 from hpo_core.samplers.failures import FailureModel, labelled
 

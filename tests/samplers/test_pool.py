@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted
-from hpo_core.events import Asked
-from hpo_core.history import History
+from hpo_core.log import History
+from hpo_core.log.events import Asked
 from hpo_core.samplers.pool import MAX_REJECTED, POOL, Pool
 from hpo_core.samplers.random import RandomSampler
 from hpo_core.samplers.sobol import SobolSampler

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from hpo_core.events import Asked
-from hpo_core.history import History
+from hpo_core.log import History
+from hpo_core.log.events import Asked
 from hpo_core.native import _backend
 from hpo_core.samplers.random import RandomSampler
 from hpo_core.space import Categorical, Float, Int, Space, param

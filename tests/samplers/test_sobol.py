@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import qmc
 
-from hpo_core.history import History
+from hpo_core.log import History
 from hpo_core.native import _backend
 from hpo_core.samplers.sobol import SobolSampler
 from hpo_core.space import Categorical, Float, Int, Space, param

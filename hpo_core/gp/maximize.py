@@ -1,0 +1,274 @@
+"""Where expected improvement is largest: exact pruning of a pool, then local search from its best.
+
+Glossary
+--------
+n, m, d     data, candidates, parameters
+criterion   log EI of the latent f below the incumbent, plus the log weight of working there
+bound       the criterion with the variance given a few of the data: never below the criterion,
+            because fewer data never leave less variance and EI grows with it; the weight is
+            bounded by its mean alone
+start       a candidate that local search begins with
+
+Candidates are settled and allowed: inside the space, permitted, not used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hpo_core.native import covariance, linalg
+from hpo_core.native.domain import settle
+from hpo_core.native.improvement import log_ei, log_ei_slopes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hpo_core.gp.feasibility import Feasibility
+    from hpo_core.gp.local_search import Climber
+    from hpo_core.gp.neighbours import Neighbours
+    from hpo_core.gp.posterior import Posterior
+    from hpo_core.native.domain import Domain
+
+    Array = NDArray[np.float64]
+    Allowed = Callable[[Array], NDArray[np.bool_]]
+
+# Data that bound all candidates, and those that bound what is left after the first exact values.
+N_BOUND, N_TIGHT = 32, 128
+# Candidates whose exact variance is computed at once, where there are 400 data or more: the solves are
+# fastest so, and stop early. Fewer data, wider blocks.
+BLOCK = 64
+# A bound pays where what it leaves out outweighs it: from this many data on, and values of the kernel.
+FEWEST_DATA, MIN_PRUNED = 4 * N_BOUND, 100_000
+# Rounding of a bound and of a value, many times over.
+SLACK = 1e-6
+
+
+class Ranked(NamedTuple):
+    """Candidates (d, k), best first, with their values (k,)."""
+
+    x: Array
+    value: Array
+
+
+class Criterion:
+    """Log EI below the incumbent plus the log weight of trials that work.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Conditioned on running trials, if there are any.
+    incumbent : float
+        The value to improve on.
+    feasibility : Feasibility or None
+        None where no trial has failed.
+    """
+
+    def __init__(
+        self, posterior: Posterior, incumbent: float, feasibility: Feasibility | None = None
+    ) -> None:
+        self.posterior, self.incumbent, self.feasibility = posterior, incumbent, feasibility
+
+    @property
+    def n(self) -> int:
+        """Rows of the larger factor: what a candidate costs."""
+        return max(self.posterior.n, self.feasibility.n if self.feasibility is not None else 0)
+
+    def value(self, x: Array) -> Array:
+        """The criterion of candidates (d, m)."""
+        mean, variance = self.posterior.predict(x)
+        value = log_ei(mean, np.sqrt(variance), self.incumbent)
+        return value if self.feasibility is None else value + self.feasibility.log_weight(x)
+
+    def slopes(self, x: Array) -> tuple[Array, Array]:
+        """The criterion (m,) and its gradient (d, m)."""
+        at = self.posterior.evaluate(x)
+        sd = np.sqrt(at.variance)
+        value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
+        slope = self.posterior.slopes(at, by_mean, by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny))
+        if self.feasibility is None:
+            return value, slope
+        log_weight, by_x = self.feasibility.slopes(x)
+        return value + log_weight, slope + by_x
+
+    def bound(self, x: Array, mean: Array, k: int = N_BOUND) -> Array:
+        """At least the criterion, from the means (m,) and the variances given the k best of the data."""
+        bound = log_ei(mean, np.sqrt(self._wide_variance(x, k)), self.incumbent)
+        return bound if self.feasibility is None else bound + self.feasibility.bound(x)
+
+    def _wide_variance(self, x: Array, k: int) -> Array:
+        model = self.posterior
+        kernel, few = model.kernel, best_rows(model.y, k)
+        data, inputs = covariance.inputs(kernel, model.x[:, few]), covariance.inputs(kernel, x)
+        factor = covariance.matrix(kernel, data)
+        factor.flat[:: len(few) + 1] += model.hyper.noise + model.jitter
+        linalg.cholesky(factor)
+        columns = covariance.cross(kernel, data, inputs)
+        linalg.solve(factor, columns)
+        left: Array = np.maximum(1.0 - np.einsum("ij,ij->j", columns, columns), 0.0)
+        return model.s2 * left
+
+
+def best_rows(y: Array, k: int) -> NDArray[np.int64]:
+    """Indices of the k least values, ascending; the earliest among equals."""
+    return np.sort(np.argsort(y, kind="stable")[:k])
+
+
+def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], Array]:
+    """The k best of the candidates (d, m): their indices, best first, and their values.
+
+    Exactly the k best, the earlier of equals first: a candidate whose bound is below the k-th best value
+    cannot be among them.
+    """
+    m, n = x.shape[1], criterion.n
+    block = BLOCK * max(1, 400 // n)
+    if m <= 2 * block or not _pays(n, m):
+        value = np.concatenate([criterion.value(x[:, i : i + block]) for i in range(0, m, block)])
+        index = np.argsort(-value, kind="stable")[:k]
+        return index, value[index]
+    mean = criterion.posterior.mean(x)
+    bound = criterion.bound(x, mean)
+    value = np.full(m, -np.inf)
+    left = np.argsort(-bound, kind="stable")
+    first, left = left[: max(block, k)], left[max(block, k) :]
+    value[first] = criterion.value(x[:, first])
+    left = left[bound[left] >= _least(value, k)]
+    if len(left) > block and n > 2 * N_TIGHT:
+        bound[left] = criterion.bound(np.ascontiguousarray(x[:, left]), mean[left], N_TIGHT)
+        left = left[np.argsort(-bound[left], kind="stable")]
+    while len(left) and bound[left[0]] >= _least(value, k):
+        some, left = left[:block], left[block:]
+        value[some] = criterion.value(x[:, some])
+    index = np.argsort(-value, kind="stable")[:k]
+    return index, value[index]
+
+
+def _pays(n: int, m: int) -> bool:
+    """Whether bounds of m candidates, given n data, cost less than they save."""
+    return n >= FEWEST_DATA and n * m >= MIN_PRUNED
+
+
+def _least(value: Array, k: int) -> float:
+    """What a bound must reach for its candidate to be among the k best; -inf stands for no value yet."""
+    known = value[value > -np.inf]  # a partition is slow where most are equal
+    return float(np.partition(known, -k)[-k]) - SLACK if len(known) >= k else -np.inf
+
+
+@dataclass(frozen=True)
+class Search:
+    """What local search may do.
+
+    Attributes
+    ----------
+    climber : Climber or None
+        Moves continuous parameters; None if there are none.
+    neighbours : Neighbours or None
+        Moves discrete ones; None if there are none.
+    domain : Domain
+    template : (d,)
+        Values of parameters that become active.
+    allowed : callable
+        Where configurations (d, m) may be proposed, (m,).
+    """
+
+    climber: Climber | None
+    neighbours: Neighbours | None
+    domain: Domain
+    template: Array
+    allowed: Allowed
+    n_starts: int = 8
+    n_rounds: int = 2
+
+    def settled(self, x: Array) -> Array:
+        """Configurations snapped, what is inactive filled from the template before."""
+        return settle(self.domain, np.where(np.isnan(x), self.template[:, None], x))
+
+
+def maximize(
+    criterion: Criterion, pool: Array, search: Search, branch: NDArray[np.int64], *, k: int = 1
+) -> Ranked:
+    """The best candidates found, at least the k best of the pool (fewer if it holds fewer).
+
+    Parameters
+    ----------
+    criterion : Criterion
+    pool : (d, m)
+        Candidates, settled and allowed; m is at least 1.
+    search : Search
+    branch : (m,) int64
+        Which branch of a conditional space each is in: the best of each branch is a start, as far
+        as starts go.
+    k : int
+        Candidates wanted beside those that local search finds.
+    """
+    spare = 4 if branch.any() else 1  # the best of a pool may all be in one branch
+    index, value = best_of(criterion, pool, min(max(k, spare * search.n_starts), pool.shape[1]))
+    starts = _starts(branch[index], search.n_starts)
+    found = _improved(criterion, Ranked(pool[:, index[starts]], value[starts]), search)
+    new = found.value > value[starts]
+    x = np.concatenate([found.x[:, new], pool[:, index]], axis=1)
+    value = np.concatenate([found.value[new], value])
+    order = np.argsort(-value, kind="stable")
+    return Ranked(np.ascontiguousarray(x[:, order]), value[order])
+
+
+def _starts(branch: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Places of the starts in a ranking: the best of each branch, then the best of all."""
+    _, first = np.unique(branch, return_index=True)
+    leaders = np.sort(first)[:n]
+    others = np.setdiff1d(np.arange(len(branch)), leaders)[: n - len(leaders)]
+    return np.sort(np.concatenate([leaders, others]))
+
+
+def _improved(criterion: Criterion, starts: Ranked, search: Search) -> Ranked:
+    """Each start, or something better that local search reached from it."""
+    current = starts
+    for turn in range(search.n_rounds):
+        before = current.value
+        if search.neighbours is not None:
+            current = _stepped(criterion, current, search, search.neighbours)
+        # Where a climb has ended, only a discrete move opens another.
+        open_ = np.flatnonzero((current.value > before) | (turn == 0))
+        if not len(open_):
+            break
+        if search.climber is not None:
+            current = _climbed(criterion, current, search, search.climber, open_)
+    return current
+
+
+def _climbed(
+    criterion: Criterion, current: Ranked, search: Search, climber: Climber, rows: NDArray[np.int64]
+) -> Ranked:
+    """The starts ``rows`` at the ends of their climbs, where these are better."""
+    x = search.settled(climber.climb(criterion.slopes, np.ascontiguousarray(current.x[:, rows])))
+    return _better(current, rows, x, np.where(search.allowed(x), criterion.value(x), -np.inf))
+
+
+def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: Neighbours) -> Ranked:
+    """The best neighbour of each, where it is better."""
+    x, owner = neighbours.of(current.x, search.template)
+    allowed = np.flatnonzero(search.allowed(x))
+    if not len(allowed):
+        return current
+    x, owner = np.ascontiguousarray(x[:, allowed]), owner[allowed]
+    if _pays(criterion.n, x.shape[1]):
+        bound = criterion.bound(x, criterion.posterior.mean(x))
+        hopeful = bound > current.value[owner]
+        x, owner = np.ascontiguousarray(x[:, hopeful]), owner[hopeful]
+    value = criterion.value(x)
+    order = np.lexsort((-value, owner))
+    owners, first = np.unique(owner[order], return_index=True)
+    best = order[first]
+    return _better(current, owners, x[:, best], value[best])
+
+
+def _better(current: Ranked, rows: NDArray[np.int64], x: Array, value: Array) -> Ranked:
+    """Candidates x (d, r) in place of the current ones ``rows`` (r,), where they are better."""
+    better = value > current.value[rows]
+    moved, reached = current.x.copy(), current.value.copy()
+    moved[:, rows[better]], reached[rows[better]] = x[:, better], value[better]
+    return Ranked(moved, reached)

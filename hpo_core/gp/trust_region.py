@@ -1,0 +1,69 @@
+"""A box around the incumbent that grows while trials succeed and shrinks while they fail.
+
+Its length is a function of the values in the order of finishing, so that a study rebuilt has the same.
+
+References
+----------
+.. [1] D. Eriksson et al. (2019), Scalable global optimization via local Bayesian optimization (TuRBO).
+   NeurIPS 32.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.gp.candidates import Box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+# All from [1]: lengths as shares of the range, successes in a row to double, the least gain that counts.
+FIRST_LENGTH = 0.8
+MOST_LENGTH = 1.6
+LEAST_LENGTH = 2.0**-7
+SUCCESSES = 3
+LEAST_FAILURES = 4
+GAIN = 1e-3
+# Parameters that a candidate moves on average [1].
+MOVED = 20.0
+
+
+def length(y: Array, start: int, d: int) -> float:
+    """Side of the box after the values ``y`` (n,), the first ``start`` of which came before it.
+
+    Three successes in a row double it, max(4, d) failures halve it; once it is below ``LEAST_LENGTH``
+    it starts anew.
+    """
+    side, successes, failures = FIRST_LENGTH, 0, 0
+    for gained in gains(y)[start:].tolist():
+        successes, failures = (successes + 1, 0) if gained else (0, failures + 1)
+        if successes == SUCCESSES:
+            side, successes = min(2.0 * side, MOST_LENGTH), 0
+        elif failures == max(LEAST_FAILURES, d):
+            side, failures = side / 2.0, 0
+            if side < LEAST_LENGTH:
+                side = FIRST_LENGTH
+    return side
+
+
+def gains(y: Array) -> NDArray[np.bool_]:
+    """Where a value is below all before it by more than ``GAIN`` of their least's size, (n,)."""
+    least = np.minimum.accumulate(y)
+    before = np.concatenate([[np.inf], least[:-1]])
+    with np.errstate(over="ignore"):
+        return y < before - GAIN * np.where(np.isfinite(before), np.abs(before), 0.0)
+
+
+def around(centre: Array, lengthscale: Array, side: float) -> Box:
+    """The box of a side around a configuration (d,), stretched along long lengthscales."""
+    d = len(centre)
+    relative = lengthscale / np.exp(np.mean(np.log(lengthscale)))
+    half = 0.5 * side * relative
+    low, high = np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+    inactive = np.isnan(centre)
+    share = min(1.0, MOVED / d)
+    return Box(np.where(inactive, 0.0, low), np.where(inactive, 1.0, high), centre, min(share, 0.999))

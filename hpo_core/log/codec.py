@@ -1,0 +1,287 @@
+"""Events as JSON text and back, their values as the user knows them.
+
+A log holds values. Coordinates come back from them, and not always to the last bit. The history of a stored
+study therefore holds what its log says, from the first moment on: ``Codec.write`` returns events as their
+text gives them back, and whoever reads the log later has the same bits. A value that its coordinate does
+not give back is kept beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hpo_core.checks import shown
+from hpo_core.errors import StudyError
+from hpo_core.log.events import Annotated, Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
+from hpo_core.log.notes import dump_note
+from hpo_core.space import Categorical, Ordinal
+from hpo_core.space.parameters import pieces
+from hpo_core.space.serial import dump_value, load_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from hpo_core.log.events import Event
+    from hpo_core.space import Space
+
+    Columns = dict[str, list[Any]]
+    Coordinates = NDArray[np.float64]
+    Settled = tuple[Coordinates, Coordinates | None]
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+# Characters of JSON text. A choice that takes more is written in the space and not with each trial.
+LONG: Final = 256
+
+
+class WrongFieldError(StudyError):
+    """A field of an event is not what ``Codec`` writes."""
+
+    def __init__(self, field: str, rule: str, value: object) -> None:
+        super().__init__(f"field {field!r} must be {rule}, got {shown(value, 80)}")
+
+
+class _Choices:
+    """The values of a parameter, as trials have them in the log.
+
+    A long one is ``{"choice": "its beginning... checksum of its text"}``, which stays what it is where
+    choices are added later. Logs of old hold every one in full.
+    """
+
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
+        self.name = name
+        self.written: dict[Any, Any] = {}
+        self._long: dict[str, Any] = {}
+        types: set[type] = {type(None)}
+        for value in values:
+            plain = dump_value(value, name)
+            types.add(type(plain))
+            text = _dumps(plain)
+            if len(text) > LONG:
+                digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+                begins = text[:32].replace("\\", "")
+                self._long[f"{begins}... {digest}"] = value
+                plain = {"choice": f"{begins}... {digest}"}
+                types.add(dict)
+            self.written[value] = plain
+        self._types = frozenset(types)
+
+    def read(self, column: Sequence[Any]) -> Sequence[Any]:
+        """Read values, null for None."""
+        types = set(map(type, column))
+        if not types <= self._types:
+            wrong = next(value for value in column if type(value) not in self._types)
+            raise WrongFieldError(f"params.{self.name}", "one of its choices", wrong)
+        if dict not in types:
+            return column
+        return [self._read_one(value) if type(value) is dict else value for value in column]
+
+    def _read_one(self, written: dict[str, Any]) -> Any:
+        try:
+            return self._long[written["choice"]] if "choice" in written else load_value(written)
+        except (LookupError, TypeError, ValueError):
+            raise WrongFieldError(f"params.{self.name}", "one of its choices", written) from None
+
+
+class Codec:
+    """Writes the events of a study; ``reading`` reads them.
+
+    Parameters
+    ----------
+    space : Space
+    sign : float
+        1 when minimising, -1 when maximising: values are written in the user's direction.
+
+    Attributes
+    ----------
+    defaults : dict of str to object
+        Value of each parameter where it has none.
+    listed : mapping of str to values
+        Parameters with values that JSON may not have.
+    """
+
+    def __init__(self, space: Space, sign: float) -> None:
+        self.space = space
+        self.sign = sign
+        parameters = space.parameters.items()
+        self.defaults = {name: space.column(name, np.array([np.nan])).tolist()[0] for name in space.names}
+        self.listed = {
+            name: _Choices(name, [*(own.choices if isinstance(own, Categorical) else own.values)])
+            for name, own in parameters
+            if isinstance(own, Categorical | Ordinal)
+        }
+        rows = enumerate(space.names)
+        self._with_none = {
+            name: row for row, name in rows if name in self.listed and None in self.listed[name].written
+        }
+
+    def settle(self, x: Coordinates, given: Coordinates | None = None) -> tuple[Columns, Settled]:
+        """Values of coordinates (d, n), null where inactive, and the x and ``given`` read back from them."""
+        if x.shape[1] == 1 and given is None and not self.space.reads_reals:
+            return self._settle_one(x[:, 0].tolist())
+        names = self.space.names
+        columns = {name: self.space.column(name, x, given) for name in names}
+        written = {
+            name: self._written(name, columns[name].tolist(), row == row)
+            for name, row in zip(names, x, strict=True)
+        }
+        return written, self.space.restore(columns)
+
+    def settled(self, x: Coordinates, given: Coordinates | None) -> Coordinates:
+        """Coordinates (d, n) as they come back from the log."""
+        return self.settle(x, given)[1][0]
+
+    def _settle_one(self, x: list[float]) -> tuple[Columns, Settled]:
+        # Two array operations per parameter would take ten times as long as this.
+        columns: Columns = {}
+        given: list[float] | None = None
+        for row, (name, own) in enumerate(zip(self.space.names, x, strict=True)):
+            value = None
+            if own == own:
+                value = self.space.value(own, row)
+                x[row] = again = self.space.coordinate(value, row)
+                if again != own and self.space.value(again, row) != value:
+                    given = given or [math.nan] * len(x)
+                    given[row] = value
+                value = self._dump(name, value)
+            columns[name] = [value]
+        return columns, (
+            np.array(x)[:, np.newaxis],
+            None if given is None else np.array(given)[:, np.newaxis],
+        )
+
+    def _written(self, name: str, values: list[Any], active: NDArray[np.bool_]) -> list[Any]:
+        if name in self.listed:
+            values = [*map(self.listed[name].written.__getitem__, values)]
+        if active.all():
+            return values
+        return [value if keep else None for value, keep in zip(values, active.tolist(), strict=True)]
+
+    def _dump(self, name: str, value: Any) -> Any:
+        own = self.listed.get(name)
+        return value if own is None else own.written[value]
+
+    def written_default(self, name: str) -> Any:
+        """Return a value of the parameter, as ``Asked`` has it."""
+        return self._dump(name, self.defaults[name])
+
+    def read_choices(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
+        """Read the values of a listed parameter."""
+        return self.listed[name].read(column)
+
+    def write(self, event: Event) -> tuple[tuple[str, str], Event]:
+        """Return kind and JSON text, and the event that they give back."""
+        kind = type(event).__name__.lower()
+        written: dict[str, Any]
+        if isinstance(event, Asked):
+            columns, (x, given) = self.settle(event.x, event.given)
+            written, event = _write_asked(event, columns), replace(event, x=x, given=given)
+            if self._with_none:
+                written |= self._nones(columns, x)
+        elif isinstance(event, Enqueued):
+            written = {"params": self.fixed(event)}
+            event = self.read_fixed(written["params"])
+        else:
+            written = _WRITERS[type(event)](self, event)
+        return (kind, _dumps(written)), event
+
+    def _nones(self, columns: Columns, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Trials with the value None, for readers of the log, which has null for inactive parameters too."""
+        found = {
+            name: [k for k, value in enumerate(columns[name]) if value is None and x[row, k] == x[row, k]]
+            for name, row in self._with_none.items()
+        }
+        found = {name: trials for name, trials in found.items() if trials}
+        return {"none": found} if found else {}
+
+    def values(self, y: NDArray[np.float64]) -> list[Any]:
+        """Minimised values in the user's direction; what JSON has no number for as text."""
+        return [value if math.isfinite(value) else repr(value) for value in (self.sign * y).tolist()]
+
+    def fixed(self, event: Enqueued) -> dict[str, Any]:
+        """Values of the parameters that an enqueued configuration fixes."""
+        values = self.space.decode_params(event.fixed, event.given)
+        return {name: self._dump(name, values[name]) for name in self.space.names if name in values}
+
+    def read_fixed(self, params: dict[str, Any]) -> Enqueued:
+        """Read what ``fixed`` wrote."""
+        if type(params) is not dict:
+            raise WrongFieldError("params", "an object", params)
+        values = {
+            name: self.read_choices(name, [value])[0] if name in self.listed else value
+            for name, value in params.items()
+        }
+        return Enqueued(*self.space.partial(values))
+
+
+def write_text(text: str) -> str | list[str]:
+    """Return text as JSON gives it back: whole, or in pieces."""
+    parts = pieces(text)
+    return text if len(parts) == 1 else parts
+
+
+def read_text(field: str, written: Any) -> str:
+    """Read what ``write_text`` wrote."""
+    if type(written) is str:
+        return written
+    if type(written) is not list or not all(type(piece) is str for piece in written):
+        raise WrongFieldError(field, "text", written)
+    return "".join(written)
+
+
+def _write_asked(event: Asked, columns: Columns) -> dict[str, Any]:
+    written = {
+        "first": event.first,
+        "n": event.x.shape[1],
+        "cursor": event.cursor,
+        "tier": event.tier,
+        "time": event.time,
+        "params": columns,
+    }
+    rare = {"wanted": event.wanted, "worker": event.worker}
+    return written | {name: value for name, value in rare.items() if value}
+
+
+def _write_retried(_: Codec, event: Retried) -> dict[str, Any]:
+    rows = event.rows.tolist()
+    return {"rows": rows, "worker": event.worker, "reason": write_text(event.reason), "time": event.time}
+
+
+def _write_valued(codec: Codec, event: Told | Stopped) -> dict[str, Any]:
+    return {"rows": event.rows.tolist(), "values": codec.values(event.y[0]), "cost": event.cost.tolist()}
+
+
+def _write_failed(_: Codec, event: Failed) -> dict[str, Any]:
+    written = {"rows": event.rows.tolist(), "reason": write_text(event.reason), "cost": event.cost.tolist()}
+    return written | ({} if event.traceback is None else {"traceback": write_text(event.traceback)})
+
+
+def _write_reported(codec: Codec, event: Reported) -> dict[str, Any]:
+    return {"rows": event.rows.tolist(), "step": event.step, "values": codec.values(event.y)}
+
+
+def _write_noted(_: Codec, event: Noted) -> dict[str, Any]:
+    return {"rows": event.rows.tolist(), "notes": [dump_note(each) for each in event.notes]}
+
+
+def _write_annotated(_: Codec, event: Annotated) -> dict[str, Any]:
+    return {"notes": dump_note(event.notes)}
+
+
+_WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
+    Retried: _write_retried,
+    Told: _write_valued,
+    Stopped: _write_valued,
+    Failed: _write_failed,
+    Reported: _write_reported,
+    Noted: _write_noted,
+    Annotated: _write_annotated,
+}

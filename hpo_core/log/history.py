@@ -1,0 +1,529 @@
+"""Columns of everything observed so far, built by applying events.
+
+Glossary
+--------
+row         trial number; row i of every column belongs to trial i
+n, d        number of trials, number of parameters
+m, c        number of objectives, number of constraints
+buffer      a column with spare capacity; rows past n hold the column's fill value
+position    number of events applied, the cursor of a suggestion computed now
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from hpo_core.errors import StudyError
+from hpo_core.log.blocks import extend
+from hpo_core.log.columns import Reports, State, Table
+from hpo_core.log.events import (
+    ENQUEUED,
+    Annotated,
+    Asked,
+    Enqueued,
+    Failed,
+    Noted,
+    Reported,
+    Retried,
+    Stopped,
+    Stretch,
+    Told,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from hpo_core.layout import Layout
+    from hpo_core.log.events import Event
+
+    Index = int | slice | NDArray[np.int64]
+
+T = TypeVar("T")
+
+_RUNNING, _COMPLETE, _STOPPED, _FAILED = map(int, State)  # writing an enum costs twice a plain int
+
+
+class Mark(NamedTuple):
+    """How far a history had come; what an event adds lies behind it."""
+
+    n: int
+    n_finishes: int
+    n_reports: int
+    position: int
+
+
+_as_mark = tuple.__new__
+
+
+class History:
+    """All results so far as columns; only ``apply`` changes them.
+
+    An exception may break ``apply`` off anywhere: a signal, memory that runs out. ``roll_back`` then leads
+    back to the last ``mark``, because rows are appended before anything of an older row is overwritten,
+    and what cannot be derived from the rows has its inverse noted first.
+
+    Views are read-only and never copied. A view taken earlier keeps its length, and stays behind
+    when its column moves to a larger buffer.
+
+    Parameters
+    ----------
+    layout : Layout
+        The space that ``x`` belongs to.
+    n_objectives, n_constraints : int
+        m and c.
+
+    Attributes
+    ----------
+    position : int
+        Number of events applied.
+    best : int
+        Complete row with the least ``y[0]``, the first told among equals; -1 if there is none.
+    reasons : dict of int to str
+        Why trials failed, by row.
+    tracebacks : dict of int to str
+        By row, trials whose objective raised.
+    notes : dict of int to dict
+        By row, trials with notes only.
+    study_notes : dict
+        Notes of the study itself.
+    retries : dict of int to list of str
+        Why trials were given out again, once for each time, by row.
+    queue : deque of Enqueued
+        Configurations not asked yet.
+    fixed : dict of int to Enqueued
+        Enqueued configurations, by the row that took them.
+    wanted : dict of int to int
+        Number of trials asked for, by first row, if fewer came.
+    workers : dict of int to str
+        Worker that holds a trial under a lease, by row; "" after a takeover by hand. See ``held``.
+    """
+
+    __slots__ = (
+        "_best_y",
+        "_counts",
+        "_finishes",
+        "_oldest",
+        "_reports",
+        "_tiers",
+        "_trials",
+        "_undo",
+        "best",
+        "fixed",
+        "layout",
+        "notes",
+        "position",
+        "queue",
+        "reasons",
+        "retries",
+        "study_notes",
+        "tracebacks",
+        "wanted",
+        "workers",
+    )
+
+    def __init__(self, layout: Layout, n_objectives: int = 1, n_constraints: int = 0) -> None:
+        self.layout = layout
+        self.position = 0
+        self.best = -1
+        self.reasons: dict[int, str] = {}
+        self.tracebacks: dict[int, str] = {}
+        self.notes: dict[int, dict[str, Any]] = {}
+        self.study_notes: dict[str, Any] = {}
+        self.retries: dict[int, list[str]] = {}
+        self.queue: deque[Enqueued] = deque()
+        self.fixed: dict[int, Enqueued] = {}
+        self.wanted: dict[int, int] = {}
+        self.workers: dict[int, str] = {}
+        self._best_y = np.inf
+        self._counts = [0, 0, 0, 0]
+        self._oldest = 0  # no row before this one is running
+        self._tiers: list[str] = []
+        self._undo: list[Callable[[], object]] = []  # each may run twice
+        self._trials = Table(
+            x=((layout.size,), np.float64, np.nan),
+            y=((n_objectives,), np.float64, np.nan),
+            violation=((n_constraints,), np.float64, np.nan),
+            state=((), np.uint8, State.RUNNING),
+            cost=((), np.float64, np.nan),
+            cursor=((), np.int64, 0),
+            fidelity=((), np.float64, -np.inf),
+            started=((), np.float64, np.nan),
+            tier=((), np.uint8, 0),
+            last_report=((), np.int64, -1),
+        )
+        self._finishes = Table(row=((), np.int64, -1), position=((), np.int64, 0))
+        self._reports = Table(
+            row=((), np.int64, 0),
+            step=((), np.int64, 0),
+            value=((), np.float64, 0),
+            position=((), np.int64, 0),
+        )
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__ if name != "_undo")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._undo = []
+        names = (name for name in self.__slots__ if name != "_undo")
+        for name, value in zip(names, state, strict=True):
+            setattr(self, name, value)
+
+    def __len__(self) -> int:
+        return self._trials.n
+
+    def __repr__(self) -> str:
+        states = ", ".join(
+            f"{count} {state.name.lower()}" for state, count in zip(State, self._counts, strict=True)
+        )
+        return f"History({len(self)} trials: {states})"
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """(d, n) internal coordinates, inactive NaN."""
+        return self._trials.read["x"][:, : self._trials.n]
+
+    @property
+    def x_buffer(self) -> NDArray[np.float64]:
+        """(d, capacity), C-contiguous; the first n of each row are ``x``."""
+        return self._trials.read["x"]
+
+    @property
+    def given(self) -> NDArray[np.float64] | None:
+        """(d, n) exact values that ``x`` does not give back.
+
+        NaN where ``x`` does, infinite where the trial is older than the parameter; None if no trial has any.
+        """
+        column = self._trials.read.get("given")
+        return None if column is None else column[:, : self._trials.n]
+
+    def configurations(self, at: Index) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return ``x`` and ``given`` of the rows ``at``."""
+        given = self.given
+        return self.x[:, at], None if given is None else given[:, at]
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """(m, n) objectives, minimised; NaN where a trial has no value."""
+        return self._trials.read["y"][:, : self._trials.n]
+
+    @property
+    def violation(self) -> NDArray[np.float64]:
+        """(c, n) constraint values, feasible where <= 0."""
+        return self._trials.read["violation"][:, : self._trials.n]
+
+    @property
+    def state(self) -> NDArray[np.uint8]:
+        """(n,) ``State`` of each trial."""
+        return self._trials.read["state"][: self._trials.n]
+
+    @property
+    def cost(self) -> NDArray[np.float64]:
+        """(n,) seconds from ask to the end; NaN while running."""
+        return self._trials.read["cost"][: self._trials.n]
+
+    @property
+    def cursor(self) -> NDArray[np.int64]:
+        """(n,) log position that the suggestion had seen."""
+        return self._trials.read["cursor"][: self._trials.n]
+
+    @property
+    def fidelity(self) -> NDArray[np.float64]:
+        """(n,) inf if complete, the last reported step if stopped, else -inf."""
+        return self._trials.read["fidelity"][: self._trials.n]
+
+    @property
+    def started(self) -> NDArray[np.float64]:
+        """(n,) when each was asked or retried, seconds since the epoch; NaN if not recorded."""
+        return self._trials.read["started"][: self._trials.n]
+
+    @property
+    def tier(self) -> NDArray[np.uint8]:
+        """(n,) index into ``tiers``: which sampler, or which user action, chose the trial."""
+        return self._trials.read["tier"][: self._trials.n]
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Names that ``tier`` points to."""
+        return tuple(self._tiers)
+
+    @property
+    def last_report(self) -> NDArray[np.int64]:
+        """(n,) index of each trial's last entry in ``reports``; -1 if it has none."""
+        return self._trials.read["last_report"][: self._trials.n]
+
+    @property
+    def reports(self) -> Reports:
+        """All reports, in the order of arrival."""
+        return Reports(*(column[: self._reports.n] for column in self._reports.read.values()))
+
+    @property
+    def finish_order(self) -> NDArray[np.int64]:
+        """(k,) rows in the order in which they completed, stopped or failed."""
+        return self._finishes.read["row"][: self._finishes.n]
+
+    @property
+    def finish_position(self) -> NDArray[np.int64]:
+        """(k,) log position of the event that ended each row of ``finish_order``."""
+        return self._finishes.read["position"][: self._finishes.n]
+
+    @property
+    def running(self) -> NDArray[np.int64]:
+        """(r,) rows that run, ascending."""
+        if not self._counts[State.RUNNING]:
+            return np.empty(0, np.int64)
+        # Every trial before the oldest that runs is behind us for good: the scan starts there.
+        rows = np.flatnonzero(self.state[self._oldest :] == State.RUNNING) + self._oldest
+        self._oldest = int(rows[0])
+        return rows
+
+    def forget_workers(self) -> None:
+        """Drop the workers of trials that have ended, once they are many."""
+        if len(self.workers) > 64 + 2 * self._counts[_RUNNING]:
+            self.workers = self.held()
+
+    def held(self) -> dict[int, str]:
+        """Return the worker of each trial that runs under a lease, run out or not."""
+        state = self.state
+        return {row: worker for row, worker in self.workers.items() if worker and not state[row]}
+
+    def count(self, state: State) -> int:
+        """Return the number of trials in one state."""
+        return self._counts[state]
+
+    def count_finished(self) -> int:
+        """Return the number of trials that are complete, stopped or failed."""
+        return self._finishes.n
+
+    def apply(self, event: Event) -> None:
+        """Apply one event. The caller has validated it: rows exist and run."""
+        _HANDLERS[type(event)](self, event)
+        self.position += 1
+
+    def extend(self, stretch: Stretch) -> None:
+        """Apply many events at once, as ``apply`` would one after the other.
+
+        Raises
+        ------
+        StudyError
+            They do not follow from what was applied before.
+        """
+        extend(self, stretch)
+
+    def mark(self) -> Mark:
+        """Return where the history is, for ``roll_back``; only the newest mark is good."""
+        if self._undo:
+            self._undo = []
+        # Made for every change: by its constructor the tuple would take twice as long.
+        return _as_mark(
+            Mark,
+            (self._trials.n, self._finishes.n, self._reports.n, self.position),
+        )
+
+    def is_at(self, mark: Mark) -> bool:
+        """Whether nothing has been applied since a mark, not even in part."""
+        return (
+            not self._undo
+            and self.position == mark.position
+            and (self._trials.n, self._finishes.n, self._reports.n)
+            == (mark.n, mark.n_finishes, mark.n_reports)
+        )
+
+    def roll_back(self, mark: Mark) -> None:
+        """Take back what was applied since a mark, also what was applied in part. It may be run again."""
+        for inverse in reversed(self._undo):
+            inverse()
+        self._take_back_ends(mark)
+        rows = np.unique(self._reports.write["row"][mark.n_reports : self._reports.n])
+        self._reports.cut(mark.n_reports)
+        reported = self._reports.read["row"][: mark.n_reports]
+        for row in rows.tolist():
+            earlier = np.flatnonzero(reported == row)
+            self._trials.write["last_report"][row] = earlier[-1] if len(earlier) else -1
+        self._trials.cut(mark.n)
+        for by_row in (self.fixed, self.wanted, self.workers):
+            for row in [row for row in by_row if row >= mark.n]:
+                del by_row[row]
+        self._derive()
+        self.position = mark.position
+        self._undo = []
+
+    def _derive(self) -> None:
+        """Derive counts and the best trial from the rows."""
+        del self._tiers[int(self.tier.max()) + 1 if len(self) else 0 :]
+        self._counts = np.bincount(self.state, minlength=len(State)).tolist()
+        self.best, self._best_y, self._oldest = -1, np.inf, 0
+        complete = self.finish_order[self.state[self.finish_order] == _COMPLETE]
+        self._look_for_best(complete, self.y[:, complete])
+
+    def _take_back_ends(self, mark: Mark) -> None:
+        ended = self._finishes.write["row"][mark.n_finishes : self._finishes.n]
+        rows = ended[ended >= 0]
+        write = self._trials.write
+        write["state"][rows] = _RUNNING
+        for name in ("y", "cost", "fidelity"):
+            write[name][..., rows] = self._trials.fill[name]
+        for row in rows.tolist():
+            self.reasons.pop(row, None)
+            self.tracebacks.pop(row, None)
+        self._finishes.cut(mark.n_finishes)
+
+    def apply_unordered(self, event: Event) -> None:
+        """Apply one event of a stretch whose position does not show anywhere."""
+        _HANDLERS[type(event)](self, event)
+
+    def _asked(self, event: Asked) -> None:
+        first = self._trials.n
+        if event.first != first:
+            raise StudyError(f"trials asked must start at number {first}, got {event.first}")
+        k = event.x.shape[1]
+        at = self._trials.append(k)
+        write = self._trials.write
+        write["x"][:, first : first + k] = event.x
+        if event.given is not None:
+            self.give(slice(first, first + k), event.given)
+        write["cursor"][at] = event.cursor
+        write["started"][at] = event.time
+        write["tier"][at] = self._tier_code(event.tier)
+        self._counts[_RUNNING] += k
+        if event.tier == ENQUEUED:
+            self.take_queued(range(first, first + k))
+        if event.wanted:
+            self.wanted[first] = event.wanted
+        if event.worker:
+            self.workers.update(dict.fromkeys(range(first, first + k), event.worker))
+
+    def give(self, at: slice, given: NDArray[np.float64]) -> None:
+        """Keep the numbers that stand for themselves, of new rows."""
+        if "given" not in self._trials.write:
+            self._trials.add("given", (self.layout.size,), np.float64, np.nan)
+        self._trials.write["given"][:, at] = given
+
+    def take_queued(self, rows: Iterable[int]) -> None:
+        """Note which enqueued configuration each row takes."""
+        self._undo.append(partial(self._put_back, tuple(self.queue)))
+        self.fixed.update({row: self.queue.popleft() for row in rows})
+
+    def _put_back(self, queue: tuple[Enqueued, ...]) -> None:
+        self.queue = deque(queue)
+
+    def _tier_code(self, tier: str) -> int:
+        if tier not in self._tiers:
+            self._tiers.append(tier)
+        return self._tiers.index(tier)
+
+    def _told(self, event: Told) -> None:
+        rows, y = event.rows, event.y
+        at = self._finish(rows, _COMPLETE, event.cost)
+        self._set_y(at, y)
+        self._trials.write["fidelity"][at] = np.inf
+        self._look_for_best(rows, y)
+
+    def _look_for_best(self, rows: NDArray[np.int64], y: NDArray[np.float64]) -> None:
+        """Compare complete rows, in the order in which they were told, with the best so far."""
+        if len(rows) == 0:
+            return
+        j = int(y[0].argmin()) if len(rows) > 1 else 0
+        least = y.item(j)
+        if least < self._best_y:
+            self.best, self._best_y = rows.item(j), least
+
+    def _stopped(self, event: Stopped) -> None:
+        at = self._finish(event.rows, _STOPPED, event.cost)
+        self._set_y(at, event.y)
+        last = self._trials.write["last_report"][at]
+        self._trials.write["fidelity"][at] = np.where(last >= 0, self._reports.write["step"][last], 0)
+
+    def _failed(self, event: Failed) -> None:
+        self._finish(event.rows, _FAILED, event.cost)
+        self.reasons.update(dict.fromkeys(event.rows.tolist(), event.reason))
+        if event.traceback is not None:
+            self.tracebacks.update(dict.fromkeys(event.rows.tolist(), event.traceback))
+
+    def _finish(self, rows: NDArray[np.int64], state: int, cost: NDArray[np.float64]) -> Index:
+        # One trial at a time is the common case: writing scalars takes a third of writing slices.
+        k = len(rows)
+        at = rows.item() if k == 1 else _index(rows)
+        end = self._finishes.append(k)
+        self._finishes.write["row"][end] = at if k == 1 else rows
+        self._finishes.write["position"][end] = self.position
+        self._trials.write["state"][at] = state
+        self._trials.write["cost"][at] = cost.item() if k == 1 else cost
+        self._counts[_RUNNING] -= k
+        self._counts[state] += k
+        return at
+
+    def _set_y(self, at: Index, y: NDArray[np.float64]) -> None:
+        if y.size == 1:
+            self._trials.write["y"][0, at] = y.item()
+        else:
+            self._trials.write["y"][:, at] = y[:, 0] if isinstance(at, int) else y
+
+    def _reported(self, event: Reported) -> None:
+        first, k = self._reports.n, len(event.rows)
+        self._reports.append(k)
+        at = slice(first, first + k)
+        write = self._reports.write
+        write["row"][at], write["step"][at], write["value"][at] = event.rows, event.step, event.y
+        write["position"][at] = self.position
+        self._trials.write["last_report"][event.rows] = np.arange(first, first + k)
+
+    def _noted(self, event: Noted) -> None:
+        for row, notes in zip(event.rows.tolist(), event.notes, strict=True):
+            self._replace(self.notes, row, {**self.notes.get(row, {}), **notes})
+
+    def _annotated(self, event: Annotated) -> None:
+        self._undo.append(partial(setattr, self, "study_notes", self.study_notes))
+        self.study_notes = {**self.study_notes, **event.notes}
+
+    def _retried(self, event: Retried) -> None:
+        for row in event.rows.tolist():
+            self._undo.append(partial(self._start_at, row, self.started.item(row)))
+            self._start_at(row, event.time)
+            self._replace(self.retries, row, [*self.retries.get(row, ()), event.reason])
+            self._replace(self.workers, row, event.worker)
+
+    def _start_at(self, row: int, time: float) -> None:
+        self._trials.write["started"][row] = time
+
+    def _enqueued(self, event: Enqueued) -> None:
+        self._undo.append(partial(self._shorten_queue, len(self.queue)))
+        self.queue.append(event)
+
+    def _shorten_queue(self, n: int) -> None:
+        while len(self.queue) > n:
+            self.queue.pop()
+
+    def _replace(self, by_row: dict[int, T], row: int, new: T) -> None:
+        """Put a new object in the place of an old one, which stays what it was."""
+        if row in by_row:
+            self._undo.append(partial(by_row.__setitem__, row, by_row[row]))
+        else:
+            self._undo.append(partial(by_row.pop, row, None))
+        by_row[row] = new
+
+
+_HANDLERS: dict[type, Callable[[History, Any], None]] = {
+    Asked: History._asked,
+    Told: History._told,
+    Failed: History._failed,
+    Stopped: History._stopped,
+    Reported: History._reported,
+    Noted: History._noted,
+    Retried: History._retried,
+    Enqueued: History._enqueued,
+    Annotated: History._annotated,
+}
+
+
+def _index(rows: NDArray[np.int64]) -> Index:
+    """Return ``rows`` as a slice where they are consecutive: a block copy instead of a scatter."""
+    first, k = rows.item(0), len(rows)
+    if rows.item(-1) - first == k - 1 and bool((np.diff(rows) == 1).all()):
+        return slice(first, first + k)
+    return rows

@@ -1,0 +1,57 @@
+"""What the objective of a batch returns: a number for each trial, or how that one ended."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hpo_core.errors import TrialError, TrialFailed, TrialStopped
+from hpo_core.executors.failures import reason_of
+from hpo_core.trial.values import as_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from hpo_core.run.protocol import StudyLike
+    from hpo_core.trial import TrialBatch
+
+
+class Results(NamedTuple):
+    """Values (k,) of a batch, and the exceptions that stand in the place of some, by row."""
+
+    values: NDArray[np.float64]
+    ends: dict[int, TrialFailed | TrialStopped]
+
+
+def read_results(result: Any, batch: TrialBatch) -> Results:
+    """Read what an objective returned for a batch."""
+    ends: dict[int, TrialFailed | TrialStopped] = {}
+    if isinstance(result, list | tuple) or getattr(result, "dtype", None) == np.object_:
+        ends = {k: each for k, each in enumerate(result) if isinstance(each, TrialFailed | TrialStopped)}
+        result = [math.nan if k in ends else each for k, each in enumerate(result)]
+    try:
+        return Results(as_column(result, len(batch)), ends)
+    except TrialError as error:
+        raise TrialError(f"the objective must return a number for each trial: {error}") from None
+
+
+def ends_of(study: StudyLike, batch: TrialBatch, results: Results) -> Iterator[Callable[[], None]]:
+    """Give the changes that end a batch: those that have a value complete in one, the others as they say."""
+    complete = np.ones(len(batch), np.bool_)
+    ended: dict[str | None, list[int]] = {}
+    for row, end in results.ends.items():
+        complete[row] = False
+        reason = reason_of(end) if isinstance(end, TrialFailed) else None
+        ended.setdefault(reason, []).append(row)
+    if complete.any():
+        yield partial(study.tell, batch[complete], results.values[complete])
+    for reason, rows in ended.items():
+        if reason is None:
+            yield partial(study.stop_trials, batch[rows])
+        else:
+            yield partial(study.fail, batch[rows], reason=reason)

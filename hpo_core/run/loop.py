@@ -1,0 +1,316 @@
+"""The loop: ask, evaluate, tell. Asynchronous: a free worker gets a new suggestion at once.
+
+Ctrl-C reaches the objective, a callback or the wait for a worker, never the inside of ask and tell:
+what has finished is kept, what was running becomes a failed trial with the reason "interrupted".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Mapping
+from functools import partial
+from itertools import starmap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hpo_core.checks import shown
+from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
+from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
+from hpo_core.executors.failures import describe
+from hpo_core.printable import printable
+from hpo_core.run.batches import read_results
+from hpo_core.run.interrupts import Interrupts
+from hpo_core.run.options import Options, read_callbacks, read_catch, read_executor
+from hpo_core.run.outbox import Outbox
+from hpo_core.run.progress import Progress
+from hpo_core.run.remote import RemoteTrial
+from hpo_core.trial.values import as_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hpo_core.run.protocol import StudyLike, WorkerLike
+    from hpo_core.trial import Trial, TrialBatch
+
+logger = logging.getLogger("hpo_core")
+
+INTERRUPTED = "interrupted"
+
+# Seconds that a storage may refuse before the timeout without a word: writers wait for one another.
+LONG_WAIT = 1.0
+# Seconds between looks at what others run: doubled from the first to the last while nothing comes.
+FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0
+
+
+def run(  # noqa: PLR0913 - the signature of Study.optimize
+    study: StudyLike,
+    objective: Callable[[Any], object],
+    *,
+    n_trials: int | None = None,
+    until: int | None = None,
+    timeout: float | None = None,
+    executor: Any = None,
+    n_jobs: int = 1,
+    callbacks: Iterable[Callable[[Any, Trial], object]] = (),
+    catch: type[Exception] | tuple[type[Exception], ...] = (),
+    progress: bool = False,
+    batch_size: int | None = None,
+    vectorized: bool = False,
+) -> None:
+    """Do what ``Study.optimize`` promises; see there."""
+    options = Options(
+        objective=objective,
+        n_trials=n_trials,
+        until=until,
+        timeout=timeout,
+        executor=read_executor(executor, n_jobs),
+        callbacks=read_callbacks(callbacks),
+        catch=read_catch(catch),
+        progress=progress,
+        batch_size=batch_size,
+        vectorized=vectorized,
+    )
+    options.check_that_it_ends(study)
+    worker, places = study._worker(), _executor(options)
+    bar = Progress(study, options.expected(study.n_finished)) if progress else None
+    with Interrupts(lambda: worker.is_waiting) as interrupts:
+        _Loop(study, options, worker, places, interrupts, bar).run()
+
+
+class _Loop:
+    """One call of ``optimize``."""
+
+    def __init__(
+        self,
+        study: StudyLike,
+        options: Options,
+        worker: WorkerLike,
+        executor: Executor[Any],
+        interrupts: Interrupts,
+        bar: Progress | None,
+    ) -> None:
+        self.study = study
+        self.options = options
+        self.executor = executor
+        self.interrupts = interrupts
+        self.bar = bar
+        self.deadline = math.inf if options.timeout is None else time.monotonic() + options.timeout
+        self.worker = worker
+        self.outbox = Outbox(study, worker, interrupts, self.deadline)
+        self.stops = study._stops  # those of other calls, before this one
+        self.n_started = 0  # by this call
+        self.pause = FIRST_PAUSE
+        self.exhausted = False
+        self.asked: list[Trial | TrialBatch] = []  # and not started yet
+        self.error: BaseException | None = None  # the first one; raised when nothing runs any more
+
+    def run(self) -> None:
+        """Run to a limit. After an error nothing starts, and what is running is awaited."""
+        try:
+            while self._start_trials() or self._await_others():
+                if self.executor.running:
+                    self._finish_trials()
+            if self.error is not None:
+                self._fail_running(describe(self.error))
+        except BaseException as error:
+            self._leave(error)
+            raise
+        self._close()
+        if self.error is not None:
+            self._name_unwritten(self.error)
+            try:
+                raise self.error
+            finally:  # its traceback leads here: a circle would keep the study, and its files open
+                self.error = None
+
+    def _start_trials(self) -> bool:
+        """Start what limits and free workers allow; whether anything is running."""
+        while (free := self.executor.capacity - len(self.executor.running)) > 0:
+            n = 0 if self.exhausted else self._allowance(free)
+            if n <= 0 or not self._ask(n):
+                break
+            self.pause = FIRST_PAUSE
+            while self.asked:
+                self.executor.submit(self.asked.pop())
+        return bool(self.executor.running)
+
+    def _await_others(self) -> bool:
+        """Pause if the study lacks only trials that others run: a worker that dies gives them back."""
+        if self.options.until is None or self._allowance(1) <= 0 or not self.worker.waits(self.options.until):
+            return False
+        left = max(0.0, self.deadline - time.monotonic())
+        self.interrupts.let_through()
+        try:
+            time.sleep(min(self.pause, left))
+        finally:
+            self.interrupts.hold_back()
+        self.pause = min(2 * self.pause, LAST_PAUSE)
+        self.exhausted = False
+        return True
+
+    def _allowance(self, free: int) -> int:
+        """How many trials to ask for at once when so many workers are free."""
+        if self.error is not None or self.study._stops > self.stops or self.interrupts.pending:
+            return 0
+        if time.monotonic() >= self.deadline:
+            return 0
+        n = self.options.batch_size or free
+        if self.options.n_trials is not None:
+            n = min(n, self.options.n_trials - self.n_started)
+        return n
+
+    def _ask(self, n: int) -> bool:
+        """Get suggestions, or note why there are none."""
+        self.worker.wait_until(self.deadline)
+        began = time.monotonic()
+        try:
+            one = self.options.batch_size is None and n == 1
+            asked: Any = self.worker.claim(None if one else n, self.options.until)
+            if asked is not None:
+                split = self.options.batch_size is None and not one
+                self.asked = [*asked][::-1] if split else [asked]
+                self.n_started += sum(map(self._size, self.asked))
+        except SpaceExhausted:
+            self.exhausted = True
+        except StorageRefusedError as error:
+            if time.monotonic() < self.deadline:
+                self._keep(error)
+            else:
+                self._say_that_time_was_up(time.monotonic() - began, error)
+        except Exception as error:
+            self._keep(error)
+        return bool(self.asked)
+
+    def _say_that_time_was_up(self, waited: float, error: StorageRefusedError) -> None:
+        """Warn that the storage refused until the timeout, but not about a usual wait for other writers."""
+        if self.n_started and waited < LONG_WAIT:
+            return
+        logger.warning(
+            "no %strial was started in the last %.3g seconds before the timeout: %s",
+            "further " if self.n_started else "",
+            waited,
+            printable(str(error)),
+        )
+
+    def _finish_trials(self) -> None:
+        self.interrupts.let_through()
+        try:
+            self.executor.wait()
+        finally:
+            self.interrupts.hold_back()
+        self._collect()
+        for _ in starmap(self._finish, self.outbox.write()):  # no variable here may hold an error, see run
+            pass
+
+    def _collect(self) -> None:
+        for trial, outcome in self.executor.collect():
+            self.outbox.put(trial, outcome)
+
+    def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
+        """Go on from a trial that was written, or was not because something is wrong."""
+        if wrong is not None:
+            self._keep(wrong)
+        else:
+            self._look_at(trial, outcome)
+            if self.options.callbacks:
+                try:
+                    self._call_back([trial] if self.options.batch_size is None else trial)
+                except Exception as error:
+                    self._keep(error)
+        if self.bar is not None:
+            self.bar.update(self._size(trial))
+
+    def _look_at(self, trial: Any, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            error, outcome.error = outcome.error, None
+            self._keep(error, outcome.traceback)
+        elif outcome.state == "failed":
+            logger.warning("%r: %s", trial, printable(outcome.reason))
+
+    def _size(self, trial: Any) -> int:
+        return 1 if self.options.batch_size is None else len(trial)
+
+    def _call_back(self, trials: Iterable[Trial]) -> None:
+        self.interrupts.let_through()
+        try:
+            for trial in trials:
+                for callback in self.options.callbacks:
+                    callback(self.study, trial)
+        finally:
+            self.interrupts.hold_back()
+
+    def _keep(self, error: BaseException, traceback: str | None = None) -> None:
+        if error.__traceback__ is None and traceback is not None:  # it came from another process
+            _add_note(error, f"In the worker process:\n{traceback}")
+        if self.error is None:
+            self.error = error
+        else:
+            logger.error("after the first error, another one: %s", printable(describe(error)))
+
+    def _leave(self, error: BaseException) -> None:
+        """Keep what has ended, fail what has not, and close, whatever goes wrong; the error says what did."""
+        fail, close = partial(self._fail_running, INTERRUPTED), partial(self._close, cancel=True)
+        for step in (self._collect, self.outbox.leave, fail, close):
+            try:
+                step()
+            except BaseException as second:  # a second Ctrl-C above all
+                _add_note(error, f"Then {describe(second)}")
+        self._name_unwritten(error)
+
+    def _fail_running(self, reason: str) -> None:
+        """Fail the trials that nobody has any more, but for those whose result could not be written."""
+        running = self.worker.running()
+        left = running[~np.isin(running.number, list(self.outbox.numbers))]
+        try:
+            if len(left):
+                self.study.fail(left, reason=reason)
+        except BaseException:
+            self.outbox.unwritten.append(
+                f"trials {left.number.tolist()} are {reason}, and that could not be written"
+            )
+            raise
+
+    def _name_unwritten(self, error: BaseException) -> None:
+        for line in self.outbox.unwritten:
+            _add_note(error, line)
+
+    def _close(self, *, cancel: bool = False) -> None:
+        self.worker.wait_until(math.inf)
+        try:
+            self.executor.close(cancel=cancel and bool(self.executor.running))
+        finally:
+            self.worker.close()
+            if self.bar is not None:
+                self.bar.close()
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    with contextlib.suppress(Exception):  # an exception of the user's may refuse it
+        error.add_note(note)
+
+
+def _executor(options: Options) -> Executor[Any]:
+    convert = read_results if options.vectorized else _read_number
+    job = Job(options.objective, convert, options.catch)
+    if options.executor is None:
+        return SerialExecutor(job)
+    return options.executor.start(Payload(job, RemoteTrial), _arguments)
+
+
+def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
+    return trial.number, trial.params, trial.seed
+
+
+def _read_number(result: object, _: object) -> float:
+    rule = "the objective must return a number"
+    if result is None:
+        raise TrialError(f"{rule}, got None; is there a return?")
+    if isinstance(result, Mapping):
+        raise TrialError(
+            f"{rule}, got {shown(result)}; return one entry, and keep the others with trial.note"
+        )
+    return as_number(result, rule=rule)

@@ -1,0 +1,124 @@
+"""The arguments of ``optimize``, checked."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hpo_core.checks import as_int, as_real, int_within, shown
+from hpo_core.errors import ArgumentError
+from hpo_core.executors import Choice, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpo_core.run.protocol import StudyLike
+    from hpo_core.trial import Trial
+
+    Callback: TypeAlias = Callable[[Any, Trial], object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What ``optimize`` was asked to do. Wrong arguments are an ``ArgumentError``."""
+
+    objective: Callable[[Any], object]
+    n_trials: int | None
+    until: int | None
+    timeout: float | None
+    executor: Choice | None  # None: this thread
+    callbacks: tuple[Callback, ...]
+    catch: tuple[type[Exception], ...]
+    progress: bool
+    batch_size: int | None
+    vectorized: bool
+
+    def __post_init__(self) -> None:
+        if not callable(self.objective):
+            raise ArgumentError(f"objective must be callable, got {self.objective!r}")
+        _require_arguments("objective", self.objective, "(batch)" if self.vectorized else "(trial)")
+        for name, least in (("n_trials", 0), ("until", 0), ("batch_size", 1)):
+            object.__setattr__(self, name, _count(name, getattr(self, name), least=least))
+        _check_flag("progress", self.progress)
+        _check_flag("vectorized", self.vectorized)
+        timeout = as_real(self.timeout)
+        if self.timeout is not None and not (timeout is not None and timeout >= 0):
+            raise ArgumentError(
+                f"timeout must be a number of seconds of at least 0 or None, got {shown(self.timeout)}"
+            )
+        object.__setattr__(self, "timeout", timeout)
+        if self.vectorized != (self.batch_size is not None):
+            raise ArgumentError(
+                f"vectorized=True needs batch_size, and batch_size needs vectorized=True; got "
+                f"vectorized={self.vectorized} and batch_size={self.batch_size}"
+            )
+        if self.vectorized and self.executor is not None:
+            raise ArgumentError(f"executor must be None for a vectorized objective, got {self.executor}")
+
+    def check_that_it_ends(self, study: StudyLike) -> None:
+        """Raise if nothing but Ctrl-C would end the loop."""
+        if self.n_trials is not None or self.until is not None or self.timeout is not None:
+            return
+        if study.allow_duplicates or study.space.size == math.inf:
+            raise ArgumentError("give n_trials, until or timeout: the space has no end")
+
+    def expected(self, n_finished: int) -> int | None:
+        """How many trials this call will finish unless a timeout comes first; None if unknown."""
+        counts = [] if self.n_trials is None else [self.n_trials]
+        if self.until is not None:
+            counts.append(max(0, self.until - n_finished))
+        return min(counts, default=None)
+
+
+def read_executor(executor: object, n_jobs: object) -> Choice | None:
+    """Return where trials run, given by either of two names."""
+    jobs = as_int(n_jobs)
+    if jobs is None or (jobs < 1 and jobs != -1):
+        raise ArgumentError(f"n_jobs must be an int of at least 1, or -1 for every CPU, got {shown(n_jobs)}")
+    if executor is not None and jobs != 1:
+        raise ArgumentError(f"give executor or n_jobs, not both; got {executor!r} and {jobs}")
+    return choose(jobs if executor is None else executor)
+
+
+def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return the callbacks as a tuple."""
+    functions = tuple(callbacks) if hasattr(callbacks, "__iter__") else (None,)
+    if not all(map(callable, functions)):
+        raise ArgumentError(f"callbacks must be a sequence of functions of (study, trial), got {callbacks!r}")
+    for function in functions:
+        _require_arguments("callbacks", function, "(study, trial)")
+    return functions
+
+
+def _require_arguments(name: str, function: Callable[..., object], taken: str) -> None:
+    """Raise if a function cannot be called with these arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    try:
+        signature.bind(*taken.split(","))
+    except TypeError:
+        raise ArgumentError(f"{name} must accept {taken}, got a function of {signature}") from None
+
+
+def read_catch(catch: Any) -> tuple[type[Exception], ...]:
+    """Return the exception types as a tuple."""
+    kinds = tuple(catch) if isinstance(catch, tuple | list) else (catch,)
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise ArgumentError(f"catch must be an Exception type or a tuple of them, got {catch!r}")
+    return kinds
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name} must be True or False, got {value!r}")
+
+
+def _count(name: str, value: object, *, least: int) -> int | None:
+    number = int_within(value, least)
+    if number is None and value is not None:
+        raise ArgumentError(f"{name} must be an int of at least {least} or None, got {shown(value)}")
+    return number

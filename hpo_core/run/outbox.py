@@ -1,0 +1,191 @@
+"""Ended trials on their way into the study.
+
+A storage may refuse them for now: it is locked, its disk is full, its server is away. A result that exists is
+kept and written once the storage takes it. What could not be written is told to the user.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hpo_core.errors import HpoError, StorageRefusedError, TrialError
+from hpo_core.executors import Outcome
+from hpo_core.executors.failures import describe, reason_of
+from hpo_core.printable import printable
+from hpo_core.run.batches import Results, ends_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hpo_core.run.interrupts import Interrupts
+    from hpo_core.run.protocol import StudyLike, WorkerLike
+
+logger = logging.getLogger("hpo_core")
+
+# Seconds to wait for a storage before that is said, and between two attempts after it.
+ATTEMPT_SECONDS: Final = 10.0
+PAUSE_SECONDS: Final = 1.0
+# Seconds to wait for one when the time is up, and after Ctrl-C: others may be busy, but not for long.
+LATE_SECONDS: Final = 5.0
+LEAVING_SECONDS: Final = 1.0
+
+SHOWN: Final = 500  # characters of a reason
+
+
+class _Ended:
+    """A trial or batch, how it ended, and the changes of the study that are still to be made for it."""
+
+    __slots__ = ("changes", "outcome", "trial")
+
+    def __init__(self, study: StudyLike, trial: Any, outcome: Outcome) -> None:
+        self.trial, self.outcome = trial, outcome
+        self.changes = deque(_changes(study, trial, outcome))
+
+    @property
+    def runs(self) -> bool:
+        """Whether the study does not know that it has ended."""
+        return bool((np.asarray(self.trial.state) == 0).any())  # RUNNING is 0
+
+
+class Outbox:
+    """Writes how trials ended, in the order in which they did.
+
+    Attributes
+    ----------
+    unwritten : list of str
+        What could not be written, a line for each trial or batch.
+    numbers : set of int
+        Of these trials, and of those written where this study does not see it.
+    """
+
+    def __init__(self, study: StudyLike, worker: WorkerLike, interrupts: Interrupts, deadline: float) -> None:
+        self._study = study
+        self._worker = worker
+        self._interrupts = interrupts
+        self._deadline = deadline
+        self._limit = math.inf
+        self._waiting: deque[_Ended] = deque()
+        self.unwritten: list[str] = []
+        self.numbers: set[int] = set()
+
+    def put(self, trial: Any, outcome: Outcome) -> None:
+        """Take in how a trial or a batch ended."""
+        self._waiting.append(_Ended(self._study, trial, outcome))
+
+    def write(self) -> Iterator[tuple[Any, Outcome, Exception | None]]:
+        """Write what there is: trial, how it ended, and what went wrong with that."""
+        while self._waiting:
+            ended = self._waiting[0]
+            wrong: Exception | None = None
+            try:
+                self._write(ended)
+            except Exception as error:
+                wrong = error
+                if not isinstance(error, TrialError) and not self._written_in_new_space(ended):
+                    self._give_up(ended)
+            self._waiting.popleft()
+            yield ended.trial, ended.outcome, wrong
+            wrong = None  # its traceback leads here: a circle would keep the study
+
+    def leave(self) -> None:
+        """Write what can be written in a moment."""
+        self._limit = time.monotonic() + LEAVING_SECONDS
+        self._worker.wait_until(self._limit)
+        try:
+            for _ in self.write():
+                pass
+        finally:
+            for ended in self._waiting:
+                self._give_up(ended)
+
+    def _write(self, ended: _Ended) -> None:
+        while ended.changes:
+            try:
+                self._until_taken(ended.changes[0], ended)
+            except TrialError as error:
+                if ended.outcome.state == "failed" or not ended.runs:
+                    raise
+                # A report or a note that the study refuses.
+                ended.outcome = Outcome("failed", reason=describe(error), error=error)
+                ended.changes = deque(_changes(self._study, ended.trial, ended.outcome))
+            else:
+                ended.changes.popleft()
+
+    def _written_in_new_space(self, ended: _Ended) -> bool:
+        """Write how a trial ended, if that failed because another process has changed the space."""
+        try:
+            study = self._study.in_new_space()
+            if study is None:
+                return False
+            trial = study.trials[ended.trial.number]
+            for change in _changes(study, trial, ended.outcome):
+                change()
+        except HpoError as error:  # the first error is the one to raise
+            logger.warning("%s: %s", _shown(ended), printable(str(error)))
+            return False
+        self.numbers.update(np.atleast_1d(trial.number).tolist())
+        return True
+
+    def _until_taken(self, change: Callable[[], None], ended: _Ended) -> None:
+        limit = min(self._limit, max(self._deadline, time.monotonic()) + LATE_SECONDS)
+        said = False
+        while True:
+            self._worker.wait_until(min(limit, time.monotonic() + ATTEMPT_SECONDS))
+            try:
+                change()
+            except StorageRefusedError as error:
+                if time.monotonic() + PAUSE_SECONDS > limit:
+                    raise
+                if not said:
+                    text = "%s; it is kept, and written as soon as the storage takes it: %s"
+                    logger.warning(text, _shown(ended), printable(str(error)))
+                    said = True
+            else:
+                if said:
+                    logger.warning("%s: now it is written", _shown(ended))
+                return
+            self._interrupts.let_through()
+            try:
+                time.sleep(PAUSE_SECONDS)
+            finally:
+                self._interrupts.hold_back()
+
+    def _give_up(self, ended: _Ended) -> None:
+        if ended.runs:
+            self.unwritten.append(f"{_shown(ended)}, and that could not be written")
+            self.numbers.update(np.atleast_1d(ended.trial.number).tolist())
+
+
+def _changes(study: StudyLike, trial: Any, outcome: Outcome) -> Iterator[Callable[[], None]]:
+    for step, value in outcome.reports:
+        yield partial(trial.report, step, value)
+    if outcome.notes:
+        yield partial(trial.note, **outcome.notes)
+    if outcome.state == "failed":
+        yield partial(study.fail, trial, reason=outcome.reason, traceback=outcome.traceback)
+    elif outcome.state == "stopped":
+        yield partial(study.stop_trials, trial)
+    elif isinstance(outcome.value, Results):
+        yield from ends_of(study, trial, outcome.value)
+    else:
+        yield partial(study.tell, trial, outcome.value)
+
+
+def _shown(ended: _Ended) -> str:
+    trial, outcome = ended.trial, ended.outcome
+    number, value = trial.number, outcome.value
+    if isinstance(value, Results):
+        ends = {trial[row].number: reason_of(end) for row, end in value.ends.items()}
+        told = dict(zip(number.tolist(), value.values.tolist(), strict=True)) | ends
+        return printable(f"trials have ended with {told}")
+    which = f"trial {number}" if np.ndim(number) == 0 else f"trials {number.tolist()}"
+    if outcome.state == "complete":
+        return f"{which} has ended with the value {value!r}: study.tell({number}, {value!r})"
+    return printable(f"{which} has ended as {outcome.state} {outcome.reason[:SHOWN]}".rstrip())

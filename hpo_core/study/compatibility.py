@@ -1,0 +1,123 @@
+"""How the space of a stored study may change: every configuration tried stays what it was."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hpo_core.errors import StudyError
+from hpo_core.log import History
+from hpo_core.log.codec import Codec
+from hpo_core.log.decode import read
+from hpo_core.space import Space
+from hpo_core.space.serial import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from hpo_core.log.journal import Journal
+
+    Columns = dict[str, NDArray[Any]]
+
+PAGE: Final = 4096  # events read at a time
+
+_OPEN = KINDS | {"spaces", "doc"}  # what may differ: looked at by kind, or of no effect
+
+
+def check_widening(stored: Space, given: Space, name: str) -> None:
+    """Raise a ``StudyError`` unless ``given`` is ``stored`` with wider ranges, more choices or parameters."""
+    old, new = json.loads(stored.to_json()), json.loads(given.to_json())
+    why = _narrowed(old["space"], new["space"])
+    if old.get("forbid", []) != new.get("forbid", []):
+        why = "forbid differs"
+    if why is not None:
+        raise StudyError(
+            f"space of study {name!r}: {why}; a range may be widened, a choice or a parameter added, "
+            f"no more.\nStored: {stored!r}\nGiven: {given!r}"
+        )
+
+
+def eras(journal: Journal, history: History) -> Iterator[tuple[Codec, History, int]]:
+    """Give each space that a study has had, as a codec, with the history up to its end as it saw it.
+
+    The third is the first trial that was asked in it.
+    """
+    described = journal.storage.descriptions(journal.key)
+    since = 0
+    for (_, _, text, _), (end, *_) in pairwise(described):
+        declared = Space.from_json(json.dumps(json.loads(text)["space"]))
+        codec = Codec(declared.with_feasible(_for_earlier(journal.codec.space)), journal.codec.sign)
+        then, cursor = History(codec.space.layout), 0
+        while records := journal.storage.read(journal.key, cursor, min(PAGE, end - cursor)):
+            then.extend(read(codec, records))
+            then.mark()
+            cursor += len(records)
+        yield codec, then, since
+        since = len(then)
+    yield journal.codec, history, since
+
+
+def _for_earlier(space: Space) -> Callable[[Columns], Any] | None:
+    """The ``feasible`` function of a space for earlier ones; parameters that they lack have defaults."""
+    feasible = space.feasible
+    if feasible is None:
+        return None
+    defaults = space.decode(np.full((len(space.names), 1), np.nan))
+
+    def permits(columns: Columns) -> Any:
+        n = len(next(iter(columns.values())))
+        return feasible({name: column.repeat(n) for name, column in defaults.items()} | columns)
+
+    return permits
+
+
+def _narrowed(old: dict[str, Any], new: dict[str, Any]) -> str | None:
+    """Why ``new`` does not hold all that ``old`` does, None if it does."""
+    for name, was in old.items():
+        if name not in new:
+            return f"parameter {name!r} is missing"
+        now = new[name]
+        fixed = ({key: value for key, value in each.items() if key not in _OPEN} for each in (was, now))
+        (kind,) = was.keys() & KINDS
+        if kind not in now or len({json.dumps(each, sort_keys=True) for each in fixed}) > 1:
+            return f"parameter {name!r} is of another kind or has other options"
+        if not _holds(kind, was[kind], now[kind]):
+            return f"parameter {name!r} lost values"
+        why = _branches(was, now)
+        if why is not None:
+            return why
+    return None
+
+
+def _holds(kind: str, was: Any, now: Any) -> bool:
+    match kind:
+        case "float" | "int":
+            low, high, *step = was
+            new_low, new_high, *new_step = now
+            whole = round((low - new_low) / step[0]) * step[0] if step else low - new_low
+            aligned = abs(whole - (low - new_low)) <= 1e-9 * abs(low - new_low)
+            return bool(new_low <= low and high <= new_high and step == new_step and aligned)
+        case "constant":
+            return bool(json.dumps(was) == json.dumps(now))
+        case _:  # an order must stay one
+            texts = list(map(json.dumps, was))
+            kept = [text for text in map(json.dumps, now) if text in texts]
+            return kept == texts if kind == "ordinal" else set(kept) == set(texts)
+
+
+def _branches(was: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """The same question for the parameters that choices own."""
+    if "spaces" not in was:
+        return None
+    listed = now.get("spaces") or [{}] * len(now["categorical"])
+    owned = dict(zip(map(json.dumps, now["categorical"]), listed, strict=True))
+    for choice, subspace in zip(map(json.dumps, was["categorical"]), was["spaces"], strict=True):
+        why = _narrowed(subspace, owned[choice])
+        if why is not None:
+            return why
+    return None

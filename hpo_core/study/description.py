@@ -1,0 +1,219 @@
+"""Making a stored study or finding it again: what it is stands in the first event of its log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from hpo_core.checks import shown
+from hpo_core.errors import StorageError, StudyError
+from hpo_core.log.decode import DAMAGE
+from hpo_core.log.journal import Place
+from hpo_core.log.ledger import until_written
+from hpo_core.samplers import BY_NAME, Sampler
+from hpo_core.space import Space
+from hpo_core.storage.base import CHANGED, CREATED, DURABILITY
+from hpo_core.study.compatibility import check_widening
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpo_core.storage import Record, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a study is, apart from its trials."""
+
+    space: Space  # without its ``feasible`` function
+    feasible: bool  # whether there is one
+    sampler: dict[str, Any]  # name and options; no options where the sampler is not one of ours
+    seed: int
+    direction: Literal["minimize", "maximize"]
+    allow_duplicates: bool
+    durability: str = "normal"
+
+    def to_json(self) -> str:
+        """Return the text of the event ``created``."""
+        written = {
+            "space": json.loads(self.space.to_json()),
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "directions": [self.direction],
+            "allow_duplicates": self.allow_duplicates,
+        }
+        rare = {
+            "feasible": self.feasible,
+            "durability": self.durability if self.durability != "normal" else None,
+        }
+        return json.dumps(written | {name: value for name, value in rare.items() if value})
+
+    @classmethod
+    def of(cls, records: Sequence[Record], name: str) -> Description:
+        """Description from the events that hold it, the space as it was last changed."""
+        event = records[0][0] if records else 0
+        try:
+            if not records or records[0][:2] != (0, CREATED):
+                raise StorageError("there is no such event")
+            data = _fields(records[0], _CREATED)
+            if data["directions"] not in (["minimize"], ["maximize"]):
+                raise StorageError(f"field 'directions' must hold one, got {shown(data['directions'], 80)}")
+            feasible = data.get("feasible", False)
+            if type(feasible) is not bool:
+                raise StorageError(f"field 'feasible' must be a bool, got {shown(feasible, 80)}")
+            durability = data.get("durability", "normal")
+            if durability not in DURABILITY:
+                raise StorageError(
+                    f"field 'durability' must be one of {DURABILITY}, got {shown(durability, 80)}"
+                )
+            event = records[-1][0]
+            space = Space.from_json(json.dumps(_fields(records[-1], {"space": dict})["space"]))
+            if not 0 <= data["seed"] < 2**63:
+                raise StorageError(f"field 'seed' must be in [0, 2**63), got {shown(data['seed'])}")
+            if type(data["sampler"].get("name")) is not str:
+                raise StorageError(f"field 'sampler' must hold a name, got {shown(data['sampler'], 80)}")
+            return cls(
+                space,
+                feasible,
+                data["sampler"],
+                data["seed"],
+                data["directions"][0],
+                data["allow_duplicates"],
+                durability,
+            )
+        except DAMAGE as error:
+            kind = records[-1][1] if records and event else CREATED
+            raise StorageError(
+                f"the log of study {name!r} does not begin with what it is: event {event}, {kind}: {error}"
+            ) from error
+
+
+_CREATED: Final[dict[str, type]] = {
+    "space": dict,
+    "sampler": dict,
+    "seed": int,
+    "directions": list,
+    "allow_duplicates": bool,
+}
+
+
+def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
+    """Return what an event holds, each field of the kind that it must be."""
+    data = json.loads(record[2])
+    if type(data) is not dict:
+        raise StorageError(f"it must be a JSON object, got {shown(data, 80)}")
+    for field, kind in kinds.items():
+        if type(data.get(field)) is not kind:
+            raise StorageError(f"field {field!r} must be a {kind.__name__}, got {shown(data.get(field), 80)}")
+    return data
+
+
+def describe_sampler(sampler: Sampler) -> dict[str, Any]:
+    """Return a sampler's name and, where it is one of ours, its options."""
+    if BY_NAME.get(sampler.name) is not type(sampler):
+        return {"name": sampler.name}
+    return {"name": sampler.name, "options": sampler.options()}
+
+
+def make_sampler(described: dict[str, Any]) -> Sampler:
+    """Return the sampler of a description."""
+    name = described["name"]
+    if "options" not in described or name not in BY_NAME:
+        raise StudyError(f"sampler {name!r} is not one of hpo_core's: pass it as sampler=")
+    kind: Any = BY_NAME[name]
+    try:
+        sampler: Sampler = kind(**described["options"])
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"event 0, created: field 'sampler' has no such options: {error}") from error
+    return sampler
+
+
+def find(storage: Storage, name: str) -> tuple[Place, Description]:
+    """Return where the log of a stored study is, and what the study is.
+
+    Raises
+    ------
+    StudyError
+        There is no such study.
+    """
+    key = key_of(storage, name)
+    records = storage.descriptions(key)
+    described = Description.of(records, name)
+    return Place(storage, key, records[-1][0]), described
+
+
+def key_of(storage: Storage, name: str) -> int:
+    """Return the key of a study by its name."""
+    studies = storage.studies()
+    if name not in studies:
+        known = ", ".join(map(repr, list(studies)[:12])) or "none"
+        raise StudyError(f"name: there is no study {name!r} in {storage}; there is {known}")
+    return studies[name]
+
+
+def create_or_resume(
+    storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
+) -> tuple[Place, Description]:
+    """Return log and description of a study, which is created if it is not there.
+
+    Raises
+    ------
+    StudyError
+        It is there and must not be, or is another study than the one given.
+    """
+    resume = partial(_resume, storage, name, given, seed_given=seed_given, if_exists=if_exists)
+    if name in storage.studies() and (found := resume()) is not None:
+        return found
+
+    def change() -> tuple[Place, Description]:
+        with storage.transaction():
+            if name not in storage.studies():
+                key = storage.create(name)
+                storage.append(key, [(CREATED, given.to_json())])
+                return Place(storage, key, 0), given
+            if (found := resume()) is not None:
+                return found
+            place, stored = find(storage, name)
+            widened = json.dumps({"space": json.loads(given.space.to_json())})
+            described = storage.append(place.key, [(CHANGED, widened)]) - 1
+            return place._replace(described=described), stored
+
+    return until_written(change)
+
+
+def _resume(
+    storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
+) -> tuple[Place, Description] | None:
+    """Return log and description of a study that is there; None if its space is to be widened."""
+    if if_exists == "error":
+        raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
+    place, stored = find(storage, name)
+    _check_same(stored, given, name, seed_given=seed_given)
+    if stored.space == given.space:
+        return place, stored
+    check_widening(stored.space, given.space, name)
+    return None
+
+
+def _complete(described: dict[str, Any]) -> dict[str, Any]:
+    """Return a sampler's description with options that are younger than it, at their defaults."""
+    if "options" not in described or described["name"] not in BY_NAME:
+        return {"name": described["name"]}
+    return describe_sampler(make_sampler(described))
+
+
+def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
+    names = ["sampler", "direction", "allow_duplicates", *(["seed"] if seed_given else [])]
+    for argument in names:
+        was, now = getattr(stored, argument), getattr(given, argument)
+        was = _complete(was) if argument == "sampler" else was
+        if was != now:
+            raise StudyError(f"{argument}: study {name!r} was created with {was!r}, got {now!r}")
+    if stored.feasible != given.feasible:
+        was, now = ("with" if each.feasible else "without" for each in (stored, given))
+        raise StudyError(
+            f"space: study {name!r} was created {was} a feasible= function, got a space {now} one; no "
+            "storage keeps functions: pass the same one to Study(space, storage=..., name=...)"
+        )

@@ -1,0 +1,83 @@
+"""Looking after stored studies: reading one without taking part, deleting one, checking its log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from hpo_core.errors import HpoError, StudyError
+from hpo_core.log import History
+from hpo_core.log.journal import Journal
+from hpo_core.log.ledger import Ledger, until_written
+from hpo_core.samplers import Sampler
+from hpo_core.storage.base import DELETED
+from hpo_core.study.description import find, key_of
+from hpo_core.study.results import Results
+
+if TYPE_CHECKING:
+    from hpo_core.storage import Storage
+
+
+class StoredResults(Results):
+    """What a stored study has found. It waits for no lock and writes nothing.
+
+    Its sampler has the right name and no more, so that what hpo_core does not know, a sampler of the
+    user's or a ``feasible`` function, is no hindrance.
+    """
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        place, stored = find(storage, name)
+        self.space, self.direction, self.seed = stored.space, stored.direction, stored.seed
+        self.sampler = type("Absent", (_Absent,), {"name": stored.sampler["name"]})()
+        self.name, self.allow_duplicates = name, stored.allow_duplicates
+        self.history = History(self.space.layout)
+        self._sign = 1.0 if self.direction == "minimize" else -1.0
+        journal = Journal(place, name, self.space, self._sign)
+        journal.load(self.history)
+        self._ledger = Ledger(self.history, journal, lambda: None)
+        self._report = self._note = _refuse
+
+
+class _Absent(Sampler):
+    """Stands for a sampler that is not there."""
+
+    def start(self, *_: Any, **__: Any) -> NoReturn:
+        _refuse()
+
+    def ask(self, *_: Any) -> NoReturn:
+        _refuse()
+
+
+def _refuse(*_: Any) -> NoReturn:
+    raise StudyError("this study was opened for reading only")
+
+
+def delete(storage: Storage, name: str) -> None:
+    """Give a study's name free; its log stays, and whoever has it open is told.
+
+    Raises
+    ------
+    StudyError
+        There is no such study.
+    """
+
+    def delete_it() -> None:
+        with storage.transaction():
+            storage.append(key_of(storage, name), [(DELETED, "{}")])
+
+    until_written(delete_it)
+
+
+def examine(storage: Storage, name: str, key: int) -> dict[str, Any]:
+    """Read a log from its beginning to its end or to the first damage.
+
+    Returns
+    -------
+    dict
+        ``study``, ``last_good`` position (-1 if there is none), and ``problem``, None if there is none.
+    """
+    problem = None
+    try:
+        StoredResults(storage, name)
+    except Exception as error:  # whatever it is: this looks for what others do not expect
+        problem = str(error) if isinstance(error, HpoError) else f"it cannot be read: {error!r}"
+    return {"study": name, "last_good": storage.count_good(key) - 1, "problem": problem}

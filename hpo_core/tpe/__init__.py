@@ -1,0 +1,1 @@
+"""The Tree-structured Parzen Estimator: the model of good and bad trials, and the sampler."""

@@ -1,0 +1,137 @@
+"""Configurations that come from the user: enqueued, added, repeated."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from studies import FULL, fingerprint, hashed_study, small_space
+
+from hpo_core.errors import SpaceError, SpaceExhausted, TrialError
+from hpo_core.log import State
+from hpo_core.space import Int, param
+from hpo_core.study import Study
+
+
+@pytest.fixture
+def study():
+    return hashed_study()
+
+
+class TestEnqueue:
+    def test_it_comes_first_and_in_order(self, study):
+        study.enqueue(FULL)
+        study.enqueue(FULL | {"depth": 4})
+        study.enqueue({"optimizer": "adam"})
+        batch = study.ask(2)
+        assert batch[0].params == FULL | {"epochs": 10}
+        assert batch[1]["depth"] == 4
+        later = study.ask(3)
+        assert later[0]["optimizer"] == "adam"
+        tiers = [study.history.tiers[tier] for tier in study.history.tier]
+        assert tiers == ["enqueued"] * 3 + ["hashed"] * 2
+
+    def test_the_sampler_fills_what_is_left_open(self, study):
+        for _ in range(20):
+            study.enqueue({"optimizer": "sgd", "depth": 3})
+        trials = [study.ask() for _ in range(20)]
+        assert {(trial["optimizer"], trial["depth"]) for trial in trials} == {("sgd", 3)}
+        assert len({trial["lr"] for trial in trials}) == 20
+        assert all(0 <= trial["momentum"] <= 0.99 for trial in trials)
+
+    @pytest.mark.parametrize(
+        "params", [{"lrr": 1}, {"lr": 1.0}, {"batch": 17}, {"optimizer": "lion"}, 3, None]
+    )
+    def test_what_is_not_in_the_space_is_refused(self, study, params):
+        with pytest.raises(SpaceError):
+            study.enqueue(params)
+        assert not study.history.queue
+
+    def test_a_forbidden_configuration_is_refused_at_once(self):
+        space = small_space(forbid=[(param("batch") == 32) & (param("depth") == 2)])
+        study = hashed_study(space=space)
+        with pytest.raises(SpaceError, match="constraints do not permit"):
+            study.enqueue(FULL)
+
+    def test_a_completion_obeys_the_constraints(self):
+        space = small_space(
+            forbid=[(param("batch") == 32) & (param("depth") <= 3)],
+            feasible=lambda columns: columns["lr"] < 0.05,
+        )
+        study = hashed_study(space=space)
+        for _ in range(10):
+            study.enqueue({"batch": 32})
+        for trial in study.ask(10):
+            assert trial["depth"] == 4
+            assert trial["lr"] < 0.05
+
+    def test_what_cannot_be_completed_is_a_failed_trial(self):
+        study = hashed_study(space=small_space(forbid=[param("batch") == 32]))
+        study.enqueue({"batch": 32})
+        study.enqueue({"batch": 64})
+        assert study.ask()["batch"] == 64
+        assert study.trials[0].reason == "the constraints permit no completion of what was enqueued"
+        study.enqueue({"batch": 32})
+        assert study.ask(2).number.tolist() == [3, 4]
+
+
+class TestAdd:
+    def test_a_result_from_elsewhere_counts(self, study):
+        trial = study.add(FULL, 0.25)
+        assert (trial.number, trial.state, trial.value) == (0, State.COMPLETE, 0.25)
+        assert study.best_params == FULL | {"epochs": 10}
+        assert study.add(FULL, math.nan).state == State.FAILED
+
+    @pytest.mark.parametrize(
+        ("params", "value", "error"),
+        [
+            (FULL, "1", TrialError),
+            (FULL, None, TrialError),
+            ({"lr": 0.01}, 1.0, SpaceError),
+            (FULL | {"batch": 33}, 1.0, SpaceError),
+            (FULL | {"lr": math.nan}, 1.0, SpaceError),
+            (FULL | {"unknown": 7.0}, 1.0, SpaceError),
+            (None, 1.0, SpaceError),
+        ],
+        ids=str,
+    )
+    def test_what_is_wrong_changes_nothing(self, study, params, value, error):
+        before = fingerprint(study)
+        with pytest.raises(error):
+            study.add(params, value)
+        assert fingerprint(study) == before
+
+
+class TestExhaustion:
+    def test_what_has_started_goes_out_before_the_space_runs_out(self):
+        study = Study({"a": Int(0, 1), "b": Int(0, 1)}, sampler="random", seed=0)
+        study.tell(study.ask(4), [0.0] * 4)
+        study.enqueue({"a": 0, "b": 0})
+        study.enqueue({"a": 0})
+        batch = study.ask(2)
+        assert batch.number.tolist() == [4]
+        study.tell(batch, [1.0])
+        with pytest.raises(SpaceExhausted):
+            study.ask()
+        assert len(study.history.running) == 0
+        assert study.replay()
+
+
+class TestRepeat:
+    def test_repeat_runs_a_configuration_again(self, study):
+        trial = study.ask(10)[4]
+        study.tell(trial, 0.5)
+        again = study.ask(repeat=trial)
+        assert again.number == 10
+        assert again.params == trial.params
+        assert again.seed != trial.seed
+        assert [t.params for t in study.ask(3, repeat=again.number)] == [trial.params] * 3
+
+    @pytest.mark.parametrize("wrong", [99, -1, "0", 1.0, None])
+    def test_only_known_trials_repeat(self, study, wrong):
+        study.ask()
+        if wrong is None:
+            wrong = hashed_study().ask()
+        with pytest.raises(TrialError):
+            study.ask(repeat=wrong)
+        assert len(study.trials) == 1
