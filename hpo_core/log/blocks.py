@@ -1,4 +1,4 @@
-"""A stretch of a log applied in one pass: what opens a study of a million trials in seconds.
+"""A block of a log applied in one pass: what opens a study of a million trials in seconds.
 
 The kinds of events are taken one after the other instead of in the order of the log. That gives the same
 columns, because a valid log asks a trial before it says anything of it, and ends it last.
@@ -6,132 +6,124 @@ columns, because a valid log asks a trial before it says anything of it, and end
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import StudyError
 from hpo_core.log.columns import State
-from hpo_core.log.events import ENQUEUED
+from hpo_core.log.events import ENQUEUED, KINDS, NAMES, Asked, Enqueued
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.log.events import Stretch
+    from hpo_core.log.events import Event
     from hpo_core.log.history import History
 
+    Rows = NDArray[np.int64]
 
-def extend(history: History, stretch: Stretch) -> None:
-    """Apply a stretch to a history."""
-    _check(history, stretch)
-    for event in stretch.others:
-        history.apply_unordered(event)
-    _ask(history, stretch)
-    for retried in stretch.retried:
-        history.apply_unordered(retried)
-    _report(history, stretch)
-    _end(history, stretch)
-    history.position += stretch.n_events
+_NO_ROWS = np.empty(0, np.int64)
 
 
-def _check(history: History, stretch: Stretch) -> None:
-    """Raise unless every trial is asked first, runs while things are said of it, and ends once."""
-    n, k = len(history), stretch.x.shape[1]
-    if k:
-        if stretch.first != n:
-            raise StudyError(f"field 'first': trials asked must start at number {n}, got {stretch.first}")
-        ahead = (stretch.cursor < 0) | (stretch.cursor > history.position + stretch.asked_at)
+class _Said(NamedTuple):
+    """What is said of trials: their rows, and the place in the block of each event that says it."""
+
+    rows: Rows
+    at: Rows
+
+
+@dataclass(slots=True, eq=False)
+class EventBlock:
+    """Consecutive events of a log, in the order in which ``KINDS`` lists their kinds.
+
+    Attributes
+    ----------
+    n_events : int
+    events : list of (Event, int or (k,) array)
+        Each with its place in the block, or with a column of places if it is many events as one.
+    """
+
+    n_events: int
+    events: list[tuple[Event, Any]]
+
+    @property
+    def asked(self) -> tuple[Asked, Rows] | None:
+        """Trials that started, if there are any."""
+        return next(((event, at) for event, at in self.events if isinstance(event, Asked)), None)
+
+    @property
+    def ended(self) -> Rows:
+        """Trials that ended."""
+        return self._said(ends=True).rows
+
+    @property
+    def size(self) -> int:
+        """How many trials, results and the like it says something of."""
+        return sum(np.size(at) for _, at in self.events)
+
+    def _said(self, *, ends: bool) -> _Said:
+        about: list[tuple[Any, Any]] = []
+        for event, at in self.events:
+            kind = KINDS[NAMES[type(event)]]
+            if "rows" in kind.fields and kind.ends is ends:
+                about.append((event, at))
+        return _Said(
+            np.concatenate([_NO_ROWS, *(event.rows for event, _ in about)]),
+            np.concatenate([_NO_ROWS, *(np.broadcast_to(at, event.rows.shape) for event, at in about)]),
+        )
+
+    def check(self, history: History) -> None:
+        """Raise unless every trial is asked first, runs while things are said of it, and ends once.
+
+        Raises
+        ------
+        StudyError
+            It does not follow from the history.
+        """
+        n, asked = len(history), self.asked
+        k = 0 if asked is None else asked[0].x.shape[1]
+        if asked is not None:
+            self._check_asked(history, *asked)
+        ended, others = self._said(ends=True), self._said(ends=False)
+        rows, at = (np.concatenate(both) for both in zip(ended, others, strict=True))
+        unknown = (rows < 0) | (rows >= n + k)
+        if asked is not None and not unknown.any():
+            new = rows >= n
+            unknown[new] = asked[1][rows[new] - n] > at[new]
+        if unknown.any():
+            raise StudyError(f"field 'rows': trial {rows[unknown][0]} was never asked")
+        before = rows[rows < n]
+        over = before[history.state[before] != State.RUNNING]
+        if len(over):
+            raise StudyError(f"field 'rows': trial {over[0]} ended before")
+        _check_ends(ended, others)
+
+    def _check_asked(self, history: History, asked: Asked, at: Rows) -> None:
+        n = len(history)
+        if asked.first != n:
+            raise StudyError(f"field 'first': trials asked must start at number {n}, got {asked.first}")
+        cursor = np.asarray(asked.cursor)
+        ahead = (cursor < 0) | (cursor > history.position + at)
         if ahead.any():
-            raise StudyError(f"field 'cursor' must be a position before it, got {stretch.cursor[ahead][0]}")
-        _check_queue(history, stretch)
-    rows = np.concatenate([stretch.ended, stretch.reported, stretch.touched])
-    at = np.concatenate([stretch.ended_at, stretch.reported_at, stretch.touched_at])
-    unknown = (rows < 0) | (rows >= n + k)
-    if k and not unknown.any():
-        new = rows >= n
-        unknown[new] = stretch.asked_at[rows[new] - n] > at[new]
-    if unknown.any():
-        raise StudyError(f"field 'rows': trial {rows[unknown][0]} was never asked")
-    _check_ends(history, stretch, rows, at)
+            raise StudyError(f"field 'cursor' must be a position before it, got {cursor[ahead][0]}")
+        if ENQUEUED in asked.tier:
+            taken = at[[tier == ENQUEUED for tier in asked.tier]]
+            queued = [place for event, place in self.events if isinstance(event, Enqueued)]
+            waiting = len(history.queue) + np.searchsorted(queued, taken)
+            if (waiting <= np.arange(len(taken))).any():
+                raise StudyError(f"field 'tier': nothing is enqueued where a trial is {ENQUEUED!r}")
 
 
-def _check_queue(history: History, stretch: Stretch) -> None:
-    if ENQUEUED not in stretch.tier:
-        return
-    taken = stretch.asked_at[[tier == ENQUEUED for tier in stretch.tier]]
-    waiting = len(history.queue) + np.searchsorted(stretch.enqueued_at, taken)
-    if (waiting <= np.arange(len(taken))).any():
-        raise StudyError(f"field 'tier': nothing is enqueued where a trial is {ENQUEUED!r}")
-
-
-def _check_ends(history: History, stretch: Stretch, rows: NDArray[np.int64], at: NDArray[np.int64]) -> None:
-    """Raise where something is said of a trial that has ended: that it ends, or anything else."""
-    before = rows[rows < len(history)]
-    over = before[history.state[before] != State.RUNNING]
-    order = np.argsort(stretch.ended, kind="stable")
-    ended, ended_at = stretch.ended[order], stretch.ended_at[order]
-    over = np.append(over, ended[1:][ended[1:] == ended[:-1]])
-    if len(over):
-        raise StudyError(f"field 'rows': trial {over[0]} ended before")
-    others, others_at = rows[len(ended) :], at[len(ended) :]
-    if len(others) and len(ended):
-        place = np.minimum(np.searchsorted(ended, others), len(ended) - 1)
-        late = (ended[place] == others) & (others_at > ended_at[place])
+def _check_ends(ended: _Said, others: _Said) -> None:
+    """Raise if something is said of a trial after it has ended in the same block."""
+    order = np.lexsort((ended.at, ended.rows))
+    rows, at = ended.rows[order], ended.at[order]
+    twice = rows[1:][rows[1:] == rows[:-1]]
+    if len(twice):
+        raise StudyError(f"field 'rows': trial {twice[0]} ended before")
+    if len(others.rows) and len(rows):
+        place = np.minimum(np.searchsorted(rows, others.rows), len(rows) - 1)
+        late = (rows[place] == others.rows) & (others.at > at[place])
         if late.any():
-            raise StudyError(f"field 'rows': trial {others[late][0]} ended before")
-
-
-def _ask(history: History, stretch: Stretch) -> None:
-    first, k = len(history), stretch.x.shape[1]
-    history._trials.append(k)
-    at = slice(first, first + k)
-    write = history._trials.write
-    write["x"][:, at] = stretch.x
-    if stretch.given is not None:
-        history.give(at, stretch.given)
-    write["cursor"][at] = stretch.cursor
-    write["started"][at] = stretch.time
-    codes = {tier: history._tier_code(tier) for tier in dict.fromkeys(stretch.tier)}
-    write["tier"][at] = [codes[tier] for tier in stretch.tier]
-    history._counts[State.RUNNING] += k
-    if ENQUEUED in codes:
-        history.take_queued(row for row, tier in enumerate(stretch.tier, first) if tier == ENQUEUED)
-    history.wanted.update(stretch.wanted)
-    history.workers.update(stretch.workers)
-
-
-def _report(history: History, stretch: Stretch) -> None:
-    reports, k = history._reports, len(stretch.reported)
-    at = slice(reports.n, reports.n + k)
-    reports.append(k)
-    reports.write["row"][at] = stretch.reported
-    reports.write["step"][at] = stretch.step
-    reports.write["value"][at] = stretch.value
-    reports.write["position"][at] = history.position + stretch.reported_at
-    # Of a trial's reports the last counts: it is written last.
-    history._trials.write["last_report"][stretch.reported] = np.arange(at.start, at.stop)
-
-
-def _end(history: History, stretch: Stretch) -> None:
-    rows, state, write = stretch.ended, stretch.state, history._trials.write
-    finishes = history._finishes
-    at = slice(finishes.n, finishes.n + len(rows))
-    finishes.append(len(rows))
-    finishes.write["row"][at] = rows
-    finishes.write["position"][at] = history.position + stretch.ended_at
-    write["state"][rows] = state
-    write["cost"][rows] = stretch.cost
-    write["y"][:, rows] = stretch.y
-    write["fidelity"][rows] = _fidelity(history, rows, state)
-    for code, count in enumerate(np.bincount(state).tolist()):
-        history._counts[code] += count
-    history._counts[State.RUNNING] -= len(rows)
-    history.reasons.update(stretch.reasons)
-    history.tracebacks.update(stretch.tracebacks)
-    history._look_for_best(rows[state == State.COMPLETE], stretch.y[:, state == State.COMPLETE])
-
-
-def _fidelity(history: History, rows: NDArray[np.int64], state: NDArray[np.uint8]) -> NDArray[np.float64]:
-    last = history._trials.write["last_report"][rows]
-    step = np.where(last >= 0, history._reports.write["step"][last], 0)
-    return np.where(state == State.COMPLETE, np.inf, np.where(state == State.STOPPED, step, -np.inf))
+            raise StudyError(f"field 'rows': trial {others.rows[late][0]} ended before")

@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.checks import shown
-from hpo_core.errors import StudyError
-from hpo_core.log.events import Annotated, Asked, Enqueued, Failed, Noted, Reported, Retried, Stopped, Told
-from hpo_core.log.notes import dump_note
+from hpo_core.log.events import KINDS, NAMES, Asked, Enqueued
+from hpo_core.log.fields import REQUIRED, WrongFieldError
 from hpo_core.space import Categorical, Ordinal
-from hpo_core.space.parameters import pieces
 from hpo_core.space.serial import dump_value, load_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -40,13 +37,6 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 # Characters of JSON text. A choice that takes more is written in the space and not with each trial.
 LONG: Final = 256
-
-
-class WrongFieldError(StudyError):
-    """A field of an event is not what ``Codec`` writes."""
-
-    def __init__(self, field: str, rule: str, value: object) -> None:
-        super().__init__(f"field {field!r} must be {rule}, got {shown(value, 80)}")
 
 
 class _Choices:
@@ -92,7 +82,7 @@ class _Choices:
 
 
 class Codec:
-    """Writes the events of a study; ``reading`` reads them.
+    """Writes the events of a study; ``decode`` reads them.
 
     Parameters
     ----------
@@ -179,19 +169,30 @@ class Codec:
 
     def write(self, event: Event) -> tuple[tuple[str, str], Event]:
         """Return kind and JSON text, and the event that they give back."""
-        kind = type(event).__name__.lower()
+        name = NAMES[type(event)]
         written: dict[str, Any]
         if isinstance(event, Asked):
             columns, (x, given) = self.settle(event.x, event.given)
-            written, event = _write_asked(event, columns), replace(event, x=x, given=given)
+            event = replace(event, x=x, given=given)
+            written = self._plain(name, event) | {"n": x.shape[1], "params": columns}
             if self._with_none:
                 written |= self._nones(columns, x)
         elif isinstance(event, Enqueued):
             written = {"params": self.fixed(event)}
             event = self.read_fixed(written["params"])
         else:
-            written = _WRITERS[type(event)](self, event)
-        return (kind, _dumps(written)), event
+            written = self._plain(name, event)
+        return (name, _dumps(written)), event
+
+    def _plain(self, kind: str, event: Event) -> dict[str, Any]:
+        """Fields of an event that need no space to be written."""
+        written = {}
+        for name, field in KINDS[kind].fields.items():
+            if field.load is not None:
+                value = getattr(event, field.attribute or name)
+                if field.default is REQUIRED or value != field.default:
+                    written[name] = field.dump(self, value)
+        return written
 
     def _nones(self, columns: Columns, x: NDArray[np.float64]) -> dict[str, Any]:
         """Trials with the value None, for readers of the log, which has null for inactive parameters too."""
@@ -220,68 +221,3 @@ class Codec:
             for name, value in params.items()
         }
         return Enqueued(*self.space.partial(values))
-
-
-def write_text(text: str) -> str | list[str]:
-    """Return text as JSON gives it back: whole, or in pieces."""
-    parts = pieces(text)
-    return text if len(parts) == 1 else parts
-
-
-def read_text(field: str, written: Any) -> str:
-    """Read what ``write_text`` wrote."""
-    if type(written) is str:
-        return written
-    if type(written) is not list or not all(type(piece) is str for piece in written):
-        raise WrongFieldError(field, "text", written)
-    return "".join(written)
-
-
-def _write_asked(event: Asked, columns: Columns) -> dict[str, Any]:
-    written = {
-        "first": event.first,
-        "n": event.x.shape[1],
-        "cursor": event.cursor,
-        "tier": event.tier,
-        "time": event.time,
-        "params": columns,
-    }
-    rare = {"wanted": event.wanted, "worker": event.worker}
-    return written | {name: value for name, value in rare.items() if value}
-
-
-def _write_retried(_: Codec, event: Retried) -> dict[str, Any]:
-    rows = event.rows.tolist()
-    return {"rows": rows, "worker": event.worker, "reason": write_text(event.reason), "time": event.time}
-
-
-def _write_valued(codec: Codec, event: Told | Stopped) -> dict[str, Any]:
-    return {"rows": event.rows.tolist(), "values": codec.values(event.y[0]), "cost": event.cost.tolist()}
-
-
-def _write_failed(_: Codec, event: Failed) -> dict[str, Any]:
-    written = {"rows": event.rows.tolist(), "reason": write_text(event.reason), "cost": event.cost.tolist()}
-    return written | ({} if event.traceback is None else {"traceback": write_text(event.traceback)})
-
-
-def _write_reported(codec: Codec, event: Reported) -> dict[str, Any]:
-    return {"rows": event.rows.tolist(), "step": event.step, "values": codec.values(event.y)}
-
-
-def _write_noted(_: Codec, event: Noted) -> dict[str, Any]:
-    return {"rows": event.rows.tolist(), "notes": [dump_note(each) for each in event.notes]}
-
-
-def _write_annotated(_: Codec, event: Annotated) -> dict[str, Any]:
-    return {"notes": dump_note(event.notes)}
-
-
-_WRITERS: dict[type, Callable[[Codec, Any], dict[str, Any]]] = {
-    Retried: _write_retried,
-    Told: _write_valued,
-    Stopped: _write_valued,
-    Failed: _write_failed,
-    Reported: _write_reported,
-    Noted: _write_noted,
-    Annotated: _write_annotated,
-}

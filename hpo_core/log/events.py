@@ -1,27 +1,70 @@
-"""The typed events of a study's log. A study's state is the log applied to ``History``.
+"""The kinds of events in the log of a study. Each is declared once: its fields, their JSON, and its effect.
 
-Events carry batches: one ``Asked`` for a whole ``ask(256)``. ``x`` is in internal coordinates while
-the event lives in memory; a storage decodes it to values as the user knows them. Nobody changes an event:
-they are not frozen because making one would then take four times as long.
+A study is its log applied to a ``History``. An event holds a batch: one ``Asked`` for a whole ``ask(256)``.
+``x`` is in internal coordinates while the event is in memory; a storage holds the values that the user knows.
+
+``apply`` serves one event and many. When a log is read, many events of a kind become one event that has the
+rows of all of them. A field marked "or a column" then holds an entry for each row, and so does ``at``, the
+position in the log.
+
+To add a kind, write its class with ``apply``, and its line in ``KINDS``. To add a field to a kind, give it a
+default: older logs do not have it.
+
+Nobody changes an event. They are not frozen because making one would then take four times as long.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import numpy as np
+
+from hpo_core.log import fields
+from hpo_core.log.columns import State
+from hpo_core.storage.base import CHANGED, CREATED, DELETED, RENEWED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
-# Tiers of trials whose configuration came from the user, at least in part.
+    from hpo_core.log.fields import Field
+    from hpo_core.log.history import History
+
+    Rows: TypeAlias = NDArray[np.int64]
+    Reals: TypeAlias = NDArray[np.float64]
+    Position: TypeAlias = int | Rows  # where the event is in the log, or a column of that
+
+# What a log may require of its reader; a study writes the least that reads it. 1: logs that say nothing.
+READER: Final = 2
+
+# Origins of trials whose configuration came from the user, at least in part.
 ENQUEUED: Final = "enqueued"
 ADDED: Final = "added"
 REPEATED: Final = "repeated"
-FOREIGN: Final = frozenset({ADDED, REPEATED})  # tiers whose values may be outside the ranges
+FOREIGN: Final = frozenset({ADDED, REPEATED})  # origins whose values may be outside the ranges
+
+LATE: Final = "late"  # a result for a trial that another process had finished before
+
+
+class Event(Protocol):
+    """Something that happened in a study."""
+
+    def apply(self, history: History, at: Any) -> None:
+        """Change the columns. The caller has checked that the rows exist and run."""
+
+
+@dataclass(slots=True, eq=False)
+class Enqueued:
+    """A configuration waits to be asked; the next ``Asked`` of origin ENQUEUED takes it."""
+
+    fixed: Reals  # (d,), NaN where the sampler may choose
+    given: Reals | None = None  # (d,), as in ``Asked``
+
+    def apply(self, history: History, at: int) -> None:
+        history.enqueue(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -29,76 +72,55 @@ class Asked:
     """Trials ``first .. first + n - 1`` started."""
 
     first: int
-    x: NDArray[np.float64]  # (d, n)
-    cursor: int  # log position the suggestion had seen
-    tier: str  # which sampler answered, "gp" say, or one of the constants above
-    time: float = math.nan  # seconds since the epoch
-    wanted: int = 0  # number asked for, where a finite space ran out and fewer came; else 0
-    worker: str = ""  # who runs them under a lease; "" where they wait for their results for ever
-    given: NDArray[np.float64] | None = None  # (d, n) numbers that x does not give back, see ``Codec``
+    x: Reals  # (d, n)
+    cursor: int  # log position the suggestion had seen; or a column
+    tier: str  # which sampler answered, "gp" say, or one of the constants above; or a column
+    time: float = math.nan  # seconds since the epoch; or a column
+    wanted: int = 0  # number asked for, if a finite space ran out and fewer came, else 0; or a column
+    worker: str = ""  # who runs them under a lease, "" if they wait forever for results; or a column
+    given: Reals | None = None  # (d, n) numbers that x does not give back, see ``Codec``
+    build: str = ""  # with the first suggestion after a study is opened; or a column
+    fit: Mapping[str, Any] | None = None  # hyperparameters, if just fitted; or a column
+
+    def apply(self, history: History, at: Position) -> None:
+        rows = history.start(self.first, self.x, self.given, self.cursor, self.time, self.tier)
+        if self.tier == ENQUEUED:
+            history.take_queued(rows)
+        elif not isinstance(self.tier, str) and ENQUEUED in self.tier:
+            history.take_queued(row for row, tier in zip(rows, self.tier, strict=True) if tier == ENQUEUED)
+        if self.worker:
+            history.workers.update(_by_row(rows, self.worker))
+        for found, value in (
+            (history.wanted, self.wanted),
+            (history.builds, self.build),
+            (history.fits, self.fit),
+        ):
+            if value:
+                found.update(_by_first_row(rows, value, at))
 
 
 @dataclass(slots=True, eq=False)
 class Retried:
     """Running trials, whose worker let its lease run out, were given out again."""
 
-    rows: NDArray[np.int64]
+    rows: Rows
     worker: str  # as in ``Asked``
     reason: str
     time: float = math.nan
 
-
-@dataclass(slots=True, eq=False)
-class Told:
-    """Trials completed."""
-
-    rows: NDArray[np.int64]  # (k,)
-    y: NDArray[np.float64]  # (m, k), minimised
-    cost: NDArray[np.float64]  # (k,) seconds since asked
-
-
-@dataclass(slots=True, eq=False)
-class Failed:
-    """Trials failed; they are learnt from, never lost."""
-
-    rows: NDArray[np.int64]
-    reason: str
-    cost: NDArray[np.float64]
-    traceback: str | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Stopped:
-    """Trials ended early, each with its last reported value."""
-
-    rows: NDArray[np.int64]
-    y: NDArray[np.float64]
-    cost: NDArray[np.float64]
-
-
-@dataclass(slots=True, eq=False)
-class Reported:
-    """An intermediate value of running trials at one step."""
-
-    rows: NDArray[np.int64]
-    step: int
-    y: NDArray[np.float64]  # (k,) minimised
+    def apply(self, history: History, at: int) -> None:
+        history.retry(self.rows, self.worker, self.reason, self.time)
 
 
 @dataclass(slots=True, eq=False)
 class Noted:
     """Running trials were given notes, JSON values merged over earlier ones of the same name."""
 
-    rows: NDArray[np.int64]
-    notes: tuple[Mapping[str, Any], ...]  # one per row
+    rows: Rows
+    notes: Sequence[Mapping[str, Any]]  # one per row
 
-
-@dataclass(slots=True, eq=False)
-class Enqueued:
-    """A configuration waits to be asked; the next ``Asked`` of tier ENQUEUED takes it."""
-
-    fixed: NDArray[np.float64]  # (d,), NaN where the sampler may choose
-    given: NDArray[np.float64] | None = None  # (d,), as in ``Asked``
+    def apply(self, history: History, at: int) -> None:
+        history.note(self.rows, self.notes)
 
 
 @dataclass(slots=True, eq=False)
@@ -107,41 +129,144 @@ class Annotated:
 
     notes: Mapping[str, Any]
 
+    def apply(self, history: History, at: int) -> None:
+        history.annotate(self.notes)
+
 
 @dataclass(slots=True, eq=False)
-class Stretch:
-    """Consecutive events of a log in columns, for whoever reads many at once.
+class Reported:
+    """Running trials reported an intermediate value."""
 
-    ``k`` trials were asked, ``e`` ended, and ``r`` reports came in; ``_at`` says which of the events a
-    row belongs to, counted from 0.
+    rows: Rows
+    step: int  # or a column
+    y: Reals  # (k,) minimised
+
+    def apply(self, history: History, at: Position) -> None:
+        history.report(self.rows, self.step, self.y, at)
+
+
+@dataclass(slots=True, eq=False)
+class Told:
+    """Trials completed."""
+
+    rows: Rows  # (k,)
+    y: Reals  # (m, k), minimised
+    cost: Reals  # (k,) seconds since asked
+
+    def apply(self, history: History, at: Position) -> None:
+        history.finish(self.rows, State.COMPLETE, self.cost, at, self.y)
+
+
+@dataclass(slots=True, eq=False)
+class Stopped:
+    """Trials ended early, each with its last reported value."""
+
+    rows: Rows
+    y: Reals
+    cost: Reals
+
+    def apply(self, history: History, at: Position) -> None:
+        history.finish(self.rows, State.STOPPED, self.cost, at, self.y)
+
+
+@dataclass(slots=True, eq=False)
+class Failed:
+    """Trials failed; they are learnt from, never lost."""
+
+    rows: Rows
+    reason: str  # or a column
+    cost: Reals
+    traceback: str | None = None  # or a column
+
+    def apply(self, history: History, at: Position) -> None:
+        history.finish(self.rows, State.FAILED, self.cost, at)
+        rows = self.rows.tolist()
+        history.reasons.update(_by_row(rows, self.reason))
+        if self.traceback is not None:
+            found = _by_row(rows, self.traceback)
+            history.tracebacks.update({row: text for row, text in found.items() if text is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How events of one kind are written and read.
+
+    Attributes
+    ----------
+    event : type
+    fields : dict of str to Field
+        By the name in JSON, the first of them the rows if there are any.
+    ends : bool
+        Whether its trials end.
+    merged : bool
+        Whether many are read as one.
     """
 
-    n_events: int
-    first: int  # number of the first trial asked
-    x: NDArray[np.float64]  # (d, k)
-    given: NDArray[np.float64] | None  # (d, k), as in ``Asked``
-    cursor: NDArray[np.int64]
-    tier: list[str]
-    time: NDArray[np.float64]
-    asked_at: NDArray[np.int64]
-    wanted: dict[int, int]  # by first trial
-    workers: dict[int, str]  # who runs trials under a lease, by trial
-    retried: list[Retried]
-    ended: NDArray[np.int64]  # (e,) rows
-    state: NDArray[np.uint8]  # what they are now
-    y: NDArray[np.float64]  # (m, e), NaN where they failed
-    cost: NDArray[np.float64]
-    ended_at: NDArray[np.int64]
-    reasons: dict[int, str]
-    tracebacks: dict[int, str]
-    reported: NDArray[np.int64]  # (r,) rows
-    step: NDArray[np.int64]
-    value: NDArray[np.float64]
-    reported_at: NDArray[np.int64]
-    touched: NDArray[np.int64]  # rows that were retried or noted
-    touched_at: NDArray[np.int64]
-    enqueued_at: NDArray[np.int64]
-    others: list[Noted | Enqueued | Annotated]  # their place among the other events does not matter
+    event: type
+    fields: dict[str, Field]
+    ends: bool = False
+    merged: bool = False
 
 
-Event: TypeAlias = Asked | Retried | Told | Failed | Stopped | Reported | Noted | Enqueued | Annotated
+_ENDED = {"rows": fields.ROWS, "values": fields.RESULTS, "cost": fields.COST}
+
+# In the order in which the events of a block are applied, kind by kind: a trial starts before anything is
+# said of it, and ends last.
+KINDS: Final[dict[str, Kind]] = {
+    "enqueued": Kind(Enqueued, {"params": fields.PARAMS}),
+    "asked": Kind(
+        Asked,
+        {
+            "first": fields.INT,
+            "n": fields.COUNT,
+            "cursor": fields.INT,
+            "tier": fields.NAME,
+            "time": fields.TIME,
+            "params": fields.PARAMS,
+            "wanted": fields.WANTED.optional(0),
+            "worker": fields.NAME.optional(""),
+            "build": fields.NAME.optional(""),
+            "fit": fields.FIT,
+        },
+        merged=True,
+    ),
+    "retried": Kind(
+        Retried, {"rows": fields.ROWS, "worker": fields.NAME, "reason": fields.TEXT, "time": fields.TIME}
+    ),
+    "noted": Kind(Noted, {"rows": fields.ROWS, "notes": fields.NOTES}),
+    "annotated": Kind(Annotated, {"notes": fields.NOTE}),
+    "reported": Kind(
+        Reported, {"rows": fields.ROWS, "step": fields.STEP, "values": fields.REPORTS}, merged=True
+    ),
+    "told": Kind(Told, _ENDED, ends=True, merged=True),
+    "stopped": Kind(Stopped, _ENDED, ends=True, merged=True),
+    "failed": Kind(
+        Failed,
+        {
+            "rows": fields.ROWS,
+            "reason": fields.TEXT,
+            "cost": fields.COST,
+            "traceback": fields.TRACEBACK,
+        },
+        ends=True,
+        merged=True,
+    ),
+}
+NAMES: Final = {kind.event: name for name, kind in KINDS.items()}
+# What the columns do not hold: what the study is, who lives, and results that came too late.
+ASIDE: Final = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})
+
+
+def _by_row(rows: Sequence[int], value: Any) -> dict[int, Any]:
+    """Value of each row, from the text of one event or a column."""
+    if isinstance(value, str):
+        return dict.fromkeys(rows, value)
+    return dict(zip(rows, value, strict=True))
+
+
+def _by_first_row(rows: Sequence[int], value: Any, at: Position) -> dict[int, Any]:
+    """Value of each event that has one, by its first row, from one event's value or a column."""
+    if isinstance(at, int):
+        return {rows[0]: value}
+    first = np.flatnonzero(np.diff(at, prepend=-1)).tolist()
+    return {rows[place]: value[place] for place in first if value[place]}

@@ -18,35 +18,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from hpo_core.errors import StudyError
-from hpo_core.log.blocks import extend
 from hpo_core.log.columns import Reports, State, Table
 from hpo_core.log.events import (
-    ENQUEUED,
-    Annotated,
-    Asked,
     Enqueued,
-    Failed,
-    Noted,
-    Reported,
-    Retried,
-    Stopped,
-    Stretch,
-    Told,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from hpo_core.layout import Layout
-    from hpo_core.log.events import Event
+    from hpo_core.log.blocks import EventBlock
+    from hpo_core.log.events import Enqueued, Event, Position
 
     Index = int | slice | NDArray[np.int64]
 
 T = TypeVar("T")
 
-_RUNNING, _COMPLETE, _STOPPED, _FAILED = map(int, State)  # writing an enum costs twice a plain int
+_RUNNING, _COMPLETE = int(State.RUNNING), int(State.COMPLETE)  # writing an enum costs twice a plain int
 
 
 class Mark(NamedTuple):
@@ -100,6 +90,9 @@ class History:
         Enqueued configurations, by the row that took them.
     wanted : dict of int to int
         Number of trials asked for, by first row, if fewer came.
+    builds, fits : dict of int to str, dict of int to mapping
+        Build id of the process that asked, with its first suggestion; hyperparameters of a model that was
+        fitted for a suggestion. By first row.
     workers : dict of int to str
         Worker that holds a trial under a lease, by row; "" after a takeover by hand. See ``held``.
     """
@@ -114,6 +107,8 @@ class History:
         "_trials",
         "_undo",
         "best",
+        "builds",
+        "fits",
         "fixed",
         "layout",
         "notes",
@@ -140,6 +135,8 @@ class History:
         self.fixed: dict[int, Enqueued] = {}
         self.wanted: dict[int, int] = {}
         self.workers: dict[int, str] = {}
+        self.builds: dict[int, str] = {}
+        self.fits: dict[int, Mapping[str, Any]] = {}
         self._best_y = np.inf
         self._counts = [0, 0, 0, 0]
         self._oldest = 0  # no row before this one is running
@@ -302,10 +299,10 @@ class History:
 
     def apply(self, event: Event) -> None:
         """Apply one event. The caller has validated it: rows exist and run."""
-        _HANDLERS[type(event)](self, event)
+        event.apply(self, self.position)
         self.position += 1
 
-    def extend(self, stretch: Stretch) -> None:
+    def extend(self, block: EventBlock) -> None:
         """Apply many events at once, as ``apply`` would one after the other.
 
         Raises
@@ -313,7 +310,16 @@ class History:
         StudyError
             They do not follow from what was applied before.
         """
-        extend(self, stretch)
+        block.check(self)
+        n = self._finishes.n
+        for event, at in block.events:
+            event.apply(self, self.position + at)
+        # Trials that completed, stopped and failed ended in the order of the log, not by kind.
+        read, write = self._finishes.read, self._finishes.write
+        order = np.argsort(read["position"][n : self._finishes.n], kind="stable") + n
+        for name in ("row", "position"):
+            write[name][n : self._finishes.n] = read[name][order]
+        self.position += block.n_events
 
     def mark(self) -> Mark:
         """Return where the history is, for ``roll_back``; only the newest mark is good."""
@@ -346,7 +352,7 @@ class History:
             earlier = np.flatnonzero(reported == row)
             self._trials.write["last_report"][row] = earlier[-1] if len(earlier) else -1
         self._trials.cut(mark.n)
-        for by_row in (self.fixed, self.wanted, self.workers):
+        for by_row in (self.fixed, self.wanted, self.workers, self.builds, self.fits):
             for row in [row for row in by_row if row >= mark.n]:
                 del by_row[row]
         self._derive()
@@ -373,36 +379,38 @@ class History:
             self.tracebacks.pop(row, None)
         self._finishes.cut(mark.n_finishes)
 
-    def apply_unordered(self, event: Event) -> None:
-        """Apply one event of a stretch whose position does not show anywhere."""
-        _HANDLERS[type(event)](self, event)
-
-    def _asked(self, event: Asked) -> None:
-        first = self._trials.n
-        if event.first != first:
-            raise StudyError(f"trials asked must start at number {first}, got {event.first}")
-        k = event.x.shape[1]
+    def start(
+        self,
+        first: int,
+        x: NDArray[np.float64],
+        given: NDArray[np.float64] | None,
+        cursor: Any,
+        time: Any,
+        tier: str | Sequence[str],
+    ) -> range:
+        """Add trials, one for each column of ``x``."""
+        n, k = self._trials.n, x.shape[1]
+        if first != n:
+            raise StudyError(f"trials asked must start at number {n}, got {first}")
         at = self._trials.append(k)
+        if not isinstance(tier, str):
+            at = slice(n, n + k)  # columns
         write = self._trials.write
-        write["x"][:, first : first + k] = event.x
-        if event.given is not None:
-            self.give(slice(first, first + k), event.given)
-        write["cursor"][at] = event.cursor
-        write["started"][at] = event.time
-        write["tier"][at] = self._tier_code(event.tier)
+        write["x"][:, n : n + k] = x
+        if given is not None:
+            if "given" not in write:
+                self._trials.add("given", (self.layout.size,), np.float64, np.nan)
+            self._trials.write["given"][:, n : n + k] = given
+        write = self._trials.write
+        write["cursor"][at] = cursor
+        write["started"][at] = time
+        if isinstance(tier, str):
+            write["tier"][at] = self._tier_code(tier)
+        else:
+            codes = {each: self._tier_code(each) for each in dict.fromkeys(tier)}
+            write["tier"][at] = [codes[each] for each in tier]
         self._counts[_RUNNING] += k
-        if event.tier == ENQUEUED:
-            self.take_queued(range(first, first + k))
-        if event.wanted:
-            self.wanted[first] = event.wanted
-        if event.worker:
-            self.workers.update(dict.fromkeys(range(first, first + k), event.worker))
-
-    def give(self, at: slice, given: NDArray[np.float64]) -> None:
-        """Keep the numbers that stand for themselves, of new rows."""
-        if "given" not in self._trials.write:
-            self._trials.add("given", (self.layout.size,), np.float64, np.nan)
-        self._trials.write["given"][:, at] = given
+        return range(n, n + k)
 
     def take_queued(self, rows: Iterable[int]) -> None:
         """Note which enqueued configuration each row takes."""
@@ -417,13 +425,6 @@ class History:
             self._tiers.append(tier)
         return self._tiers.index(tier)
 
-    def _told(self, event: Told) -> None:
-        rows, y = event.rows, event.y
-        at = self._finish(rows, _COMPLETE, event.cost)
-        self._set_y(at, y)
-        self._trials.write["fidelity"][at] = np.inf
-        self._look_for_best(rows, y)
-
     def _look_for_best(self, rows: NDArray[np.int64], y: NDArray[np.float64]) -> None:
         """Compare complete rows, in the order in which they were told, with the best so far."""
         if len(rows) == 0:
@@ -433,30 +434,35 @@ class History:
         if least < self._best_y:
             self.best, self._best_y = rows.item(j), least
 
-    def _stopped(self, event: Stopped) -> None:
-        at = self._finish(event.rows, _STOPPED, event.cost)
-        self._set_y(at, event.y)
-        last = self._trials.write["last_report"][at]
-        self._trials.write["fidelity"][at] = np.where(last >= 0, self._reports.write["step"][last], 0)
-
-    def _failed(self, event: Failed) -> None:
-        self._finish(event.rows, _FAILED, event.cost)
-        self.reasons.update(dict.fromkeys(event.rows.tolist(), event.reason))
-        if event.traceback is not None:
-            self.tracebacks.update(dict.fromkeys(event.rows.tolist(), event.traceback))
-
-    def _finish(self, rows: NDArray[np.int64], state: int, cost: NDArray[np.float64]) -> Index:
+    def finish(
+        self,
+        rows: NDArray[np.int64],
+        state: int,
+        cost: NDArray[np.float64],
+        at: Position,
+        y: NDArray[np.float64] | None = None,
+    ) -> None:
+        """End trials, at a position of the log or a column of positions."""
         # One trial at a time is the common case: writing scalars takes a third of writing slices.
         k = len(rows)
-        at = rows.item() if k == 1 else _index(rows)
+        where = rows.item() if k == 1 else _index(rows)
         end = self._finishes.append(k)
-        self._finishes.write["row"][end] = at if k == 1 else rows
-        self._finishes.write["position"][end] = self.position
-        self._trials.write["state"][at] = state
-        self._trials.write["cost"][at] = cost.item() if k == 1 else cost
+        self._finishes.write["row"][end] = where if k == 1 else rows
+        self._finishes.write["position"][end] = at if k > 1 or isinstance(at, int) else at.item()
+        write = self._trials.write
+        write["state"][where] = state
+        write["cost"][where] = cost.item() if k == 1 else cost
         self._counts[_RUNNING] -= k
         self._counts[state] += k
-        return at
+        if y is None:
+            return
+        self._set_y(where, y)
+        if state == _COMPLETE:
+            write["fidelity"][where] = np.inf
+            self._look_for_best(rows, y)
+        else:
+            last = write["last_report"][where]
+            write["fidelity"][where] = np.where(last >= 0, self._reports.write["step"][last], 0)
 
     def _set_y(self, at: Index, y: NDArray[np.float64]) -> None:
         if y.size == 1:
@@ -464,34 +470,40 @@ class History:
         else:
             self._trials.write["y"][:, at] = y[:, 0] if isinstance(at, int) else y
 
-    def _reported(self, event: Reported) -> None:
-        first, k = self._reports.n, len(event.rows)
+    def report(self, rows: NDArray[np.int64], step: Any, y: NDArray[np.float64], position: Position) -> None:
+        """Add a report of each row, in the order of the log."""
+        first, k = self._reports.n, len(rows)
         self._reports.append(k)
         at = slice(first, first + k)
         write = self._reports.write
-        write["row"][at], write["step"][at], write["value"][at] = event.rows, event.step, event.y
-        write["position"][at] = self.position
-        self._trials.write["last_report"][event.rows] = np.arange(first, first + k)
+        write["row"][at], write["step"][at], write["value"][at] = rows, step, y
+        write["position"][at] = position
+        # Of a row's reports the last counts: it is written last.
+        self._trials.write["last_report"][rows] = np.arange(first, first + k)
 
-    def _noted(self, event: Noted) -> None:
-        for row, notes in zip(event.rows.tolist(), event.notes, strict=True):
-            self._replace(self.notes, row, {**self.notes.get(row, {}), **notes})
+    def note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, Any]]) -> None:
+        """Merge notes over earlier ones, a mapping for each row."""
+        for row, each in zip(rows.tolist(), notes, strict=True):
+            self._replace(self.notes, row, {**self.notes.get(row, {}), **each})
 
-    def _annotated(self, event: Annotated) -> None:
+    def annotate(self, notes: Mapping[str, Any]) -> None:
+        """Merge notes of the study itself over earlier ones."""
         self._undo.append(partial(setattr, self, "study_notes", self.study_notes))
-        self.study_notes = {**self.study_notes, **event.notes}
+        self.study_notes = {**self.study_notes, **notes}
 
-    def _retried(self, event: Retried) -> None:
-        for row in event.rows.tolist():
+    def retry(self, rows: NDArray[np.int64], worker: str, reason: str, time: float) -> None:
+        """Give running trials to another worker."""
+        for row in rows.tolist():
             self._undo.append(partial(self._start_at, row, self.started.item(row)))
-            self._start_at(row, event.time)
-            self._replace(self.retries, row, [*self.retries.get(row, ()), event.reason])
-            self._replace(self.workers, row, event.worker)
+            self._start_at(row, time)
+            self._replace(self.retries, row, [*self.retries.get(row, ()), reason])
+            self._replace(self.workers, row, worker)
 
     def _start_at(self, row: int, time: float) -> None:
         self._trials.write["started"][row] = time
 
-    def _enqueued(self, event: Enqueued) -> None:
+    def enqueue(self, event: Enqueued) -> None:
+        """Append a configuration to the queue."""
         self._undo.append(partial(self._shorten_queue, len(self.queue)))
         self.queue.append(event)
 
@@ -508,22 +520,12 @@ class History:
         by_row[row] = new
 
 
-_HANDLERS: dict[type, Callable[[History, Any], None]] = {
-    Asked: History._asked,
-    Told: History._told,
-    Failed: History._failed,
-    Stopped: History._stopped,
-    Reported: History._reported,
-    Noted: History._noted,
-    Retried: History._retried,
-    Enqueued: History._enqueued,
-    Annotated: History._annotated,
-}
-
-
 def _index(rows: NDArray[np.int64]) -> Index:
     """Return ``rows`` as a slice where they are consecutive: a block copy instead of a scatter."""
-    first, k = rows.item(0), len(rows)
+    k = len(rows)
+    if not k:
+        return rows
+    first = rows.item(0)
     if rows.item(-1) - first == k - 1 and bool((np.diff(rows) == 1).all()):
         return slice(first, first + k)
     return rows

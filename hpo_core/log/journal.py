@@ -11,10 +11,11 @@ import numpy as np
 
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.codec import Codec
-from hpo_core.log.decode import DAMAGE, LATE, explain, read
+from hpo_core.log.decode import DAMAGE, explain, read
+from hpo_core.log.events import LATE
 from hpo_core.log.leases import Leases
-from hpo_core.storage.base import CHANGED, DELETED
-from hpo_core.storage.heartbeat import RENEWED, renewal
+from hpo_core.storage.base import CHANGED, DELETED, RENEWED
+from hpo_core.storage.heartbeat import renewal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log import History
-    from hpo_core.log.events import Event, Stretch
+    from hpo_core.log.blocks import EventBlock
+    from hpo_core.log.events import Event
     from hpo_core.space import Space
     from hpo_core.storage import Record, Storage
 
@@ -78,22 +80,21 @@ class Journal:
 
     def read_on(self, history: History) -> Iterator[None]:
         """Apply what has been added since, a page at a time."""
-        for stretch in self._pages(history):
-            self.finished_elsewhere.update(stretch.ended.tolist())
+        for block in self._pages(history):
+            self.finished_elsewhere.update(block.ended.tolist())
             yield
         self._synced = history.position
 
-    def _pages(self, history: History) -> Iterator[Stretch]:
+    def _pages(self, history: History) -> Iterator[EventBlock]:
         limit = 64  # events; how much they hold shows when they are read
         while records := self.storage.read(self.key, self.cursor, limit):
-            stretch = self._apply(history, records)
-            yield stretch
+            block = self._apply(history, records)
+            yield block
             if len(records) < limit:
                 break
-            size = stretch.x.shape[1] + len(stretch.ended) + len(stretch.reported)
-            limit = max(1, len(records) * PAGE // max(size, len(records)))
+            limit = max(1, len(records) * PAGE // max(block.size, len(records)))
 
-    def _apply(self, history: History, records: Sequence[Record]) -> Stretch:
+    def _apply(self, history: History, records: Sequence[Record]) -> EventBlock:
         kinds = {record[1] for record in records}
         if DELETED in kinds:
             raise OutdatedError(f"study {self.name!r} has been deleted from {self.storage}")
@@ -102,8 +103,8 @@ class Journal:
                 f"another process has changed the space of study {self.name!r}; open the study again"
             )
         try:
-            stretch = read(self.codec, records)
-            history.extend(stretch)
+            block = read(self.codec, records)
+            history.extend(block)
         except DAMAGE as error:
             raise StorageError(
                 f"storage {self.storage}: events {records[0][0]} to {records[-1][0]} of study "
@@ -112,7 +113,7 @@ class Journal:
         if RENEWED in kinds:
             self.leases.renew(record[1:3] for record in records)
         self.cursor += len(records)
-        return stretch
+        return block
 
     def record(self, history: History, event: Event) -> None:
         """Apply an event as the log will give it back, and have it committed at the end."""

@@ -14,7 +14,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Final
 
-from hpo_core.storage.heartbeat import BEATS_PER_LEASE, RENEWED
+from hpo_core.storage.base import RENEWED
+from hpo_core.storage.heartbeat import BEATS_PER_LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CREATED: Final = "created"
 CHANGED: Final = "changed"  # the space was widened
 DELETED: Final = "deleted"
+RENEWED: Final = "renewed"  # a worker lives
 
 # Whether what is acknowledged survives the death of the process, or a power failure too; SQLite's own words.
 DURABILITY: Final = ("normal", "full")

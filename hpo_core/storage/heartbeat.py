@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
 from hpo_core.printable import printable
+from hpo_core.storage.base import RENEWED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-RENEWED: Final = "renewed"
 # Two beats may be lost, to a busy machine or a lock, before the lease is.
 BEATS_PER_LEASE: Final = 3
 

@@ -18,7 +18,7 @@ from hpo_core.log.events import Asked
 def written(codec, x):
     """Text and coordinates of a suggestion, and its coordinates as read from the text."""
     (kind, text), event = codec.write(Asked(0, x, 0, "random", 1.5))
-    again = read(codec, [(0, kind, text, 0)])
+    (again, _) = read(codec, [(0, kind, text, 0)]).asked
     return json.loads(text)["params"], event.x, again.x
 
 

@@ -21,6 +21,7 @@ from studies import columns
 
 import hpo_core as hpo
 from hpo_core.log import State, decode, journal
+from hpo_core.log.events import KINDS as KINDS_OF_EVENTS
 from hpo_core.storage import MemoryStorage, open_storage
 from hpo_core.study.stored import examine
 
@@ -307,14 +308,20 @@ def test_what_is_wrong_is_named(what):
     assert re.search(rf"event {at}, '?{kind}'?: .*{words}", found), found
 
 
-@pytest.mark.parametrize("field", [(k, f) for k, fields in decode._FIELDS.items() for f in fields])
+@pytest.mark.parametrize(
+    "field", [(k, f) for k in (*KINDS_OF_EVENTS, "renewed") for f in decode._required(k)]
+)
 def test_a_field_that_is_missing_or_of_another_type_is_named(field):
     kind, name = field
     events = list(LOGS["rich"])
     at = max(k for k, event in enumerate(events) if event[0] == kind)
     data = json.loads(events[at][1])
     del data[name]
-    for value in ({}, {name: [] if decode._FIELDS[kind][name] == (dict,) else {"a": {}}}, {name: None}):
+    for value in (
+        {},
+        {name: [] if decode._required(kind)[name].types == (dict,) else {"a": {}}},
+        {name: None},
+    ):
         events[at] = kind, json.dumps(data | value)
         assert re.search(rf"event {at}, '{kind}': .*'{name}", opened(events)), value
 
