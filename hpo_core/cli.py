@@ -17,7 +17,7 @@ from hpo_core.printable import displayed, printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hpo_core.study import StoredResults
+    from hpo_core.study import ReadOnlyStudy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,11 +192,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     from hpo_core.storage import open_storage
-    from hpo_core.study import examine
+    from hpo_core.study import check
 
     storage = open_storage(options.storage, must_exist=True)
     file = storage.check()
-    studies = [examine(storage, name, key) for name, key in storage.studies().items()]
+    studies = [check(storage, name, key) for name, key in storage.studies().items()]
     if options.json:
         _print_json({"file": file, "studies": studies})
     else:
@@ -207,11 +207,11 @@ def _doctor(options: argparse.Namespace) -> int:
     return int(file is not None or any(each["problem"] for each in studies))
 
 
-def _open(place: Any, name: str) -> StoredResults:
+def _open(place: Any, name: str) -> ReadOnlyStudy:
     from hpo_core.storage import open_storage
-    from hpo_core.study import StoredResults
+    from hpo_core.study import ReadOnlyStudy
 
-    return StoredResults(open_storage(place, must_exist=True), name)
+    return ReadOnlyStudy(open_storage(place, must_exist=True), name)
 
 
 def _print(facts: dict[str, Any], options: argparse.Namespace) -> int:

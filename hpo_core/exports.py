@@ -31,7 +31,7 @@ from hpo_core.trial.table import ABSENT, table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpo_core.study import StoredResults
+    from hpo_core.study import ReadOnlyStudy
 
 # A spreadsheet takes a cell that begins so for a formula; the full-width forms too. Some skip blanks first.
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -39,12 +39,12 @@ _BLANK: Final = ("\t", "\r", "\n")
 _DATABASE: Final = b"SQLite format 3\0"
 
 
-def export(study: StoredResults, path: str, kind: str, *, storage: str) -> None:
+def export(study: ReadOnlyStudy, path: str, kind: str, *, storage: str) -> None:
     """Write one row per trial; a file that is there already is replaced at the end, or stays as it was.
 
     Parameters
     ----------
-    study : StoredResults
+    study : ReadOnlyStudy
     path : str
     kind : {"csv", "json", "parquet"}
     storage : str
@@ -82,7 +82,7 @@ def _refuse_databases(path: str, storage: str) -> None:
                 raise ArgumentError(f"file {path!r} is a database: give the name of another file")
 
 
-def _write_csv(study: StoredResults, path: str) -> None:
+def _write_csv(study: ReadOnlyStudy, path: str) -> None:
     columns = table(study.trials)
     cells = [map(_cell_of(name), column) for name, column in columns.items()]
     with open(path, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123
@@ -131,7 +131,7 @@ def _harmless(text: str) -> str:
     return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_BLANK) else text
 
 
-def _write_json(study: StoredResults, path: str) -> None:
+def _write_json(study: ReadOnlyStudy, path: str) -> None:
     columns = table(study.trials)
     rows = [
         {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT}
@@ -156,7 +156,7 @@ def _json(value: Any) -> str:
     return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
-def _write_parquet(study: StoredResults, path: str) -> None:
+def _write_parquet(study: ReadOnlyStudy, path: str) -> None:
     try:
         frame = study.to_pandas()
         frame["reports"] = [
@@ -191,7 +191,7 @@ def _has_one_type(column: Any) -> bool:
     return True
 
 
-WRITERS: Final[dict[str, Callable[[StoredResults, str], None]]] = {
+WRITERS: Final[dict[str, Callable[[ReadOnlyStudy, str], None]]] = {
     "csv": _write_csv,
     "json": _write_json,
     "parquet": _write_parquet,

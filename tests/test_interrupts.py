@@ -15,8 +15,8 @@ from studies import Hashed, assert_same, hashed_study, small_space
 
 import hpo_core as hpo
 from hpo_core.log import History
-from hpo_core.replay import log
 from hpo_core.storage import MemoryStorage
+from hpo_core.study.replay import log
 
 SAMPLERS = ("random", "sobol", "tpe", "gp", "auto")
 COLUMNS = ("x", "y", "state", "cost", "cursor", "fidelity", "started", "tier", "last_report", "finish_order")

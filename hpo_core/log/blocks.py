@@ -13,7 +13,7 @@ import numpy as np
 
 from hpo_core.errors import StudyError
 from hpo_core.log.columns import State
-from hpo_core.log.events import ENQUEUED, KINDS, NAMES, Asked, Enqueued
+from hpo_core.log.events import ENQUEUED, KINDS, NAMES, Asked, Enqueued, Retried
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +56,12 @@ class EventBlock:
     def ended(self) -> Rows:
         """Trials that ended."""
         return self._said(ends=True).rows
+
+    @property
+    def retried(self) -> Rows:
+        """Trials that were given out again."""
+        rows = (event.rows for event, _ in self.events if isinstance(event, Retried))
+        return np.concatenate([_NO_ROWS, *rows])
 
     @property
     def size(self) -> int:

@@ -16,7 +16,8 @@ Nobody changes an event. They are not frozen because making one would then take 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -200,12 +201,15 @@ class Kind:
         Whether its trials end.
     merged : bool
         Whether many are read as one.
+    late : tuple of str
+        Fields to keep of one that comes after another process has finished the trial.
     """
 
     event: type
     fields: dict[str, Field]
     ends: bool = False
     merged: bool = False
+    late: tuple[str, ...] = ()
 
 
 _ENDED = {"rows": fields.ROWS, "values": fields.RESULTS, "cost": fields.COST}
@@ -236,10 +240,13 @@ KINDS: Final[dict[str, Kind]] = {
     "noted": Kind(Noted, {"rows": fields.ROWS, "notes": fields.NOTES}),
     "annotated": Kind(Annotated, {"notes": fields.NOTE}),
     "reported": Kind(
-        Reported, {"rows": fields.ROWS, "step": fields.STEP, "values": fields.REPORTS}, merged=True
+        Reported,
+        {"rows": fields.ROWS, "step": fields.STEP, "values": fields.REPORTS},
+        merged=True,
+        late=("step", "values"),
     ),
-    "told": Kind(Told, _ENDED, ends=True, merged=True),
-    "stopped": Kind(Stopped, _ENDED, ends=True, merged=True),
+    "told": Kind(Told, _ENDED, ends=True, merged=True, late=("values",)),
+    "stopped": Kind(Stopped, _ENDED, ends=True, merged=True, late=("values",)),
     "failed": Kind(
         Failed,
         {
@@ -250,11 +257,25 @@ KINDS: Final[dict[str, Kind]] = {
         },
         ends=True,
         merged=True,
+        late=("reason",),
     ),
 }
 NAMES: Final = {kind.event: name for name, kind in KINDS.items()}
+ABOUT_RUNNING: Final = frozenset(kind.event for kind in KINDS.values() if "rows" in kind.fields)
 # What the columns do not hold: what the study is, who lives, and results that came too late.
 ASIDE: Final = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})
+
+
+def part(event: Any, keep: NDArray[np.bool_]) -> Any:
+    """Return an event about some of its rows."""
+    kind = KINDS[NAMES[type(event)]]
+    some: dict[str, Any] = {}
+    for name, field in kind.fields.items():
+        if field.per_row:
+            value = getattr(event, field.attribute or name)
+            is_array = isinstance(value, np.ndarray)
+            some[field.attribute or name] = value[..., keep] if is_array else [*compress(value, keep)]
+    return replace(event, **some)
 
 
 def _by_row(rows: Sequence[int], value: Any) -> dict[int, Any]:

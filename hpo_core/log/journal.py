@@ -1,4 +1,4 @@
-"""The log of a study that has a storage: what happens goes there first, what others did comes from there."""
+"""The log of a stored study: the events of other processes come from there, and ours go there."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ import numpy as np
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.codec import Codec
 from hpo_core.log.decode import DAMAGE, explain, read
-from hpo_core.log.events import LATE
+from hpo_core.log.events import KINDS, LATE, NAMES, Retried, part
 from hpo_core.log.leases import Leases
 from hpo_core.storage.base import CHANGED, DELETED, RENEWED
 from hpo_core.storage.heartbeat import renewal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
     from hpo_core.log import History
     from hpo_core.log.blocks import EventBlock
@@ -47,7 +45,9 @@ class Place(NamedTuple):
 
 
 class Journal:
-    """Reads a log into a history, and collects what is to be written to it. ``Ledger`` says when.
+    """Reads a log into a history, and collects what is to be written to it.
+
+    It neither locks nor commits: ``Ledger`` does, and nobody else uses it.
 
     Attributes
     ----------
@@ -55,6 +55,8 @@ class Journal:
         Events of the log that have been read.
     finished_elsewhere : set of int
         Trials that another process finished while this study was open.
+    taken_elsewhere : set of int
+        Trials that another process has given out again.
     leases : Leases
         Which workers are silent.
     """
@@ -65,7 +67,8 @@ class Journal:
         self.codec = Codec(space, sign)
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
-        self.leases = Leases()
+        self.taken_elsewhere: set[int] = set()
+        self.leases = Leases(self.storage.now)
         self._pending: list[tuple[str, str]] = []
         self._synced: float = math.inf  # events of the history when it last was what the log says
 
@@ -82,6 +85,7 @@ class Journal:
         """Apply what has been added since, a page at a time."""
         for block in self._pages(history):
             self.finished_elsewhere.update(block.ended.tolist())
+            self.taken_elsewhere.update(block.retried.tolist())
             yield
         self._synced = history.position
 
@@ -120,6 +124,8 @@ class Journal:
         written, event = self.codec.write(event)
         self._pending.append(written)
         history.apply(event)
+        if isinstance(event, Retried):
+            self.taken_elsewhere.difference_update(event.rows.tolist())
 
     def renew(self, worker: str, seconds: float) -> None:
         """Have the lease of a worker end ``seconds`` from now."""
@@ -127,20 +133,26 @@ class Journal:
         self._pending.append(event)
         self.leases.renew([event])
 
-    def late(self, rows: NDArray[np.int64], what: dict[str, Any]) -> None:
-        """Keep a result that came after another process had finished the trial."""
-        logger.warning(
-            "study %r: %s already finished elsewhere; the first result counts, this one is kept in the log",
-            self.name,
-            f"trial {rows[0]} was" if len(rows) == 1 else f"{len(rows)} trials, {rows[0]} first, were",
-        )
-        self._pending.append((LATE, json.dumps({"rows": rows.tolist(), **what})))
+    def set_late_aside(self, event: Any) -> Any:
+        """Return an event without the trials that another process has finished, None if no other is left.
 
-    def is_late(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Where a trial was finished by another process, (k,)."""
-        if not self.finished_elsewhere:
-            return np.zeros(len(rows), np.bool_)
-        return np.array([row in self.finished_elsewhere for row in rows.tolist()], np.bool_)
+        The first result of a trial counts. Later ones are kept in the log, and change nothing.
+        """
+        late = np.array([row in self.finished_elsewhere for row in event.rows.tolist()], np.bool_)
+        if not late.any():
+            return event
+        rows, kind = event.rows[late], KINDS[NAMES[type(event)]]
+        written = json.loads(self.codec.write(part(event, late))[0][1])
+        if kind.late:
+            kept = {name: written[name] for name in ("rows", *kind.late)}
+            self._pending.append((LATE, json.dumps(kept)))
+            logger.warning(
+                "study %r: %s already finished elsewhere; the first result counts, "
+                "this one is kept in the log",
+                self.name,
+                f"trial {rows[0]} was" if len(rows) == 1 else f"{len(rows)} trials, {rows[0]} first, were",
+            )
+        return None if late.all() else part(event, ~late)
 
     def flush(self) -> None:
         """Write what was recorded, inside a transaction."""

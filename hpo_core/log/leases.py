@@ -18,7 +18,7 @@ from hpo_core.storage.base import RENEWED
 from hpo_core.storage.heartbeat import BEATS_PER_LEASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # Beats that must be missed after the end of the lease. A gap between two looks counts as one at most: it may
 # have been one in which nobody ran.
@@ -31,6 +31,11 @@ _OLD_LEASE: Final = 60.0  # of logs that do not say how long theirs were
 class Leases:
     """What the log says of workers, and what this process has seen of those that are silent.
 
+    Parameters
+    ----------
+    now : callable
+        Seconds since the epoch by the storage's clock.
+
     Attributes
     ----------
     until : dict of str to float
@@ -38,7 +43,8 @@ class Leases:
         lives in the process that holds the log.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self.until: dict[str, float] = {}
         self._beat: dict[str, float] = {}  # seconds between the beats of each worker
         self._silent: dict[str, float] = {}  # seconds for which we have watched a lease that is over
@@ -60,8 +66,10 @@ class Leases:
             if kind == RENEWED:
                 self.until.pop(json.loads(text)["worker"], None)
 
-    def over(self, workers: Iterable[str], now: float) -> set[str]:
+    def over(self, workers: Iterable[str]) -> set[str]:
         """Those of the workers whose lease is over by the storage's clock."""
+        workers = set(workers)
+        now = self._now() if workers else 0.0
         return {worker for worker in workers if self.until.get(worker, now) < now}
 
     def watch(self, over: set[str]) -> float:

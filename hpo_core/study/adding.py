@@ -13,14 +13,14 @@ import numpy as np
 from hpo_core.checks import shown
 from hpo_core.errors import SpaceError, TrialError
 from hpo_core.log.events import ADDED
-from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_column, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hpo_core.log.ledger import Ledger
     from hpo_core.space import Space
-    from hpo_core.study.study import Study
+    from hpo_core.study.recorder import Recorder
 
     Rows = NDArray[np.int64]
     Report = tuple[int, int, float]  # step, place of the trial, value
@@ -29,7 +29,9 @@ STATES: Final = ("complete", "stopped", "failed")
 
 
 def add(
-    study: Study,
+    ledger: Ledger,
+    recorder: Recorder,
+    space: Space,
     params: Any,
     value: Any,
     *,
@@ -37,10 +39,17 @@ def add(
     reason: Any,
     reports: Any,
     defaults: Any,
-) -> Trial | TrialBatch:
-    """Check all arguments, then record all trials or none."""
+) -> tuple[Rows, bool]:
+    """Check all arguments, then record all trials or none.
+
+    Returns
+    -------
+    rows : (k,) int64 array
+    is_one : bool
+        Whether one trial was given, and not a sequence.
+    """
     one = isinstance(params, Mapping) and not all(map(_is_column, [value, *params.values()]))
-    x, given = _coordinates(study.space, [params] if one else params, defaults)
+    x, given = _coordinates(space, [params] if one else params, defaults)
     n = x.shape[1]
     if one:
         value, state, reason, reports = [value], [state], [reason], [reports]
@@ -59,14 +68,13 @@ def add(
     values = _values(value, states, reasons, curves, n)
 
     def record() -> Rows:
-        rows = np.arange(len(study.history), len(study.history) + n)
-        study._recorder.asked(x, ADDED, given=given)
-        _report(study, rows, curves)
-        _finish(study, rows, values, states, reasons)
+        rows = np.arange(len(ledger.history), len(ledger.history) + n)
+        recorder.asked(x, ADDED, given=given)
+        _report(recorder, rows, curves)
+        _finish(recorder, rows, values, states, reasons)
         return rows
 
-    rows = study._ledger.transact(record)
-    return Trial(study, rows.item(0)) if one else TrialBatch(study, rows)
+    return ledger.transact(record), one
 
 
 def _is_column(value: Any) -> bool:
@@ -175,23 +183,23 @@ def _values(
     return values
 
 
-def _report(study: Study, rows: Rows, curves: Sequence[Report]) -> None:
+def _report(recorder: Recorder, rows: Rows, curves: Sequence[Report]) -> None:
     for step, same in groupby(curves, key=itemgetter(0)):
         _, places, values = zip(*same, strict=True)
-        study._recorder.reported(rows[[*places]], step, np.array(values))
+        recorder.reported(rows[[*places]], step, np.array(values))
 
 
 def _finish(
-    study: Study, rows: Rows, values: NDArray[np.float64], states: Sequence[Any], reasons: Sequence[Any]
+    recorder: Recorder, rows: Rows, values: NDArray[np.float64], states: Sequence[Any], reasons: Sequence[Any]
 ) -> None:
     kinds = [
         state or ("complete" if reason is None else "failed")
         for state, reason in zip(states, reasons, strict=True)
     ]
     kind = np.array(kinds, np.str_)
-    study._recorder.told(rows[kind == "complete"], values[kind == "complete"])
-    study._recorder.stopped(rows[kind == "stopped"], values[kind == "stopped"])
+    recorder.told(rows[kind == "complete"], values[kind == "complete"])
+    recorder.stopped(rows[kind == "stopped"], values[kind == "stopped"])
     failed = np.flatnonzero(kind == "failed")
     why = np.array([reasons[place] or "failed" for place in failed.tolist()], np.object_)
     for each in dict.fromkeys(why.tolist()):
-        study._recorder.failed(rows[failed[why == each]], plain_text(each))
+        recorder.failed(rows[failed[why == each]], plain_text(each))

@@ -7,33 +7,64 @@ not while they wait for their turn.
 
 from __future__ import annotations
 
+import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted, StudyError
-from hpo_core.log.events import REPEATED
-from hpo_core.study.pending import NOTHING, allowed, ask_waiting, overdue, silent
-from hpo_core.study.recorder import trial_number
-from hpo_core.trial import Trial, TrialBatch
+from hpo_core.log.events import ENQUEUED, REPEATED, Retried
+from hpo_core.native import build_id
+from hpo_core.printable import printable
+from hpo_core.study.enqueue import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from hpo_core.samplers.base import Suggestion
-    from hpo_core.study.study import Study
-    from hpo_core.study.worker import Worker
+    from hpo_core.log import History
+    from hpo_core.log.ledger import Ledger
+    from hpo_core.samplers.base import Sampler, Suggestion
+    from hpo_core.space import Space
+    from hpo_core.study.recorder import Recorder
 
+    Numbers = Sequence[int] | NDArray[np.int64]
     # Numbers of trials, the error that left none, seconds to wait and see whether a worker is dead; or None:
     # the study holds what it is to hold.
-    _Started = Sequence[int] | NDArray[np.int64] | Exception | float | None
+    _Started = Numbers | Exception | float | None
 
+logger = logging.getLogger("hpo_core")
 
 # How often an ask waits to see whether a worker is dead: twice are enough if it is.
 PAUSES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    Attributes
+    ----------
+    n : int
+        Number of trials.
+    max_retries : int
+        A trial is given out again at most this often.
+    worker : str
+        Who runs the trials under a lease; "" by hand.
+    until : int or None
+        Trials that the study is to hold.
+    started : callable or None
+        Called inside the change in which trials started.
+    """
+
+    n: int
+    max_retries: int
+    worker: str = ""
+    until: int | None = None
+    started: Callable[[], object] | None = None
 
 
 class _Proposal(NamedTuple):
@@ -45,144 +76,223 @@ class _Proposal(NamedTuple):
     suggestion: Suggestion
 
 
-def ask(
-    study: Study, n: int | None, *, worker: Worker | None = None, until: int | None = None
-) -> Trial | TrialBatch | None:
-    """Start one trial, or up to ``n``, for a worker or by hand; None if the study holds ``until``."""
-    pauses = PAUSES
-    started = _ask(study, n or 1, worker, until, pauses)
-    while isinstance(started, float):
-        _pause(study, started)
-        pauses -= 1
-        started = _ask(study, n or 1, worker, until, pauses)
-    if isinstance(started, Exception):
-        raise started
-    if started is None:
-        return None
-    return Trial(study, int(started[0])) if n is None else TrialBatch(study, _numbers(started))
+class _Abandoned(NamedTuple):
+    """Trials of dead workers, each with the reason."""
+
+    back: dict[int, str]  # to be given out again
+    spent: dict[int, str]  # to fail: they were given out often enough, or cannot run any more
 
 
-def _pause(study: Study, seconds: float) -> None:
-    journal = study._ledger.journal
-    if journal is not None:
-        journal.storage.waiting = True
+_NOTHING: Final = _Abandoned({}, {})
+
+
+class Asking:
+    """Starts the trials of a study.
+
+    Attributes
+    ----------
+    seconds : float
+        Time spent computing suggestions.
+    """
+
+    def __init__(
+        self, ledger: Ledger, recorder: Recorder, space: Space, sampler: Sampler, *, seconds: float = 0.0
+    ) -> None:
+        self.seconds = seconds
+        self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
+        self._history: History = ledger.history
+        # Our build goes on record with the first suggestion. Without a log nobody else asks.
+        self._build = "" if ledger.storage is None else build_id()
+
+    def ask(self, request: Request) -> Numbers | None:
+        """Start up to ``n`` trials and return their numbers; None if the study holds ``until``.
+
+        Raises
+        ------
+        SpaceExhausted, InfeasibleSpaceError
+            The sampler has nothing to propose.
+        """
+        pauses = PAUSES
+        started = self._ask(request, pauses)
+        while isinstance(started, float):
+            self._ledger.pause(started)
+            pauses -= 1
+            started = self._ask(request, pauses)
+        if isinstance(started, Exception):
+            raise started
+        return started
+
+    def repeat(self, row: int, n: int) -> int:
+        """Start ``n`` trials with the configuration of another; return the first number."""
+
+        def start() -> int:
+            history = self._history
+            first = len(history)
+            x, given = history.configurations(np.array([row]))
+            if (
+                given is not None
+            ):  # copies get the parameters that the trial lacked, and all that depend on them
+                given = np.where(np.isinf(given), np.nan, given)
+                x = self._space.impose(x, x[:, 0], given[:, 0])
+                given = given.repeat(n, axis=1)
+            self._recorder.asked(x.repeat(n, axis=1), REPEATED, given=given)
+            return first
+
+        return self._ledger.transact(start)
+
+    def _ask(self, request: Request, pauses: int) -> _Started:
+        ledger = self._ledger
+        if ledger.storage is None or self._sampler.quick:
+            return ledger.transact(self._start, request, pauses, None)
+        with ledger.turn(), ledger.lock:
+            proposal = ledger.look(self._propose, request)
+            return ledger.transact(self._start, request, pauses, proposal)
+
+    def _propose(self, request: Request) -> _Proposal | None:
+        """Compute what ``_start`` will need, if nothing waits."""
+        history, found = self._history, self._abandoned(self._overdue(request), request)
+        wanted = self._allowed(request, found)
+        if wanted <= 0 or found.back or history.queue:
+            return None
         try:
-            time.sleep(seconds)
-        finally:
-            journal.storage.waiting = False
+            suggestion = self._suggest(wanted)
+        except (SpaceExhausted, InfeasibleSpaceError):
+            return None  # it is found out again where it counts
+        return _Proposal(len(history), wanted, history.position, suggestion)
 
+    def _start(self, request: Request, pauses: int, proposal: _Proposal | None) -> _Started:
+        """Start trials, inside a change."""
+        found = _NOTHING
+        leases, storage = self._ledger.leases, self._ledger.storage
+        if leases is not None and storage is not None and (over := self._overdue(request)):
+            pause = leases.watch(over)
+            if pauses and pause and time.monotonic() + pause < storage.latest:
+                return pause
+            found = self._abandoned(over, request)
+            for row, reason in found.spent.items():
+                self._recorder.failed(np.array([row]), reason)
+        wanted = self._allowed(request, found)
+        if wanted <= 0:
+            return None
+        taken: list[int] = []
+        error: Exception | None = None
+        if found.back or self._history.queue:
+            taken, error = self._start_waiting(wanted, request.worker, found)
+        rows: Numbers = taken
+        if len(taken) < wanted and error is None:
+            try:
+                new = self._start_suggested(wanted - len(taken), request.worker, proposal)
+                rows = [*taken, *new] if taken else new
+            except (SpaceExhausted, InfeasibleSpaceError) as why:
+                error = why
+        if not len(rows):
+            return error
+        if request.started is not None:
+            request.started()
+        return rows
 
-def _numbers(started: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-    if isinstance(started, range):  # a third of the time
-        return np.arange(started.start, started.stop)
-    return np.array(started, np.int64)
-
-
-def _ask(study: Study, n: int, worker: Worker | None, until: int | None, pauses: int) -> _Started:
-    ledger = study._ledger
-    journal = ledger.journal
-    if journal is None or study.sampler.quick:
-        return ledger.transact(_start, study, n, worker, until, pauses, None)
-    with journal.storage.turn(journal.key), ledger.lock:
-        proposal = ledger.look(_propose, study, n, worker, until)
-        return ledger.transact(_start, study, n, worker, until, pauses, proposal)
-
-
-def repeat(study: Study, trial: Trial | int, n: int | None) -> Trial | TrialBatch:
-    """Start ``n`` trials with the configuration of another."""
-
-    def start() -> int:
-        first = len(study.history)
-        x, given = study.history.configurations(np.array([trial_number(study, trial)]))
-        if given is not None:  # copies get the parameters that the trial lacked, and all that depend on them
-            given = np.where(np.isinf(given), np.nan, given)
-            x = study.space.impose(x, x[:, 0], given[:, 0])
-            given = given.repeat(n or 1, axis=1)
-        study._recorder.asked(x.repeat(n or 1, axis=1), REPEATED, given=given)
-        return first
-
-    first = study._ledger.transact(start)
-    return Trial(study, first) if n is None else TrialBatch(study, np.arange(first, first + n))
-
-
-def _propose(study: Study, n: int, worker: Worker | None, until: int | None) -> _Proposal | None:
-    """Compute what ``_start`` will need, if nothing waits."""
-    history, found = study.history, silent(study, overdue(study, worker))
-    wanted = n if until is None else allowed(study, n, until, found)
-    if wanted <= 0 or found.back or history.queue:
-        return None
-    try:
-        suggestion = _suggest(study, wanted)
-    except (SpaceExhausted, InfeasibleSpaceError):
-        return None  # it is found out again where it counts
-    return _Proposal(len(history), wanted, history.position, suggestion)
-
-
-def _start(
-    study: Study,
-    n: int,
-    worker: Worker | None,
-    until: int | None,
-    pauses: int,
-    proposal: _Proposal | None,
-) -> _Started:
-    """Start trials, inside a change."""
-    history, journal = study.history, study._ledger.journal
-    name = "" if worker is None else worker.name
-    found = NOTHING
-    if journal is not None and (over := overdue(study, worker)):
-        pause = journal.leases.watch(over)
-        if pauses and pause and time.monotonic() + pause < journal.storage.latest:
-            return pause
-        found = silent(study, over)
-        for row, reason in found.spent.items():
-            study._recorder.failed(np.array([row]), reason)
-    wanted = n if until is None else allowed(study, n, until, found)
-    if wanted <= 0:
-        return None
-    taken: list[int] = []
-    error: Exception | None = None
-    if found.back or history.queue:
-        taken, error = ask_waiting(study, wanted, name, found)
-    rows: Sequence[int] | NDArray[np.int64] = taken
-    if len(taken) < wanted and error is None:
-        try:
-            new = _start_suggested(study, wanted - len(taken), name, proposal)
-            rows = np.concatenate([taken, new]) if taken else new
-        except (SpaceExhausted, InfeasibleSpaceError) as why:
-            error = why
-    if not len(rows):
-        return error
-    if worker is not None:
-        worker.renew()
-    return rows
-
-
-def _start_suggested(study: Study, n: int, worker: str, proposal: _Proposal | None) -> range:
-    first = len(study.history)
-    if proposal is None or (proposal.first, proposal.n) != (first, n):
-        cursor, suggestion = study.history.position, _suggest(study, n)
-    else:
-        cursor, suggestion = proposal.cursor, proposal.suggestion
-    x = suggestion.x
-    k = x.shape[1]
-    study._recorder.asked(x, suggestion.tier, wanted=0 if k == n else n, cursor=cursor, worker=worker)
-    return range(first, first + k)
-
-
-def _suggest(study: Study, n: int) -> Suggestion:
-    ledger, started = study._ledger, time.perf_counter()
-    ledger.suggesting = True
-    try:
-        suggestion = study.sampler.ask(study.history, len(study.history), n)
-    except (SpaceExhausted, InfeasibleSpaceError):
-        ledger.suggesting = False
-        raise
-    ledger.suggesting = False
-    study.suggest_seconds += time.perf_counter() - started
-    d, k = suggestion.x.shape
-    if d != study.space.layout.size or not 1 <= k <= n:
-        raise StudyError(
-            f"sampler {study.sampler.name!r} was asked for {n} configurations, gave shape {(d, k)}"
+    def _start_suggested(self, n: int, worker: str, proposal: _Proposal | None) -> range:
+        first = len(self._history)
+        if proposal is None or (proposal.first, proposal.n) != (first, n):
+            cursor, suggestion = self._history.position, self._suggest(n)
+        else:
+            cursor, suggestion = proposal.cursor, proposal.suggestion
+        x = suggestion.x
+        k = x.shape[1]
+        self._recorder.asked(
+            x, suggestion.tier, wanted=0 if k == n else n, cursor=cursor, worker=worker, build=self._build
         )
-    return suggestion
+        self._build = ""
+        return range(first, first + k)
+
+    def _suggest(self, n: int) -> Suggestion:
+        ledger, history, started = self._ledger, self._history, time.perf_counter()
+        ledger.suggesting = True
+        try:
+            suggestion = self._sampler.ask(history, len(history), n)
+        except (SpaceExhausted, InfeasibleSpaceError):
+            ledger.suggesting = False
+            raise
+        ledger.suggesting = False
+        self.seconds += time.perf_counter() - started
+        d, k = suggestion.x.shape
+        if d != self._space.layout.size or not 1 <= k <= n:
+            raise StudyError(
+                f"sampler {self._sampler.name!r} was asked for {n} configurations, gave shape {(d, k)}"
+            )
+        return suggestion
+
+    def _overdue(self, request: Request) -> set[str]:
+        """Other workers with running trials whose lease is over by the storage's clock."""
+        history, leases = self._history, self._ledger.leases
+        if leases is None or not history.workers:
+            return set()
+        return leases.over(set(history.held().values()) - {request.worker})
+
+    def _abandoned(self, over: set[str], request: Request) -> _Abandoned:
+        """What the workers among those overdue that are dead have left behind."""
+        leases, history = self._ledger.leases, self._history
+        dead = leases.dead(over) if leases is not None and over else set()
+        if not dead:
+            return _NOTHING
+        found = _Abandoned({}, {})
+        for row, name in sorted(history.held().items()):
+            if name in dead:
+                retries = len(history.retries.get(row, ()))
+                reason = f"worker {name} died: its lease ran out"
+                if self._lacks_a_parameter(row):
+                    found.spent[row] = f"{reason}, and the space has a parameter that the trial does not have"
+                elif retries < request.max_retries:
+                    found.back[row] = reason
+                else:
+                    attempts = "1 attempt" if retries == 0 else f"{retries + 1} attempts"
+                    found.spent[row] = f"{reason}, {attempts}"
+        return found
+
+    def _lacks_a_parameter(self, row: int) -> bool:
+        """Whether a trial is older than a parameter that it would have: today's objective cannot run it."""
+        given = self._history.given
+        return given is not None and bool(np.isinf(given[:, row]).any())
+
+    def _allowed(self, request: Request, found: _Abandoned) -> int:
+        """How many trials may start if the study is to hold ``until``.
+
+        What runs under a lease counts too: it will finish, here or elsewhere.
+        """
+        if request.until is None:
+            return request.n
+        history = self._history
+        left = request.until - history.count_finished() - len(history.held()) + len(found.back)
+        return min(request.n, left)
+
+    def _start_waiting(self, n: int, worker: str, found: _Abandoned) -> tuple[list[int], Exception | None]:
+        """Start up to ``n`` of the trials that wait; return numbers, and what ended the queue too early."""
+        taken = dict([*found.back.items()][:n])
+        for row, reason in taken.items():
+            logger.warning("trial %d is given out again: %s", row, printable(reason))
+            self._ledger.add(Retried(np.array([row]), worker, reason, time.time()))
+        if not self._history.queue or len(taken) == n:
+            return list(taken), None
+        queued, error = self._start_queued(n - len(taken), worker)
+        return [*taken, *queued], error
+
+    def _start_queued(self, n: int, worker: str) -> tuple[list[int], Exception | None]:
+        """Start up to ``n`` of the enqueued trials."""
+        ledger, history = self._ledger, self._history
+        taken: list[int] = []
+        while history.queue and len(taken) < n:
+            row = len(history)
+            ledger.suggesting = True
+            try:
+                x, given, permitted = complete(self._space, self._sampler, history, history.queue[0])
+            except (SpaceExhausted, InfeasibleSpaceError) as error:
+                ledger.suggesting = False
+                return taken, error  # what has started goes out; the next ask raises
+            ledger.suggesting = False
+            self._recorder.asked(x, ENQUEUED, given=given, worker=worker)
+            if permitted:
+                taken.append(row)
+            else:
+                reason = "the constraints permit no completion of what was enqueued"
+                self._recorder.failed(np.array([row]), reason)
+        return taken, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,13 +14,14 @@ from hpo_core.log.journal import Place
 from hpo_core.log.ledger import until_written
 from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.space import Space
+from hpo_core.storage import Storage, open_storage
 from hpo_core.storage.base import CHANGED, CREATED, DURABILITY
 from hpo_core.study.compatibility import check_widening
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpo_core.storage import Record, Storage
+    from hpo_core.storage import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +154,50 @@ def key_of(storage: Storage, name: str) -> int:
     return studies[name]
 
 
-def create_or_resume(
-    storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
-) -> tuple[Place, Description]:
-    """Return log and description of a study, which is created if it is not there.
+def attach(
+    storage: Any,
+    name: str,
+    given: Description,
+    *,
+    seed_given: bool,
+    if_exists: str,
+    durability: Literal["normal", "full"] | None,
+) -> tuple[Place, int]:
+    """Create a study in a storage, or resume it there; return where its log is, and its seed.
 
     Raises
     ------
     StudyError
         It is there and must not be, or is another study than the one given.
     """
+    _check_name(name)
+    given = replace(given, durability=durability or "normal")
+    opened = open_storage(storage, durability=given.durability)
+    place, stored = _create_or_resume(opened, name, given, seed_given=seed_given, if_exists=if_exists)
+    if durability is None and stored.durability != given.durability and not isinstance(storage, Storage):
+        place = place._replace(storage=open_storage(storage, durability=stored.durability))
+    return place, stored.seed
+
+
+def _check_name(name: str) -> None:
+    try:
+        good = 1 <= len(name.encode()) <= 1024 and "\0" not in name
+    except UnicodeEncodeError:
+        good = False
+    if not name:
+        raise StudyError(
+            "name must be given where a storage is, as in Study(space, storage='x.db', name='first')"
+        )
+    if not good:
+        raise StudyError(
+            f"name must be text of 1 to 1,024 bytes without NUL where a storage is given, got {name!r}"
+        )
+
+
+def _create_or_resume(
+    storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
+) -> tuple[Place, Description]:
+    """Return log and description of a study, which is created if it is not there."""
     resume = partial(_resume, storage, name, given, seed_given=seed_given, if_exists=if_exists)
     if name in storage.studies() and (found := resume()) is not None:
         return found

@@ -1,7 +1,7 @@
 """What happens in a study, as events: values flip to the minimised side here, clocks are read here.
 
-Rows are int64 arrays of running trials, checked by ``running_rows`` or ``require_running``. Nothing is
-applied before everything is checked, so a refused call leaves the study as it was.
+Rows are int64 arrays of trials. The ledger refuses an event about a trial that does not run; the change it
+belongs to is then taken back as a whole.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.checks import as_int, shown
-from hpo_core.errors import TrialError
-from hpo_core.log import State
 from hpo_core.log.events import Asked, Failed, Noted, Reported, Stopped, Told
 from hpo_core.printable import printable
-from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_json
 
 if TYPE_CHECKING:
@@ -26,9 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.log import History
     from hpo_core.log.ledger import Ledger
-    from hpo_core.study.study import Study
 
     Rows = NDArray[np.int64]
 
@@ -54,17 +48,15 @@ class Recorder:
         cursor: int | None = None,
         worker: str = "",
         given: NDArray[np.float64] | None = None,
+        build: str = "",
     ) -> None:
         """Start one trial per column of ``x``; without a cursor, the suggestion has seen the whole log."""
         history = self.history
         seen = history.position if cursor is None else cursor
-        self.apply(Asked(len(history), x, seen, tier, time.time(), wanted, worker, given))
+        self.apply(Asked(len(history), x, seen, tier, time.time(), wanted, worker, given, build))
 
     def told_one(self, row: int, value: float) -> None:
         """Complete one trial: the work of ``told`` without arrays where a float will do."""
-        state = self.history.state.item(row)
-        if state != State.RUNNING:
-            raise _finished(row, state)
         rows = np.array([row])
         if math.isfinite(value):
             cost = max(0.0, time.time() - self.history.started.item(row))
@@ -104,64 +96,14 @@ class Recorder:
 
     def reported(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
         """Record intermediate values."""
-        require_running(self.history, rows)
         if len(rows):
             self.apply(Reported(rows, step, self.sign * values))
 
     def noted(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         """Attach notes, one mapping per row."""
         plain = tuple({name: as_json(name, value) for name, value in each.items()} for each in notes)
-        require_running(self.history, rows)
         if len(rows):
             self.apply(Noted(rows, plain))
 
     def _cost(self, rows: Rows) -> NDArray[np.float64]:
         return np.maximum(time.time() - self.history.started[rows], 0.0)
-
-
-def trial_number(study: Study, trial: object) -> int:
-    """Return the number of a trial of this study, running or not."""
-    if isinstance(trial, Trial):
-        if trial._study is not study:
-            raise TrialError(f"trial {trial.number} belongs to another study")
-        return trial.number
-    number = as_int(trial)
-    if number is None:
-        raise TrialError(f"trials are given as Trial, TrialBatch or trial numbers, got {shown(trial)}")
-    if not 0 <= number < len(study.history):
-        raise TrialError(f"trial {number} is unknown, the study holds {len(study.history)}")
-    return number
-
-
-def trial_numbers(study: Study, trials: object) -> Rows:
-    """Return the numbers of trials of this study, running or not."""
-    if isinstance(trials, TrialBatch):
-        if trials._study is not study:
-            raise TrialError(f"{trials!r} belongs to another study")
-        return trials.number
-    if isinstance(trials, list | tuple) or (isinstance(trials, np.ndarray) and trials.ndim == 1):
-        return np.array([trial_number(study, trial) for trial in trials], np.int64)
-    return np.array([trial_number(study, trials)])
-
-
-def running_rows(study: Study, trials: object) -> Rows:
-    """Return the numbers of trials, all of which run and none of which is given twice."""
-    rows = trial_numbers(study, trials)
-    require_running(study.history, rows)
-    if len(rows) > 1 and not (np.diff(rows) > 0).all():
-        unique, counts = np.unique(rows, return_counts=True)
-        if len(unique) < len(rows):
-            raise TrialError(f"trial {unique[counts > 1][0]} is given more than once")
-    return rows
-
-
-def require_running(history: History, rows: Rows) -> None:
-    """Raise unless every trial runs."""
-    states = history.state[rows]
-    if np.count_nonzero(states):  # RUNNING is 0
-        j = np.flatnonzero(states)[0]
-        raise _finished(rows[j], states[j])
-
-
-def _finished(row: int, state: int) -> TrialError:
-    return TrialError(f"trial {row} has already finished ({State(state).name.lower()})")

@@ -10,15 +10,17 @@ from hpo_core.log.journal import Journal
 from hpo_core.log.ledger import Ledger, until_written
 from hpo_core.samplers import Sampler
 from hpo_core.storage.base import DELETED
+from hpo_core.study.asking import Asking
 from hpo_core.study.description import find, key_of
-from hpo_core.study.results import Results
+from hpo_core.study.recorder import Recorder
+from hpo_core.study.study import Study
 
 if TYPE_CHECKING:
     from hpo_core.storage import Storage
 
 
-class StoredResults(Results):
-    """What a stored study has found. It waits for no lock and writes nothing.
+class ReadOnlyStudy(Study):
+    """A stored study to look at. It waits for no lock, and a change of it is a ``StudyError``.
 
     Its sampler has the right name and no more, so that what hpo_core does not know, a sampler of the
     user's or a ``feasible`` function, is no hindrance.
@@ -33,22 +35,19 @@ class StoredResults(Results):
         self._sign = 1.0 if self.direction == "minimize" else -1.0
         journal = Journal(place, name, self.space, self._sign)
         journal.load(self.history)
-        self._ledger = Ledger(self.history, journal, lambda: None)
-        self._report = self._note = _refuse
+        self._ledger = Ledger(self.history, journal, lambda: None, read_only=True)
+        self._recorder = Recorder(self._ledger, self._sign)
+        self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler)
 
 
 class _Absent(Sampler):
     """Stands for a sampler that is not there."""
 
     def start(self, *_: Any, **__: Any) -> NoReturn:
-        _refuse()
+        raise StudyError("this study was opened for reading only")
 
     def ask(self, *_: Any) -> NoReturn:
-        _refuse()
-
-
-def _refuse(*_: Any) -> NoReturn:
-    raise StudyError("this study was opened for reading only")
+        raise StudyError("this study was opened for reading only")
 
 
 def delete(storage: Storage, name: str) -> None:
@@ -67,7 +66,7 @@ def delete(storage: Storage, name: str) -> None:
     until_written(delete_it)
 
 
-def examine(storage: Storage, name: str, key: int) -> dict[str, Any]:
+def check(storage: Storage, name: str, key: int) -> dict[str, Any]:
     """Read a log from its beginning to its end or to the first damage.
 
     Returns
@@ -77,7 +76,7 @@ def examine(storage: Storage, name: str, key: int) -> dict[str, Any]:
     """
     problem = None
     try:
-        StoredResults(storage, name)
+        ReadOnlyStudy(storage, name)
     except Exception as error:  # whatever it is: this looks for what others do not expect
         problem = str(error) if isinstance(error, HpoError) else f"it cannot be read: {error!r}"
     return {"study": name, "last_good": storage.count_good(key) - 1, "problem": problem}

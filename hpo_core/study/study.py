@@ -1,58 +1,66 @@
-"""Study: ask, tell, optimize. Every change of a study is an event applied to its history."""
+"""Study: ask, tell, optimize. Every change of a study is an event that its ledger takes."""
 
 from __future__ import annotations
 
 import copy
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 
 from hpo_core.checks import as_int, fits_memory, int_within, shown
-from hpo_core.errors import SpaceError, StudyError, TrialError
+from hpo_core.errors import SpaceError, StorageError, StudyError, TrialError
 from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
-from hpo_core.log import History
+from hpo_core.log import History, State
 from hpo_core.log.events import Annotated, Enqueued
+from hpo_core.log.journal import Journal
 from hpo_core.log.ledger import Ledger
-from hpo_core.replay import fill_with_defaults, is_complete
+from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
+from hpo_core.samplers.base import Sampler
 from hpo_core.space import Space
 from hpo_core.space.columns import as_columns
 from hpo_core.storage import Storage, open_storage
 from hpo_core.study.adding import add
-from hpo_core.study.asking import ask
-from hpo_core.study.asking import repeat as ask_again
-from hpo_core.study.attaching import attach, drop_late, set_late_aside
-from hpo_core.study.description import find, make_sampler
-from hpo_core.study.optimizing import Optimizing
-from hpo_core.study.recorder import Recorder, running_rows, trial_number
+from hpo_core.study.asking import Asking, Request
+from hpo_core.study.claims import Claims, checked_lease
+from hpo_core.study.compatibility import eras
+from hpo_core.study.description import Description, attach, describe_sampler, find, make_sampler
+from hpo_core.study.enqueue import fill_with_defaults, is_complete
+from hpo_core.study.recorder import Recorder
+from hpo_core.study.replay import Replay, replay
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.values import as_column, as_json, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from hpo_core.log.journal import Journal
-    from hpo_core.samplers.base import Sampler
+    from hpo_core.run.protocol import StudyLike
+    from hpo_core.study.asking import Numbers
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
     Curve = Mapping[int, float] | Sequence[tuple[int, float]]
+    Rows = NDArray[np.int64]
 
 logger = logging.getLogger("hpo_core")
 
-_NOT_PICKLED = ("_ledger", "_recorder")
+_NOT_PICKLED = ("_asking", "_ledger", "_recorder")
 _COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
+_LONGEST_REASON = 200  # characters of a reason in a message
 
 
 @refusing(STUDY)
-class Study(Optimizing):
+class Study:
     """A search for the parameters that give the least, or the greatest, value.
 
     ``ask`` proposes trials and ``tell`` takes their results, in any order and any number at a time;
@@ -117,6 +125,10 @@ class Study(Optimizing):
     (20, True)
     """
 
+    lease_seconds: float = 60.0
+    max_retries: int = 2
+    _stops: int = 0  # calls of ``stop``: each ends the calls of ``optimize`` that are under way
+
     @hinting
     def __init__(
         self,
@@ -142,6 +154,10 @@ class Study(Optimizing):
             raise StudyError(f"allow_duplicates must be True or False, got {allow_duplicates!r}")
         if not isinstance(name, str):
             raise StudyError(f"name must be a string, got {name!r}")
+        if if_exists not in ("resume", "error"):
+            raise StudyError(f"if_exists must be 'resume' or 'error', got {if_exists!r}")
+        if durability not in ("normal", "full", None):
+            raise StudyError(f"durability must be 'normal', 'full' or None, got {durability!r}")
         self.space = space if isinstance(space, Space) else Space(space)
         self.sampler = copy.deepcopy(resolve(sampler))
         self.direction = direction
@@ -149,9 +165,42 @@ class Study(Optimizing):
         self.allow_duplicates = allow_duplicates
         self.name = name
         self.history = History(self.space.layout)
-        self.suggest_seconds = 0.0
         self._sign = 1.0 if direction == "minimize" else -1.0
-        self._ready(attach(self, storage, seed, if_exists, durability))
+        journal = None
+        if storage is not None:
+            place, self.seed = attach(
+                storage,
+                name,
+                self._described(),
+                seed_given=seed is not None,
+                if_exists=if_exists,
+                durability=durability,
+            )
+            journal = Journal(place, name, self.space, self._sign)
+        self._keep(journal)
+
+    def _described(self) -> Description:
+        return Description(
+            space=self.space.with_feasible(None),
+            feasible=self.space.feasible is not None,
+            sampler=describe_sampler(self.sampler),
+            seed=self.seed,
+            direction=self.direction,
+            allow_duplicates=self.allow_duplicates,
+        )
+
+    def _keep(self, journal: Journal | None, *, seconds: float = 0.0) -> None:
+        """Make what is not pickled."""
+        # The ledger must not hold the study: files would stay open until the garbage is collected.
+        restart = partial(
+            self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
+        )
+        restart()
+        self._ledger = Ledger(self.history, journal, restart)
+        self._recorder = Recorder(self._ledger, self._sign)
+        self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, seconds=seconds)
+        if journal is not None and journal.cursor == 0:
+            journal.load(self.history)
 
     @classmethod
     def open(
@@ -210,11 +259,11 @@ class Study(Optimizing):
         StudyError
             The study has been deleted.
         """
-        journal = self._ledger.journal
-        if journal is None:
+        place = self._ledger.place
+        if place is None:
             return None
-        place, stored = find(journal.storage, self.name)
-        if place.described == journal.described:
+        now, stored = find(place.storage, self.name)
+        if now.described == place.described:
             return None
         return Study(
             stored.space.with_feasible(self.space.feasible),
@@ -223,7 +272,7 @@ class Study(Optimizing):
             seed=self.seed,
             allow_duplicates=self.allow_duplicates,
             name=self.name,
-            storage=journal.storage,
+            storage=place.storage,
         )
 
     def sync(self) -> None:
@@ -234,29 +283,49 @@ class Study(Optimizing):
         """
         self._ledger.look(bool)
 
+    def close(self) -> None:
+        """Close the files and connections of the storage; the next use opens them again.
+
+        Other studies of this process in the same file, or with the same ``Storage``, share these files.
+        Does nothing for a study in memory. ``with Study(..., storage=...) as study:`` closes them at its end.
+        """
+        with self._ledger.lock:
+            if self._ledger.storage is not None:
+                self._ledger.storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the study's SQLite file, with every study in it, to a new file.
+
+        The file may be in use meanwhile. A plain copy lacks the newest events, which are in a second file
+        beside it.
+
+        Raises
+        ------
+        StorageError
+            The study is not in an SQLite file, ``path`` already exists, or it cannot be written.
+        """
+        if self._ledger.storage is None:
+            raise StorageError("this study has no storage to copy: it is kept in memory")
+        self._ledger.storage.backup(path)
+
     def __getstate__(self) -> dict[str, Any]:
         # Pickling goes on after this returns, while other threads may tell: it gets a history of its own.
         with self._ledger.lock:
             self._ledger.mend()
             kept = {key: value for key, value in vars(self).items() if key not in _NOT_PICKLED}
-            return kept | {"history": copy.deepcopy(self.history), "_journal": self._ledger.journal}
+            made = {"history": copy.deepcopy(self.history), "_journal": self._ledger.journal}
+            return kept | made | {"_seconds": self._asking.seconds}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        journal = state.pop("_journal")
+        journal, seconds = state.pop("_journal"), state.pop("_seconds")
         vars(self).update(state)
-        self._ready(journal)
-
-    def _ready(self, journal: Journal | None) -> None:
-        """Make what is not pickled."""
-        # The ledger must not hold the study: files would stay open until the garbage is collected.
-        restart = partial(
-            self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
-        )
-        restart()
-        self._ledger = Ledger(self.history, journal, restart)
-        self._recorder = Recorder(self._ledger, self._sign)
-        if journal is not None and journal.cursor == 0:
-            journal.load(self.history)
+        self._keep(journal, seconds=seconds)
 
     @overload
     def ask(self, n: None = None, *, repeat: Trial | int | None = None) -> Trial: ...
@@ -286,12 +355,22 @@ class Study(Optimizing):
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
         """
-        n = None if n is None else self._checked_n(n)
+        number = 1 if n is None else self._checked_n(n)
         try:
-            asked: Any = ask(self, n) if repeat is None else ask_again(self, repeat, n)
+            if repeat is None:
+                asked = self._asking.ask(Request(number, self.max_retries))
+            else:
+                first = self._asking.repeat(self._number(repeat), number)
+                asked = range(first, first + number)
         except MemoryError as error:
             raise StudyError(f"n must be a number of trials that memory has room for, got {n}") from error
-        return cast("Trial | TrialBatch", asked)
+        numbers = cast("Numbers", asked)  # None is for those who say until
+        return Trial(self, int(numbers[0])) if n is None else self._batch(numbers)
+
+    def _batch(self, numbers: Numbers) -> TrialBatch:
+        if isinstance(numbers, range):  # a third of the time
+            return TrialBatch(self, np.arange(numbers.start, numbers.stop))
+        return TrialBatch(self, np.array(numbers, np.int64))
 
     def _checked_n(self, n: object) -> int:
         number = int_within(n, 1, 2**32)
@@ -323,13 +402,40 @@ class Study(Optimizing):
             logger.info("trial %d is the best so far: %.6g", self.history.best, self.best_value)
 
     def _tell(self, trials: Trials, values: ArrayLike) -> None:
-        if self._has_late():
-            trials, values = set_late_aside(self, trials, values)
         if isinstance(trials, Trial) or as_int(trials) is not None:
-            self._recorder.told_one(trial_number(self, trials), as_number(values))
+            self._recorder.told_one(self._number(trials), as_number(values))
         else:
-            rows = running_rows(self, trials)
+            rows = self._rows(trials)
             self._recorder.told(rows, as_column(values, len(rows)))
+
+    def _number(self, trial: object) -> int:
+        """Return the number of a trial of this study, running or not."""
+        if isinstance(trial, Trial):
+            if trial._study is not self:
+                raise TrialError(f"trial {trial.number} belongs to another study")
+            return trial.number
+        number = as_int(trial)
+        if number is None:
+            raise TrialError(f"trials are given as Trial, TrialBatch or trial numbers, got {shown(trial)}")
+        if not 0 <= number < len(self.history):
+            raise TrialError(f"trial {number} is unknown, the study holds {len(self.history)}")
+        return number
+
+    def _rows(self, trials: object) -> Rows:
+        """Return the numbers of trials of this study, none of which is given twice."""
+        if isinstance(trials, TrialBatch):
+            if trials._study is not self:
+                raise TrialError(f"{trials!r} belongs to another study")
+            rows = trials.number
+        elif isinstance(trials, list | tuple) or (isinstance(trials, np.ndarray) and trials.ndim == 1):
+            rows = np.array([self._number(trial) for trial in trials], np.int64)
+        else:
+            rows = np.array([self._number(trials)])
+        if len(rows) > 1 and not (np.diff(rows) > 0).all():
+            unique, counts = np.unique(rows, return_counts=True)
+            if len(unique) < len(rows):
+                raise TrialError(f"trial {unique[counts > 1][0]} is given more than once")
+        return rows
 
     def fail(self, trials: Trials, *, reason: str = "failed", traceback: str | None = None) -> None:
         """End running trials as failed. The sampler learns from them and never proposes them again.
@@ -352,12 +458,7 @@ class Study(Optimizing):
         if not isinstance(traceback, str | None):
             raise TrialError(f"traceback must be a string or None, got {shown(traceback)}")
         reason, traceback = plain_text(reason), None if traceback is None else plain_text(traceback)
-        self._ledger.transact(self._fail, trials, reason, traceback)
-
-    def _fail(self, trials: Trials, reason: str, traceback: str | None) -> None:
-        if self._has_late():
-            trials, _ = set_late_aside(self, trials, reason=reason)
-        self._recorder.failed(running_rows(self, trials), reason, traceback)
+        self._ledger.transact(lambda: self._recorder.failed(self._rows(trials), reason, traceback))
 
     def stop_trials(self, trials: Trials) -> None:
         """Stop running trials early; the value of each is its last report.
@@ -376,31 +477,17 @@ class Study(Optimizing):
         --------
         stop : Ends ``optimize``.
         """
+        self._ledger.transact(lambda: self._recorder.stopped(self._rows(trials)))
 
-        def finish(trials: Trials) -> None:
-            if self._has_late():
-                trials, _ = set_late_aside(self, trials, stopped=True)
-            self._recorder.stopped(running_rows(self, trials))
+    def _report(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
+        self._ledger.transact(self._recorder.reported, rows, check_step(step), values)
 
-        self._ledger.transact(finish, trials)
+    def _note(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
+        self._ledger.transact(self._recorder.noted, rows, notes)
 
-    def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
-        step = check_step(step)
-
-        def report(rows: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-            if self._has_late():
-                rows, values = set_late_aside(self, rows, values, step=step)
-            self._recorder.reported(rows, step, values)
-
-        self._ledger.transact(report, rows, values)
-
-    def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
-        def note(rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
-            if self._has_late():
-                rows, notes = drop_late(self, rows, notes)
-            self._recorder.noted(rows, notes)
-
-        self._ledger.transact(note, rows, notes)
+    def _is_over(self, rows: Rows) -> NDArray[np.bool_]:
+        """Where a trial no longer runs here, (k,)."""
+        return self._ledger.is_over(rows)
 
     def note(self, /, **notes: object) -> None:
         """Attach JSON values to the study itself; ``notes`` returns them.
@@ -417,10 +504,6 @@ class Study(Optimizing):
         """
         plain = {name: as_json(name, value) for name, value in notes.items()}
         self._ledger.transact(self._ledger.add, Annotated(plain))
-
-    def _has_late(self) -> bool:
-        journal = self._ledger.journal
-        return journal is not None and bool(journal.finished_elsewhere)
 
     def enqueue(self, params: Mapping[str, Any], *, skip_if_exists: bool = False) -> None:
         """Queue a configuration to try before any that the sampler proposes.
@@ -533,4 +616,244 @@ class Study(Optimizing):
         >>> study.best_params, batch[2].reason
         ({'lr': 0.001}, 'diverged')
         """
-        return add(self, params, value, state=state, reason=reason, reports=reports, defaults=defaults)
+        rows, is_one = add(
+            self._ledger,
+            self._recorder,
+            self.space,
+            params,
+            value,
+            state=state,
+            reason=reason,
+            reports=reports,
+            defaults=defaults,
+        )
+        return Trial(self, rows.item(0)) if is_one else TrialBatch(self, rows)
+
+    def stop(self) -> None:
+        """Let ``optimize`` end once its running trials have finished; for callbacks."""
+        self._stops += 1
+
+    def _worker(self) -> Claims:
+        self.lease_seconds, self.max_retries = checked_lease(self.lease_seconds, self.max_retries)
+        return Claims(self._ledger, self._asking, self._batch, self.lease_seconds, self.max_retries)
+
+    @hinting
+    def optimize(  # noqa: PLR0913 - n_jobs is another name for executor
+        self,
+        objective: Callable[[Any], Any],
+        *,
+        n_trials: int | None = None,
+        until: int | None = None,
+        timeout: float | None = None,
+        executor: Any = None,
+        n_jobs: int = 1,
+        callbacks: Iterable[Callable[[Any, Trial], object]] = (),
+        catch: type[Exception] | tuple[type[Exception], ...] = (),
+        progress: bool = False,
+        batch_size: int | None = None,
+        vectorized: bool = False,
+    ) -> None:
+        """Ask, evaluate and tell until a limit is reached, or until a finite space is used up.
+
+        Ctrl-C raises ``KeyboardInterrupt``: finished trials are kept, running ones fail with the reason
+        "interrupted", and the study can go on. A second one does not wait for that.
+
+        While the storage refuses, because it is locked or its disk is full, finished trials are kept and
+        written later, with a warning. ``timeout`` and Ctrl-C end the wait; the notes of the exception then
+        name the values that could not be written.
+
+        Parameters
+        ----------
+        objective : callable
+            ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
+        n_trials, until : int, optional
+            How many trials this call finishes; how many the study holds finished in the end, so that a
+            script started again stops at the same place, and several that share a storage together.
+        timeout : float, optional
+            Seconds after which no trial starts, and after which no lock of a storage is waited for.
+        executor : optional
+            Where trials run. None is this thread; a number that of processes (-1: one per CPU; 1 is this
+            thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
+            ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
+            ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once; reports and
+            notes arrive with the result. With processes a script must call ``optimize`` under
+            ``if __name__ == "__main__":``.
+        n_jobs : int
+            The same for a number of processes, under the name that other libraries use.
+        callbacks : iterable of callables
+            Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
+        catch : exception type or tuple of them
+            Exceptions of the objective, or of reading what it returned, after which the study goes on. Any
+            other is raised once its trial has been recorded as failed; ``SystemExit`` ends the call as
+            everywhere. A trial keeps the first and last characters of a reason, 10,000 in all, and of a
+            traceback, 100,000.
+        progress : bool
+            Show a progress bar (needs tqdm).
+        batch_size : int, optional
+            At least 1; goes with ``vectorized``, and with ``executor=None``.
+        vectorized : bool
+            ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
+            for each, (k,). In the place of one may stand ``TrialFailed("why")`` or ``TrialStopped()``.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is outside what is allowed, or nothing would end the call.
+        HpoError
+            Worker processes cannot start, or die one after another.
+        StorageError
+            The storage cannot be used, or refused until the timeout.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=30)
+        >>> study.best_value < 0.1
+        True
+        """
+        from hpo_core.run import run
+
+        run(
+            cast("StudyLike", self),
+            objective,
+            n_trials=n_trials,
+            until=until,
+            timeout=timeout,
+            executor=executor,
+            n_jobs=n_jobs,
+            callbacks=callbacks,
+            catch=catch,
+            progress=progress,
+            batch_size=batch_size,
+            vectorized=vectorized,
+        )
+        if failed := _all_failed(self.history):
+            logger.warning("%s", failed)
+
+    @property
+    def trials(self) -> TrialBatch:
+        """Every trial, running ones included: ``study.trials[-1]``, ``study.trials.where("failed")``."""
+        return TrialBatch(self, np.arange(len(self._ledger.latest())))
+
+    @property
+    def n_finished(self) -> int:
+        """Number of trials that are complete, stopped or failed."""
+        return self._ledger.latest().count_finished()
+
+    @property
+    def best_trial(self) -> Trial:
+        """Complete trial with the best value, the first told among equals; ``StudyError`` without one."""
+        history = self._ledger.latest()
+        if history.best < 0:
+            failed = _all_failed(history)
+            raise StudyError(f"no trial has completed yet: {history!r}{failed and f'; {failed}'}")
+        return Trial(self, history.best)
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """Parameters of ``best_trial``."""
+        return self.best_trial.params
+
+    @property
+    def best_value(self) -> float:
+        """Value of ``best_trial``."""
+        number = self.best_trial.number
+        return self._sign * self.history.y.item(0, number)
+
+    @property
+    def suggest_seconds(self) -> float:
+        """Time spent computing suggestions."""
+        return self._asking.seconds
+
+    def recommend(self) -> dict[str, Any]:
+        """Return the configuration to use: one that was tried and that the space permits.
+
+        If the sampler has a model that sees through noise, it is the best configuration by that model;
+        otherwise the one with the best value. ``best_trial`` may differ: it also counts added results that
+        are outside the ranges or against ``forbid`` and ``feasible``.
+
+        Raises
+        ------
+        StudyError
+            No trial has completed, or the space permits none of the completed configurations.
+        """
+        self.best_trial  # noqa: B018 - an error if there is none
+        history = self.history
+        for order in (self.sampler.recommend(history), Sampler.recommend(self.sampler, history)):
+            permitted = self.space.permits(*history.configurations(order))
+            if permitted.any():
+                return Trial(self, int(order[permitted.argmax()])).params
+        raise StudyError(
+            "the space permits none of the completed configurations; best_params has the best of them"
+        )
+
+    def replay(self) -> Replay:
+        """Derive every suggestion again from the history, and compare.
+
+        Returns
+        -------
+        Replay
+            True if every suggestion is the same, bit for bit, as it is on the same build; otherwise it
+            names the first trial that differs.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.tell(study.ask(100), [0.5] * 100)
+        >>> print(study.replay())
+        100 suggestions came out again
+        """
+        return self._ledger.look(self._replay)
+
+    def _replay(self) -> Replay:
+        again = partial(replay, sampler=self.sampler, seed=self.seed, allow_duplicates=self.allow_duplicates)
+        journal = self._ledger.journal
+        if journal is None:
+            return again(self.space, self.history)
+        found = Replay(0)
+        for codec, history, since in eras(journal, self.history):
+            this = again(codec.space, history, since=since, settle=codec.settled)
+            found = replace(this, checked=found.checked + this.checked)
+            if not found:
+                break
+        return found
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per trial (needs pandas); see ``TrialBatch.to_pandas``."""
+        return self.trials.to_pandas()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Notes of the study itself, as a new dictionary."""
+        return copy.deepcopy(self._ledger.latest().study_notes)
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        best = f", best {self.best_value:.6g}" if self.history.best >= 0 else ""
+        return displayed(
+            f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {"study": repr(self)}
+        if self.history.best >= 0:
+            facts |= {"best trial": str(self.history.best), "best value": f"{self.best_value:.6g}"}
+            facts |= {name: repr(value) for name, value in self.best_params.items()}
+        import html
+
+        rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
+        return f"<table>{''.join(f'<tr><th>{name}</th><td>{fact}</td></tr>' for name, fact in rows)}</table>"
+
+
+def _all_failed(history: History) -> str:
+    """Message if every finished trial has failed, with the most common reason; otherwise empty."""
+    n = history.count(State.FAILED)
+    if not n or n < history.count_finished():
+        return ""
+    ((reason, k),) = Counter(history.reasons.values()).most_common(1)
+    shown = printable(reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}...")
+    if n == 1:
+        return f"the one trial that has finished failed: {shown}"
+    return f"all {n} trials that have finished failed, {k} of them: {shown}"

@@ -23,7 +23,7 @@ import hpo_core as hpo
 from hpo_core.log import State, decode, journal
 from hpo_core.log.events import KINDS as KINDS_OF_EVENTS
 from hpo_core.storage import MemoryStorage, open_storage
-from hpo_core.study.stored import examine
+from hpo_core.study import stored
 
 SPACE = {
     "x": hpo.Float(0, 1),
@@ -356,7 +356,7 @@ def test_a_damaged_study_hides_no_other(what, place):
         storage.append(storage.create("bad"), events)
     assert hpo.Study.open(place, "good").best_value == 1.0
     assert [*storage.studies()] == ["good", "bad"]
-    found = [examine(storage, name, key) for name, key in storage.studies().items()]
+    found = [stored.check(storage, name, key) for name, key in storage.studies().items()]
     assert found[0]["problem"] is None
     if "." not in next(iter(change)):
         assert "event" in found[1]["problem"]

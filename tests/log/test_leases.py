@@ -39,7 +39,7 @@ def dead_worker(study, n=None):
     trials = worker.claim(n, None)
     worker.close()
     time.sleep(0.01)
-    return worker.name, trials
+    return worker.worker, trials
 
 
 def kinds(study):

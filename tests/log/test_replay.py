@@ -11,9 +11,9 @@ from studies import Hashed, hashed_study, small_space
 from hpo_core.errors import SpaceExhausted
 from hpo_core.log import History
 from hpo_core.log.events import Enqueued, Noted
-from hpo_core.replay import log, replay
 from hpo_core.samplers.base import Suggestion
 from hpo_core.space import param
+from hpo_core.study.replay import log, replay
 
 
 def busy_study(**options):

@@ -1,0 +1,115 @@
+"""The trials that one call of ``optimize`` claims: it holds a lease on them where others share the log."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from hpo_core.checks import as_real, int_within, shown
+from hpo_core.errors import StudyError
+from hpo_core.storage.heartbeat import BEATS_PER_LEASE
+from hpo_core.study.asking import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpo_core.log.ledger import Ledger
+    from hpo_core.storage.heartbeat import Heartbeat
+    from hpo_core.study.asking import Asking, Numbers
+    from hpo_core.trial import Trial, TrialBatch
+
+
+def checked_lease(lease_seconds: Any, max_retries: Any) -> tuple[float, int]:
+    """Return the settings of a lease.
+
+    Raises
+    ------
+    StudyError
+        ``lease_seconds`` or ``max_retries`` is outside what is allowed.
+    """
+    seconds, retries = as_real(lease_seconds), int_within(max_retries, 0)
+    if seconds is None or not 0 < seconds < math.inf:
+        raise StudyError(f"lease_seconds must be a finite number above 0, got {shown(lease_seconds)}")
+    if retries is None:
+        raise StudyError(f"max_retries must be an int of at least 0, got {shown(max_retries)}")
+    return seconds, retries
+
+
+class Claims:
+    """Asks for the trials of one call of ``optimize``, and holds a lease on them where they are stored."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        asking: Asking,
+        handle: Callable[[Numbers], TrialBatch],
+        lease_seconds: float,
+        max_retries: int,
+    ) -> None:
+        host = socket.gethostname().partition(".")[0][:24]
+        self.worker = f"{host}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._ledger, self._asking, self._handle = ledger, asking, handle
+        self._seconds, self._max_retries = lease_seconds, max_retries
+        self._heart: Heartbeat | None = None
+        self._next_look = -math.inf
+
+    def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
+        """Start one trial, or up to ``n`` at once; None if the study holds ``until`` as it is.
+
+        What runs under a lease counts too: it will finish, here or elsewhere. It is counted in the
+        transaction that asks, so that any number of workers end with exactly ``until`` trials.
+        """
+        if self._heart is not None and not self._heart.beats:
+            self.close()
+        numbers = self._asking.ask(Request(n or 1, self._max_retries, self.worker, until, self._renew))
+        if numbers is None:
+            return None
+        if self._heart is None:
+            self._heart = self._ledger.heartbeat(self.worker, self._seconds)
+        batch = self._handle(numbers)
+        return batch[0] if n is None else batch
+
+    def _renew(self) -> None:
+        """Renew the lease, inside a change, where the heart does not: at first, and should it stop."""
+        leases, storage = self._ledger.leases, self._ledger.storage
+        if leases is None or storage is None or not storage.shared:
+            return
+        until = leases.until.get(self.worker)
+        if until is not None and time.monotonic() < self._next_look:
+            return
+        if until is None or until < storage.now() + self._seconds / 2:
+            self._ledger.renew(self.worker, self._seconds)
+        self._next_look = time.monotonic() + self._seconds / BEATS_PER_LEASE
+
+    def wait_until(self, latest: float) -> None:
+        """Wait for others, for a lock say, until this time of ``time.monotonic`` at the latest."""
+        if self._ledger.storage is not None:
+            self._ledger.storage.latest = latest
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether others are waited for, and nothing of a change has been done."""
+        storage = self._ledger.storage
+        return storage is not None and storage.waiting
+
+    def running(self) -> TrialBatch:
+        """Return the trials of this call that run."""
+        held = self._ledger.history.held()
+        return self._handle([row for row, worker in held.items() if worker == self.worker])
+
+    def waits(self, until: int) -> bool:
+        """Whether trials of others may still come to this worker, which has none of its own running."""
+        self.close()  # a lease would hold nothing
+        history = self._ledger.latest()
+        return history.count_finished() < until and bool(history.held())
+
+    def close(self) -> None:
+        """Let the lease end: nothing is running any more."""
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart = None
+        self._next_look = -math.inf
