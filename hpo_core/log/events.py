@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
+from hpo_core.errors import StorageError
 from hpo_core.log import fields
 from hpo_core.log.columns import State
 from hpo_core.storage.base import CHANGED, CREATED, DELETED, RENEWED
@@ -38,14 +39,18 @@ if TYPE_CHECKING:
     Reals: TypeAlias = NDArray[np.float64]
     Position: TypeAlias = int | Rows  # where the event is in the log, or a column of that
 
-# What a log may require of its reader; a study writes the least that reads it. 1: logs that say nothing.
-READER: Final = 2
+# The version of this reader. ``created`` holds the least version that can read the log, 1 if it says nothing.
+# A study that uses a new kind, or a field that changes what others mean, needs the version that brought it.
+READER: Final = 1
 
 # Origins of trials whose configuration came from the user, at least in part.
 ENQUEUED: Final = "enqueued"
 ADDED: Final = "added"
 REPEATED: Final = "repeated"
 FOREIGN: Final = frozenset({ADDED, REPEATED})  # origins whose values may be outside the ranges
+
+# Writing an enum costs twice a plain int.
+_COMPLETE, _STOPPED, _FAILED = int(State.COMPLETE), int(State.STOPPED), int(State.FAILED)
 
 LATE: Final = "late"  # a result for a trial that another process had finished before
 
@@ -91,13 +96,12 @@ class Asked:
             history.take_queued(row for row, tier in zip(rows, self.tier, strict=True) if tier == ENQUEUED)
         if self.worker:
             history.workers.update(_by_row(rows, self.worker))
-        for found, value in (
-            (history.wanted, self.wanted),
-            (history.builds, self.build),
-            (history.fits, self.fit),
-        ):
-            if value:
-                found.update(_by_first_row(rows, value, at))
+        if self.wanted:
+            history.wanted.update(_by_first_row(rows, self.wanted, at))
+        if self.build:
+            history.builds.update(_by_first_row(rows, self.build, at))
+        if self.fit:
+            history.fits.update(_by_first_row(rows, self.fit, at))
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +159,7 @@ class Told:
     cost: Reals  # (k,) seconds since asked
 
     def apply(self, history: History, at: Position) -> None:
-        history.finish(self.rows, State.COMPLETE, self.cost, at, self.y)
+        history.finish(self.rows, _COMPLETE, self.cost, at, self.y)
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +171,7 @@ class Stopped:
     cost: Reals
 
     def apply(self, history: History, at: Position) -> None:
-        history.finish(self.rows, State.STOPPED, self.cost, at, self.y)
+        history.finish(self.rows, _STOPPED, self.cost, at, self.y)
 
 
 @dataclass(slots=True, eq=False)
@@ -180,7 +184,7 @@ class Failed:
     traceback: str | None = None  # or a column
 
     def apply(self, history: History, at: Position) -> None:
-        history.finish(self.rows, State.FAILED, self.cost, at)
+        history.finish(self.rows, _FAILED, self.cost, at)
         rows = self.rows.tolist()
         history.reasons.update(_by_row(rows, self.reason))
         if self.traceback is not None:
@@ -264,6 +268,22 @@ NAMES: Final = {kind.event: name for name, kind in KINDS.items()}
 ABOUT_RUNNING: Final = frozenset(kind.event for kind in KINDS.values() if "rows" in kind.fields)
 # What the columns do not hold: what the study is, who lives, and results that came too late.
 ASIDE: Final = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})
+
+
+def require_reader(data: Mapping[str, Any]) -> None:
+    """Raise unless this version reads the log that begins with ``data``, what ``created`` holds.
+
+    Raises
+    ------
+    StorageError
+        A newer version has written it.
+    """
+    needed = data.get("reader", 1)
+    if type(needed) is not int or needed > READER:
+        raise StorageError(
+            f"field 'reader': a newer hpo_core has written this log, for readers of version {needed!r}; this "
+            f"one is {READER}: update hpo_core"
+        )
 
 
 def part(event: Any, keep: NDArray[np.bool_]) -> Any:

@@ -393,22 +393,22 @@ class History:
         if first != n:
             raise StudyError(f"trials asked must start at number {n}, got {first}")
         at = self._trials.append(k)
-        if not isinstance(tier, str):
-            at = slice(n, n + k)  # columns
         write = self._trials.write
         write["x"][:, n : n + k] = x
         if given is not None:
             if "given" not in write:
                 self._trials.add("given", (self.layout.size,), np.float64, np.nan)
             self._trials.write["given"][:, n : n + k] = given
-        write = self._trials.write
+            write = self._trials.write
+        if isinstance(tier, str):
+            code: Any = self._tier_code(tier)
+        else:
+            at = slice(n, n + k)  # columns
+            codes = {each: self._tier_code(each) for each in dict.fromkeys(tier)}
+            code = [codes[each] for each in tier]
         write["cursor"][at] = cursor
         write["started"][at] = time
-        if isinstance(tier, str):
-            write["tier"][at] = self._tier_code(tier)
-        else:
-            codes = {each: self._tier_code(each) for each in dict.fromkeys(tier)}
-            write["tier"][at] = [codes[each] for each in tier]
+        write["tier"][at] = code
         self._counts[_RUNNING] += k
         return range(n, n + k)
 

@@ -22,13 +22,14 @@ import numpy as np
 
 from hpo_core.errors import StorageError, StudyError, TrialError
 from hpo_core.log.columns import State
+from hpo_core.log.eras import Era, eras
 from hpo_core.log.events import ABOUT_RUNNING
 from hpo_core.log.journal import OutdatedError, Place
 from hpo_core.storage.base import ChangeLostError
 from hpo_core.storage.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from hpo_core.log.history import History, Mark
     from hpo_core.log.journal import Journal
     from hpo_core.log.leases import Leases
+    from hpo_core.space import Space
     from hpo_core.storage import Storage
 
 logger = logging.getLogger("hpo_core")
@@ -184,6 +186,12 @@ class Ledger:
     def leases(self) -> Leases | None:
         """What the log says of workers, None in memory."""
         return None if self.journal is None else self.journal.leases
+
+    def eras(self, space: Space) -> Iterator[Era]:
+        """Give each space that the study has had, the last one being ``space``."""
+        if self.journal is None:
+            return iter([Era(space, self.history, 0, None)])
+        return eras(self.journal, self.history)
 
     def turn(self) -> AbstractContextManager[None]:
         """Wait for the suggestions that other processes began to compute before."""

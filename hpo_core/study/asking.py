@@ -42,7 +42,7 @@ logger = logging.getLogger("hpo_core")
 PAUSES: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # frozen, making one would take four times as long
 class Request:
     """What is asked for.
 
@@ -101,8 +101,10 @@ class Asking:
         self.seconds = seconds
         self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
         self._history: History = ledger.history
+        self._d = space.layout.size
         # Our build goes on record with the first suggestion. Without a log nobody else asks.
-        self._build = "" if ledger.storage is None else build_id()
+        self._is_stored = ledger.storage is not None
+        self._build, self._build_at = build_id() if self._is_stored else "", -1
 
     def ask(self, request: Request) -> Numbers | None:
         """Start up to ``n`` trials and return their numbers; None if the study holds ``until``.
@@ -142,7 +144,7 @@ class Asking:
 
     def _ask(self, request: Request, pauses: int) -> _Started:
         ledger = self._ledger
-        if ledger.storage is None or self._sampler.quick:
+        if not self._is_stored or self._sampler.quick:
             return ledger.transact(self._start, request, pauses, None)
         with ledger.turn(), ledger.lock:
             proposal = ledger.look(self._propose, request)
@@ -162,15 +164,9 @@ class Asking:
 
     def _start(self, request: Request, pauses: int, proposal: _Proposal | None) -> _Started:
         """Start trials, inside a change."""
-        found = _NOTHING
-        leases, storage = self._ledger.leases, self._ledger.storage
-        if leases is not None and storage is not None and (over := self._overdue(request)):
-            pause = leases.watch(over)
-            if pauses and pause and time.monotonic() + pause < storage.latest:
-                return pause
-            found = self._abandoned(over, request)
-            for row, reason in found.spent.items():
-                self._recorder.failed(np.array([row]), reason)
+        found = self._watch(request, pauses) if self._history.workers else _NOTHING
+        if isinstance(found, float):
+            return found
         wanted = self._allowed(request, found)
         if wanted <= 0:
             return None
@@ -191,6 +187,20 @@ class Asking:
             request.started()
         return rows
 
+    def _watch(self, request: Request, pauses: int) -> _Abandoned | float:
+        """Return what dead workers have left, or seconds to wait before it shows whether they are dead."""
+        leases, storage = self._ledger.leases, self._ledger.storage
+        over = self._overdue(request)
+        if leases is None or storage is None or not over:
+            return _NOTHING
+        pause = leases.watch(over)
+        if pauses and pause and time.monotonic() + pause < storage.latest:
+            return pause
+        found = self._abandoned(over, request)
+        for row, reason in found.spent.items():
+            self._recorder.failed(np.array([row]), reason)
+        return found
+
     def _start_suggested(self, n: int, worker: str, proposal: _Proposal | None) -> range:
         first = len(self._history)
         if proposal is None or (proposal.first, proposal.n) != (first, n):
@@ -199,11 +209,18 @@ class Asking:
             cursor, suggestion = proposal.cursor, proposal.suggestion
         x = suggestion.x
         k = x.shape[1]
+        build = self._build and self._unrecorded_build(first)
         self._recorder.asked(
-            x, suggestion.tier, wanted=0 if k == n else n, cursor=cursor, worker=worker, build=self._build
+            x, suggestion.tier, wanted=0 if k == n else n, cursor=cursor, worker=worker, build=build
         )
-        self._build = ""
         return range(first, first + k)
+
+    def _unrecorded_build(self, row: int) -> str:
+        """Return our build, "" if it is on record; the row is where it would be."""
+        if self._history.builds.get(self._build_at) == self._build:
+            return ""
+        self._build_at = row
+        return self._build
 
     def _suggest(self, n: int) -> Suggestion:
         ledger, history, started = self._ledger, self._history, time.perf_counter()
@@ -216,7 +233,7 @@ class Asking:
         ledger.suggesting = False
         self.seconds += time.perf_counter() - started
         d, k = suggestion.x.shape
-        if d != self._space.layout.size or not 1 <= k <= n:
+        if d != self._d or not 1 <= k <= n:
             raise StudyError(
                 f"sampler {self._sampler.name!r} was asked for {n} configurations, gave shape {(d, k)}"
             )

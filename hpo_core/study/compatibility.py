@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import StudyError
-from hpo_core.log import History
-from hpo_core.log.codec import Codec
-from hpo_core.log.decode import read
-from hpo_core.space import Space
 from hpo_core.space.serial import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from numpy.typing import NDArray
 
-    from hpo_core.log.journal import Journal
+    from hpo_core.space import Space
 
     Columns = dict[str, NDArray[Any]]
-
-PAGE: Final = 4096  # events read at a time
 
 _OPEN = KINDS | {"spaces", "doc"}  # what may differ: looked at by kind, or of no effect
 
@@ -40,40 +29,6 @@ def check_widening(stored: Space, given: Space, name: str) -> None:
             f"space of study {name!r}: {why}; a range may be widened, a choice or a parameter added, "
             f"no more.\nStored: {stored!r}\nGiven: {given!r}"
         )
-
-
-def eras(journal: Journal, history: History) -> Iterator[tuple[Codec, History, int]]:
-    """Give each space that a study has had, as a codec, with the history up to its end as it saw it.
-
-    The third is the first trial that was asked in it.
-    """
-    described = journal.storage.descriptions(journal.key)
-    since = 0
-    for (_, _, text, _), (end, *_) in pairwise(described):
-        declared = Space.from_json(json.dumps(json.loads(text)["space"]))
-        codec = Codec(declared.with_feasible(_for_earlier(journal.codec.space)), journal.codec.sign)
-        then, cursor = History(codec.space.layout), 0
-        while records := journal.storage.read(journal.key, cursor, min(PAGE, end - cursor)):
-            then.extend(read(codec, records))
-            then.mark()
-            cursor += len(records)
-        yield codec, then, since
-        since = len(then)
-    yield journal.codec, history, since
-
-
-def _for_earlier(space: Space) -> Callable[[Columns], Any] | None:
-    """The ``feasible`` function of a space for earlier ones; parameters that they lack have defaults."""
-    feasible = space.feasible
-    if feasible is None:
-        return None
-    defaults = space.decode(np.full((len(space.names), 1), np.nan))
-
-    def permits(columns: Columns) -> Any:
-        n = len(next(iter(columns.values())))
-        return feasible({name: column.repeat(n) for name, column in defaults.items()} | columns)
-
-    return permits
 
 
 def _narrowed(old: dict[str, Any], new: dict[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from hpo_core.checks import shown
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.decode import DAMAGE
+from hpo_core.log.events import READER, require_reader
 from hpo_core.log.journal import Place
 from hpo_core.log.ledger import until_written
 from hpo_core.samplers import BY_NAME, Sampler
@@ -39,6 +40,7 @@ class Description:
     def to_json(self) -> str:
         """Return the text of the event ``created``."""
         written = {
+            "reader": READER,
             "space": json.loads(self.space.to_json()),
             "sampler": self.sampler,
             "seed": self.seed,
@@ -59,6 +61,7 @@ class Description:
             if not records or records[0][:2] != (0, CREATED):
                 raise StorageError("there is no such event")
             data = _fields(records[0], _CREATED)
+            require_reader(data)
             if data["directions"] not in (["minimize"], ["maximize"]):
                 raise StorageError(f"field 'directions' must hold one, got {shown(data['directions'], 80)}")
             feasible = data.get("feasible", False)

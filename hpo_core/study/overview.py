@@ -7,6 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import StorageError
+from hpo_core.log.decode import DAMAGE
+from hpo_core.log.events import require_reader
 from hpo_core.log.notes import load_note
 from hpo_core.storage.base import CREATED, count_good
 
@@ -81,12 +83,15 @@ class _Counts:
         if self.problem is None and record[1] in _COUNTED:
             try:
                 self._count(record[1], json.loads(record[2]))
-            except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            except StorageError as error:
+                self.problem = str(error)
+            except DAMAGE as error:
                 self.problem = f"event {self.n_events} cannot be read: {error!r}"
         self.n_events += 1
 
     def _count(self, kind: str, data: Any) -> None:
         if kind == CREATED:
+            require_reader(data)
             (direction,) = data["directions"]
             name, seed = data["sampler"]["name"], data["seed"]
             self.about = {"sampler": str(name), "direction": str(direction), "seed": int(seed)}

@@ -29,7 +29,6 @@ from hpo_core.storage import Storage, open_storage
 from hpo_core.study.adding import add
 from hpo_core.study.asking import Asking, Request
 from hpo_core.study.claims import Claims, checked_lease
-from hpo_core.study.compatibility import eras
 from hpo_core.study.description import Description, attach, describe_sampler, find, make_sampler
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
 from hpo_core.study.recorder import Recorder
@@ -358,13 +357,12 @@ class Study:
         number = 1 if n is None else self._checked_n(n)
         try:
             if repeat is None:
-                asked = self._asking.ask(Request(number, self.max_retries))
+                numbers: Any = self._asking.ask(Request(number, self.max_retries))
             else:
                 first = self._asking.repeat(self._number(repeat), number)
-                asked = range(first, first + number)
+                numbers = range(first, first + number)
         except MemoryError as error:
             raise StudyError(f"n must be a number of trials that memory has room for, got {n}") from error
-        numbers = cast("Numbers", asked)  # None is for those who say until
         return Trial(self, int(numbers[0])) if n is None else self._batch(numbers)
 
     def _batch(self, numbers: Numbers) -> TrialBatch:
@@ -808,13 +806,17 @@ class Study:
         return self._ledger.look(self._replay)
 
     def _replay(self) -> Replay:
-        again = partial(replay, sampler=self.sampler, seed=self.seed, allow_duplicates=self.allow_duplicates)
-        journal = self._ledger.journal
-        if journal is None:
-            return again(self.space, self.history)
         found = Replay(0)
-        for codec, history, since in eras(journal, self.history):
-            this = again(codec.space, history, since=since, settle=codec.settled)
+        for space, history, since, settle in self._ledger.eras(self.space):
+            this = replay(
+                space,
+                history,
+                self.sampler,
+                seed=self.seed,
+                allow_duplicates=self.allow_duplicates,
+                since=since,
+                settle=settle,
+            )
             found = replace(this, checked=found.checked + this.checked)
             if not found:
                 break

@@ -1,0 +1,77 @@
+"""The spaces that a stored study has had, each with the history as it was then."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from hpo_core.log.codec import Codec
+from hpo_core.log.decode import read
+from hpo_core.log.history import History
+from hpo_core.space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from hpo_core.log.journal import Journal
+
+    Columns = dict[str, NDArray[Any]]
+
+PAGE: Final = 4096  # events read at a time
+
+
+class Era(NamedTuple):
+    """A space that a study has had.
+
+    Attributes
+    ----------
+    space : Space
+    history : History
+        Up to the end of the era, as it was then.
+    since : int
+        First trial that was asked in it.
+    settle : callable or None
+        From coordinates (d, n) of suggestions and their ``given`` to those that the log gives back; None
+        if there is no log.
+    """
+
+    space: Space
+    history: History
+    since: int
+    settle: Callable[[NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]] | None
+
+
+def eras(journal: Journal, history: History) -> Iterator[Era]:
+    """Give each space that a study has had, in their order."""
+    described = journal.storage.descriptions(journal.key)
+    since = 0
+    for (_, _, text, _), (end, *_) in pairwise(described):
+        declared = Space.from_json(json.dumps(json.loads(text)["space"]))
+        codec = Codec(declared.with_feasible(_for_earlier(journal.codec.space)), journal.codec.sign)
+        then, cursor = History(codec.space.layout), 0
+        while records := journal.storage.read(journal.key, cursor, min(PAGE, end - cursor)):
+            then.extend(read(codec, records))
+            then.mark()
+            cursor += len(records)
+        yield Era(codec.space, then, since, codec.settled)
+        since = len(then)
+    yield Era(journal.codec.space, history, since, journal.codec.settled)
+
+
+def _for_earlier(space: Space) -> Callable[[Columns], Any] | None:
+    """The ``feasible`` function of a space for earlier ones; parameters that they lack have defaults."""
+    feasible = space.feasible
+    if feasible is None:
+        return None
+    defaults = space.decode(np.full((len(space.names), 1), np.nan))
+
+    def permits(columns: Columns) -> Any:
+        n = len(next(iter(columns.values())))
+        return feasible({name: column.repeat(n) for name, column in defaults.items()} | columns)
+
+    return permits
