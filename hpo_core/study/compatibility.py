@@ -9,11 +9,8 @@ from hpo_core.errors import StudyError
 from hpo_core.space.serial import KINDS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hpo_core.space import Space
 
-    Columns = dict[str, NDArray[Any]]
 
 _OPEN = KINDS | {"spaces", "doc"}  # what may differ: looked at by kind, or of no effect
 
