@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import STEP_LIMIT, shown
 from hpo_core.errors import HpoError, StudyError
 from hpo_core.log import State
 from hpo_core.log.codec import WrongFieldError, read_text
@@ -24,7 +24,6 @@ from hpo_core.log.events import FOREIGN, Annotated, Enqueued, Noted, Retried, St
 from hpo_core.log.notes import MARK, load_note
 from hpo_core.storage.base import CHANGED, CREATED, DELETED
 from hpo_core.storage.heartbeat import RENEWED
-from hpo_core.trial.values import STEP_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

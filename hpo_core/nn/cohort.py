@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
+from hpo_core.checks import check_int, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.nn.stack import Stack, StackedOptimizer
 from hpo_core.nn.task import (
@@ -132,17 +133,13 @@ def _ignore(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64])
 def check_configurations(configurations: Any, seeds: Any) -> list[int]:
     """Return the seeds as ints, one per configuration."""
     if not isinstance(configurations, Sequence) or not all(isinstance(c, Mapping) for c in configurations):
-        raise ArgumentError(f"configurations must be a sequence of mappings, got {configurations!r:.80}")
+        raise ArgumentError(f"configurations must be a sequence of mappings, got {shown(configurations)}")
     numbers = list(seeds) if hasattr(seeds, "__iter__") else []
-    legal = all(
-        isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 2**63 for s in numbers
-    )
-    if len(numbers) != len(configurations) or not legal:
+    if len(numbers) != len(configurations):
         raise ArgumentError(
-            f"seeds must be ints in [0, 2**63), one for each of {len(configurations)} configurations, "
-            f"got {seeds!r:.80}"
+            f"seeds must be ints, one for each of {len(configurations)} configurations, got {shown(seeds)}"
         )
-    return [int(s) for s in numbers]
+    return [check_int(f"seeds[{k}]", seed, 0, 2**63 - 1) for k, seed in enumerate(numbers)]
 
 
 def _require_one_cohort(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) -> None:

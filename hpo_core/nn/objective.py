@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 import torch
 
+from hpo_core.checks import check_mapping, check_number
 from hpo_core.errors import ArgumentError, TrialFailed, TrialStopped
 from hpo_core.nn.cohort import check_configurations, cohorts, train_cohort
 from hpo_core.nn.data import read_examples
@@ -21,7 +21,7 @@ from hpo_core.nn.training import Training
 from hpo_core.trial import TrialBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -174,8 +174,7 @@ class TrainingObjective:
         ArgumentError
             An argument is outside what is allowed.
         """
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
+        check_mapping("params", params)
         check_configurations([params], [seed])
         return train_single(self.task, params, int(seed))
 
@@ -270,9 +269,7 @@ def _read_vary(vary: Any) -> frozenset[str]:
 def _read_timeout(timeout: Any) -> float:
     if timeout is None:
         return math.inf
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise ArgumentError(f"timeout must be a number of seconds above 0 or None, got {timeout!r}")
-    return float(timeout)
+    return float(check_number("timeout", timeout, "a number of seconds > 0 or None", lambda s: s > 0))
 
 
 def _read_device(device: Any) -> torch.device:

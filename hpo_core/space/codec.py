@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import shown, some
 from hpo_core.errors import SpaceError
 from hpo_core.hints import did_you_mean
 from hpo_core.layout import MAX_TABLE_LEVELS, WIDE, Kind
@@ -331,13 +331,13 @@ class _Table(Codec):
             return self._coordinate[item]
         except Exception:  # it is none of them, cannot be hashed, or its own methods raise
             hint = did_you_mean(item, self._coordinate) if isinstance(item, str) else ""
-            raise _rejection(item, f"{self._allowed()}{hint}", where) from None
+            raise _rejection(item, self.allowed(), where, hint) from None
 
-    def _allowed(self) -> str:
+    def allowed(self) -> str:
         values = list(self._coordinate)
         if len(values) <= 12:
-            return f"one of {shown(values)}"
-        return f"one of {shown(values[:6])}, ... {shown(values[-1])}"
+            return f"one of {some(values)}"
+        return f"one of {some(values[:6])}, ... {shown(values[-1])}"
 
     def read(self, x: Coordinates) -> Coordinates:
         missing = np.isnan(x)
@@ -500,18 +500,18 @@ def _reals(column: Sequence[Any] | Column, where: str) -> Coordinates:
     try:
         array = np.asarray(column)
     except Exception as error:  # what the values' own methods raise
-        raise SpaceError(f"{where}: must be a number, got {shown(column)}") from error
+        raise SpaceError(f"{where} must be a number, got {shown(column)}") from error
     if array.dtype.kind not in "iuf":
         for item in column:
             if isinstance(item, bool | np.bool_) or not isinstance(item, Real):
-                raise SpaceError(f"{where}: must be a number, got {shown(item)}")
+                raise SpaceError(f"{where} must be a number, got {shown(item)}")
     came = column[0] if len(column) == 1 else column
     if array.ndim != 1:
-        raise SpaceError(f"{where}: must be a number, got {shown(came)}")
+        raise SpaceError(f"{where} must be a number, got {shown(came)}")
     try:
         return array.astype(np.float64)
     except Exception as error:  # an int beyond all floats, or the values' own methods
-        raise SpaceError(f"{where}: must be a number of the range, got {shown(came)}") from error
+        raise SpaceError(f"{where} must be a number of the range, got {shown(came)}") from error
 
 
 def _whole(codec: Codec, column: Sequence[Any] | Column, where: str) -> Coordinates:
@@ -579,10 +579,10 @@ def _off_grid(codec: Codec, values: Coordinates, numbers: Coordinates) -> NDArra
 
 def _allowed_range(codec: Codec) -> str:
     if isinstance(codec, _Table):
-        return codec._allowed()
+        return codec.allowed()
     if codec.step:
-        return f"{codec.low!r}, {codec.low + codec.step!r}, ... {codec.high!r}"
-    return f"{codec.low!r} to {codec.high!r}"
+        return f"one of {codec.low!r}, {codec.low + codec.step!r}, ... {codec.high!r}"
+    return f"a number from {codec.low!r} to {codec.high!r}"
 
 
 def _given(values: Coordinates, decoded: Coordinates) -> Coordinates | None:
@@ -597,6 +597,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float) or abs(value) <= MAX_EXACT
 
 
-def _rejection(value: Any, allowed: str, where: str) -> SpaceError:
+def _rejection(value: Any, allowed: str, where: str, hint: str = "") -> SpaceError:
     plain = value.item() if isinstance(value, np.generic) else value
-    return SpaceError(f"{where}: {shown(plain)} is not allowed; allowed: {allowed}")
+    return SpaceError(f"{where} must be {allowed}, got {shown(plain)}{hint}")

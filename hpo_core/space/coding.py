@@ -8,26 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import check_columns, check_given, check_mapping, check_x, shown, some
 from hpo_core.errors import SpaceError
 from hpo_core.hints import did_you_mean
 from hpo_core.layout import Kind
 from hpo_core.space.activity import Activity
 from hpo_core.space.build import build_layout
 from hpo_core.space.codec import make_codec
-from hpo_core.space.columns import (
-    as_columns,
-    check_columns,
-    check_constant,
-    check_defaults,
-    check_given,
-    check_params,
-    check_x,
-    own_copy,
-    repeated,
-    some,
-    where,
-)
+from hpo_core.space.columns import as_columns, check_constant, own_copy, repeated, where
 from hpo_core.space.program import Compiler
 
 if TYPE_CHECKING:
@@ -170,7 +158,7 @@ class Coding:
         defaults : mapping, optional
             Values of active parameters that ``params`` leaves out.
         """
-        self._check_names([*check_params(params), *check_defaults(defaults)])
+        self._check_names([*_checked(params), *_checked({} if defaults is None else defaults, "defaults")])
         x, given = self._nothing(1), self._nothing(1)
         for group, rows in enumerate(self._activity.groups):
             if self._activity.active(group, x, given)[0]:
@@ -200,7 +188,7 @@ class Coding:
             A name is unknown, a value is outside its domain, or a parameter cannot be active.
         """
         x, written = self._nothing(1), self._nothing(1)
-        self._check_names(check_params(params))
+        self._check_names(_checked(params))
         for name, value in params.items():
             if self._is_constant(name):
                 check_constant(name, self._constants[name], [value])
@@ -245,7 +233,7 @@ class Coding:
             As for ``encode_params_given``.
         """
         columns, n = check_columns(columns)
-        self._check_names([*columns, *check_defaults(defaults)])
+        self._check_names([*columns, *_checked({} if defaults is None else defaults, "defaults")])
         columns = dict(columns)
         for name, value in (defaults or {}).items():
             columns[name] = self._filled(name, columns.get(name), value, n)
@@ -458,6 +446,10 @@ class Coding:
             hint = did_you_mean(name, known)
             raise SpaceError(f"unknown parameter {name!r}; the space has {some(known)}{hint}")
         return row
+
+
+def _checked(params: Any, name: str = "params") -> Mapping[str, Any]:
+    return check_mapping(name, params, error=SpaceError)
 
 
 def _or_none(given: Coordinates) -> Coordinates | None:

@@ -1,20 +1,21 @@
-"""Checks and small steps on what users hand over: mappings of values and of columns, constraints."""
+"""Small steps on columns of values, constants and constraints."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import int_within, shown
+from hpo_core.checks import shown, some
 from hpo_core.errors import SpaceError
 from hpo_core.hints import did_you_mean
 from hpo_core.space.codec import as_column
 from hpo_core.space.conditions import is_condition, value_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from hpo_core.space.conditions import Expression
@@ -37,41 +38,9 @@ def own_copy(value: Any) -> Any:
     return value
 
 
-def check_given(given: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """Return exact values, one for each coordinate, or None."""
-    if given is None:
-        return None
-    array = np.asarray(given)
-    if array.dtype != np.float64 or array.shape != shape:
-        raise SpaceError(f"given must be None or an array of floats of shape {shape}, got {shown(given)}")
-    return array
-
-
 def as_columns(given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
     """Return the ``given`` of one configuration, (d,), as (d, 1)."""
     return None if given is None else given[:, np.newaxis]
-
-
-def check_params(params: Any) -> Mapping[str, Any]:
-    """Return a mapping of names to values as it came."""
-    if not isinstance(params, Mapping):
-        raise SpaceError(f"params must be a mapping of names to values, got {shown(params)}")
-    return params
-
-
-def check_defaults(defaults: Any) -> Mapping[str, Any]:
-    """Return a mapping of names to values, empty for None."""
-    if not isinstance(defaults, Mapping | None):
-        raise SpaceError(f"defaults must be a mapping of names to values, got {shown(defaults)}")
-    return defaults or {}
-
-
-def check_count(what: str, value: Any) -> int:
-    """Return an int >= 0."""
-    number = int_within(value, 0)
-    if number is None:
-        raise SpaceError(f"{what} must be an int >= 0, got {shown(value)}")
-    return number
 
 
 def check_forbid(forbid: Any) -> tuple[Expression, ...]:
@@ -100,34 +69,6 @@ def feasible_raised(error: Exception, columns: Mapping[str, Any]) -> str:
     return f"{text}. It gets whole columns as numpy arrays, one for each parameter and constant"
 
 
-def check_columns(columns: Any) -> tuple[dict[str, Column], int]:
-    """Columns as lists or arrays, and their common length."""
-    if not isinstance(columns, Mapping) or not columns:
-        raise SpaceError(f"columns must be a mapping of names to columns of values, got {shown(columns)}")
-    checked = {name: _column(name, column) for name, column in columns.items()}
-    lengths = {name: len(column) for name, column in checked.items()}
-    if len(set(lengths.values())) > 1:
-        raise SpaceError(f"columns must have one length, got {lengths!r}")
-    return checked, next(iter(lengths.values()))
-
-
-def check_x(x: Any, d: int, what: str = "x") -> NDArray[np.float64]:
-    """Coordinates of ``d`` parameters, (d, n)."""
-    array = np.asarray(x, dtype=np.float64)
-    if array.ndim != 2 or len(array) != d:
-        raise SpaceError(f"{what} must be an array of shape ({d}, n), got shape {array.shape}")
-    return array
-
-
-def _column(name: Any, column: Any) -> Column:
-    if isinstance(column, list | tuple):
-        return column  # kept from numpy, which would make rows of tuples
-    array = np.asarray(column)
-    if array.ndim != 1:
-        raise SpaceError(f"parameter {name!r}: its column must have one dimension, got {shown(column)}")
-    return array
-
-
 def where(column: Column, mask: NDArray[np.bool_]) -> Column:
     """Entries of a column where ``mask`` is true."""
     if mask.all():
@@ -148,7 +89,7 @@ def check_constant(name: str, value: Any, column: Column) -> None:
     """Every entry of a constant's column is that constant."""
     for item in column:
         if not _equal(item, value):
-            raise SpaceError(f"constant {name!r} is {shown(value)}, got {shown(item)}")
+            raise SpaceError(f"constant {name!r} must be {shown(value)}, got {shown(item)}")
 
 
 def _equal(item: Any, value: Any) -> bool:
@@ -156,9 +97,3 @@ def _equal(item: Any, value: Any) -> bool:
         return item is value or value_key(item) == value_key(value) or bool(np.all(item == value))
     except Exception:  # their own methods
         return False
-
-
-def some(names: Any) -> str:
-    """A few names, for messages."""
-    listed = [repr(name) for name in names]
-    return ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")

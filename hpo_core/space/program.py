@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import as_real, shown
+from hpo_core.checks import as_real, shown, some
 from hpo_core.errors import SpaceError
 from hpo_core.hints import did_you_mean
 from hpo_core.layout import MAX_STACK, Kind, Op
-from hpo_core.space.columns import some
 from hpo_core.space.conditions import COMPARISONS, Expression, bottom_up, is_operator
 
 if TYPE_CHECKING:
@@ -104,13 +103,15 @@ class Compiler:
             raise SpaceError(f"{name!r} is a Categorical and has no order: {op} needs an Ordinal")
         if isinstance(right, Expression):
             if self._labels(right) != labels:
-                raise SpaceError(f"{name!r} can only be compared with its choices, {list(labels)!r}")
+                raise SpaceError(f"{name!r} must be compared with one of {some(labels)}, got {right!r}")
             return self._number(right, label=True)
         try:
             return [(Op.CONST, float(labels.index(right)))]
         except ValueError:
-            allowed = f"{shown(list(labels))}{did_you_mean(right, labels)}"
-            raise SpaceError(f"{shown(right)} is not a choice of {name!r}; allowed: {allowed}") from None
+            hint = did_you_mean(right, labels)
+            raise SpaceError(
+                f"{name!r} must be compared with one of {some(labels)}, got {shown(right)}{hint}"
+            ) from None
 
     def _number(self, arg: Any, *, label: bool = False) -> Code:
         code: Code = []

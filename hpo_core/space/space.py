@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import fits_memory, shown
+from hpo_core.checks import check_given, check_int, check_x, shown
 from hpo_core.errors import HpoError, InfeasibleSpaceError, SpaceError
 from hpo_core.layout import Kind
+from hpo_core.machine import fits_memory
 from hpo_core.space.coding import Coding
-from hpo_core.space.columns import (
-    as_columns,
-    check_count,
-    check_forbid,
-    check_given,
-    check_x,
-    feasible_raised,
-)
+from hpo_core.space.columns import as_columns, check_forbid, feasible_raised
 from hpo_core.space.counting import count
 from hpo_core.space.display import show
 from hpo_core.space.parameters import space_key
@@ -191,10 +185,10 @@ class Space(Coding):
         >>> columns["width"].shape, columns["epochs"].tolist()
         ((3,), [10, 10, 10])
         """
-        n = check_count("n", n)
+        n = check_int("n", n, 0, error=SpaceError)
         if not fits_memory(n, len(self.names)):
             raise SpaceError(f"n must be a number of configurations that memory has room for, got {n}")
-        rng = np.random.Generator(np.random.Philox(check_count("seed", seed)))
+        rng = np.random.Generator(np.random.Philox(check_int("seed", seed, 0, error=SpaceError)))
         kept = [np.empty((len(self.names), 0))]
         found = rejected = 0
         while found < n:

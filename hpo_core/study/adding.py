@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import as_number, as_numbers, check_step, plain_text, shown
 from hpo_core.errors import SpaceError, TrialError
 from hpo_core.log.events import ADDED
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +82,7 @@ def _coordinates(
         return space.encode_given(params, beyond=True, defaults=defaults)
     if not isinstance(params, Sequence) or isinstance(params, str):
         raise SpaceError(
-            "params must be a mapping of names to values, or to columns, or a sequence of mappings; got "
+            "params must be a mapping of names to values, or to columns, or a sequence of mappings, got "
             f"{shown(params)}"
         )
     x = np.full((len(space.names), len(params)), np.nan)
@@ -168,7 +167,7 @@ def _values(
             if each is None and reason is None and state in (None, "complete"):
                 raise TrialError("value must be a number for a complete trial, got None")
         listed = [np.nan if each is None else each for each in listed]
-    values = as_column(listed, n)
+    values = as_numbers(listed, n)
     for place, state in enumerate(states):
         if state == "stopped" and np.isnan(values[place]):
             values[place] = last.get(place, np.nan)

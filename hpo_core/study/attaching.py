@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hpo_core.checks import as_numbers
 from hpo_core.errors import StudyError
 from hpo_core.log.journal import Journal
 from hpo_core.storage import Storage, open_storage
 from hpo_core.storage.base import DURABILITY
 from hpo_core.study.description import Description, create_or_resume, describe_sampler
 from hpo_core.study.recorder import trial_numbers
-from hpo_core.trial.values import as_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ def set_late_aside(study: Study, trials: Any, values: Any = None, **what: Any) -
     if not late.any():
         return trials, values
     if values is not None:
-        column = as_column(values if len(rows) > 1 or hasattr(values, "__len__") else [values], len(rows))
+        column = as_numbers(values if len(rows) > 1 or hasattr(values, "__len__") else [values], len(rows))
         what["values"] = journal.codec.values(study._sign * column[late])
         values = column[~late]
     journal.late(rows[late], what)

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.checks import as_int, shown
+from hpo_core.checks import as_int, as_json, shown
 from hpo_core.errors import TrialError
 from hpo_core.log import State
 from hpo_core.log.events import Asked, Failed, Noted, Reported, Stopped, Told
 from hpo_core.printable import printable
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
-from hpo_core.checks import as_int, fits_memory, int_within, shown
+from hpo_core.checks import (
+    as_int,
+    as_json,
+    as_number,
+    as_numbers,
+    check_flag,
+    check_int,
+    check_step,
+    plain_text,
+    shown,
+)
 from hpo_core.errors import SpaceError, StudyError, TrialError
 from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
 from hpo_core.log import History
 from hpo_core.log.events import Annotated, Enqueued
 from hpo_core.log.ledger import Ledger
+from hpo_core.machine import fits_memory
 from hpo_core.replay import fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
@@ -30,7 +41,6 @@ from hpo_core.study.description import find, make_sampler
 from hpo_core.study.optimizing import Optimizing
 from hpo_core.study.recorder import Recorder, running_rows, trial_number
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_json, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,16 +146,15 @@ class Study(Optimizing):
         if direction not in ("minimize", "maximize"):
             hint = did_you_mean(direction, ("minimize", "maximize"))
             raise StudyError(f"direction must be 'minimize' or 'maximize', got {shown(direction)}{hint}")
-        if seed is not None and int_within(seed, 0, SEED_LIMIT) is None:
-            raise StudyError(f"seed must be an int in [0, 2**63) or None, got {seed!r}")
-        if not isinstance(allow_duplicates, bool):
-            raise StudyError(f"allow_duplicates must be True or False, got {allow_duplicates!r}")
+        if seed is not None:
+            seed = check_int("seed", seed, 0, SEED_LIMIT - 1, also=" or None", error=StudyError)
+        check_flag("allow_duplicates", allow_duplicates, error=StudyError)
         if not isinstance(name, str):
             raise StudyError(f"name must be a string, got {name!r}")
         self.space = space if isinstance(space, Space) else Space(space)
         self.sampler = copy.deepcopy(resolve(sampler))
         self.direction = direction
-        self.seed = int.from_bytes(os.urandom(4)) if seed is None else int(seed)
+        self.seed = int.from_bytes(os.urandom(4)) if seed is None else seed
         self.allow_duplicates = allow_duplicates
         self.name = name
         self.history = History(self.space.layout)
@@ -294,9 +303,7 @@ class Study(Optimizing):
         return cast("Trial | TrialBatch", asked)
 
     def _checked_n(self, n: object) -> int:
-        number = int_within(n, 1, 2**32)
-        if number is None:
-            raise StudyError(f"n must be an int in [1, 2**32), got {shown(n)}")
+        number = check_int("n", n, 1, 2**32 - 1, error=StudyError)
         if not fits_memory(number, self.space.layout.size + _COLUMNS):
             raise StudyError(f"n must be a number of trials that memory has room for, got {number}")
         return number
@@ -329,7 +336,7 @@ class Study(Optimizing):
             self._recorder.told_one(trial_number(self, trials), as_number(values))
         else:
             rows = running_rows(self, trials)
-            self._recorder.told(rows, as_column(values, len(rows)))
+            self._recorder.told(rows, as_numbers(values, len(rows)))
 
     def fail(self, trials: Trials, *, reason: str = "failed", traceback: str | None = None) -> None:
         """End running trials as failed. The sampler learns from them and never proposes them again.
@@ -440,8 +447,7 @@ class Study(Optimizing):
         StudyError
             ``skip_if_exists`` is not a bool.
         """
-        if not isinstance(skip_if_exists, bool):
-            raise StudyError(f"skip_if_exists must be True or False, got {skip_if_exists!r}")
+        check_flag("skip_if_exists", skip_if_exists, error=StudyError)
         event = Enqueued(*self.space.partial(params))
         x, given = fill_with_defaults(self.space, event)
         if is_complete(x, event.fixed) and not self.space.permits(x, given).all():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.checks import as_real, int_within, shown
+from hpo_core.checks import check_int, check_number
 from hpo_core.errors import StudyError
 from hpo_core.storage.heartbeat import BEATS_PER_LEASE, Heartbeat
 from hpo_core.study.asking import ask
@@ -32,14 +32,14 @@ class Worker:
     """
 
     def __init__(self, study: Study) -> None:
-        seconds, retries = as_real(study.lease_seconds), int_within(study.max_retries, 0)
-        if seconds is None or not 0 < seconds < math.inf:
-            raise StudyError(
-                f"lease_seconds must be a finite number above 0, got {shown(study.lease_seconds)}"
-            )
-        if retries is None:
-            raise StudyError(f"max_retries must be an int of at least 0, got {shown(study.max_retries)}")
-        study.lease_seconds, study.max_retries = seconds, retries
+        study.lease_seconds = check_number(
+            "lease_seconds",
+            study.lease_seconds,
+            "a finite number > 0",
+            lambda seconds: 0 < seconds < math.inf,
+            error=StudyError,
+        )
+        study.max_retries = check_int("max_retries", study.max_retries, 0, error=StudyError)
         self.name = f"{socket.gethostname().partition('.')[0][:24]}-{os.getpid()}-{secrets.token_hex(2)}"
         self._study = study
         self._heart: Heartbeat | None = None

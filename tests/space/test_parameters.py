@@ -287,7 +287,7 @@ def test_refusals_name_the_parameter_and_what_came(declaration, words) -> None:
     ],
 )
 def test_values_outside_the_domain(declaration, value) -> None:
-    with pytest.raises(SpaceError, match=r"parameter 'p'.*(not allowed; allowed|must be a number)"):
+    with pytest.raises(SpaceError, match=r"parameter 'p' must be .*, got "):
         alone(declaration).encode_params({"p": value})
 
 

@@ -120,7 +120,7 @@ def test_branch_constants_exist_with_their_branch() -> None:
     assert params["schedule"] == "cosine"
     other = {"lr": 0.01, "batch_size": 16, "optimizer": "adam", "beta": 0.9, "depth": 1}
     assert "schedule" not in space.decode_params(space.encode_params(other))
-    with pytest.raises(SpaceError, match=r"constant 'schedule' is 'cosine', got 'step'"):
+    with pytest.raises(SpaceError, match=r"constant 'schedule' must be 'cosine', got 'step'"):
         space.encode_params(params | {"schedule": "step"})
 
 
@@ -130,12 +130,12 @@ def test_branch_constants_exist_with_their_branch() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"lr": 1.0}, r"'lr': 1.0 is not allowed; allowed: 1e-05 to 0.1"),
-        ({"optimizer": "rmsprop"}, r"'optimizer': 'rmsprop' .*\['sgd', 'adam', 'adamw'\]"),
+        ({"lr": 1.0}, r"'lr' must be a number from 1e-05 to 0.1, got 1.0"),
+        ({"optimizer": "rmsprop"}, r"'optimizer' must be one of 'sgd', 'adam', 'adamw', got 'rmsprop'"),
         ({"zz": 1}, "unknown parameter 'zz'"),
         ({"weight_decay": 0.01}, "'weight_decay' is not active"),
         ({"optimizer": "adam"}, "'beta' is missing"),
-        ({"epochs": 11}, "constant 'epochs' is 10, got 11"),
+        ({"epochs": 11}, "constant 'epochs' must be 10, got 11"),
     ],
 )
 def test_encode_params_refuses(change, words) -> None:

@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from hpo_core.checks import as_number, as_numbers
 from hpo_core.errors import TrialError
-from hpo_core.trial.values import as_column, as_number, trial_seed
+from hpo_core.seeds import trial_seed
 
 
 def name(value: object) -> str:
@@ -88,13 +89,13 @@ def test_what_is_not_a_number(value):
     ids=name,
 )
 def test_what_is_a_column(values):
-    column = as_column(values, 2)
+    column = as_numbers(values, 2)
     assert column.tolist() == [0.5, 2.0]
     assert column.dtype == np.float64
 
 
 def test_a_masked_value_is_missing_and_not_what_lies_under_the_mask():
-    np.testing.assert_array_equal(as_column(np.ma.array([1, 2], mask=[False, True]), 2), [1.0, np.nan])
+    np.testing.assert_array_equal(as_numbers(np.ma.array([1, 2], mask=[False, True]), 2), [1.0, np.nan])
 
 
 @pytest.mark.parametrize(
@@ -122,12 +123,12 @@ def test_a_masked_value_is_missing_and_not_what_lies_under_the_mask():
 )
 def test_what_is_not_a_column(values):
     with pytest.raises(TrialError):
-        as_column(values, 2)
+        as_numbers(values, 2)
 
 
 def test_told_columns_are_copies():
     values = np.array([0.5, 2.0])
-    as_column(values, 2)[0] = 9
+    as_numbers(values, 2)[0] = 9
     assert values[0] == 0.5
 
 
@@ -135,18 +136,18 @@ def test_tensors_are_read():
     torch = pytest.importorskip("torch")
     assert as_number(torch.tensor(0.5, requires_grad=True)) == 0.5
     assert as_number(torch.tensor([[0.5]], dtype=torch.bfloat16)) == 0.5
-    column = as_column(torch.tensor([0.5, 2.0], dtype=torch.bfloat16, requires_grad=True), 2)
+    column = as_numbers(torch.tensor([0.5, 2.0], dtype=torch.bfloat16, requires_grad=True), 2)
     assert column.tolist() == [0.5, 2.0]
-    assert as_column([torch.tensor(0.5), torch.tensor(2.0)], 2).tolist() == [0.5, 2.0]
+    assert as_numbers([torch.tensor(0.5), torch.tensor(2.0)], 2).tolist() == [0.5, 2.0]
     for wrong in (torch.tensor([0.5, 2.0]), torch.tensor(True), torch.tensor(1j)):
         with pytest.raises(TrialError):
             as_number(wrong)
     for wrong in (torch.tensor(0.5), torch.tensor([[0.5, 2.0]]), torch.tensor([True, False])):
         with pytest.raises(TrialError):
-            as_column(wrong, 2)
+            as_numbers(wrong, 2)
 
 
 def test_series_are_read():
     pd = pytest.importorskip("pandas")
-    assert as_column(pd.Series([0.5, 2.0], index=[7, 9]), 2).tolist() == [0.5, 2.0]
-    assert as_column(pd.Series([0.5, 2.0], dtype="Float64"), 2).tolist() == [0.5, 2.0]
+    assert as_numbers(pd.Series([0.5, 2.0], index=[7, 9]), 2).tolist() == [0.5, 2.0]
+    assert as_numbers(pd.Series([0.5, 2.0], dtype="Float64"), 2).tolist() == [0.5, 2.0]
