@@ -150,7 +150,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
         raise ArgumentError(f"name must be one of {', '.join(names)}, got {name!r}{hint}")
     x, widths = _cells(study, name)
     l, g = (widths * np.exp(log_ratio) for log_ratio in _tpe(study).marginals(study.history, name, x))  # noqa: E741
-    shown = study.space.column(name, x)
+    shown = study.space.codec.column(name, x)
     upper, lower = _new_figure().subplots(2, sharex=True, height_ratios=(2, 1)) if axes is None else axes
     if _is_listed(study, name):
         _draw_bars(upper, lower, [_text(value) for value in shown], l, g)

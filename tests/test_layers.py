@@ -79,7 +79,16 @@ def imported_paths(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[in
 def violations(source: str, parts: tuple[str, ...]) -> list[str]:
     """Imports of the module ``hpo_core.<parts>`` that the table does not allow."""
     room = room_of(parts)
-    allowed = MAY_IMPORT[room] | {room, "errors", "checks", "seeds", "machine", "arithmetic", "hints", "printable"}
+    allowed = MAY_IMPORT[room] | {
+        room,
+        "errors",
+        "checks",
+        "seeds",
+        "machine",
+        "arithmetic",
+        "hints",
+        "printable",
+    }
     found = []
     for line, path in imported_paths(ast.parse(source), ("hpo_core", *parts[:-1])):
         target = room_of(path) if path else "__init__"

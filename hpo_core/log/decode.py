@@ -390,7 +390,7 @@ class _Reader:
         for name, at in self.absent:
             absent.setdefault(name, np.zeros(len(self.tier), np.bool_))[at] = True
         space = self.codec.space
-        x, given = space.restore(
+        x, given = space.codec.restore(
             {name: self._values(name, column, nulls) for name, column in self.params.items()},
             absent=absent,
             first=self.first,
@@ -398,7 +398,7 @@ class _Reader:
         if given is not None:
             self._require_in_range(given)
         # Where a condition reads a real number, what is written may activate what was inactive.
-        for name, null in nulls.items() if not space.reads_reals else ():
+        for name, null in nulls.items() if not space.codec.reads_reals else ():
             if (null & ~np.isnan(x[space.names.index(name)])).any():
                 raise WrongFieldError(f"params.{name}", "a number: the parameter is active", None)
         return x, given
@@ -407,7 +407,7 @@ class _Reader:
         """Raise if the log says that a sampler chose a value outside its parameter: only users may."""
         space = self.codec.space
         chosen = np.array([tier not in FOREIGN for tier in self.tier]) & np.isfinite(given)
-        for row, j in np.argwhere(chosen & space.outside(given))[:1].tolist():
+        for row, j in np.argwhere(chosen & space.codec.outside(given))[:1].tolist():
             name = space.names[row]
             allowed = f"a value of {space.parameters[name]!r}"
             raise WrongFieldError(f"params.{name}", allowed, given.item(row, j))

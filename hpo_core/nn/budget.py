@@ -83,7 +83,7 @@ class CostedSpace(ABC):
         """Coordinates (d, 1) of the network's part of a configuration."""
         check_mapping("params", params)
         own = {name: params[name] for name in self._space.names if name in params}
-        return self._space.encode_params(own)[:, np.newaxis]
+        return self._space.codec.encode_params(own)[0][:, np.newaxis]
 
 
 @dataclass(frozen=True)

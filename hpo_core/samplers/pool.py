@@ -70,7 +70,7 @@ class Pool:
         if self._distinct and n > self._rows:
             x, given = history.x_buffer[:, self._rows : n], history.given
             if given is not None:  # trials outside the space have the coordinates of the nearest point
-                x = np.ascontiguousarray(x[:, ~self._space.elsewhere(given[:, self._rows :])])
+                x = np.ascontiguousarray(x[:, ~self._space.codec.elsewhere(given[:, self._rows :])])
             self._used.insert(keys(self.domain, x))
             self._rows = n
 

@@ -79,7 +79,7 @@ def _coordinates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Coordinates (d, n) of a mapping of columns or a sequence of mappings, and their ``given``."""
     if isinstance(params, Mapping):
-        return space.encode_given(params, beyond=True, defaults=defaults)
+        return space.codec.encode(params, beyond=True, defaults=defaults)
     if not isinstance(params, Sequence) or isinstance(params, str):
         raise SpaceError(
             "params must be a mapping of names to values, or to columns, or a sequence of mappings, got "
@@ -110,14 +110,14 @@ def _rows(
     if len(rows) > 1 and isinstance(rows[0], Mapping) and rows[0]:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         with contextlib.suppress(SpaceError):  # raised below, with its place
-            x, given = space.encode_given(columns, beyond=True, defaults=defaults)
+            x, given = space.codec.encode(columns, beyond=True, defaults=defaults)
             named = [name in columns for name in space.names]
             if not np.isnan(x[named]).any():  # inactive parameters must not be given
                 return x, given
     found = []
     for place, row in zip(places, rows, strict=True):
         try:
-            found.append(space.encode_params_given(row, beyond=True, defaults=defaults))
+            found.append(space.codec.encode_params(row, beyond=True, defaults=defaults))
         except SpaceError as error:
             raise SpaceError(f"params[{place}]: {error}" if len(places) > 1 else str(error)) from error
     x = np.stack([each for each, _ in found], axis=1)

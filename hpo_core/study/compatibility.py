@@ -13,7 +13,7 @@ from hpo_core.log import History
 from hpo_core.log.codec import Codec
 from hpo_core.log.decode import read
 from hpo_core.space import Space
-from hpo_core.space.serial import KINDS
+from hpo_core.space.json import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -31,7 +31,7 @@ from hpo_core.machine import fits_memory
 from hpo_core.replay import fill_with_defaults, is_complete
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
-from hpo_core.space.columns import as_columns
+from hpo_core.space.codec import as_columns
 from hpo_core.storage import Storage, open_storage
 from hpo_core.study.adding import add
 from hpo_core.study.asking import ask
@@ -448,7 +448,7 @@ class Study(Optimizing):
             ``skip_if_exists`` is not a bool.
         """
         check_flag("skip_if_exists", skip_if_exists, error=StudyError)
-        event = Enqueued(*self.space.partial(params))
+        event = Enqueued(*self.space.codec.partial(params))
         x, given = fill_with_defaults(self.space, event)
         if is_complete(x, event.fixed) and not self.space.permits(x, given).all():
             raise SpaceError(f"params: the constraints do not permit {dict(params)!r}")
@@ -458,7 +458,7 @@ class Study(Optimizing):
         """Queue a configuration unless a trial or the queue already has it."""
         waiting = ((each.fixed[:, np.newaxis], as_columns(each.given)) for each in self.history.queue)
         for x, given in [*waiting, (self.history.x, self.history.given)]:
-            if self.space.meets(x, given, event.fixed, event.given).any():
+            if self.space.codec.meets(x, given, event.fixed, event.given).any():
                 return
         self._ledger.add(event)
 

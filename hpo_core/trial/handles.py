@@ -96,7 +96,7 @@ class Trial:
     def _decoded(self) -> dict[str, Any]:
         if self._params is None:
             study = self._study
-            self._params = study.space.decode_params(*study.history.configurations(self.number))
+            self._params = study.space.codec.decode_params(*study.history.configurations(self.number))
         return self._params
 
     @property
@@ -233,7 +233,7 @@ class TrialBatch:
     def __getitem__(self, key: slice | NDArray[Any] | Sequence[int] | Sequence[bool]) -> TrialBatch: ...
     def __getitem__(self, key: Any) -> NDArray[Any] | Trial | TrialBatch:
         if isinstance(key, str):
-            return self._study.space.column(key, *self._x())
+            return self._study.space.codec.column(key, *self._x())
         if isinstance(key, slice):
             return TrialBatch(self._study, self._rows[key])
         index = np.asarray(key)
@@ -281,7 +281,7 @@ class TrialBatch:
         SpaceError
             The space has no parameter of that name.
         """
-        return self._study.space.active(name, *self._x())
+        return self._study.space.codec.active(name, *self._x())
 
     @property
     def number(self) -> NDArray[np.int64]:

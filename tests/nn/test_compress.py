@@ -52,7 +52,7 @@ def configurations(compression, n):
     space = hpo.Space(compression.parameters())
     columns = space.sample(n, seed=0)
     x = space.encode(columns)
-    return columns, [space.decode_params(x[:, k]) for k in range(n)]
+    return columns, [space.codec.decode_params(x[:, k]) for k in range(n)]
 
 
 def test_pruning_keeps_the_channels_of_largest_norm():

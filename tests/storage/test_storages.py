@@ -18,7 +18,7 @@ from places import sql
 
 import hpo_core as hpo
 from hpo_core import Categorical, Float, cli
-from hpo_core.space.serial import dump_value
+from hpo_core.space.json import dump_value
 from hpo_core.storage import MemoryStorage, PostgresStorage, SQLiteStorage, masked, open_storage
 from hpo_core.storage.sqlite import SCHEMA
 

@@ -122,7 +122,9 @@ class LightNet(CostedSpace):
         """
         from hpo_core.nn.light.blocks import build
 
-        return build(self._space.decode_params(self._encoded(params)[:, 0]), self.shape[0], self.classes)
+        return build(
+            self._space.codec.decode_params(self._encoded(params)[:, 0]), self.shape[0], self.classes
+        )
 
     def _stage(self, stage: int) -> dict[str, Any]:
         """Declarations of one stage; those after the first exist if the network is that deep."""
