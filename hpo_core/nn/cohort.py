@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from hpo_core.nn.objective import TrainingObjective
     from hpo_core.nn.task import Task
 
     # report(epoch, members, values) -> mask of the members that are told to stop, or None
@@ -56,78 +55,22 @@ def cohorts(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) 
     return [np.array(rows) for rows in groups.values()]
 
 
-def train_cohort(
-    objective: TrainingObjective,
+def train_members(
+    task: Task,
     configurations: Sequence[Mapping[str, Any]],
-    *,
     seeds: Sequence[int],
-    report: Report | None = None,
+    report: Report,
+    *,
+    vary: Collection[str],
 ) -> list[Trained]:
-    """Train configurations of one architecture together.
-
-    The same as training each alone, up to rounding, but several times faster where networks are so
-    small that a step of one does not fill the processor. Each member has its own weights, order of
-    examples and settings. One that diverges, ends or is told to stop leaves at the end of the epoch
-    and changes nothing for the others. With dropout a member's masks depend on the cohort it is in.
-
-    Parameters
-    ----------
-    objective : TrainingObjective
-        What to train and on what.
-    configurations : sequence of mappings
-        They may differ in ``lr``, ``momentum``, ``beta1``, ``beta2``, ``weight_decay``,
-        ``label_smoothing``, ``epochs`` and what ``objective.vary`` names; the networks have the same layers.
-    seeds : sequence of int
-        One per configuration, in [0, 2**63), as ``TrialBatch.seed``.
-    report : callable, optional
-        ``report(epoch, members, values)`` after each epoch, with the positions (k,) of the members
-        that still train and their values (k,). It may return a mask (k,) of those that are to stop.
-
-    Returns
-    -------
-    list of Trained
-        One per configuration; with a ``reason`` where the training failed. A cohort for which memory
-        runs out is trained in halves.
-
-    Raises
-    ------
-    ArgumentError
-        An argument is outside what is allowed, or the configurations differ in more than they may.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from hpo_core.nn import Training, TrainingObjective, train_cohort
-    >>> x = torch.linspace(-1, 1, 64)[:, None]
-    >>> objective = TrainingObjective(
-    ...     lambda params: torch.nn.Linear(1, 2), (x, (x[:, 0] > 0).long()), (x, (x[:, 0] > 0).long()),
-    ...     training=Training(optimizer="sgd", epochs=5), device="cpu",
-    ... )
-    >>> slow, fast = train_cohort(objective, [{"lr": 0.001}, {"lr": 1.0}], seeds=[7, 7])
-    >>> fast.value < slow.value
-    True
-    """
-    from hpo_core.nn.objective import TrainingObjective
-
-    if not isinstance(objective, TrainingObjective):
-        raise ArgumentError(f"objective must be a TrainingObjective, got {objective!r}")
-    seeds = check_configurations(configurations, seeds)
-    task = objective.task
-    if report is None:
-        report = _ignore
-    if not callable(report):
-        raise ArgumentError(f"report must be callable or None, got {report!r}")
-    _require_one_cohort(configurations, objective.vary)
+    """Train configurations of one architecture together, or one after another where the task cannot."""
+    _require_one_cohort(configurations, vary)
     members = np.arange(len(seeds))
     if len(seeds) == 1 or task.train.tensors is None or task.validation.tensors is None:
         return [
             _train_alone(task, configurations[k], s, report, members[k : k + 1]) for k, s in enumerate(seeds)
         ]
     return _train_together(task, configurations, seeds, report, members)
-
-
-def _ignore(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-    """Report to nobody."""
 
 
 def check_configurations(configurations: Any, seeds: Any) -> list[int]:
