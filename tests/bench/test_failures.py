@@ -10,7 +10,17 @@ import pytest
 from scipy import optimize
 
 from bench import records
-from bench.quality import command, failing, failure_rows, failures, failures_report, problems, runner, statistics, worker
+from bench.quality import (
+    command,
+    failing,
+    failure_rows,
+    failures,
+    failures_report,
+    problems,
+    runner,
+    statistics,
+    worker,
+)
 from bench.quality.spec import draw
 from bench.quality.statistics import Runs
 
@@ -136,7 +146,8 @@ def test_ours_hear_of_failures_in_every_way(optimiser, settings):
 @pytest.mark.parametrize("name", failure_rows.ROWS)
 def test_checked_in_rows_are_complete_and_sound(name):
     row = failure_rows.ROWS[name]
-    wanted = runner.jobs(row.optimiser, row.settings, problems.FAILURES, range(row.seeds), failure_rows.TRIALS)
+    trials = failure_rows.TRIALS
+    wanted = runner.jobs(row.optimiser, row.settings, problems.FAILURES, range(row.seeds), trials)
     assert runner.missing(wanted, failure_rows.results_file(row.optimiser), None) == []
     runs = failure_rows.recorded()[0][name]
     assert runs.failed == 0
