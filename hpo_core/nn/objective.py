@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from hpo_core.nn.cohort import Report
+    from hpo_core.nn.epochs import Report
     from hpo_core.nn.trained import Trained
     from hpo_core.trial import Trial
 
@@ -177,7 +177,7 @@ class TrainingObjective:
         """
         check_mapping("params", params)
         check_configurations([params], [seed])
-        return train_single(self.task, params, int(seed))
+        return train_single(self.task, params, int(seed), _ignore, np.zeros(1, np.int64))
 
     @overload
     def __call__(self, trial: Trial) -> float: ...
@@ -202,12 +202,12 @@ class TrainingObjective:
         if isinstance(trial, TrialBatch):
             return self._train_batch(trial)
 
-        def report(epoch: int, value: float) -> None:
-            trial.report(epoch, value)
+        def report(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:  # noqa: ARG001
+            trial.report(epoch, values.item(0))
             if trial.should_stop():
                 raise TrialStopped
 
-        trained = train_single(self.task, trial.params, trial.seed, report)
+        trained = train_single(self.task, trial.params, trial.seed, report, np.zeros(1, np.int64))
         result = self._result(trial.number, trained)
         if isinstance(result, TrialFailed):
             raise result
