@@ -8,7 +8,7 @@ import sys
 from bench import report
 from bench.gate import command as gate
 from bench.native import command as native
-from bench.quality import ablation, failures
+from bench.quality import ablation, failure_rows, failures
 from bench.quality import command as quality
 from bench.samplers import command as samplers
 from bench.study import command as study
@@ -36,7 +36,7 @@ ALL = (
     *(f"quality --optimiser {name} --record --against" for name in CHEAP),
     *(f"quality --optimiser {name} --record --seeds {seeds} --against" for name, seeds in SLOW.items()),
     "quality --optimiser tpe --record",
-    f"failures --rows {' '.join(failures.ROWS)} --record",
+    f"failures --rows {' '.join(failure_rows.ROWS)} --record",
     *2 * ("samplers --record",),  # two passes of each row: those that differ are marked
     *2 * ("fit --record",),
     *2 * ("posterior --record",),

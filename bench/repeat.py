@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bench import records
-from bench.report import Section
+from bench.section import Section
 from bench.tables import markdown
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hpo_core.checks import as_real, int_within, shown
-from hpo_core.errors import ArgumentError
+from hpo_core.checks import check_int, check_number
 
 if TYPE_CHECKING:
     from hpo_core.study import Study
@@ -43,10 +42,7 @@ class NoImprovement:
     """
 
     def __init__(self, trials: int) -> None:
-        number = int_within(trials, 1)
-        if number is None:
-            raise ArgumentError(f"trials must be an int > 0, got {shown(trials)}")
-        self.trials = number
+        self.trials = check_int("trials", trials, 1)
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""
@@ -79,10 +75,7 @@ class Target:
     """
 
     def __init__(self, value: float) -> None:
-        number = as_real(value)
-        if number is None or not math.isfinite(number):
-            raise ArgumentError(f"value must be a finite number, got {shown(value)}")
-        self.value = number
+        self.value = check_number("value", value, "a finite number", math.isfinite)
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""

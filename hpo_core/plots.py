@@ -78,7 +78,7 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
     directions = {study.direction for study in curves.values()}
     if len(directions) != 1:
         found = " and ".join(sorted(directions)) or "no study"
-        raise ArgumentError(f"studies must be one or more of the same direction; got {found}")
+        raise ArgumentError(f"studies must be one or more of the same direction, got {found}")
     values = {label: _finished_values(study) for label, study in curves.items()}
     seen = np.concatenate(list(values.values()))
     seen = seen[np.isfinite(seen)]
@@ -147,10 +147,10 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     names = study.space.names
     if name not in names:
         hint = did_you_mean(name, names)
-        raise ArgumentError(f"name must be one of {', '.join(names)}; got {name!r}{hint}")
+        raise ArgumentError(f"name must be one of {', '.join(names)}, got {name!r}{hint}")
     x, widths = _cells(study, name)
     l, g = (widths * np.exp(log_ratio) for log_ratio in _tpe(study).marginals(study.history, name, x))  # noqa: E741
-    shown = study.space.column(name, x)
+    shown = study.space.codec.column(name, x)
     upper, lower = _new_figure().subplots(2, sharex=True, height_ratios=(2, 1)) if axes is None else axes
     if _is_listed(study, name):
         _draw_bars(upper, lower, [_text(value) for value in shown], l, g)
@@ -173,7 +173,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
 
 def _check_study(argument: str, study: object) -> None:
     if not isinstance(study, Study):
-        raise ArgumentError(f"{argument} must be a Study; got {study!r}")
+        raise ArgumentError(f"{argument} must be a Study, got {study!r}")
 
 
 def _finished_values(study: Study) -> Vector:

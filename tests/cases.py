@@ -43,6 +43,7 @@ class Scene:
         self.batch = self.study.ask(3)
         self.trial = self.study.ask()
         self.space = self.study.space
+        self.codec = self.space.codec
         self.modelled = hpo.Study(small_space(), sampler="tpe", seed=0)
         self.modelled.tell(self.modelled.ask(20), np.arange(20.0))
         self.x = np.array(self.study.history.x[:, :5])

@@ -40,7 +40,6 @@ NOT_ANYWHERE = [
     Named(FULL | {"epochs": 11}, "'epochs'"),
     Named(FULL | {"optimizer": "adam"}, "'momentum'"),
 ]
-NO_CONFIGURATION = [*NOT_ANYWHERE, Named(FULL | {"lr": 2.0}, "'lr'")]
 NOT_GIVEN = [3, "1", np.zeros(2), np.zeros((1, 1))]
 NOT_DEFAULTS = [3, ["lr"], Named({"zz": 1}, "'zz'")]
 NOT_FINITE = [None, "1", ["1"], [[1.0], [1.0, 2.0]], 1j, True, float("nan"), [0.0, float("inf")]]
@@ -136,34 +135,31 @@ CASES: dict[str, Case] = {
         },
         given(columns={name: [value] for name, value in FULL.items()}),
     ),
-    "Space.encode_params": Case(
-        on("space", "encode_params"), {"params": NO_CONFIGURATION}, given(params=FULL)
-    ),
-    "Space.partial": Case(
-        on("space", "partial"),
+    "Space.codec.partial": Case(
+        on("codec", "partial"),
         {"params": [*NOT_PARAMS, Named({"zz": 1}, "'zz'"), Named({"lr": 2.0}, "'lr'")]},
         given(params={"momentum": 0.5}),
     ),
     "Space.decode": Case(
         on("space", "decode"), {"x": NOT_X, "given": NOT_GIVEN}, lambda scene: {"x": scene.x}
     ),
-    "Space.decode_params": Case(
-        on("space", "decode_params"),
+    "Space.codec.decode_params": Case(
+        on("codec", "decode_params"),
         {"x": [*NOT_X[:1], None, [0.5]], "given": NOT_GIVEN},
         lambda scene: {"x": scene.x[:, 0]},
     ),
-    "Space.value": Case(
-        on("space", "value"),
+    "Space.codec.value": Case(
+        on("codec", "value"),
         {"x": [Named(None, "coordinate"), Named("a", "coordinate")], "row": [9, "lr", None]},
         given(x=0.5, row=0),
     ),
-    "Space.coordinate": Case(
-        on("space", "coordinate"),
+    "Space.codec.coordinate": Case(
+        on("codec", "coordinate"),
         {"value": [Named(99.0, "'lr'"), Named("a", "'lr'")], "row": [9, "lr", None]},
         given(value=1e-3, row=0),
     ),
-    "Space.column": Case(
-        on("space", "column"),
+    "Space.codec.column": Case(
+        on("codec", "column"),
         {
             "name": [Named("zz", "'zz'"), Named(None, "None"), Named(0, "0")],
             "x": NOT_X[:1],
@@ -171,15 +167,15 @@ CASES: dict[str, Case] = {
         },
         lambda scene: {"name": "lr", "x": scene.x},
     ),
-    "Space.active": Case(
-        on("space", "active"),
+    "Space.codec.active": Case(
+        on("codec", "active"),
         {"name": [Named("zz", "'zz'"), Named(None, "None")], "x": NOT_X, "given": NOT_GIVEN},
         lambda scene: {"name": "lr", "x": scene.x},
     ),
     "Space.impose": Case(
         on("space", "impose"),
         {"x": NOT_X, "fixed": [Named(np.zeros(2), "shape"), Named(np.zeros(9), "shape")], "given": NOT_GIVEN},
-        lambda scene: {"x": scene.x, "fixed": scene.space.partial({"depth": 2})[0]},
+        lambda scene: {"x": scene.x, "fixed": scene.space.codec.partial({"depth": 2})[0]},
     ),
     **{
         f"Space.{name}": Case(

@@ -17,7 +17,7 @@ from space.strategies import spaces
 
 import hpo_core as hpo
 from hpo_core.exports import WRITERS, plain
-from hpo_core.space.serial import dump_value
+from hpo_core.space.json import dump_value
 from hpo_core.trial.table import ABSENT
 
 pd = pytest.importorskip("pandas")

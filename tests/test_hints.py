@@ -68,10 +68,10 @@ def test_names_of_parameters(call):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: hpo.Study(SPACE, sampler="tpee"), "sampler is 'tpee'.*did you mean 'tpe'"),
+        (lambda: hpo.Study(SPACE, sampler="tpee"), "sampler must be .*got 'tpee'; did you mean 'tpe'"),
         (lambda: hpo.Study(SPACE, direction="min"), "direction must be .*did you mean 'minimize'"),
         (lambda: hpo.Study(SPACE, direction="max"), "direction must be .*did you mean 'maximize'"),
-        (lambda: study().enqueue({"optimizer": "SGD"}), "'SGD' is not allowed.*did you mean 'sgd'"),
+        (lambda: study().enqueue({"optimizer": "SGD"}), "must be one of .*got 'SGD'; did you mean 'sgd'"),
         (lambda: hpo.Space(SPACE, forbid=[hpo.param("optimizer") == "admw"]), "did you mean 'adamw'"),
         (lambda: study().ask().report(0.5, 3), r"got 0.5; report\(step, value\) takes the step first"),
     ],

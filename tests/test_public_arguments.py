@@ -18,6 +18,7 @@ from studies import fingerprint
 import hpo_core as hpo
 from hpo_core import acquisition, callbacks, executors, native, plots
 from hpo_core.space import Expression
+from hpo_core.space.codec import SpaceCodec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +29,13 @@ EXEMPT = {
     "Trial": "made by ask",
     "TrialBatch": "made by ask",
     "Space.contains": "False for whatever is not a configuration",
-    "Space.encode_given": "called by Study",
-    "Space.encode_params_given": "called by Study",
-    "Space.restore": "called by Study",
-    "Space.meets": "called by Study",
-    "Space.elsewhere": "called by samplers",
-    "Space.outside": "called by readers of logs",
+    "Space.codec": "made by Space",
+    "Space.codec.encode": "called by Space.encode and Study",
+    "Space.codec.encode_params": "called by Space.contains and Study",
+    "Space.codec.restore": "called by Study",
+    "Space.codec.meets": "called by Study",
+    "Space.codec.elsewhere": "called by samplers",
+    "Space.codec.outside": "called by readers of logs",
     "Float.checked": "called by Space",
     "Int.checked": "called by Space",
     "Ordinal.checked": "called by Space",
@@ -80,6 +82,7 @@ def public_callables() -> dict[str, Any]:
             found[name] = item
         elif not issubclass(item, Exception):
             found.update(methods(name, item))
+    found.update(methods("Space.codec", SpaceCodec))
     found["Expression.isin"] = Expression.isin
     found["native.simd_level"] = native.simd_level
     found |= {f"acquisition.{name}": getattr(acquisition, name) for name in acquisition.__all__}

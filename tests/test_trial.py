@@ -203,7 +203,7 @@ def test_a_batch_is_noted_by_columns_or_with_one_value(batch):
     assert part.notes == [
         {"tag": "run 7", "size": i, "path": p} for i, p in zip((1, 2, 3), "abc", strict=True)
     ]
-    with pytest.raises(TrialError, match="note 'size' has 2 values for 3 trials"):
+    with pytest.raises(TrialError, match="note 'size' must hold 3 values, one per trial, got 2"):
         part.note(size=[1, 2])
 
 
@@ -226,7 +226,7 @@ def test_reports_keep_arrival_order_and_the_users_direction():
 @pytest.mark.parametrize("step", [-1, 1.0, None, True, 2**63, "1"])
 def test_a_step_is_a_count(study, step):
     trial = study.ask()
-    with pytest.raises(TrialError, match="step must be an int of at least 0"):
+    with pytest.raises(TrialError, match="step must be an int from 0"):
         trial.report(step, 0.5)
     assert len(study.history.reports.row) == 0
 

@@ -158,7 +158,7 @@ def test_rounding_beside_a_bound_is_no_error(value) -> None:
     assert 0.01 <= trial["a"] <= 0.1
     assert trial["a"] == pytest.approx(0.1, rel=1e-7)
     assert trial["b"] == 0.1
-    with pytest.raises(SpaceError, match=r"allowed: 0\.01 to 0\.1"):
+    with pytest.raises(SpaceError, match=r"must be a number from 0\.01 to 0\.1, got 0\.1001"):
         study.enqueue({"a": 0.1001})
 
 
@@ -178,7 +178,7 @@ def test_rounding_beside_a_bound_is_no_error(value) -> None:
 def test_another_number_than_a_bound_is_none_of_the_range(declared, value) -> None:
     space = hpo.Space({"v": declared})
     assert not space.contains({"v": value})
-    with pytest.raises(SpaceError, match=r"'v': .* is not allowed; allowed: "):
+    with pytest.raises(SpaceError, match=r"'v' must be .*, got "):
         space.encode({"v": [value]})
 
 
@@ -190,7 +190,7 @@ def test_a_range_of_ints_ends_where_floats_hold_them(bounds) -> None:
 
 def test_an_int_that_no_float_holds_is_not_added_as_another() -> None:
     study = hpo.Study({"n": hpo.Int(0, 10)}, seed=0)
-    with pytest.raises(SpaceError, match="'n': 9007199254740993 is not allowed"):
+    with pytest.raises(SpaceError, match=r"'n' must be .*, got 9007199254740993"):
         study.add({"n": 2**53 + 1}, 1.0)
     assert study.add({"n": 2**53}, 1.0).params == {"n": 2**53}
 
@@ -457,7 +457,7 @@ class TestAddMany:
         study = hpo.Study({"x": hpo.Float(0, 1), "epochs": 7}, seed=0)
         params, value = ({"x": [0.5]}, [1.0]) if many else ({"x": 0.5}, 1.0)
         study.add(params, value, defaults={"epochs": 7})
-        with pytest.raises(SpaceError, match="constant 'epochs' is 7, got 99"):
+        with pytest.raises(SpaceError, match="constant 'epochs' must be 7, got 99"):
             study.add(params, value, defaults={"epochs": 99})
 
     def test_a_default_for_what_an_old_study_lacks(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench import records
 from bench.native.command import FILE, SIZES, blas_line, rates_table, table
 from bench.native.kernels import TOPICS
-from bench.report import Section, signed
+from bench.section import Section, signed
 
 NOTES = {
     "tpe": ", where the reference of `observe` computes the final state only, that of `choose` an arg max",

@@ -8,43 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from bench import records
-from bench.quality import command, problems, runner, statistics
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bench.quality.statistics import Runs
-
-SEEDS, TRIALS = 20, 60
-
-
-@dataclass(frozen=True)
-class Row:
-    """An optimiser, its settings, and how many seeds it has: few where runs take long or say little new."""
-
-    optimiser: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    seeds: int = SEEDS
-
-
-ROWS = {
-    "auto": Row("auto"),
-    "gp": Row("gp"),
-    "tpe": Row("tpe"),
-    "random": Row("random"),
-    "gp+penalty": Row("gp", {"failures": "penalty"}, seeds=5),
-    "tpe+penalty": Row("tpe", {"failures": "penalty"}, seeds=5),
-    "plain-random": Row("plain-random"),
-    "optuna-tpe": Row("optuna-tpe"),
-    "optuna-tpe+pruned": Row("optuna-tpe", {"failures": "pruned"}),
-    "optuna-gp": Row("optuna-gp", seeds=5),
-    "optuna-gp+constraint": Row("optuna-gp", {"failures": "constraint"}, seeds=5),
-    "smac3": Row("smac3", {"n_trials": TRIALS}, seeds=5),
-}
+from bench.quality import command, failures_report, problems, runner
+from bench.quality.failure_rows import ROWS, SEEDS, TRIALS, recorded, results_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,22 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record", action="store_true", help="keep our runs in bench/results, as peers' are")
 
 
-def results_file(optimiser: str) -> Path:
-    beside = command.results_file(optimiser)
-    return beside.with_name(beside.name.replace("quality-", "failures-"))
-
-
-def recorded() -> tuple[dict[str, Runs], list[records.Record]]:
-    """Every row on file, and the records."""
-    held = [r for path in sorted(records.RESULTS.glob("failures-*.jsonl")) for r in records.read(path)]
-    runs = statistics.collect(held)
-    labels = {name: statistics.label(vars(row)) for name, row in ROWS.items()}
-    return {name: runs[label] for name, label in labels.items() if label in runs}, held
-
-
 def run(arguments: argparse.Namespace) -> int:
-    from bench.quality import failures_report
-
     failed, (held, _) = 0, recorded()
     for name in arguments.rows:
         row = ROWS[name]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.quality import failures, problems, statistics
-from bench.report import Section, provenance
+from bench.quality import failure_rows, problems, statistics
+from bench.section import Section, provenance
 from bench.tables import markdown
 
 if TYPE_CHECKING:
@@ -34,20 +34,20 @@ class Measure:
 
 
 FAILED = Measure(
-    f"Failed trials of {failures.TRIALS}, mean over seeds",
+    f"Failed trials of {failure_rows.TRIALS}, mean over seeds",
     lambda runs, cells: np.array([runs.failed_trials[cell] for cell in cells], dtype=float),
     lambda _, values: f"{np.mean(values):.1f}",
 )
 BEST = Measure(
-    f"Best feasible value after {failures.TRIALS} trials, median over seeds",
-    lambda runs, cells: statistics.at(runs, cells, failures.TRIALS),
+    f"Best feasible value after {failure_rows.TRIALS} trials, median over seeds",
+    lambda runs, cells: statistics.at(runs, cells, failure_rows.TRIALS),
     lambda problem, regret: f"{problems.get(problem).value(float(np.median(regret))):.4g}",
 )
 
 
 def section() -> Section:
     section = Section("Where trials fail")
-    runs, held = failures.recorded()
+    runs, held = failure_rows.recorded()
     if DEFAULT not in runs:
         return section
     section.body += [tables(runs, problems.FAILURES), provenance(held)]
@@ -68,7 +68,7 @@ def _hold_targets(section: Section, runs: Mapping[str, Runs]) -> None:
     on_halfplane = float(np.mean(FAILED.of(ours, _cells("halfplane", ours))))
     section.hold(
         met=on_halfplane <= MOST_ON_HALFPLANE,
-        otherwise=f"{DEFAULT} fails {on_halfplane:.1f} trials of {failures.TRIALS} on halfplane, at most"
+        otherwise=f"{DEFAULT} fails {on_halfplane:.1f} trials of {failure_rows.TRIALS} on halfplane, at most"
         f" {MOST_ON_HALFPLANE} is the target",
     )
     for name in MODELLING:

@@ -10,7 +10,7 @@ from bench.quality import statistics, tables
 from bench.quality.command import PEERS
 from bench.quality.optimiser import ENTRIES
 from bench.quality.statistics import CHECKPOINTS, Runs
-from bench.report import Section, provenance
+from bench.section import Section, provenance
 from bench.tables import markdown
 
 if TYPE_CHECKING:

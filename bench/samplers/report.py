@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bench import records
-from bench.report import Section, signed
 from bench.samplers import models
 from bench.samplers.command import CYCLE_HEADER, CYCLES, cycle_row, milliseconds
 from bench.samplers.sides import FILE
+from bench.section import Section, signed
 from bench.tables import markdown
 
 # Targets: n -> (milliseconds, ratio to Optuna).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import records
-from bench.report import Section, signed
+from bench.section import Section, signed
 from bench.study import stored
 from bench.study.command import FILE
 from bench.tables import markdown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import records
-from bench.report import Section, signed
+from bench.section import Section, signed
 from bench.surrogates import posterior
 from bench.surrogates.command import FILE, table
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import concurrent.futures
 import math
 import sys
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from hpo_core.checks import as_int, shown
+from hpo_core.checks import as_int, check_mapping, check_number, shown
 from hpo_core.errors import ArgumentError
-from hpo_core.executors.processes import ProcessExecutor, available_cpus
+from hpo_core.executors.processes import ProcessExecutor
+from hpo_core.machine import available_cpus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hpo_core.executors.base import Executor
     from hpo_core.executors.worker import Payload
@@ -175,11 +174,8 @@ class Ray:
 
     def __post_init__(self) -> None:
         _check_resources(self.resources)
-        if not (_is_number(self.num_cpus) and _is_number(self.num_gpus)):
-            raise ArgumentError(
-                "num_cpus and num_gpus must be numbers of at least 0, got "
-                f"{self.num_cpus!r} and {self.num_gpus!r}"
-            )
+        for name in ("num_cpus", "num_gpus"):
+            check_number(name, getattr(self, name), "a finite number >= 0", lambda n: 0 <= n < math.inf)
         if self.num_cpus == self.num_gpus == 0 and not self.resources:
             raise ArgumentError("num_cpus, num_gpus and resources must not all be 0: a trial takes nothing")
         if self.workers is not None:
@@ -218,7 +214,7 @@ def choose(executor: object) -> Choice | None:
         return Ray()
     raise ArgumentError(
         "executor must be None, a number of processes (-1: one per CPU), a concurrent.futures.Executor, "
-        f"a Dask Client, 'ray', or one of hpo_core.executors: Processes, Pool, Dask, Ray; got {executor!r}"
+        f"a Dask Client, 'ray', or one of hpo_core.executors: Processes, Pool, Dask, Ray, got {executor!r}"
     )
 
 
@@ -232,25 +228,24 @@ def _take_workers(choice: Processes | Pool | Ray) -> None:
     """Check how many workers a choice has, and have it as a Python int."""
     workers = as_int(choice.workers)
     if workers is None or not (workers >= 1 or (workers == -1 and isinstance(choice, Processes))):
-        raise ArgumentError(f"workers must be an int of at least 1, got {shown(choice.workers)}")
+        raise ArgumentError(f"workers must be an int >= 1, got {shown(choice.workers)}")
     object.__setattr__(choice, "workers", workers)
 
 
 def _check_timeout(seconds: object) -> None:
-    if seconds is not None and not (_is_number(seconds) and seconds > 0):
-        raise ArgumentError(f"trial_timeout must be a number of seconds above 0 or None, got {seconds!r}")
+    if seconds is not None:
+        rule = "a finite number of seconds > 0 or None"
+        check_number("trial_timeout", seconds, rule, lambda s: 0 < s < math.inf)
 
 
 def _check_resources(resources: object) -> None:
-    if not isinstance(resources, Mapping) or not all(
-        isinstance(name, str) and _is_number(need) and need > 0 for name, need in resources.items()
-    ):
-        raise ArgumentError(f"resources must map names to numbers above 0, got {resources!r}")
+    for name, need in check_mapping("resources", resources, "a mapping of names to numbers > 0").items():
+        if not isinstance(name, str):
+            raise ArgumentError(
+                f"resources must be a mapping of names to numbers > 0, got the name {shown(name)}"
+            )
+        check_number(f"resources[{name!r}]", need, "a finite number > 0", lambda n: 0 < n < math.inf)
 
 
 def _seconds(timeout: float | None) -> float:
     return math.inf if timeout is None else float(timeout)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf

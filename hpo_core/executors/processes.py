@@ -26,6 +26,7 @@ from hpo_core.executors.base import TIMEOUT, Deaths, Executor, Outcome
 from hpo_core.executors.failures import reason_of
 from hpo_core.executors.guard import Guard
 from hpo_core.executors.pickling import main_can_be_imported, pack
+from hpo_core.machine import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,13 +46,6 @@ GUARD = 'a script that uses worker processes must call optimize() under `if __na
 HAS_GROUPS = hasattr(os, "killpg")  # of processes: not on Windows
 
 T = TypeVar("T")
-
-
-def available_cpus() -> int:
-    """CPUs this process may use: fewer than there are under taskset, Slurm or a container's cpuset."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class ProcessExecutor(Executor[T]):

@@ -28,6 +28,7 @@ from hpo_core.gp.posterior import JITTER
 from hpo_core.native import covariance
 from hpo_core.native.improvement import log_ei_average
 from hpo_core.native.normal import ndtri, uniforms_of_trial
+from hpo_core.seeds import GOLDEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ NEAR = 1.0 - 1e-6
 _FANTASY_STREAM = 0x66616E7461737900
 _THOMPSON_STREAM = 0x74686F6D70736F6E
 _FATE_STREAM = 0x6661746500000000
-_ODD, _WORD = 0x9E3779B97F4A7C15, 2**64 - 1  # 2**64 / golden ratio spreads consecutive numbers
+_WORD = 2**64 - 1
 
 
 def choose(
@@ -271,7 +272,7 @@ def _correlations(posterior: Posterior, x: Matrix) -> Callable[[int], Vector]:
 
 def _mixed(seed: int, first: int) -> int:
     """A seed for the draws of one batch."""
-    return (seed ^ _THOMPSON_STREAM) + _ODD * first & _WORD
+    return (seed ^ _THOMPSON_STREAM) + GOLDEN * first & _WORD
 
 
 def _uniforms(key: tuple[int, int], shape: tuple[int, int]) -> Matrix:

@@ -11,11 +11,11 @@ phi, Phi    density and distribution function of the standard normal
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.checks import check_int, check_number, shown
 from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
 from hpo_core.gp.posterior import JITTER
 from hpo_core.native import improvement, linalg, normal
@@ -174,8 +174,7 @@ def upper_confidence_bound(mean: ArrayLike, sd: ArrayLike, *, beta: float = 2.0)
     >>> upper_confidence_bound([0.0, 1.0], [1.0, 3.0])
     array([2., 5.])
     """
-    if not 0.0 <= _number("beta", beta) < math.inf:
-        raise ArgumentError(f"beta is {beta!r}; allowed: a finite number >= 0")
+    check_number("beta", beta, "a finite number >= 0", lambda x: 0.0 <= x < math.inf)
     return _of_predictions(lambda mean, sd, beta: beta * sd - mean, mean, sd, float(beta))
 
 
@@ -210,12 +209,9 @@ def thompson_draws(posterior: Posterior, x: Array, n: int, *, seed: int) -> Arra
     the evidence of two samples, Biometrika 25.
     """
     x = _candidates(x, posterior)
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
-        raise ArgumentError(f"n is {n!r}; allowed: an integer >= 1")
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < normal.WORD:
-        raise ArgumentError(f"seed is {seed!r}; allowed: an integer from 0 to 2**64 - 1")
+    n, seed = check_int("n", n, 1), check_int("seed", seed, 0, normal.WORD - 1)
     m = x.shape[1]
-    uniforms = [normal.uniforms_of_trial(int(seed), i, 0, m) for i in range(n)]
+    uniforms = [normal.uniforms_of_trial(seed, i, 0, m) for i in range(n)]
     factor = _factor(posterior.covariance(x) / posterior.s2)
     draws: Array = posterior.mean(x) + math.sqrt(posterior.s2) * (normal.ndtri(np.array(uniforms)) @ factor.T)
     return draws
@@ -242,12 +238,12 @@ def _of_predictions(
     """A function of flat arrays, in the shape that mean and sd broadcast to."""
     mean, sd = _numbers("mean", mean), _numbers("sd", sd)
     if (sd < 0.0).any():
-        raise ArgumentError(f"sd holds {sd.min()}; allowed: numbers >= 0")
+        raise ArgumentError(f"sd must be >= 0 everywhere, got {sd.min()}")
     try:
         mean, sd = np.broadcast_arrays(mean, sd)
     except ValueError:
         raise ArgumentError(
-            f"mean and sd have shapes {mean.shape} and {sd.shape}, which do not fit"
+            f"mean and sd must have shapes that broadcast, got {mean.shape} and {sd.shape}"
         ) from None
     return f(mean.ravel(), sd.ravel(), c).reshape(mean.shape)
 
@@ -258,22 +254,20 @@ def _numbers(name: str, values: ArrayLike) -> Array:
     except ValueError:  # rows of different lengths
         given = np.array(None)
     if given.dtype.kind not in "iuf":
-        raise ArgumentError(f"{name} is {values!r}; allowed: numbers")
+        raise ArgumentError(f"{name} must be a number or an array of numbers, got {shown(values)}")
     array = given.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
-        raise ArgumentError(f"{name} holds {array[~np.isfinite(array)][0]}; allowed: finite numbers")
+        raise ArgumentError(f"{name} must be finite everywhere, got {array[~np.isfinite(array)][0]}")
     return array
 
 
 def _number(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
-        raise ArgumentError(f"{name} is {value!r}; allowed: a number")
-    return float(value)
+    return float(check_number(name, value, "a number", lambda x: not math.isnan(x)))
 
 
 def _candidates(x: Array, posterior: Posterior) -> Array:
     array = np.asarray(x)
     d = posterior.x.shape[0]
     if array.dtype != np.float64 or array.ndim != 2 or array.shape[0] != d or array.shape[1] < 1:
-        raise ArgumentError(f"x has shape {array.shape} and type {array.dtype}; allowed: ({d}, m) of float64")
+        raise ArgumentError(f"x must be float64 of shape ({d}, m), got {array.dtype} of shape {array.shape}")
     return np.ascontiguousarray(array)

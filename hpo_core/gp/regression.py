@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.checks import check_number, check_one_of, shown
 from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
 from hpo_core.gp.fit import GPSettings, fit
 from hpo_core.gp.posterior import JITTER, Hyperparameters, Posterior
@@ -86,10 +87,9 @@ class GaussianProcess:
         warp: str = "none",
         settings: GPSettings | None = None,
     ) -> None:
-        if noise is not None and not 0.0 <= noise <= 10.0:
-            raise ArgumentError(f"noise is {noise!r}; allowed: None, or 0 to 10")
-        if warp not in OUTPUT_WARPS:
-            raise ArgumentError(f"warp is {warp!r}; allowed: {', '.join(map(repr, OUTPUT_WARPS))}")
+        if noise is not None:
+            noise = check_number("noise", noise, "a number from 0 to 10 or None", lambda x: 0.0 <= x <= 10.0)
+        check_one_of("warp", warp, OUTPUT_WARPS)
         self._layout, self._warp = layout, warp
         self._settings = settings or GPSettings()
         if noise is not None:
@@ -219,10 +219,10 @@ def _data(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     targets = np.ascontiguousarray(y, np.float64)
     if targets.ndim != 1 or not len(targets) or not (np.abs(targets) <= LARGEST).all():
-        raise ArgumentError(f"y is {y!r}; allowed: a vector of numbers up to {LARGEST}, one per point")
+        raise ArgumentError(f"y must be a vector of numbers up to {LARGEST}, one per point, got {shown(y)}")
     points = _points(x, None if layout is None else layout.size, n=len(targets))
     if points.shape[1] != len(targets):
-        raise ArgumentError(f"x has {points.shape[1]} points and y {len(targets)}; allowed: as many")
+        raise ArgumentError(f"x must have {len(targets)} points, as many as y, got {points.shape[1]}")
     return points, targets
 
 
@@ -230,14 +230,13 @@ def _points(x: ArrayLike, d: int | None, *, n: int | None = None) -> NDArray[np.
     points = np.ascontiguousarray(x, np.float64)
     rows = "d" if d is None else d
     if points.ndim != 2 or not len(points) or (d is not None and len(points) != d):
-        raise ArgumentError(f"x has shape {points.shape}; allowed: ({rows}, n), one row per parameter")
+        raise ArgumentError(f"x must have shape ({rows}, n), one row per parameter, got {points.shape}")
     if n is not None and points.shape[1] != n == len(points):
         raise ArgumentError(
-            f"x has shape {points.shape} for {n} targets; allowed: ({rows}, {n}), one row per parameter: "
-            "pass x.T"
+            f"x must have shape ({rows}, {n}), one row per parameter, got {points.shape}; pass x.T"
         )
     if np.isinf(points).any():
-        raise ArgumentError("x has infinite entries; allowed: finite ones, and NaN where inactive")
+        raise ArgumentError("x must be finite, and NaN where inactive, got infinite entries")
     return points
 
 

@@ -26,6 +26,7 @@ from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.samplers.failures import FailureModel, have_failed
 from hpo_core.samplers.pool import Pool
 from hpo_core.samplers.startup import StartupSampler
+from hpo_core.seeds import GOLDEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,7 +354,7 @@ class GPSampler(Sampler):
             return np.zeros(x.shape[1], np.int64)
         rows = np.searchsorted(layout.group, np.arange(1, layout.n_groups), sorter=np.argsort(layout.group))
         rows = np.argsort(layout.group, kind="stable")[rows]
-        weights = np.cumprod(np.full(len(rows), 0x9E3779B97F4A7C15, np.uint64))
+        weights = np.cumprod(np.full(len(rows), GOLDEN, np.uint64))
         return (weights @ ~np.isnan(x[rows])).view(np.int64)
 
     def __getstate__(self) -> dict[str, Any]:

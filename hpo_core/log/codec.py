@@ -19,7 +19,7 @@ import numpy as np
 from hpo_core.log.events import KINDS, NAMES, Asked, Enqueued
 from hpo_core.log.fields import REQUIRED, WrongFieldError
 from hpo_core.space import Categorical, Ordinal
-from hpo_core.space.serial import dump_value, load_value
+from hpo_core.space.json import dump_value, load_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,9 @@ class Codec:
         self.space = space
         self.sign = sign
         parameters = space.parameters.items()
-        self.defaults = {name: space.column(name, np.array([np.nan])).tolist()[0] for name in space.names}
+        self.defaults = {
+            name: space.codec.column(name, np.array([np.nan])).tolist()[0] for name in space.names
+        }
         self.listed = {
             name: _Choices(name, [*(own.choices if isinstance(own, Categorical) else own.values)])
             for name, own in parameters
@@ -115,15 +117,15 @@ class Codec:
 
     def settle(self, x: Coordinates, given: Coordinates | None = None) -> tuple[Columns, Settled]:
         """Values of coordinates (d, n), null where inactive, and the x and ``given`` read back from them."""
-        if x.shape[1] == 1 and given is None and not self.space.reads_reals:
+        if x.shape[1] == 1 and given is None and not self.space.codec.reads_reals:
             return self._settle_one(x[:, 0].tolist())
         names = self.space.names
-        columns = {name: self.space.column(name, x, given) for name in names}
+        columns = {name: self.space.codec.column(name, x, given) for name in names}
         written = {
             name: self._written(name, columns[name].tolist(), row == row)
             for name, row in zip(names, x, strict=True)
         }
-        return written, self.space.restore(columns)
+        return written, self.space.codec.restore(columns)
 
     def settled(self, x: Coordinates, given: Coordinates | None) -> Coordinates:
         """Coordinates (d, n) as they come back from the log."""
@@ -136,9 +138,9 @@ class Codec:
         for row, (name, own) in enumerate(zip(self.space.names, x, strict=True)):
             value = None
             if own == own:
-                value = self.space.value(own, row)
-                x[row] = again = self.space.coordinate(value, row)
-                if again != own and self.space.value(again, row) != value:
+                value = self.space.codec.value(own, row)
+                x[row] = again = self.space.codec.coordinate(value, row)
+                if again != own and self.space.codec.value(again, row) != value:
                     given = given or [math.nan] * len(x)
                     given[row] = value
                 value = self._dump(name, value)
@@ -209,7 +211,7 @@ class Codec:
 
     def fixed(self, event: Enqueued) -> dict[str, Any]:
         """Values of the parameters that an enqueued configuration fixes."""
-        values = self.space.decode_params(event.fixed, event.given)
+        values = self.space.codec.decode_params(event.fixed, event.given)
         return {name: self._dump(name, values[name]) for name in self.space.names if name in values}
 
     def read_fixed(self, params: dict[str, Any]) -> Enqueued:
@@ -220,4 +222,4 @@ class Codec:
             name: self.read_choices(name, [value])[0] if name in self.listed else value
             for name, value in params.items()
         }
-        return Enqueued(*self.space.partial(values))
+        return Enqueued(*self.space.codec.partial(values))

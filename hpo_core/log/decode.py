@@ -310,7 +310,7 @@ class _AskedReader(_MergingReader):
         for name, at in self._absent:
             absent.setdefault(name, np.zeros(len(origins), np.bool_))[at] = True
         space = self.codec.space
-        x, given = space.restore(
+        x, given = space.codec.restore(
             {name: self._values(name, column, nulls) for name, column in self._params.items()},
             absent=absent,
             first=first,
@@ -318,7 +318,7 @@ class _AskedReader(_MergingReader):
         if given is not None:
             self._require_in_range(given, origins)
         # Where a condition reads a real number, what is written may activate what was inactive.
-        for name, null in nulls.items() if not space.reads_reals else ():
+        for name, null in nulls.items() if not space.codec.reads_reals else ():
             if (null & ~np.isnan(x[space.names.index(name)])).any():
                 raise WrongFieldError(f"params.{name}", "a number: the parameter is active", None)
         return x, given
@@ -327,7 +327,7 @@ class _AskedReader(_MergingReader):
         """Raise if the log says that a sampler chose a value outside its parameter: only users may."""
         space = self.codec.space
         chosen = np.array([origin not in FOREIGN for origin in origins]) & np.isfinite(given)
-        for row, j in np.argwhere(chosen & space.outside(given))[:1].tolist():
+        for row, j in np.argwhere(chosen & space.codec.outside(given))[:1].tolist():
             name = space.names[row]
             allowed = f"a value of {space.parameters[name]!r}"
             raise WrongFieldError(f"params.{name}", allowed, given.item(row, j))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import STEP_LIMIT, shown
 from hpo_core.errors import StudyError
 from hpo_core.log.notes import dump_note, load_note
 from hpo_core.space.parameters import pieces
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from hpo_core.log.codec import Codec
 
-STEP_LIMIT: Final = 2**63  # steps are int64 in the history
 REQUIRED: Final = object()
 
 _JSON_NAMES: Final = {

@@ -19,7 +19,7 @@ _PLAIN = frozenset({int, float, bool, type(None)})
 
 
 def dump_note(value: Any) -> Any:
-    """Return what ``trial.values.as_note`` made of a note as what JSON can hold."""
+    """Return what ``checks.as_json`` made of a note as what JSON can hold."""
     if type(value) in _PLAIN:
         return value
     if type(value) is str:

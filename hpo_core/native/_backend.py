@@ -59,7 +59,7 @@ def _load(name: str, topic: str) -> ModuleType:
 
 def _choose(wanted: str) -> str:
     if wanted not in ("", *BACKENDS):
-        raise BackendError(f"HPO_CORE_BACKEND is {wanted!r}; allowed: native, numba")
+        raise BackendError(f"HPO_CORE_BACKEND must be native or numba, got {wanted!r}")
     missing = missing_extensions() if wanted != "numba" else {}
     if missing and wanted == "native":
         raise BackendError(f"HPO_CORE_BACKEND=native, but {_describe(missing)}")
@@ -113,7 +113,7 @@ def require_native() -> None:
 def use(name: str) -> Iterator[None]:
     """Use a backend inside a ``with`` block. For tests: handles made outside do not fit inside."""
     if name not in BACKENDS:
-        raise ArgumentError(f"name is {name!r}; allowed: native, numba")
+        raise ArgumentError(f"name must be 'native' or 'numba', got {name!r}")
     before = _chosen.copy()
     _switch([_choose(name)])
     try:
@@ -144,7 +144,7 @@ def simd() -> str | None:
 def simd_level(name: str) -> Iterator[None]:
     """Hold every compiled module to a SIMD level inside a ``with`` block. For tests."""
     if name not in (allowed := simd_levels()):
-        raise ArgumentError(f"name is {name!r}; this machine has: {', '.join(allowed) or 'none'}")
+        raise ArgumentError(f"name must be one that this machine has, {allowed}, got {name!r}")
     compiled_all = [_load("native", topic) for topic in (*TOPICS, *ON_SCIPY)]
     modules = [compiled for compiled in compiled_all if hasattr(compiled, "_set_simd_level")]
     before = [compiled._simd_level() for compiled in modules]

@@ -56,8 +56,9 @@ class Climb:
         p, (d, m) = len(rows), x.shape
         if not p or self._box.shape != (3, p) or value.shape != (m,) or slope.shape != (d, m):
             raise ArgumentError(
-                f"rows {self._rows.shape}, box {self._box.shape}, x {x.shape}, value {value.shape} and slope "
-                f"{slope.shape} do not fit; allowed: (p,) with p >= 1, (3, p), (d, m), (m,) and (d, m)"
+                "rows, box, x, value and slope must have shapes (p,) with p >= 1, (3, p), (d, m), (m,) "
+                "and (d, m), "
+                f"got {self._rows.shape}, {self._box.shape}, {x.shape}, {value.shape} and {slope.shape}"
             )
         self.x = np.array(x, order="C")
         self._z = np.ascontiguousarray(x[rows].T)

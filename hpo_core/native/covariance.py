@@ -99,9 +99,9 @@ class Kernel:
         self.lengthscale = _vector("lengthscale", lengthscale, structure.n_columns)
         self.correlation = _vector("correlation", correlation, structure.n_groups)
         if not self.lengthscale.min(initial=math.inf) > 0.0:
-            raise ArgumentError(f"lengthscale is {lengthscale}; allowed: positive numbers")
+            raise ArgumentError(f"lengthscale must be > 0 everywhere, got {lengthscale}")
         if structure.n_groups > 1 and not np.all((self.correlation[1:] >= 0) & (self.correlation[1:] <= 1)):
-            raise ArgumentError(f"correlation is {correlation}; allowed: 0 to 1")
+            raise ArgumentError(f"correlation must be from 0 to 1, got {correlation}")
         self.handle = module("covariance").Kernel(
             structure.order, structure.group_start, structure.n_numeric, self.lengthscale, self.correlation
         )
@@ -126,12 +126,13 @@ def inputs(kernel: Kernel, x: Array) -> Inputs:
     x = np.ascontiguousarray(x, np.float64)
     d, groups = kernel.structure.n_columns, kernel.structure.n_groups
     if x.ndim != 2 or x.shape[0] != d:
-        raise ArgumentError(f"x has shape {x.shape}; allowed: ({d}, n)")
+        raise ArgumentError(f"x must have shape ({d}, n), got {x.shape}")
     n = x.shape[1]
     scaled = Inputs(np.empty((d, n)), np.empty((n, d)), np.empty((groups, n)))
     if not module("covariance").inputs(kernel.handle, x, *scaled):
         raise ArgumentError(
-            "x has NaN in a part of a group; allowed: in all of an inactive group, not group 0"
+            "x must have NaN in all of an inactive group and nowhere else, "
+            "got NaN in group 0 or in a part of a group"
         )
     return scaled
 
@@ -162,7 +163,7 @@ def cross_mean(kernel: Kernel, a: Inputs, weights: Array, b: Inputs) -> Array:
     n, m = _points("a", kernel, a), _points("b", kernel, b)
     weights = np.ascontiguousarray(weights, np.float64)
     if weights.ndim != 2 or weights.shape[1] != n:
-        raise ArgumentError(f"weights has shape {weights.shape}; allowed: (k, {n})")
+        raise ArgumentError(f"weights must have shape (k, {n}), got {weights.shape}")
     out = np.empty((weights.shape[0], m))
     run = module("covariance").cross_mean
     _spread(
@@ -219,7 +220,7 @@ def cross_slopes(kernel: Kernel, a: Inputs, b: Inputs, weight: Array) -> Array:
 def _vector(name: str, values: Array, size: int) -> Array:
     vector = np.ascontiguousarray(values, np.float64)
     if vector.shape != (size,):
-        raise ArgumentError(f"{name} has shape {vector.shape}; allowed: ({size},)")
+        raise ArgumentError(f"{name} must have shape ({size},), got {vector.shape}")
     return vector
 
 
@@ -228,8 +229,8 @@ def _points(name: str, kernel: Kernel, given: Inputs) -> int:
     d, n = given.z.shape[0], int(given.z.shape[1])
     if d != kernel.structure.n_columns or given.active.shape[0] != kernel.structure.n_groups:
         raise ArgumentError(
-            f"{name} has {d} columns in {given.active.shape[0]} groups; "
-            f"allowed: {kernel.structure.n_columns} in {kernel.structure.n_groups}, as the kernel has"
+            f"{name} must have {kernel.structure.n_columns} columns in {kernel.structure.n_groups} groups, "
+            f"as the kernel has, got {d} in {given.active.shape[0]}"
         )
     return n
 
@@ -239,8 +240,8 @@ def _output(out: Array | None, shape: tuple[int, int]) -> Array:
         return np.empty(shape)
     if out.shape != shape or out.dtype != np.float64 or not _rows_contiguous(out):
         raise ArgumentError(
-            f"out is {out.dtype} of shape {out.shape} with strides {out.strides}; "
-            f"allowed: float64 of shape {shape} with contiguous rows"
+            f"out must be float64 of shape {shape} with contiguous rows, "
+            f"got {out.dtype} of shape {out.shape} with strides {out.strides}"
         )
     return out
 
@@ -248,7 +249,7 @@ def _output(out: Array | None, shape: tuple[int, int]) -> Array:
 def _weight(weight: Array, shape: tuple[int, int]) -> Array:
     weight = np.asarray(weight, np.float64)
     if weight.shape != shape:
-        raise ArgumentError(f"weight has shape {weight.shape}; allowed: {shape}")
+        raise ArgumentError(f"weight must have shape {shape}, got {weight.shape}")
     return weight if _rows_contiguous(weight) else np.ascontiguousarray(weight)
 
 

@@ -118,7 +118,8 @@ def _check_program(layout: Layout, program: list[list[int]]) -> None:
         if op in tables:
             if not 0 <= argument < tables[Op(op)]:
                 raise ArgumentError(
-                    f"layout.program: {Op(op).name} of {argument}, allowed: < {tables[Op(op)]}"
+                    f"layout.program: {Op(op).name} must have an argument from 0 to {tables[Op(op)] - 1}, "
+                    f"got {argument}"
                 )
             depth += 1
         elif not Op.ADD <= op <= Op.NOT:
@@ -126,7 +127,7 @@ def _check_program(layout: Layout, program: list[list[int]]) -> None:
         else:
             depth -= op not in (Op.NEG, Op.NOT)
         if not 1 <= depth <= MAX_STACK:
-            raise ArgumentError(f"layout.program: stack depth {depth}, allowed: 1 to {MAX_STACK}")
+            raise ArgumentError(f"layout.program: stack depth must be from 1 to {MAX_STACK}, got {depth}")
     if depth != 1:
         raise ArgumentError(f"layout.program: a condition leaves {depth} values instead of 1")
 
@@ -138,7 +139,7 @@ def random_draws(domain: Domain, seed: int, stream: int, start: int, m: int) -> 
     """
     x = np.empty((domain.size, m))
     if start + m > MAX_DRAWS:
-        raise ArgumentError(f"start + m is {start + m}; allowed: at most {MAX_DRAWS}")
+        raise ArgumentError(f"start + m must be at most {MAX_DRAWS}, got {start + m}")
     draw = module("domain").random_draws
     if x.size <= MAX_PIECE:
         draw(domain.handle, seed, stream, start, x)
@@ -188,7 +189,7 @@ def settle(domain: Domain, x: NDArray[np.float64]) -> NDArray[np.float64]:
 def group_mask(domain: Domain, group: int, x: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return where a group is active, (m,). Reads only parameters of earlier groups."""
     if not 0 <= group < domain.layout.n_groups:
-        raise ArgumentError(f"group is {group}; allowed: 0 to {domain.layout.n_groups - 1}")
+        raise ArgumentError(f"group must be an int from 0 to {domain.layout.n_groups - 1}, got {group}")
     x = _rows(domain, x)
     mask = np.empty(x.shape[1], np.uint8)
     module("domain").group_mask(domain.handle, group, x, mask)
@@ -221,7 +222,7 @@ def _rows(domain: Domain, x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_rows(domain: Domain, x: NDArray[np.float64]) -> None:
     if x.ndim != 2 or x.shape[0] != domain.size:
-        raise ArgumentError(f"x has shape {x.shape}; allowed: ({domain.size}, m)")
+        raise ArgumentError(f"x must have shape ({domain.size}, m), got {x.shape}")
 
 
 class KeySet:

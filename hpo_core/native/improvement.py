@@ -57,8 +57,8 @@ def log_ei_average(mean: Array, sd: Array, best: Array) -> Array:
     mean, sd, best = (np.ascontiguousarray(array, np.float64) for array in (mean, sd, best))
     if mean.ndim != 2 or sd.shape != mean.shape[1:] or best.shape != mean.shape[:1] or best.size == 0:
         raise ArgumentError(
-            f"mean, sd and best have shapes {mean.shape}, {sd.shape} and {best.shape}; "
-            "allowed: (k, m), (m,) and (k,) with k >= 1"
+            "mean, sd and best must have shapes (k, m), (m,) and (k,) with k >= 1, "
+            f"got {mean.shape}, {sd.shape} and {best.shape}"
         )
     out = np.empty(sd.size)
     module("improvement").log_ei_average(mean, sd, best, out)
@@ -82,5 +82,5 @@ def _three(name: str, mean: Array, sd: Array, best: float) -> tuple[Array, Array
 def _rows(mean: Array, sd: Array) -> tuple[Array, Array]:
     mean, sd = np.ascontiguousarray(mean, np.float64), np.ascontiguousarray(sd, np.float64)
     if mean.ndim != 1 or sd.shape != mean.shape:
-        raise ArgumentError(f"mean and sd have shapes {mean.shape} and {sd.shape}; allowed: (m,) both")
+        raise ArgumentError(f"mean and sd must have one shape (m,), got {mean.shape} and {sd.shape}")
     return mean, sd

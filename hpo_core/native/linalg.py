@@ -63,7 +63,7 @@ def append_row(buffer: Array, n: int) -> None:
     """
     _check_square("buffer", buffer)
     if not 0 <= n < buffer.shape[0]:
-        raise ArgumentError(f"n is {n}; allowed: 0 to {buffer.shape[0] - 1}, the rows of buffer")
+        raise ArgumentError(f"n must be a row of buffer, from 0 to {buffer.shape[0] - 1}, got {n}")
     _check_pivot(_on_one_thread(module("linalg").append_row, buffer, n))
 
 
@@ -86,7 +86,7 @@ def inverse(l: Array, out: Array | None = None) -> Array:  # noqa: E741
         out = np.empty(l.shape)
     _check_square("out", out)
     if out.shape != l.shape:
-        raise ArgumentError(f"out has shape {out.shape}; allowed: {l.shape}")
+        raise ArgumentError(f"out must have shape {l.shape}, got {out.shape}")
     _on_one_thread(module("linalg").inverse, l, out)
     return out
 
@@ -129,20 +129,20 @@ def _by_columns(f: Callable[[Array, Array], None], l: Array, b: Array) -> None: 
 def _check_rows(name: str, a: Array) -> None:
     if a.dtype != FLOAT or (a.strides[-1] != FLOAT.itemsize and a.shape[-1] > 1 and a.size):
         raise ArgumentError(
-            f"{name} is {a.dtype} with strides {a.strides}; allowed: float64 in contiguous rows"
+            f"{name} must be float64 in contiguous rows, got {a.dtype} with strides {a.strides}"
         )
 
 
 def _check_square(name: str, a: Array) -> None:
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
-        raise ArgumentError(f"{name} has shape {a.shape}; allowed: (n, n)")
+        raise ArgumentError(f"{name} must have shape (n, n), got {a.shape}")
     _check_rows(name, a)
 
 
 def _check_system(l: Array, b: Array) -> None:  # noqa: E741
     _check_square("l", l)
     if b.ndim not in (1, 2) or b.shape[0] != l.shape[0]:
-        raise ArgumentError(f"b has shape {b.shape}; allowed: ({l.shape[0]},) or ({l.shape[0]}, m)")
+        raise ArgumentError(f"b must have shape ({l.shape[0]},) or ({l.shape[0]}, m), got {b.shape}")
     _check_rows("b", b)
 
 

@@ -73,7 +73,7 @@ def philox(seed: int, counter: ArrayLike) -> NDArray[np.uint32]:
     """The four random words of one block of Philox-4x32-10, low words first."""
     words = np.array(counter, dtype=np.uint32)
     if words.shape != (4,):
-        raise ArgumentError(f"counter has shape {words.shape}; allowed: four words")
+        raise ArgumentError(f"counter must be four words, got shape {words.shape}")
     _backend.module("normal").philox(_word("seed", seed), words)
     return words
 
@@ -117,5 +117,5 @@ def _interval(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[
 
 def _word(name: str, value: int) -> int:
     if not 0 <= value < WORD:
-        raise ArgumentError(f"{name} is {value}; allowed: 0 to 2**64 - 1")
+        raise ArgumentError(f"{name} must be an int from 0 to 2**64 - 1, got {value}")
     return value

@@ -81,11 +81,11 @@ def new_mixture(
         Kernels that fit, the uniform one included.
     """
     if capacity < 1:
-        raise ArgumentError(f"capacity is {capacity}; allowed: at least 1")
+        raise ArgumentError(f"capacity must be an int >= 1, got {capacity}")
     kinds = domain.layout.kinds[dims] == 2
     if kinds[:n_numeric].any() or not kinds[n_numeric:].all():
         raise ArgumentError(
-            f"dims is {dims.tolist()}; allowed: numeric parameters first, then categorical ones"
+            f"dims must be numeric parameters first, then categorical ones, got {dims.tolist()}"
         )
     mixture: Mixture = module("parzen").Mixture(domain.handle, dims, n_numeric, *n_context, capacity)
     return mixture
@@ -100,7 +100,7 @@ def log_density(mixture: Mixture, x: NDArray[np.float64]) -> tuple[NDArray[np.fl
         log sum_k w_k A_k B_k and log sum_k w_k A_k; the latter is meaningless without a context.
     """
     if x.ndim != 2 or x.shape[0] != mixture.n_columns:
-        raise ArgumentError(f"x has shape {x.shape}; allowed: ({mixture.n_columns}, m)")
+        raise ArgumentError(f"x must have shape ({mixture.n_columns}, m), got {x.shape}")
     m = x.shape[1]
     padded = np.pad(np.asarray(x, np.float64), ((0, 0), (0, -m % LANES)), mode="edge" if m else "constant")
     joint, context = np.empty(padded.shape[1]), np.empty(padded.shape[1])

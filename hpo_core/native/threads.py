@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hpo_core.errors import ArgumentError
+from hpo_core.checks import check_int
+from hpo_core.machine import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 DEFAULT_THREADS = 4
 # Ranges start at multiples of a cache line's worth of vectors, so that two threads never write one.
 GRAIN = 64
-
-
-def available_cpus() -> int:
-    """CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Pool:
@@ -74,9 +67,7 @@ def set_num_threads(n: int) -> None:
     ArgumentError
         If ``n`` is not a positive integer.
     """
-    count = operator.index(n) if hasattr(n, "__index__") and not isinstance(n, bool) else 0
-    if count < 1:
-        raise ArgumentError(f"n is {n!r}; allowed: a positive integer")
+    count = check_int("n", n, 1)
     _pool.resize(count)
     with suppress(ImportError):
         from threadpoolctl import threadpool_limits

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpo_core.nn.budget import Budget, Counts
-    from hpo_core.nn.cohort import train_cohort
     from hpo_core.nn.compress import Compression, decompose, prune
     from hpo_core.nn.light import LightNet
     from hpo_core.nn.measure import measure_counts, measure_latency
-    from hpo_core.nn.objective import TrainingObjective
+    from hpo_core.nn.objective import TrainingObjective, train_cohort
     from hpo_core.nn.trained import Trained
     from hpo_core.nn.training import Training
 
@@ -37,11 +36,10 @@ __all__ = [
 
 _ROOMS = {
     "budget": ("Budget", "Counts"),
-    "cohort": ("train_cohort",),
     "compress": ("Compression", "decompose", "prune"),
     "light": ("LightNet",),
     "measure": ("measure_counts", "measure_latency"),
-    "objective": ("TrainingObjective",),
+    "objective": ("TrainingObjective", "train_cohort"),
     "trained": ("Trained",),
     "training": ("Training",),
 }

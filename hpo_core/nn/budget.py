@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hpo_core.checks import check_mapping, check_number
 from hpo_core.errors import ArgumentError
 from hpo_core.space import Space
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
@@ -56,8 +57,7 @@ class CostedSpace(ABC):
         ArgumentError
             A parameter is missing; for one configuration also if it is not in the space.
         """
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values or columns, got {params!r}")
+        check_mapping("params", params, "a mapping of names to values or columns")
         if any(np.ndim(params.get(name, 0)) for name in self._space.names):
             if missing := set(self._space.names) - set(params):
                 raise ArgumentError(f"params must hold a column for {min(missing)!r}, got none")
@@ -81,10 +81,9 @@ class CostedSpace(ABC):
 
     def _encoded(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
         """Coordinates (d, 1) of the network's part of a configuration."""
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
+        check_mapping("params", params)
         own = {name: params[name] for name in self._space.names if name in params}
-        return self._space.encode_params(own)[:, np.newaxis]
+        return self._space.codec.encode_params(own)[0][:, np.newaxis]
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,8 @@ class Budget:
             raise ArgumentError(f"of must be a LightNet or a Compression, got {self.of!r}")
         for name in ("params", "macs"):
             limit = getattr(self, name)
-            if limit is not None and not (_is_number(limit) and limit > 0):
-                raise ArgumentError(f"{name} must be a number > 0 or None, got {limit!r}")
+            if limit is not None:
+                check_number(name, limit, "a number > 0 or None", lambda n: n > 0)
 
     def __call__(self, columns: Mapping[str, Any]) -> NDArray[np.bool_]:
         """Where both limits hold, (n,)."""
@@ -133,8 +132,3 @@ class Budget:
         if self.macs is not None:
             allowed &= counts.macs <= self.macs
         return allowed
-
-
-def _is_number(value: Any) -> bool:
-    known = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    return known and not math.isnan(value)

@@ -6,13 +6,14 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from hpo_core.checks import check_int, shown
 from hpo_core.errors import ArgumentError
+from hpo_core.nn.epochs import Progress, train_epochs
 from hpo_core.nn.stack import Stack, StackedOptimizer
 from hpo_core.nn.task import (
     VALIDATION_BATCH,
@@ -22,21 +23,20 @@ from hpo_core.nn.task import (
     seed_all,
     seeded,
 )
-from hpo_core.nn.trained import Trained, failed
+from hpo_core.nn.trained import failed
 from hpo_core.nn.trainer import train_single
 from hpo_core.nn.training import PER_MEMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from hpo_core.nn.objective import TrainingObjective
+    from hpo_core.nn.epochs import Report
     from hpo_core.nn.task import Task
-
-    # report(epoch, members, values) -> mask of the members that are told to stop, or None
-    Report: TypeAlias = Callable[[int, NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_] | None]
+    from hpo_core.nn.trained import Trained
+    from hpo_core.nn.training import Training
 
 
 def cohorts(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) -> list[NDArray[np.int64]]:
@@ -55,94 +55,34 @@ def cohorts(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) 
     return [np.array(rows) for rows in groups.values()]
 
 
-def train_cohort(
-    objective: TrainingObjective,
+def train_members(
+    task: Task,
     configurations: Sequence[Mapping[str, Any]],
-    *,
     seeds: Sequence[int],
-    report: Report | None = None,
+    report: Report,
+    *,
+    vary: Collection[str],
 ) -> list[Trained]:
-    """Train configurations of one architecture together.
-
-    The same as training each alone, up to rounding, but several times faster where networks are so
-    small that a step of one does not fill the processor. Each member has its own weights, order of
-    examples and settings. One that diverges, ends or is told to stop leaves at the end of the epoch
-    and changes nothing for the others. With dropout a member's masks depend on the cohort it is in.
-
-    Parameters
-    ----------
-    objective : TrainingObjective
-        What to train and on what.
-    configurations : sequence of mappings
-        They may differ in ``lr``, ``momentum``, ``beta1``, ``beta2``, ``weight_decay``,
-        ``label_smoothing``, ``epochs`` and what ``objective.vary`` names; the networks have the same layers.
-    seeds : sequence of int
-        One per configuration, in [0, 2**63), as ``TrialBatch.seed``.
-    report : callable, optional
-        ``report(epoch, members, values)`` after each epoch, with the positions (k,) of the members
-        that still train and their values (k,). It may return a mask (k,) of those that are to stop.
-
-    Returns
-    -------
-    list of Trained
-        One per configuration; with a ``reason`` where the training failed. A cohort for which memory
-        runs out is trained in halves.
-
-    Raises
-    ------
-    ArgumentError
-        An argument is outside what is allowed, or the configurations differ in more than they may.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from hpo_core.nn import Training, TrainingObjective, train_cohort
-    >>> x = torch.linspace(-1, 1, 64)[:, None]
-    >>> objective = TrainingObjective(
-    ...     lambda params: torch.nn.Linear(1, 2), (x, (x[:, 0] > 0).long()), (x, (x[:, 0] > 0).long()),
-    ...     training=Training(optimizer="sgd", epochs=5), device="cpu",
-    ... )
-    >>> slow, fast = train_cohort(objective, [{"lr": 0.001}, {"lr": 1.0}], seeds=[7, 7])
-    >>> fast.value < slow.value
-    True
-    """
-    from hpo_core.nn.objective import TrainingObjective
-
-    if not isinstance(objective, TrainingObjective):
-        raise ArgumentError(f"objective must be a TrainingObjective, got {objective!r}")
-    seeds = check_configurations(configurations, seeds)
-    task = objective.task
-    if report is None:
-        report = _ignore
-    if not callable(report):
-        raise ArgumentError(f"report must be callable or None, got {report!r}")
-    _require_one_cohort(configurations, objective.vary)
+    """Train configurations of one architecture together, or one after another where the task cannot."""
+    _require_one_cohort(configurations, vary)
     members = np.arange(len(seeds))
     if len(seeds) == 1 or task.train.tensors is None or task.validation.tensors is None:
         return [
-            _train_alone(task, configurations[k], s, report, members[k : k + 1]) for k, s in enumerate(seeds)
+            train_single(task, configurations[k], s, report, members[k : k + 1]) for k, s in enumerate(seeds)
         ]
     return _train_together(task, configurations, seeds, report, members)
-
-
-def _ignore(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-    """Report to nobody."""
 
 
 def check_configurations(configurations: Any, seeds: Any) -> list[int]:
     """Return the seeds as ints, one per configuration."""
     if not isinstance(configurations, Sequence) or not all(isinstance(c, Mapping) for c in configurations):
-        raise ArgumentError(f"configurations must be a sequence of mappings, got {configurations!r:.80}")
+        raise ArgumentError(f"configurations must be a sequence of mappings, got {shown(configurations)}")
     numbers = list(seeds) if hasattr(seeds, "__iter__") else []
-    legal = all(
-        isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 2**63 for s in numbers
-    )
-    if len(numbers) != len(configurations) or not legal:
+    if len(numbers) != len(configurations):
         raise ArgumentError(
-            f"seeds must be ints in [0, 2**63), one for each of {len(configurations)} configurations, "
-            f"got {seeds!r:.80}"
+            f"seeds must be ints, one for each of {len(configurations)} configurations, got {shown(seeds)}"
         )
-    return [int(s) for s in numbers]
+    return [check_int(f"seeds[{k}]", seed, 0, 2**63 - 1) for k, seed in enumerate(numbers)]
 
 
 def _require_one_cohort(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) -> None:
@@ -157,16 +97,6 @@ def _require_one_cohort(configurations: Sequence[Mapping[str, Any]], vary: Colle
         )
 
 
-def _train_alone(
-    task: Task, params: Mapping[str, Any], seed: int, report: Report, member: NDArray[np.int64]
-) -> Trained:
-    def report_one(epoch: int, value: float) -> bool:
-        stop = report(epoch, member, np.array([value]))
-        return stop is not None and bool(stop[0])
-
-    return train_single(task, params, seed, report_one)
-
-
 def _train_together(
     task: Task,
     configurations: Sequence[Mapping[str, Any]],
@@ -177,7 +107,7 @@ def _train_together(
     """Train the configurations at the positions ``members``; in halves where memory runs out."""
     try:
         with seeded(seeds[members[0]], task.device):
-            return _Run(task, configurations, seeds, report, members).train()
+            return _train_stack(task, configurations, seeds, report, members)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -188,61 +118,53 @@ def _train_together(
     return [each for half in halves for each in _train_together(task, configurations, seeds, report, half)]
 
 
-class _Run:
-    """A cohort under way. Row k of the stack is the member ``members[k]``."""
+def _train_stack(
+    task: Task,
+    configurations: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    report: Report,
+    members: NDArray[np.int64],
+) -> list[Trained]:
+    chosen = [configurations[k] for k in members.tolist()]
+    settings = [task.settings(params) for params in chosen]
+    progress = [Progress(params, each.epochs) for params, each in zip(chosen, settings, strict=True)]
+    cohort = _Cohort(task, chosen, settings, [seeds[k] for k in members.tolist()])
+    train_epochs(cohort, progress, task.better, report, members)
+    return [each.trained() for each in progress]
+
+
+class _Cohort:
+    """Networks under training as one stack, a row for each."""
 
     def __init__(
         self,
         task: Task,
         configurations: Sequence[Mapping[str, Any]],
+        settings: Sequence[Training],
         seeds: Sequence[int],
-        report: Report,
-        members: NDArray[np.int64],
     ) -> None:
         self.task = task
-        self.configurations = configurations
-        self.report = report
-        self.members = members
-        self.settings = [task.settings(configurations[k]) for k in members.tolist()]
-        self.deadline = time.monotonic() + task.timeout * len(members)
+        self.settings = settings
+        self.deadline = time.monotonic() + task.timeout * len(seeds)
         networks = []
-        for k in members.tolist():
-            seed_all(seeds[k], task.device)
-            networks.append(task.network(configurations[k]))
+        for params, seed in zip(configurations, seeds, strict=True):
+            seed_all(seed, task.device)
+            networks.append(task.network(params))
         self.stack = Stack(networks)
         self.loss = self.stack.map(task.training_loss)
-        self.optimizer = StackedOptimizer(self.stack, self.settings)
-        self.orders = [torch.Generator().manual_seed(seeds[k]) for k in members]
-        self.results = {k: _Best() for k in members.tolist()}
+        self.optimizer = StackedOptimizer(self.stack, settings)
+        self.orders = [torch.Generator().manual_seed(seed) for seed in seeds]
 
-    def train(self) -> list[Trained]:
-        members, epoch = self.members, 0
-        while len(self.members):
-            if not self._epoch():
-                self._leave(np.ones(len(self.members), np.bool_), "timeout")
-                break
-            values = self._validate()
-            self._leave(~np.isfinite(values), "diverged")
-            values = values[np.isfinite(values)]
-            if len(values):
-                self._keep_best(epoch, values)
-                stop = self.report(epoch, self.members, values)
-                epoch += 1
-                ended = np.array([epoch >= each.epochs for each in self.settings])
-                self._leave(ended if stop is None else ended | stop, None)
-        return [self.results[k].trained(self.configurations[k]) for k in members.tolist()]
-
-    def _epoch(self) -> bool:
-        """Train every member for an epoch; False if time runs out."""
+    def train(self) -> NDArray[np.bool_] | None:
         task = self.task
         self.stack.train(True)
-        finite = torch.ones(len(self.members), dtype=torch.bool, device=task.device)
+        finite = torch.ones(len(self.settings), dtype=torch.bool, device=task.device)
         smoothing = self._smoothing()
         n = len(task.train)
         order = torch.stack([torch.randperm(n, generator=generator) for generator in self.orders])
         for rows in batches(order.to(task.device), self.settings[0].batch_size):
             if time.monotonic() > self.deadline:
-                return False
+                return None
             inputs, targets = task.train.take(rows, task.device)
             with task.autocast():
                 losses = self.loss(inputs, targets, smoothing)
@@ -250,68 +172,37 @@ class _Run:
             weights = list(self.stack.weights.values())
             self.optimizer.step(torch.autograd.grad(losses.sum(), weights, materialize_grads=True))
             finite &= losses.detach().isfinite()
-        self.finite = finite.cpu().numpy()
-        return True
+        return np.asarray(finite.cpu().numpy())
 
     def _smoothing(self) -> Tensor | float:
         column = [each.label_smoothing for each in self.settings]
         return self.optimizer.column(column) if any(column) else 0.0
 
     @torch.no_grad()
-    def _validate(self) -> NDArray[np.float64]:
-        """Value of every member, NaN for those that have diverged."""
+    def validate(self, finite: NDArray[np.bool_]) -> NDArray[np.float64]:
         task = self.task
         self.stack.train(False)
         parts = []
         for inputs, targets in task.validation.in_order(VALIDATION_BATCH, task.device):
             with task.autocast():
                 parts.append((self.stack.outputs(inputs), targets))
-        outputs = torch.cat([part for part, _ in parts], dim=1)
-        return self._scores(outputs, torch.cat([part for _, part in parts]))
-
-    def _scores(self, outputs: Tensor, targets: Tensor) -> NDArray[np.float64]:
-        task = self.task
+        outputs, targets = (
+            torch.cat([part for part, _ in parts], dim=1),
+            torch.cat([part for _, part in parts]),
+        )
         if task.metric is None:
             losses = torch.vmap(lambda each: task.training_loss(each, targets, 0.0))(outputs)
-            return np.where(self.finite, losses.cpu().double().numpy(), math.nan)
-        pairs = zip(outputs, self.finite, strict=True)
+            return np.where(finite, losses.cpu().double().numpy(), math.nan)
+        pairs = zip(outputs, finite, strict=True)
         return np.array([task.score(each, targets) if ok else math.nan for each, ok in pairs])
 
-    def _keep_best(self, epoch: int, values: NDArray[np.float64]) -> None:
-        state = {name: tensor.detach().cpu() for name, tensor in self.stack.state().items()}
-        for row, (member, value) in enumerate(zip(self.members.tolist(), values.tolist(), strict=True)):
-            best = self.results[member]
-            best.values.append(value)
-            if self.task.better(value, best.value):
-                best.value, best.epoch = value, epoch
-                best.weights = {name: state[name][row].clone() for name in self.stack.saved}
+    def weights(self, rows: Sequence[int]) -> list[dict[str, Tensor]]:
+        state = {name: tensor.detach().cpu() for name, tensor in self.stack.state().items()} if rows else {}
+        return [{name: state[name][row].clone() for name in self.stack.saved} for row in rows]
 
-    def _leave(self, mask: NDArray[np.bool_], reason: str | None) -> None:
-        """Let members go; the stack holds only those that still train."""
-        if not mask.any():
-            return
-        for member in self.members[mask].tolist():
-            self.results[member].reason = reason
-        kept = np.flatnonzero(~mask)
-        self.members = self.members[kept]
-        self.settings = [self.settings[row] for row in kept]
-        self.orders = [self.orders[row] for row in kept]
-        rows = torch.from_numpy(kept).to(self.task.device)
-        self.stack.keep(rows)
-        self.optimizer.keep(rows)
-
-
-@dataclass
-class _Best:
-    """What a member has reached."""
-
-    value: float = math.nan
-    epoch: int = -1
-    values: list[float] = field(default_factory=list)
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    reason: str | None = None
-
-    def trained(self, params: Mapping[str, Any]) -> Trained:
-        if self.reason is not None:
-            return failed(params, self.reason, self.values)
-        return Trained(dict(params), self.value, self.epoch, tuple(self.values), self.weights)
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        self.settings = [self.settings[row] for row in rows]
+        self.orders = [self.orders[row] for row in rows]
+        kept = torch.from_numpy(rows).to(self.task.device)
+        self.stack.keep(kept)
+        self.optimizer.keep(kept)

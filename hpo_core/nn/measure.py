@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from hpo_core.checks import check_int
 from hpo_core.errors import ArgumentError
 from hpo_core.nn.budget import Counts
 
@@ -76,8 +77,7 @@ def measure_latency(model: nn.Module, example: Any, *, runs: int = 30) -> float:
     """
     check_model(model)
     check_example(example)
-    if not isinstance(runs, int) or isinstance(runs, bool) or runs < 1:
-        raise ArgumentError(f"runs must be an int >= 1, got {runs!r}")
+    runs = check_int("runs", runs, 1)
     with evaluating(model), torch.no_grad():
         seconds = [_timed(model, example) for _ in range(WARM_UP + runs)]
     return float(np.median(seconds[WARM_UP:]))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from hpo_core.checks import shown
+from hpo_core.checks import as_json, shown
 from hpo_core.errors import ArgumentError
-from hpo_core.trial.values import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -141,7 +140,7 @@ def _read(about: Any) -> tuple[dict[str, Any], float, int, tuple[float, ...]]:
     if not all(type(value) in (float, int) for value in values):
         raise ArgumentError(f"field 'values' must hold numbers, got {shown(values, 80)}")
     if about["epoch"] < -1:
-        raise ArgumentError(f"field 'epoch' must be at least -1, got {about['epoch']}")
+        raise ArgumentError(f"field 'epoch' must be an int >= -1, got {about['epoch']}")
     return about["params"], float(about["value"]), about["epoch"], tuple(map(float, values))
 
 

@@ -1,4 +1,4 @@
-"""One training: epochs of steps, each epoch validated, the best weights kept."""
+"""The training of one network, with an optimizer of torch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+from hpo_core.nn.epochs import Progress, train_epochs
 from hpo_core.nn.task import (
     VALIDATION_BATCH,
     batches,
@@ -16,51 +18,45 @@ from hpo_core.nn.task import (
     seeded,
     tensor_from,
 )
-from hpo_core.nn.trained import Trained, failed
+from hpo_core.nn.trained import failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from hpo_core.nn.epochs import Report
     from hpo_core.nn.task import Task
+    from hpo_core.nn.trained import Trained
     from hpo_core.nn.training import Training
 
 # To read a loss is to wait until the device has caught up; this seldom, that costs next to nothing.
 STEPS_BETWEEN_LOOKS = 32
 
 
-class _Broken(Exception):  # noqa: N818 - never leaves this file
-    """Ends a training; its argument is the reason."""
-
-
 def train_single(
-    task: Task, params: Mapping[str, Any], seed: int, report: Callable[[int, float], object] | None = None
+    task: Task, params: Mapping[str, Any], seed: int, report: Report, member: NDArray[np.int64]
 ) -> Trained:
-    """Train one configuration.
-
-    ``report`` is called with each epoch and its value; it ends the training by returning True.
-    """
-    values: list[float] = []
+    """Train one configuration, which is ``member``, (1,), to ``report``."""
+    progress = Progress(params, task.settings(params).epochs)
     try:
         with seeded(seed, task.device):
-            return _Run(task, params, seed).train(values, report)
-    except _Broken as broken:
-        return failed(params, str(broken), values)
+            train_epochs(_Single(task, params, seed), [progress], task.better, report, member)
+            return progress.trained()
     except Exception as error:
         if not is_out_of_memory(error):
             raise
     # Here the exception is gone, and with it the frames that held on to tensors.
     release_memory()
-    return failed(params, "oom", values)
+    return failed(params, "oom", progress.values)
 
 
-class _Run:
-    """One training under way."""
+class _Single:
+    """One network under training."""
 
     def __init__(self, task: Task, params: Mapping[str, Any], seed: int) -> None:
         self.task = task
-        self.params = params
         self.settings = task.settings(params)
         self.deadline = time.monotonic() + task.timeout
         self.network = task.network(params)
@@ -71,23 +67,7 @@ class _Run:
         self.optimizer = make_optimizer(self.network, self.settings)
         self.order = torch.Generator().manual_seed(seed)
 
-    def train(self, values: list[float], report: Callable[[int, float], object] | None) -> Trained:
-        best, best_epoch, weights = math.nan, -1, dict[str, Any]()
-        for epoch in range(self.settings.epochs):
-            self._epoch()
-            value = self._validate()
-            if not math.isfinite(value):
-                raise _Broken("diverged")
-            values.append(value)
-            if self.task.better(value, best):
-                best, best_epoch = value, epoch
-                state = self.network.state_dict().items()
-                weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state}
-            if report is not None and report(epoch, value):
-                break
-        return Trained(dict(self.params), best, best_epoch, tuple(values), weights)
-
-    def _epoch(self) -> None:
+    def train(self) -> NDArray[np.bool_] | None:
         task = self.task
         self.network.train()
         total: Tensor | float = 0.0
@@ -95,7 +75,7 @@ class _Run:
         order = task.train.shuffled(self.order, task.device)
         for step, rows in enumerate(batches(order, self.settings.batch_size), 1):
             if time.monotonic() > self.deadline:
-                raise _Broken("timeout")
+                return None
             inputs, targets = task.train.take(rows, task.device)
             self.optimizer.zero_grad()
             with task.autocast():
@@ -103,14 +83,16 @@ class _Run:
                     tensor_from(self.forward(inputs)), targets, self.settings.label_smoothing
                 )
             total = total + loss.detach()
-            if step % every == 0:
-                _require_finite(total)
+            if step % every == 0 and not math.isfinite(total):
+                break
             torch.autograd.backward(loss)
             self.optimizer.step()
-        _require_finite(total)
+        return np.array([math.isfinite(total)])
 
     @torch.no_grad()
-    def _validate(self) -> float:
+    def validate(self, finite: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if not finite.all():
+            return np.array([math.nan])
         task = self.task
         self.network.eval()
         parts = []
@@ -118,7 +100,14 @@ class _Run:
             with task.autocast():
                 parts.append((tensor_from(self.forward(inputs)), targets))
         outputs, targets = (torch.cat(column) for column in zip(*parts, strict=True))
-        return task.score(outputs, targets)
+        return np.array([task.score(outputs, targets)])
+
+    def weights(self, rows: Sequence[int]) -> list[dict[str, Tensor]]:
+        state = self.network.state_dict().items() if rows else ()
+        return [{name: tensor.detach().to("cpu", copy=True) for name, tensor in state} for _ in rows]
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Do nothing: once the only network leaves, none is left."""
 
 
 def make_optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:
@@ -132,8 +121,3 @@ def make_optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimi
         )
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     return kind(weights, lr=lr, betas=(settings.beta1, settings.beta2), weight_decay=decay)
-
-
-def _require_finite(total: Tensor | float) -> None:
-    if not math.isfinite(total):
-        raise _Broken("diverged")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from hpo_core.checks import check_int, check_mapping, check_number, check_one_of
 from hpo_core.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
@@ -71,18 +71,17 @@ class Training:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ArgumentError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
-        _check_range(self, ("lr", "weight_decay"), high=math.inf)
-        _check_range(self, ("momentum", "beta1", "beta2"), high=1.0)
-        _check_range(self, ("label_smoothing",), high=math.nextafter(1.0, 2.0))
+        check_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        for name in ("lr", "weight_decay"):
+            check_number(name, getattr(self, name), "a finite number >= 0", lambda x: 0 <= x < math.inf)
+        for name in ("momentum", "beta1", "beta2"):
+            check_number(name, getattr(self, name), "a number >= 0 and < 1", lambda x: 0 <= x < 1)
+        check_number("label_smoothing", self.label_smoothing, "a number from 0 to 1", lambda x: 0 <= x <= 1)
         for name in ("nesterov", "compile"):
-            if getattr(self, name) not in (False, True):
+            if getattr(self, name) not in (False, True):  # a number that equals one of them is fine too
                 raise ArgumentError(f"{name} must be True or False, got {getattr(self, name)!r}")
         for name in ("batch_size", "epochs"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise ArgumentError(f"{name} must be an int of at least 1, got {value!r}")
+            check_int(name, getattr(self, name), 1)
 
     def updated(self, params: Mapping[str, Any]) -> Training:
         """Return the settings with those of ``params`` that are named like one in their place.
@@ -92,17 +91,8 @@ class Training:
         ArgumentError
             One of them is outside what is allowed.
         """
-        if not isinstance(params, Mapping):
-            raise ArgumentError(f"params must be a mapping of names to values, got {params!r}")
+        check_mapping("params", params)
         return replace(self, **{name: params[name] for name in SETTINGS if name in params})
 
 
 SETTINGS = tuple(field.name for field in fields(Training))
-
-
-def _check_range(settings: Training, names: tuple[str, ...], *, high: float) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < high:
-            limit = "1 or less" if 1.0 < high < math.inf else f"below {high:g}"
-            raise ArgumentError(f"{name} must be a number of at least 0 and {limit}, got {value!r}")

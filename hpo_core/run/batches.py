@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hpo_core.checks import as_numbers
 from hpo_core.errors import TrialError, TrialFailed, TrialStopped
 from hpo_core.executors.failures import reason_of
-from hpo_core.trial.values import as_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def read_results(result: Any, batch: TrialBatch) -> Results:
         ends = {k: each for k, each in enumerate(result) if isinstance(each, TrialFailed | TrialStopped)}
         result = [math.nan if k in ends else each for k, each in enumerate(result)]
     try:
-        return Results(as_column(result, len(batch)), ends)
+        return Results(as_numbers(result, len(batch)), ends)
     except TrialError as error:
         raise TrialError(f"the objective must return a number for each trial: {error}") from None
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import as_number, shown
 from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
 from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
 from hpo_core.executors.failures import describe
@@ -28,7 +28,6 @@ from hpo_core.run.options import Options, read_callbacks, read_catch, read_execu
 from hpo_core.run.outbox import Outbox
 from hpo_core.run.progress import Progress
 from hpo_core.run.remote import RemoteTrial
-from hpo_core.trial.values import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

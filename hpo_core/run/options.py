@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hpo_core.checks import as_int, as_real, int_within, shown
+from hpo_core.checks import as_int, check_flag, check_int, check_number, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.executors import Choice, choose
 
@@ -40,15 +40,13 @@ class Options:
             raise ArgumentError(f"objective must be callable, got {self.objective!r}")
         _require_arguments("objective", self.objective, "(batch)" if self.vectorized else "(trial)")
         for name, least in (("n_trials", 0), ("until", 0), ("batch_size", 1)):
-            object.__setattr__(self, name, _count(name, getattr(self, name), least=least))
-        _check_flag("progress", self.progress)
-        _check_flag("vectorized", self.vectorized)
-        timeout = as_real(self.timeout)
-        if self.timeout is not None and not (timeout is not None and timeout >= 0):
-            raise ArgumentError(
-                f"timeout must be a number of seconds of at least 0 or None, got {shown(self.timeout)}"
-            )
-        object.__setattr__(self, "timeout", timeout)
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, check_int(name, value, least, also=" or None"))
+        check_flag("progress", self.progress)
+        check_flag("vectorized", self.vectorized)
+        if self.timeout is not None:
+            rule = "a number of seconds >= 0 or None"
+            object.__setattr__(self, "timeout", check_number("timeout", self.timeout, rule, lambda s: s >= 0))
         if self.vectorized != (self.batch_size is not None):
             raise ArgumentError(
                 f"vectorized=True needs batch_size, and batch_size needs vectorized=True; got "
@@ -76,7 +74,7 @@ def read_executor(executor: object, n_jobs: object) -> Choice | None:
     """Return where trials run, given by either of two names."""
     jobs = as_int(n_jobs)
     if jobs is None or (jobs < 1 and jobs != -1):
-        raise ArgumentError(f"n_jobs must be an int of at least 1, or -1 for every CPU, got {shown(n_jobs)}")
+        raise ArgumentError(f"n_jobs must be an int >= 1, or -1 for every CPU, got {shown(n_jobs)}")
     if executor is not None and jobs != 1:
         raise ArgumentError(f"give executor or n_jobs, not both; got {executor!r} and {jobs}")
     return choose(jobs if executor is None else executor)
@@ -110,15 +108,3 @@ def read_catch(catch: Any) -> tuple[type[Exception], ...]:
     if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
         raise ArgumentError(f"catch must be an Exception type or a tuple of them, got {catch!r}")
     return kinds
-
-
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ArgumentError(f"{name} must be True or False, got {value!r}")
-
-
-def _count(name: str, value: object, *, least: int) -> int | None:
-    number = int_within(value, least)
-    if number is None and value is not None:
-        raise ArgumentError(f"{name} must be an int of at least {least} or None, got {shown(value)}")
-    return number

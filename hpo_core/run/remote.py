@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hpo_core.checks import as_json, as_number, check_step
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.printable import displayed
-from hpo_core.trial.values import as_json, as_number, check_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpo_core.checks import shown
+from hpo_core.checks import shown, some
 from hpo_core.errors import ArgumentError
 from hpo_core.gp.sampler import GPSampler
 from hpo_core.hints import did_you_mean
@@ -34,11 +34,11 @@ def resolve(sampler: str | Sampler) -> Sampler:
         return sampler
     if isinstance(sampler, type):
         raise ArgumentError(
-            f"sampler is the class {sampler.__name__}; allowed: an instance, {sampler.__name__}()"
+            f"sampler must be an instance, {sampler.__name__}(), got the class {sampler.__name__}"
         )
     if not isinstance(sampler, str) or sampler not in BY_NAME:
         raise ArgumentError(
-            f"sampler is {shown(sampler)}; allowed: {', '.join(map(repr, sorted(BY_NAME)))} or a Sampler"
+            f"sampler must be {some(sorted(BY_NAME))} or a Sampler, got {shown(sampler)}"
             f"{did_you_mean(sampler, BY_NAME)}"
         )
     return BY_NAME[sampler]()

@@ -8,8 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_core.arithmetic import usual_errors
-from hpo_core.checks import as_real, shown
-from hpo_core.errors import ArgumentError
+from hpo_core.checks import check_number
 from hpo_core.gp.fit import scheduled
 from hpo_core.gp.sampler import GPSampler
 from hpo_core.log import State
@@ -71,11 +70,10 @@ class AutoSampler(Sampler):
     name: ClassVar[str] = "auto"
 
     def __init__(self, *, max_ms: float | None = None) -> None:
-        self.max_ms = as_real(max_ms)
-        if max_ms is not None and not (self.max_ms is not None and 1e-3 <= self.max_ms <= 3.6e6):
-            raise ArgumentError(
-                f"max_ms is {shown(max_ms)}; allowed: a number from 0.001 to 3,600,000 or None"
-            )
+        if max_ms is not None:
+            rule = "a number from 0.001 to 3,600,000 or None"
+            max_ms = check_number("max_ms", max_ms, rule, lambda ms: 1e-3 <= ms <= 3.6e6)
+        self.max_ms = max_ms
 
     def __getstate__(self) -> dict[str, Any]:
         return self.options()

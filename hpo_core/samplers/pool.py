@@ -9,6 +9,7 @@ import numpy as np
 
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted
 from hpo_core.native.domain import Domain, KeySet, keys, permitted
+from hpo_core.seeds import GOLDEN
 from hpo_core.space.space import MAX_REJECTED
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ POOL = 1024
 MAX_ENUMERATED = 50_000
 MAX_BARREN = 16 * POOL
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: multiplication mixes upwards
+_ODD = np.uint64(GOLDEN)
 
 
 class Pool:
@@ -69,7 +70,7 @@ class Pool:
         if self._distinct and n > self._rows:
             x, given = history.x_buffer[:, self._rows : n], history.given
             if given is not None:  # trials outside the space have the coordinates of the nearest point
-                x = np.ascontiguousarray(x[:, ~self._space.elsewhere(given[:, self._rows :])])
+                x = np.ascontiguousarray(x[:, ~self._space.codec.elsewhere(given[:, self._rows :])])
             self._used.insert(keys(self.domain, x))
             self._rows = n
 

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from hpo_core.layout import Kind, Op
-from hpo_core.space.program import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from hpo_core.layout import Layout
-    from hpo_core.space.codec import Codec
+    from hpo_core.space.encoding import Encoding
 
     Coordinates: TypeAlias = NDArray[np.float64]
 
@@ -40,9 +39,9 @@ class Activity:
     coordinate's value; what is infinite there is unknown to them.
     """
 
-    def __init__(self, layout: Layout, codecs: Sequence[Codec]) -> None:
+    def __init__(self, layout: Layout, encodings: Sequence[Encoding]) -> None:
         self.layout = layout
-        self.codecs = codecs
+        self.encodings = encodings
         self.groups = [np.flatnonzero(layout.group == g).tolist() for g in range(layout.n_groups)]
 
     def truth(self, group: int, x: Coordinates, given: Coordinates | None = None) -> Coordinates:
@@ -75,8 +74,10 @@ class Activity:
 
     def draw(self, n: int, rng: np.random.Generator) -> Coordinates:
         """Draw ``n`` configurations from the prior, (d, n)."""
-        u = rng.random((len(self.codecs), n))
-        return self.settle(np.array([codec.draw(row) for codec, row in zip(self.codecs, u, strict=True)]))
+        u = rng.random((len(self.encodings), n))
+        return self.settle(
+            np.array([encoding.draw(row) for encoding, row in zip(self.encodings, u, strict=True)])
+        )
 
     def expand(self, rows: Iterable[int], limit: int) -> Coordinates | None:
         """Every combination of the levels of ``rows``, as (d, n) with all other rows NaN; None if n > limit.
@@ -84,13 +85,13 @@ class Activity:
         With a parameter, ``rows`` must hold all that its condition reads.
         """
         chosen = set(rows)
-        x = np.full((len(self.codecs), 1), np.nan)
+        x = np.full((len(self.encodings), 1), np.nan)
         for group, members in enumerate(self.groups):
             active = self.active(group, x)
             for row in filter(chosen.__contains__, members):
-                if active.any() and self.codecs[row].levels > limit:
+                if active.any() and self.encodings[row].levels > limit:
                     return None
-                levels = self.codecs[row].every()
+                levels = self.encodings[row].every()
                 repeats = np.where(active, len(levels), 1)
                 total = int(repeats.sum())
                 if total > limit:
@@ -111,7 +112,7 @@ class Activity:
         row = steps[0][1]
         if layout.kinds[row] not in {Kind.DISCRETE, Kind.CATEGORICAL}:
             return None
-        levels = np.flatnonzero(self.codecs[row].numbers == layout.constants[steps[1][1]])
+        levels = np.flatnonzero(self.encodings[row].numbers == layout.constants[steps[1][1]])
         return Owner(row, int(levels[0])) if len(levels) else None
 
     def reads(self, group: int) -> set[int]:
@@ -121,7 +122,7 @@ class Activity:
 
     def number(self, row: int, x: Coordinates, given: Coordinates | None = None) -> Coordinates:
         """Numbers of a parameter for conditions, (n,): a value, the index of a label, NaN for unknown."""
-        own = self.codecs[row].read(x[row])
+        own = self.encodings[row].read(x[row])
         if given is None:
             return own
         known = np.where(np.isinf(given[row]), np.nan, given[row])
@@ -131,3 +132,37 @@ class Activity:
         layout = self.layout
         truth = run(layout.program[begin:end], layout.constants, lambda row: self.number(row, x, given))
         return np.broadcast_to(truth, x.shape[1])
+
+
+def run(
+    program: NDArray[np.int32], constants: NDArray[np.float64], load: Callable[[int], NDArray[np.float64]]
+) -> Any:
+    """Truth of a program per configuration: 1, 0, or NaN for unknown; ``load`` gives columns of numbers."""
+    stack: list[Any] = []
+    with np.errstate(all="ignore"):  # x / 0 is inf or unknown, as in C
+        for op, argument in program.tolist():
+            if op == Op.LOAD:
+                stack.append(load(argument))
+            elif op == Op.CONST:
+                stack.append(constants[argument])
+            elif op in _UNARY:
+                stack.append(_UNARY[op](stack.pop()))
+            else:
+                right = stack.pop()
+                stack.append(_BINARY[op](stack.pop(), right))
+    return stack.pop()
+
+
+def _known(comparison: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, comparison(a, b))
+
+
+_UNARY: dict[int, Callable[[Any], Any]] = {Op.NEG: np.negative, Op.NOT: lambda a: 1.0 - a}
+_BINARY: dict[int, Callable[[Any, Any], Any]] = {
+    Op.ADD: np.add, Op.SUB: np.subtract, Op.MUL: np.multiply, Op.DIV: np.divide,
+    Op.LT: _known(np.less), Op.LE: _known(np.less_equal), Op.GT: _known(np.greater),
+    Op.GE: _known(np.greater_equal), Op.EQ: _known(np.equal), Op.NE: _known(np.not_equal),
+    # Kleene: one false settles AND, one true settles OR, whatever the unknown would be
+    Op.AND: lambda a, b: np.where((a == 0) | (b == 0), 0.0, a * b),
+    Op.OR: lambda a, b: np.where((a == 1) | (b == 1), 1.0, a + b),
+}  # fmt: skip

@@ -1,602 +1,488 @@
-"""One parameter between its values and its coordinate.
-
-Glossary
---------
-x           internal coordinate: [0, 1], or the index of a category
-given       a value that its coordinate does not give back to the last bit, or that is outside the range;
-            NaN where the coordinate does
-number      what a condition reads: the value, or the index of a label (``Layout.values``)
-level       index k of a discrete value, 0 <= k < levels
-L           number of levels
-
-================  ===============================================  =========================
-kind              value                                            x of level k
-================  ===============================================  =========================
-CONTINUOUS        low + span x; low exp(span x) if log; high at 1  --
-DISCRETE          table                                            middle of the level's cell
-CATEGORICAL       table                                            k
-STEPPED           low + step k, as decimal numbers; high for the   middle of the level's cell
-                  last k
-================  ===============================================  =========================
-
-Cells are equal, except those of a logarithmic Int: value v owns log(v - 1/2) .. log(v + 1/2).
-"""
+"""``SpaceCodec``: between values as users know them and coordinates x, for one configuration or many."""
 
 from __future__ import annotations
 
-import math
-from numbers import Real
+import operator
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import check_columns, check_given, check_mapping, check_x, shown, some
 from hpo_core.errors import SpaceError
 from hpo_core.hints import did_you_mean
-from hpo_core.layout import MAX_TABLE_LEVELS, WIDE, Kind
-from hpo_core.space.parameters import STEP_TOLERANCE, Categorical, Float, Int, Ordinal, Parameter
+from hpo_core.layout import Kind
+from hpo_core.space.activity import Activity
+from hpo_core.space.compile import Compiler, compile_layout
+from hpo_core.space.encoding import as_column, make_encoding
+from hpo_core.space.expressions import value_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    Column: TypeAlias = NDArray[Any]
+    from hpo_core.checks import Column
+    from hpo_core.layout import Layout
+    from hpo_core.space.expressions import Expression
+    from hpo_core.space.tree import Entry, Place
+
     Coordinates: TypeAlias = NDArray[np.float64]
 
-MAX_TEXT = 1024  # characters; an array of longer texts would hold the longest one for each
-MAX_EXACT = 2**53  # larger ints are not exact in float64 and compare by rank, like labels
-ROUNDING = 2.0**-23  # relative; the distance of a float32 from the value that it stands for
-MAX_SLACK = 0.1  # of a step; a number farther from a level is another number
-MAX_SCALE = 10**22  # larger powers of ten are not exact in float64
 
-_NATURAL: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
-_EMPTY = np.empty(0)
-_EMPTY.flags.writeable = False
+class SpaceCodec:
+    """A space's parameters and constants by name, their values and their coordinates.
 
+    Attributes
+    ----------
+    activity : Activity
+        Its conditions, and the encoding of each parameter.
+    layout : Layout
+        The space as samplers see it.
+    """
 
-class Codec:
-    """What all kinds have in common; attributes are named as in ``Layout``."""
+    def __init__(self, entries: Mapping[str, Entry], forbid: Sequence[Expression]) -> None:
+        self._parameters = {name: entry.declaration for name, entry in entries.items()}
+        varying = {name: entry for name, entry in entries.items() if entry.is_parameter}
+        fixed = {name: entry for name, entry in entries.items() if not entry.is_parameter}
+        self._constants = {name: entry.declaration for name, entry in fixed.items()}
+        self._mutable = {name for name, value in self._constants.items() if own_copy(value) is not value}
+        self._row = {name: row for row, name in enumerate(varying)}
+        self._encodings = [make_encoding(entry.declaration) for entry in varying.values()]
+        self._values = [encoding.value for encoding in self._encodings]
+        self._places = [f"parameter {name!r}" for name in varying]  # for messages
+        # An inactive owner has NaN and no choice, so these pairs say when a branch's constant exists.
+        self._owners = {
+            name: [self._choice(place) for place in entry.branches] for name, entry in fixed.items()
+        }
+        compiler = Compiler(
+            rows=self._row,
+            encodings=dict(zip(self._row, self._encodings, strict=True)),
+            constants=self._constants,
+            conditional=frozenset(name for name, owners in self._owners.items() if owners),
+        )
+        self.layout: Layout = compile_layout(varying, compiler, forbid)
+        self.activity = Activity(self.layout, self._encodings)
 
-    kind: Kind
-    levels = 0
-    centers = widths = numbers = _EMPTY
-    log = False
-    offset = span = low = high = step = 0.0
-    scale = 1.0
-    default = 0.5
-    integer = False  # whether values are ints
-    labels: tuple[Any, ...] | None = None  # values that conditions read as an index
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Every parameter and constant by name, those of sub-spaces included; a constant is its value."""
+        own = {name: own_copy(self._constants[name]) for name in self._mutable}
+        return MappingProxyType(self._parameters | own if own else self._parameters)
 
-    value: Callable[[float], Any]  # scalar decode; a closure or a table's method, for speed
+    def value(self, x: float, row: int) -> Any:
+        """Value of the parameter in ``row`` of x at one coordinate, not NaN, as a Python scalar."""
+        try:
+            return self._values[row](float(x))
+        except (IndexError, TypeError, ValueError):
+            d = len(self._values)
+            raise SpaceError(
+                f"value() takes a coordinate and a row below {d}, got {shown(x)} and {shown(row)}"
+            ) from None
 
-    def decode(self, x: Coordinates) -> Column:
-        """Values of coordinates without NaN."""
-        raise NotImplementedError
+    def coordinate(self, value: Any, row: int) -> float:
+        """Coordinate of one value of the parameter in ``row`` of x.
 
-    def encode(
-        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
-    ) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates of values, and their ``given``, None if it holds nothing.
-
-        ``SpaceError`` names the first value that is not allowed. ``beyond`` allows numbers outside the range,
-        which get the coordinate of the nearest bound.
+        Raises
+        ------
+        SpaceError
+            It is outside the parameter's domain.
         """
-        raise NotImplementedError
+        try:
+            return self._encodings[row].encode_one(value, self._places[row])[0]
+        except (IndexError, TypeError):
+            d = len(self._encodings)
+            raise SpaceError(
+                f"coordinate() takes a value and a row below {d}, got {shown(value)} and {shown(row)}"
+            ) from None
 
-    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
-        """Coordinates of values that were recorded, perhaps in a narrower space, and their ``given``.
+    @cached_property
+    def reads_reals(self) -> bool:
+        """Whether a condition reads a continuous parameter.
 
-        Every finite number is kept as it is, even beside a bound or between the levels of a grid.
+        Logs of an earlier version may have lost the last bit of such a parameter.
         """
-        return self.encode(column, where)
+        reads = (self.activity.reads(group) for group in range(1, self.layout.n_groups))
+        return any(self.layout.kinds[row] == Kind.CONTINUOUS for rows in reads for row in rows)
 
-    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
-        """Mask of numbers that, apart from rounding, are not values of the parameter; False for NaN."""
-        return np.isinf(given)
+    def decode_params(self, x: Coordinates, given: Coordinates | None = None) -> dict[str, Any]:
+        """Active parameters and constants of one configuration, (d,), as Python scalars.
 
-    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
-        """Coordinate of one value and its ``given``, the same as in a column."""
-        x, given = self.encode([value], where, beyond=beyond)
-        return float(x[0]), math.nan if given is None else float(given[0])
-
-    def read(self, x: Coordinates) -> Coordinates:
-        """Numbers of coordinates, NaN where x is."""
-        raise NotImplementedError
-
-    def draw(self, u: Coordinates) -> Coordinates:
-        """Coordinates from uniform numbers in [0, 1): the prior."""
-        raise NotImplementedError
-
-    def every(self) -> Coordinates:
-        """Coordinates of all levels in order."""
-        raise NotImplementedError
-
-
-class _Continuous(Codec):
-    """A real interval."""
-
-    kind = Kind.CONTINUOUS
-
-    def __init__(self, low: float, high: float, *, log: bool) -> None:
-        self.low, self.high, self.log = low, high, log
-        self.offset, self.span = low, high - low
-        self._wide = False
-        if log:
-            self.offset = math.log(low)
-            # log(high / low) keeps its digits where log(high) - log(low) would cancel
-            self._wide = math.log(high) - self.offset > WIDE
-            self.span = math.log(high) - self.offset if self._wide else math.log(high / low)
-        if self._wide:
-            self.value = _wide_exponential(self.offset, low, high, self.span)
-        else:
-            self.value = _exponential(low, high, self.span) if log else _affine(low, high, self.span)
-
-    def decode(self, x: Coordinates) -> Column:
-        scaled = self.span * x
-        if self._wide:
-            values = np.exp(self.offset + scaled)
-        else:
-            values = self.low * np.exp(scaled) if self.log else self.low + scaled
-        return np.where(x >= 1.0, self.high, np.clip(values, self.low, self.high))
-
-    def encode(
-        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
-    ) -> tuple[Coordinates, Coordinates | None]:
-        return self._place(_within(self, _reals(column, where), where, beyond=beyond))
-
-    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
-        return self._place(_finite(self, _reals(column, where), where))
-
-    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
-        return (given < self.low) | (given > self.high)
-
-    def _place(self, values: Coordinates) -> tuple[Coordinates, Coordinates | None]:
-        x = np.clip(self._distance(np.clip(values, self.low, self.high)) / self.span, 0.0, 1.0)
-        return x, self._adjusted(x, values)
-
-    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
-        if type(value) is not float or not self.low <= value <= self.high:
-            return super().encode_one(value, where, beyond=beyond)
-        x = min(max(float(self._distance(value)) / self.span, 0.0), 1.0)
-        return (x, math.nan) if self.value(x) == value else super().encode_one(value, where, beyond=beyond)
-
-    def read(self, x: Coordinates) -> Coordinates:
-        return np.where(np.isnan(x), np.nan, self.decode(x))
-
-    def draw(self, u: Coordinates) -> Coordinates:
-        return u
-
-    def _adjusted(self, x: Coordinates, values: Coordinates) -> Coordinates | None:
-        """Move coordinates, in place, to neighbours that give the values back; return those that none gives.
-
-        A value that came from a coordinate is always given back: rounding puts it within two of it.
+        Mutable constants, such as lists, are copies.
         """
-        left = np.flatnonzero(self.decode(x) != values)
-        for ulps in (1, -1, 2, -2) if len(left) else ():
-            near = np.clip(x[left] + ulps * np.spacing(x[left]), 0.0, 1.0)
-            hit = self.decode(near) == values[left]
-            x[left[hit]] = near[hit]
-            left = left[~hit]
-        if not len(left):
-            return None
-        given = np.full(len(values), np.nan)
-        given[left] = values[left]
-        return given
+        if getattr(x, "shape", None) != (len(self._values),):
+            raise SpaceError(f"x must be an array of shape ({len(self._values)},), got {shown(x)}")
+        given = check_given(given, x.shape)
+        coordinates = _present(x, given).tolist()
+        params = {
+            name: value(coordinate)
+            for name, value, coordinate in zip(self._row, self._values, coordinates, strict=True)
+            if coordinate == coordinate  # not NaN
+        }
+        if given is not None:
+            for row in np.flatnonzero(np.isfinite(given)).tolist():
+                number = given.item(row)
+                params[self.layout.names[row]] = int(number) if self._encodings[row].integer else number
+        for name, constant in self._constants.items():
+            owners = self._owners[name]
+            if not owners or any(coordinates[row] == choice for row, choice in owners):
+                params[name] = own_copy(constant) if name in self._mutable else constant
+        return params
 
-    def _distance(self, values: Any) -> Any:
-        if not self.log:
-            return values - self.low
-        return np.log(values) - self.offset if self._wide else np.log(values / self.low)
-
-
-class _Stepped(Codec):
-    """A grid with too many levels for a table."""
-
-    kind = Kind.STEPPED
-
-    def __init__(self, low: float, high: float, step: float, *, log: bool, integer: bool) -> None:
-        self.low, self.high, self.step, self.log, self.integer = low, high, step, log, integer
-        self.levels = round((high - low) / step) + 1
-        self.scale = 1.0 if integer else _decimal_scale(low, high, step)
-        if log:
-            self.offset = math.log(low - 0.5)
-            self.span = math.log(high + 0.5) - self.offset
-            center = math.exp(self.offset + 0.5 * self.span) - low
-        else:
-            self.offset = low - 0.5 * step
-            self.span = step * self.levels
-            center = (self.levels - 1) // 2
-        self.default = float(self._coordinates(np.rint(np.float64(center))))
-        self.value = self._decode_one
-
-    def _coordinates(self, level: Any) -> Any:
-        if not self.log:
-            return (level + 0.5) / self.levels
-        value = self.low + level
-        middle = 0.5 * (np.log(value - 0.5) + np.log(value + 0.5))
-        return np.clip((middle - self.offset) / self.span, 0.0, 1.0)
-
-    def _level(self, x: Coordinates) -> Coordinates:
-        level = x * self.levels
-        if self.log:
-            level = (np.exp(self.offset + self.span * x) - self.low) / self.step + 0.5
-        return np.clip(np.floor(level), 0.0, float(self.levels - 1))
-
-    def _number(self, level: Coordinates) -> Coordinates:
-        first, stride = np.rint(self.low * self.scale), np.rint(self.step * self.scale)
-        if self.scale == 1.0:
-            first, stride = self.low, self.step
-        return np.where(level >= float(self.levels - 1), self.high, (first + stride * level) / self.scale)
-
-    def _decode_one(self, x: float) -> float | int:
-        value = float(self.read(np.array(x)))
-        return int(value) if self.integer else value
-
-    def decode(self, x: Coordinates) -> Column:
-        values = self.read(x)
-        return values.astype(np.int64) if self.integer else values
-
-    def encode(
-        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
+    def encode_params(
+        self, params: Mapping[str, Any], *, beyond: bool = False, defaults: Mapping[str, Any] | None = None
     ) -> tuple[Coordinates, Coordinates | None]:
-        values = _within(self, _whole(self, column, where), where, beyond=beyond)
-        level = self._nearest(values)
-        numbers = self._number(level)
-        _require_on_grid(self, values, numbers, where)
-        x = np.asarray(self._coordinates(level))
-        outside = (values < self.low) | (values > self.high)
-        return x, _given(np.where(outside, values, numbers), self.read(x))
+        """Coordinates (d,) of one complete configuration, constants optional, and its exact values ``given``.
 
-    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
-        values = _finite(self, _reals(column, where), where)
-        x = np.asarray(self._coordinates(self._nearest(values)))
-        return x, _given(values, self.read(x))
+        ``given`` (d,) holds the numbers that their coordinates do not give back to the last bit, and the
+        numbers outside their ranges. It is NaN elsewhere, and None if it would hold nothing.
 
-    def outside(self, given: Coordinates) -> NDArray[np.bool_]:
-        return _off_grid(self, given, self._number(self._nearest(given)))
+        Parameters
+        ----------
+        params : mapping
+        beyond : bool
+            Whether numbers outside their range are allowed.
+        defaults : mapping, optional
+            Values of active parameters that ``params`` leaves out.
 
-    def _nearest(self, values: Coordinates) -> Coordinates:
-        return np.clip(np.rint((values - self.low) / self.step), 0.0, float(self.levels - 1))
+        Raises
+        ------
+        SpaceError
+            A name is unknown, missing or inactive, or a value is outside its domain.
+        """
+        self._check_names([*_checked_params(params), *_checked_defaults(defaults)])
+        x, given = self._nothing(1), self._nothing(1)
+        for group, rows in enumerate(self.activity.groups):
+            if self.activity.active(group, x, given)[0]:
+                for row in rows:
+                    value = self._given(row, params, defaults)
+                    x[row, 0], given[row, 0] = self._encodings[row].encode_one(
+                        value, self._where(row), beyond=beyond
+                    )
+        for name, value in (defaults or {}).items():
+            if self._is_constant(name) and name not in params:
+                _check_constant(name, self._constants[name], [value])
+        for name, value in params.items():
+            if self._is_constant(name):
+                _check_constant(name, self._constants[name], [value])
+            elif np.isnan(x[self._row[name], 0]):
+                raise SpaceError(f"parameter {name!r} is not active in {shown(dict(params))}; leave it out")
+        return x[:, 0], _or_none(given[:, 0])
 
-    def read(self, x: Coordinates) -> Coordinates:
-        return self._number(self._level(x))
+    def partial(self, params: Mapping[str, Any]) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates (d,) of some parameters, NaN for the others, and their ``given``.
 
-    def draw(self, u: Coordinates) -> Coordinates:
-        return np.asarray(self._coordinates(self._level(u)))
+        A parameter of a branch implies the branch: its owner need not be given.
 
-    def every(self) -> Coordinates:
-        return np.asarray(self._coordinates(np.arange(self.levels, dtype=np.float64)))
-
-
-class _Table(Codec):
-    """A few levels or choices, each with its value in a table."""
-
-    def __init__(
-        self, kind: Kind, values: Sequence[Any], *, numeric: bool, edges: Coordinates | None = None
-    ) -> None:
-        self.kind = kind
-        self.levels = len(values)
-        self.labels = None if numeric else tuple(values)
-        index = np.arange(self.levels, dtype=np.float64)
-        self.numbers = np.array(values, dtype=np.float64) if numeric else index
-        self._inner_edges = None if edges is None else edges[1:-1]  # cells are equal without edges
-        self._coordinates: Coordinates = index
-        middle = 0
-        if edges is not None:
-            self._coordinates = 0.5 * (edges[1:] + edges[:-1])
-            self.widths = np.diff(edges)
-            middle = int(np.abs(self._coordinates - 0.5).argmin())
-        elif kind is Kind.DISCRETE:
-            self._coordinates = (index + 0.5) / self.levels
-            self.widths = np.full(self.levels, 1.0 / self.levels)
-            middle = (self.levels - 1) // 2
-        if kind is Kind.DISCRETE:
-            self.centers = self._coordinates
-        self.default = float(self._coordinates[middle])
-        self._values = as_column(values)
-        self._coordinate: dict[Any, float] = dict(zip(values, self._coordinates.tolist(), strict=True))
-        self.value = _Levels(self, self._coordinate).__getitem__
-
-    def level(self, x: Coordinates) -> NDArray[np.intp]:
-        """Level whose cell holds x."""
-        if self.kind is Kind.CATEGORICAL:
-            return x.astype(np.intp)
-        if self._inner_edges is not None:
-            return self._inner_edges.searchsorted(x, side="right")
-        return np.clip((x * self.levels).astype(np.intp), 0, self.levels - 1)
-
-    def decode(self, x: Coordinates) -> Column:
-        return self._values[self.level(x)]
+        Raises
+        ------
+        SpaceError
+            A name is unknown, a value is outside its domain, or a parameter cannot be active.
+        """
+        x, written = self._nothing(1), self._nothing(1)
+        self._check_names(_checked_params(params))
+        for name, value in params.items():
+            if self._is_constant(name):
+                _check_constant(name, self._constants[name], [value])
+            else:
+                row = self._row[name]
+                x[row, 0], written[row, 0] = self._encodings[row].encode_one(value, self._where(row))
+        for group, rows in reversed(list(enumerate(self.activity.groups))):
+            fixed = [row for row in rows if not np.isnan(x[row, 0])]
+            owner = self.activity.owner(group)
+            if fixed and owner is not None and np.isnan(x[owner.row, 0]):
+                x[owner.row] = self._encodings[owner.row].every()[owner.level]
+            if fixed and self.activity.truth(group, x, written)[0] == 0.0:
+                name = self.layout.names[fixed[0]]
+                raise SpaceError(f"parameter {name!r} is not active in {shown(dict(params))}; leave it out")
+        return x[:, 0], _or_none(written[:, 0])
 
     def encode(
+        self, columns: Mapping[str, Any], *, beyond: bool = False, defaults: Mapping[str, Any] | None = None
+    ) -> tuple[Coordinates, Coordinates | None]:
+        """Coordinates (d, n) of columns of values, and their ``given``.
+
+        Parameters
+        ----------
+        columns : mapping of str to array_like of length n
+            A column per parameter. Entries are ignored where the parameter is inactive, and a parameter
+            that is never active needs no column. Constants may be left out.
+        beyond, defaults
+            As for ``encode_params``.
+
+        Raises
+        ------
+        SpaceError
+            A name is unknown or missing, or a value is outside its domain.
+        """
+        columns, n = check_columns(columns)
+        self._check_names([*columns, *_checked_defaults(defaults)])
+        columns = dict(columns)
+        for name, value in (defaults or {}).items():
+            columns[name] = self._filled(name, columns.get(name), value, n)
+        encodes = [partial(encoding.encode, beyond=beyond) for encoding in self._encodings]
+        return self._encode_columns(columns, n, encodes, {}, 0)
+
+    def _filled(self, name: str, column: Any, default: Any, n: int) -> Any:
+        """A column with the default in place of None and NaN, unless None is one of its choices."""
+        if column is None:
+            return [default] * n
+        labels = None if self._is_constant(name) else self._encodings[self._row[name]].labels
+        if labels is not None and None in labels:
+            return column
+        listed = column.tolist() if isinstance(column, np.ndarray) else column
+        return [default if _is_missing(each) else each for each in listed]
+
+    def restore(
         self,
-        column: Sequence[Any] | Column,
-        where: str,
+        columns: Mapping[str, Any],
         *,
-        beyond: bool = False,  # noqa: ARG002 - what is listed has no range
+        absent: Mapping[str, NDArray[np.bool_]] | None = None,
+        first: int = 0,
     ) -> tuple[Coordinates, Coordinates | None]:
-        known = self._coordinate
-        items = column.tolist() if isinstance(column, np.ndarray) else column
-        try:
-            return np.array([known[item] for item in items], dtype=np.float64), None
-        except Exception:  # it is none of them, cannot be hashed, or its own methods raise
-            return np.array([self._search(item, where) for item in items], dtype=np.float64), None
+        """Coordinates (d, n) of recorded columns, and their ``given``.
 
-    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:  # noqa: ARG002
-        return self._search(value, where), math.nan
+        Every finite number is kept as it is, whatever the space was at the time.
 
-    def _search(self, item: Any, where: str) -> float:
-        try:
-            return self._coordinate[item]
-        except Exception:  # it is none of them, cannot be hashed, or its own methods raise
-            hint = did_you_mean(item, self._coordinate) if isinstance(item, str) else ""
-            raise _rejection(item, f"{self._allowed()}{hint}", where) from None
+        Parameters
+        ----------
+        columns : mapping of str to array_like of length n
+        absent : mapping of str to (n,) mask, optional
+            Trials that are older than a parameter. Their coordinates are spread over the prior, so that
+            they tell a model nothing, and ``given`` is infinite.
+        first : int
+            Number of the first trial; coordinates of an absent parameter depend on the trial's number alone.
+        """
+        columns, n = check_columns(columns)
+        self._check_names(columns)
+        encodes = [encoding.restore for encoding in self._encodings]
+        return self._encode_columns(columns, n, encodes, absent or {}, first)
 
-    def _allowed(self) -> str:
-        values = list(self._coordinate)
-        if len(values) <= 12:
-            return f"one of {shown(values)}"
-        return f"one of {shown(values[:6])}, ... {shown(values[-1])}"
-
-    def read(self, x: Coordinates) -> Coordinates:
-        missing = np.isnan(x)
-        return np.where(missing, np.nan, self.numbers[self.level(np.where(missing, 0.0, x))])
-
-    def draw(self, u: Coordinates) -> Coordinates:
-        if self.kind is Kind.CATEGORICAL:
-            return np.floor(u * self.levels)
-        return self.centers[self.level(u)]
-
-    def every(self) -> Coordinates:
-        return self._coordinates
-
-
-class _Grid(_Table):
-    """A numeric grid small enough for a table; of one level if low is high."""
-
-    def __init__(self, declaration: Float | Int) -> None:
-        self.low, self.high = declaration.low, declaration.high
-        self.step = float(declaration.step or 0.0)
-        self.integer = isinstance(declaration, Int)
-        values = _grid_values(declaration)
-        edges = None
-        if declaration.log and self.integer:
-            logs = np.log(np.arange(self.low - 0.5, self.high + 1.0))
-            edges = (logs - logs[0]) / (logs[-1] - logs[0])
-        super().__init__(Kind.DISCRETE, values, numeric=True, edges=edges)
-
-    def encode(
-        self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
+    def _encode_columns(
+        self,
+        columns: Mapping[str, Any],
+        n: int,
+        encodes: Sequence[Callable[[Any, str], tuple[Coordinates, Coordinates | None]]],
+        absent: Mapping[str, NDArray[np.bool_]],
+        first: int,
     ) -> tuple[Coordinates, Coordinates | None]:
-        values = _within(self, _whole(self, column, where), where, beyond=beyond)
-        level = self._nearest(values)
-        _require_on_grid(self, values, self.numbers[level], where)
-        outside = (values < self.low) | (values > self.high)
-        given = np.where(outside, values, np.nan) if outside.any() else None
-        return np.take(self._coordinates, level), given
+        x, given = self._nothing(n), self._nothing(n)
+        for group, rows in enumerate(self.activity.groups):
+            active = self.activity.active(group, x, given)
+            for row in rows if active.any() else ():
+                there = active
+                if (missing := absent.get(self.layout.names[row])) is not None:
+                    there, lacking = active & ~missing, np.flatnonzero(active & missing)
+                    x[row, lacking] = self._encodings[row].draw(_spread(row, first + lacking))
+                    given[row, lacking] = np.inf
+                own, exact = encodes[row](_entries(self._given(row, columns), there), self._where(row))
+                x[row, there] = own
+                if exact is not None:
+                    given[row, there] = exact
+        for name, constant in self._constants.items():
+            if name in columns:
+                _check_constant(name, constant, _entries(columns[name], self.active(name, x, given)))
+        return x, _or_none(given)
 
-    def restore(self, column: Sequence[Any] | Column, where: str) -> tuple[Coordinates, Coordinates | None]:
-        values = _finite(self, _reals(column, where), where)
-        level = self._nearest(values)
-        return np.take(self._coordinates, level), _given(values, self.numbers[level])
+    def column(self, name: str, x: Coordinates, given: Coordinates | None = None) -> NDArray[Any]:
+        """Column of one parameter or constant.
+
+        Parameters
+        ----------
+        name : str
+            A key of ``parameters``.
+        x : (d, n) or (n,) array
+            Coordinates of all parameters, or of this one.
+        given : array of the shape of x, optional
+            Exact values that ``x`` does not give back, as from ``encode``.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 1:
+            x = check_x(x, len(self._values))
+        given = check_given(given, x.shape)
+        if self._is_constant(name):
+            return _repeated(self._constants[name], x.shape[-1])
+        row = self._find(name)
+        own = x[row] if x.ndim == 2 else x
+        written = given[row] if given is not None and given.ndim == 2 else given
+        own = _present(own, written)
+        column = self._encodings[row].decode(np.where(np.isnan(own), self.layout.default[row], own))
+        if written is not None and (known := np.isfinite(written)).any():
+            column[known] = written[known]
+        return column
+
+    def active(self, name: str, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
+        """Where in ``x`` (d, n) a parameter or constant exists, (n,)."""
+        x = check_x(x, len(self._values))
+        x = _present(x, check_given(given, x.shape))
+        mask: NDArray[np.bool_]
+        if not self._is_constant(name):
+            mask = ~np.isnan(x[self._find(name)])
+            return mask
+        mask = np.full(x.shape[1], not self._owners[name], dtype=np.bool_)
+        for row, choice in self._owners[name]:
+            np.logical_or(mask, x[row] == choice, out=mask)
+        return mask
+
+    def elsewhere(self, given: Coordinates) -> NDArray[np.bool_]:
+        """Mask of the configurations that are not in this space, (n,).
+
+        A number is outside its range or off its grid, or a parameter is younger than the trial.
+
+        Parameters
+        ----------
+        given : (d, n) array
+            As from ``encode``.
+        """
+        given = check_x(given, len(self._values), "given")
+        mask: NDArray[np.bool_] = np.logical_or.reduce(self.outside(given), axis=0)
+        return mask
 
     def outside(self, given: Coordinates) -> NDArray[np.bool_]:
-        missing = np.isnan(given)
-        return _off_grid(self, given, self.numbers[self._nearest(np.where(missing, self.low, given))])
+        """Mask of the entries of ``given`` (d, n) that are not values of their parameter, (d, n)."""
+        mask = np.zeros(given.shape, np.bool_)
+        for row, encoding in enumerate(self._encodings):
+            mask[row] = encoding.outside(given[row])
+        return mask
 
-    def _nearest(self, values: Coordinates) -> NDArray[np.intp]:
-        if self.levels == 1:
-            return np.zeros(len(values), np.intp)
-        steps = np.rint((values - self.low) / self.step)
-        return np.clip(steps, 0, self.levels - 1).astype(np.intp)
+    def meets(
+        self,
+        x: Coordinates,
+        given: Coordinates | None,
+        fixed: Coordinates,
+        own: Coordinates | None = None,
+    ) -> NDArray[np.bool_]:
+        """Mask of the configurations that have the values of ``fixed`` (d,), (n,); NaN matches any value.
 
-    def encode_one(self, value: Any, where: str, *, beyond: bool = False) -> tuple[float, float]:
-        known = self._coordinate.get(value) if type(value) in {int, float} else None
-        return Codec.encode_one(self, value, where, beyond=beyond) if known is None else (known, math.nan)
+        Parameters
+        ----------
+        x : (d, n) array
+        given : (d, n) array or None
+            With ``x``, as from ``encode``.
+        fixed, own : (d,) arrays
+            As from ``partial``.
+        """
+        x = check_x(x, len(self._values))
+        given, own = check_given(given, x.shape), check_given(own, (len(x),))
+        wanted, exact = check_x(np.reshape(fixed, (-1, 1)), len(x)), as_columns(own)
+        mask = np.ones(x.shape[1], np.bool_)
+        for row in np.flatnonzero(~np.isnan(fixed)).tolist():
+            mask &= self.activity.number(row, x, given) == self.activity.number(row, wanted, exact)
+        return mask
 
+    def _choice(self, place: Place) -> tuple[int, float]:
+        row = self._row[place.owner]
+        return row, self._encodings[row].encode_one(place.choice, place.owner)[0]
 
-def _grid_values(declaration: Float | Int) -> list[Any]:
-    low, high, step = declaration.low, declaration.high, declaration.step
-    if low == high:
-        return [low]
-    levels = round((high - low) / (step or 1)) + 1
-    if isinstance(declaration, Int):
-        return [declaration.low + declaration.step * k for k in range(levels)]
-    # decimal steps are meant as written: 0.1 + 0.2 is 0.3 here
-    from decimal import Decimal
+    def _nothing(self, n: int) -> Coordinates:
+        return np.full((len(self.layout.names), n), np.nan)
 
-    start, width = Decimal(repr(low)), Decimal(repr(step))
-    return [*(float(start + width * k) for k in range(levels - 1)), high]
+    def _where(self, row: int) -> str:
+        return self._places[row]
 
+    def _given(self, row: int, values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Any:
+        name = self.layout.names[row]
+        if name in values:
+            return values[name]
+        if defaults and name in defaults:
+            return defaults[name]
+        raise SpaceError(f"parameter {name!r} is missing")
 
-def _decimal_scale(low: float, high: float, step: float) -> float:
-    """Power of ten that makes integers of all levels, 1 if float64 is too short for them.
+    def _check_names(self, names: Iterable[Any]) -> None:
+        for name in names:
+            if not self._is_constant(name):
+                self._find(name)
 
-    The quotient of two exact integers is the float nearest to the decimal number.
-    """
-    from decimal import Decimal
+    def _is_constant(self, name: Any) -> bool:
+        return isinstance(name, str) and name in self._constants
 
-    digits = max(0, *(-int(Decimal(repr(each)).as_tuple().exponent) for each in (low, step)))
-    scale = 10**digits
-    return float(scale) if scale <= MAX_SCALE and max(abs(low), abs(high)) * scale < MAX_EXACT else 1.0
-
-
-class _Levels(dict[float, Any]):
-    """Value by coordinate; a coordinate off the cell centres is looked up by its cell."""
-
-    __slots__ = ("_codec",)
-
-    def __init__(self, codec: _Table, coordinates: dict[Any, float]) -> None:
-        super().__init__((x, value) for value, x in coordinates.items())
-        self._codec = codec
-
-    def __missing__(self, x: float) -> Any:
-        return self._codec.decode(np.array([x])).tolist()[0]
-
-
-def make_codec(declaration: Parameter) -> Codec:
-    """Codec of a checked declaration."""
-    match declaration:
-        case Ordinal(values=values):
-            return _Table(Kind.DISCRETE, values, numeric=all(map(_is_number, values)))
-        case Categorical(choices=choices):
-            return _Table(Kind.CATEGORICAL, tuple(choices), numeric=False)
-    low, high, step, log = declaration.low, declaration.high, declaration.step, declaration.log
-    if low == high or (step is not None and round((high - low) / step) < MAX_TABLE_LEVELS):
-        return _Grid(declaration)
-    if step is None:
-        return _Continuous(low, high, log=log)
-    return _Stepped(low, high, step, log=log, integer=isinstance(declaration, Int))
+    def _find(self, name: Any) -> int:
+        row = self._row.get(name) if isinstance(name, str) else None
+        if row is None:
+            known = self._parameters
+            hint = did_you_mean(name, known)
+            raise SpaceError(f"unknown parameter {name!r}; the space has {some(known)}{hint}")
+        return row
 
 
-def _affine(low: float, high: float, span: float) -> Callable[[float], float]:
-    def value(x: float) -> float:
-        y = low + span * x
-        return low if y < low else high if y > high or x >= 1.0 else y
-
-    return value
+def _checked_params(params: Any) -> Mapping[str, Any]:
+    return check_mapping("params", params, error=SpaceError)
 
 
-def _exponential(low: float, high: float, span: float, exp: Any = np.exp) -> Callable[[float], float]:
-    # numpy's exp and not math's: they differ in the last bit, and a column must equal its scalars
-    def value(x: float) -> float:
-        y = low * float(exp(span * x))
-        return low if y < low else high if y > high or x >= 1.0 else y
-
-    return value
+def _checked_defaults(defaults: Any) -> Mapping[str, Any]:
+    return {} if defaults is None else check_mapping("defaults", defaults, error=SpaceError)
 
 
-def _wide_exponential(
-    offset: float, low: float, high: float, span: float, exp: Any = np.exp
-) -> Callable[[float], float]:
-    def value(x: float) -> float:
-        y = float(exp(offset + span * x))
-        return low if y < low else high if y > high or x >= 1.0 else y
-
-    return value
+def _or_none(given: Coordinates) -> Coordinates | None:
+    return None if np.isnan(given).all() else given
 
 
-def as_column(values: Sequence[Any]) -> Column:
-    """Values as an array that gives back the very same values, of their natural dtype if there is one."""
-    kinds = {type(value) for value in values}
-    dtype = _NATURAL.get(kinds.pop()) if len(kinds) == 1 else None
-    if dtype is np.str_ and max(map(len, values)) > MAX_TEXT:
-        dtype = None
-    if dtype is not None:
-        try:
-            array = np.array(values, dtype=dtype)
-        except OverflowError:  # an int beyond int64
-            array = np.empty(0)
-        if array.tolist() == list(values):  # numpy strips trailing NULs of a str
-            return array
-    array = np.empty(len(values), dtype=np.object_)
-    for k, value in enumerate(values):  # one by one: a tuple must not become a row
-        array[k] = value
-    return array
+def _present(x: Coordinates, given: Coordinates | None) -> Coordinates:
+    """Coordinates, NaN also in trials that are older than the parameter."""
+    return x if given is None else np.where(np.isinf(given), np.nan, x)
 
 
-def _reals(column: Sequence[Any] | Column, where: str) -> Coordinates:
+def _is_missing(value: Any) -> bool:
     try:
-        array = np.asarray(column)
-    except Exception as error:  # what the values' own methods raise
-        raise SpaceError(f"{where}: must be a number, got {shown(column)}") from error
-    if array.dtype.kind not in "iuf":
-        for item in column:
-            if isinstance(item, bool | np.bool_) or not isinstance(item, Real):
-                raise SpaceError(f"{where}: must be a number, got {shown(item)}")
-    came = column[0] if len(column) == 1 else column
-    if array.ndim != 1:
-        raise SpaceError(f"{where}: must be a number, got {shown(came)}")
-    try:
-        return array.astype(np.float64)
-    except Exception as error:  # an int beyond all floats, or the values' own methods
-        raise SpaceError(f"{where}: must be a number of the range, got {shown(came)}") from error
-
-
-def _whole(codec: Codec, column: Sequence[Any] | Column, where: str) -> Coordinates:
-    """Return numbers of a grid; an int that no float64 holds is refused before it becomes another."""
-    values = _reals(column, where)
-    if codec.integer and (large := np.abs(values) >= MAX_EXACT).any():
-        for j in np.flatnonzero(large).tolist():
-            if abs(column[j]) > MAX_EXACT:
-                raise _rejection(column[j], _allowed_range(codec), where)
-    return values
-
-
-def _within(codec: Codec, values: Coordinates, where: str, *, beyond: bool) -> Coordinates:
-    """Values in a codec's range; a value beside a bound only by rounding becomes that bound.
-
-    With ``beyond`` any finite number is good, and comes back as it is.
-    """
-    low, high = codec.low, codec.high
-    outside = ~((values >= low) & (values <= high))
-    if not outside.any():
-        return values
-    bound = np.clip(values, low, high)
-    slack = ROUNDING * np.abs(bound)
-    if not codec.log:  # there a difference of the size of the range cannot have come from rounding
-        slack = slack + 4.0 * np.finfo(float).eps * max(abs(low), abs(high))
-    if codec.step:
-        slack = np.minimum(slack, MAX_SLACK * codec.step)
-    near = np.abs(bound - values) <= slack
-    wrong = outside & ~(near | (_recordable(codec, values) if beyond else False))
-    if wrong.any():
-        raise _rejection(values[wrong][0], _allowed_range(codec), where)
-    return np.where(near, bound, values)
-
-
-def _finite(codec: Codec, values: Coordinates, where: str) -> Coordinates:
-    """Return values that may have been recorded, as they are."""
-    wrong = ~_recordable(codec, values)
-    if wrong.any():
-        raise _rejection(values[wrong][0], _allowed_range(codec), where)
-    return values
-
-
-def _recordable(codec: Codec, values: Coordinates) -> NDArray[np.bool_]:
-    """Mask of values that an added result may have, inside the range or not."""
-    good = np.isfinite(values)
-    if codec.integer:
-        good &= (values == np.rint(values)) & (np.abs(values) <= MAX_EXACT)
-    return good
-
-
-def _require_on_grid(codec: Codec, values: Coordinates, numbers: Coordinates, where: str) -> None:
-    """Raise if a value inside the range is not its level's number, but for rounding."""
-    wrong = _off_grid(codec, values, numbers) & (values >= codec.low) & (values <= codec.high)
-    if wrong.any():
-        raise _rejection(values[wrong][0], _allowed_range(codec), where)
-
-
-def _off_grid(codec: Codec, values: Coordinates, numbers: Coordinates) -> NDArray[np.bool_]:
-    """Mask of values that, apart from rounding, are not the numbers of their levels; False for NaN."""
-    slack = np.full(len(values), STEP_TOLERANCE * codec.step)
-    if not codec.integer:
-        slack = np.maximum(slack, np.minimum(ROUNDING * np.abs(values), MAX_SLACK * codec.step))
-    return np.abs(numbers - values) > slack
-
-
-def _allowed_range(codec: Codec) -> str:
-    if isinstance(codec, _Table):
-        return codec._allowed()
-    if codec.step:
-        return f"{codec.low!r}, {codec.low + codec.step!r}, ... {codec.high!r}"
-    return f"{codec.low!r} to {codec.high!r}"
-
-
-def _given(values: Coordinates, decoded: Coordinates) -> Coordinates | None:
-    """Return the values that their coordinates do not give back, NaN elsewhere; None if there are none."""
-    differ = values != decoded
-    return np.where(differ, values, np.nan) if differ.any() else None
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA
+        return True
+    except ValueError:  # an array
         return False
-    return isinstance(value, float) or abs(value) <= MAX_EXACT
 
 
-def _rejection(value: Any, allowed: str, where: str) -> SpaceError:
-    plain = value.item() if isinstance(value, np.generic) else value
-    return SpaceError(f"{where}: {shown(plain)} is not allowed; allowed: {allowed}")
+def _spread(row: int, number: NDArray[np.intp]) -> Coordinates:
+    """Uniform numbers in [0, 1), evenly spread over trials; the rows differ by their phases."""
+    golden = 0.6180339887498949
+    return np.asarray((golden * (number + 1) + 0.754877666246693 * (row + 1)) % 1.0, np.float64)
+
+
+def own_copy(value: Any) -> Any:
+    """Return a value whose lists, mappings and arrays are copies, itself if it has none."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return value.copy()
+    if kind in (list, set, bytearray):
+        return kind(map(own_copy, value))
+    if kind is dict:
+        return {key: own_copy(each) for key, each in value.items()}
+    if kind is tuple:
+        copies = tuple(map(own_copy, value))
+        return value if all(map(operator.is_, copies, value)) else copies
+    return value
+
+
+def as_columns(given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Return the ``given`` of one configuration, (d,), as (d, 1)."""
+    return None if given is None else given[:, np.newaxis]
+
+
+def _repeated(value: Any, n: int) -> NDArray[Any]:
+    """Column of a constant, of its natural dtype; a mutable constant, such as a list, is copied."""
+    if own_copy(value) is value:
+        return np.repeat(as_column([value]), n)
+    return as_column([own_copy(value) for _ in range(n)]) if n else np.empty(0, np.object_)
+
+
+def _check_constant(name: str, value: Any, column: Column) -> None:
+    """Every entry of a constant's column is that constant."""
+    for item in column:
+        if not _equal(item, value):
+            raise SpaceError(f"constant {name!r} must be {shown(value)}, got {shown(item)}")
+
+
+def _equal(item: Any, value: Any) -> bool:
+    try:
+        return item is value or value_key(item) == value_key(value) or bool(np.all(item == value))
+    except Exception:  # their own methods
+        return False
+
+
+def _entries(column: Column, mask: NDArray[np.bool_]) -> Column:
+    """Entries of a column where ``mask`` is true."""
+    if mask.all():
+        return column
+    if isinstance(column, np.ndarray):
+        return column[mask]
+    return [item for item, keep in zip(column, mask.tolist(), strict=True) if keep]

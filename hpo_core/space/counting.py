@@ -70,7 +70,7 @@ class _Count:
         ways: Any = np.ones(x.shape[1], dtype=np.object_)  # Python's ints do not overflow
         for row in rows:
             if row in parents:
-                level = np.searchsorted(self._activity.codecs[row].every(), np.nan_to_num(x[row]))
+                level = np.searchsorted(self._activity.encodings[row].every(), np.nan_to_num(x[row]))
                 each: Any = np.ones(self._levels[row], dtype=np.object_)
                 for owner, product in self._owning(row).items():
                     each[owner] = product

@@ -12,7 +12,7 @@ from hpo_core.space.parameters import Categorical, Float, Int, Ordinal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpo_core.space.conditions import Expression
+    from hpo_core.space.expressions import Expression
 
 
 def show(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> str:

@@ -21,7 +21,7 @@ from hpo_core.errors import SpaceError
 from hpo_core.hints import hinting_class
 from hpo_core.layout import MAX_TABLE_LEVELS
 from hpo_core.printable import displayed
-from hpo_core.space.conditions import Expression, is_condition, value_key
+from hpo_core.space.expressions import Expression, is_condition, value_key
 
 # Larger integers are not exact in float64; in a logarithmic grid cells have a relative width of 1 / value.
 MAX_GRID = 2**53

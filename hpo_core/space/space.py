@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import fits_memory, shown
+from hpo_core.checks import check_given, check_int, check_x, shown, some
 from hpo_core.errors import HpoError, InfeasibleSpaceError, SpaceError
+from hpo_core.hints import did_you_mean
 from hpo_core.layout import Kind
-from hpo_core.space.coding import Coding
-from hpo_core.space.columns import (
-    as_columns,
-    check_count,
-    check_forbid,
-    check_given,
-    check_x,
-    feasible_raised,
-)
+from hpo_core.machine import fits_memory
+from hpo_core.space.codec import SpaceCodec, as_columns
 from hpo_core.space.counting import count
 from hpo_core.space.display import show
+from hpo_core.space.expressions import is_condition
+from hpo_core.space.json import dump, load
 from hpo_core.space.parameters import space_key
-from hpo_core.space.serial import dump, load
 from hpo_core.space.tree import grow
 
 if TYPE_CHECKING:
@@ -30,7 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hpo_core.space.conditions import Expression
+    from hpo_core.layout import Layout
+    from hpo_core.space.expressions import Expression
 
     Coordinates: TypeAlias = NDArray[np.float64]
     Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -41,7 +37,7 @@ MAX_REJECTED = 65_536
 MAX_ENUMERATED = 2**20
 
 
-class Space(Coding):
+class Space:
     """A search space: parameters, the conditions under which they exist, and constraints.
 
     Parameters
@@ -56,6 +52,12 @@ class Space(Coding):
     feasible : callable, optional
         Function of a dict of columns (as from :meth:`decode`) that returns a bool per row. It is
         called with many rows at a time, so write it with numpy.
+
+    Attributes
+    ----------
+    codec : SpaceCodec
+        The way between values and coordinates, for the parts of this library that need more of it than
+        :meth:`encode` and :meth:`decode`.
 
     Raises
     ------
@@ -98,11 +100,26 @@ class Space(Coding):
         feasible: Callable[[Columns], Any] | None = None,
     ) -> None:
         self._declarations, entries = grow(parameters)
-        self._forbid = check_forbid(forbid)
-        super().__init__(entries, self._forbid)
+        self._forbid = _check_forbid(forbid)
+        self.codec = SpaceCodec(entries, self._forbid)
         if feasible is not None and not callable(feasible):
             raise SpaceError(f"feasible must be a function of columns, got {shown(feasible)}")
         self._feasible = feasible
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters, constants excluded, in the order of the rows of x."""
+        return self.layout.names
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Every parameter and constant by name, those of sub-spaces included; a constant is its value."""
+        return self.codec.parameters
+
+    @property
+    def layout(self) -> Layout:
+        """The space as samplers see it."""
+        return self.codec.layout
 
     @property
     def feasible(self) -> Callable[[Columns], Any] | None:
@@ -114,16 +131,17 @@ class Space(Coding):
         return Space(self._declarations, forbid=self._forbid, feasible=feasible)
 
     def default(self) -> dict[str, Any]:
-        """Return the centre of every range and the first of every choice, as :meth:`decode_params` does.
+        """Return the centre of every range and the first of every choice, without inactive parameters.
 
         Constraints are ignored.
         """
-        return self.decode_params(self._activity.settle(self._layout.default[:, np.newaxis].copy())[:, 0])
+        x = self.codec.activity.settle(self.layout.default[:, np.newaxis].copy())
+        return self.codec.decode_params(x[:, 0])
 
     def contains(self, params: Mapping[str, Any]) -> bool:
         """Whether ``params`` is a complete configuration that the constraints permit."""
         try:
-            x, given = self.encode_params_given(params)
+            x, given = self.codec.encode_params(params)
         except SpaceError:
             return False
         return bool(self.permits(x[:, np.newaxis], as_columns(given))[0])
@@ -135,15 +153,15 @@ class Space(Coding):
         ----------
         x : (d, n) array
         given : (d, n) array, optional
-            Exact values that ``x`` does not give back, as from ``encode_given``.
+            Exact values that ``x`` does not give back, with ``x``, such as a history has.
         """
         mask: NDArray[np.bool_] = ~self.forbidden_mask(x, given) & self.feasible_mask(x, given)
-        return mask if given is None else mask & ~self.elsewhere(given)
+        return mask if given is None else mask & ~self.codec.elsewhere(given)
 
     def forbidden_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Mask of the configurations for which a ``forbid`` expression is true, (n,)."""
         x = check_x(x, len(self.names))
-        return self._activity.forbidden(x, check_given(given, x.shape))
+        return self.codec.activity.forbidden(x, check_given(given, x.shape))
 
     def feasible_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
         """Mask of the configurations that ``feasible`` accepts, (n,); all if there is no such function."""
@@ -157,12 +175,54 @@ class Space(Coding):
         except HpoError:  # raised by this library within the function
             raise
         except Exception as error:
-            raise SpaceError(feasible_raised(error, columns)) from error
+            raise SpaceError(_feasible_raised(error, columns)) from error
         if mask.dtype != np.bool_ or mask.shape != (n,):
             raise SpaceError(
                 f"feasible must return {n} bools, one per row; got {mask.dtype} of shape {mask.shape}"
             )
         return mask
+
+    def encode(self, columns: Mapping[str, Any]) -> Coordinates:
+        """Coordinates (d, n) of columns of values.
+
+        Parameters
+        ----------
+        columns : mapping of str to array_like of length n
+            A column per parameter. Entries are ignored where the parameter is inactive, and a parameter
+            that is never active needs no column. Constants may be left out.
+
+        Raises
+        ------
+        SpaceError
+            A name is unknown or missing, or a value is outside its domain.
+        """
+        return self.codec.encode(columns)[0]
+
+    def decode(self, x: Coordinates, given: Coordinates | None = None) -> Columns:
+        """Columns of every parameter and constant; inactive entries hold the default.
+
+        Numbers, bools and strings have their natural dtype, mixed and other choices ``object``.
+
+        Parameters
+        ----------
+        x : (d, n) array
+        given : (d, n) array, optional
+            Exact values that ``x`` does not give back, such as a history has.
+        """
+        x = check_x(x, len(self.names))
+        given = check_given(given, x.shape)
+        return {name: self.codec.column(name, x, given) for name in self.codec.parameters}
+
+    def impose(self, x: Coordinates, fixed: Coordinates, given: Coordinates | None = None) -> Coordinates:
+        """Return ``x`` (d, k) with the values of ``fixed`` (d,), where these are not NaN, as a new array.
+
+        The new values, and the exact values ``given`` (d,) of ``fixed``, decide which parameters are active.
+        A parameter that becomes active gets its default.
+        """
+        x = check_x(x, len(self.names))
+        over = check_x(np.reshape(fixed, (-1, 1)), len(self.names))
+        own = as_columns(check_given(given, (len(x),)))
+        return self.codec.activity.settle(np.where(np.isnan(over), x, over), own)
 
     def sample(self, n: int, *, seed: int = 0) -> Columns:
         """Draw ``n`` configurations from the prior that the constraints permit, as columns.
@@ -191,15 +251,15 @@ class Space(Coding):
         >>> columns["width"].shape, columns["epochs"].tolist()
         ((3,), [10, 10, 10])
         """
-        n = check_count("n", n)
+        n = check_int("n", n, 0, error=SpaceError)
         if not fits_memory(n, len(self.names)):
             raise SpaceError(f"n must be a number of configurations that memory has room for, got {n}")
-        rng = np.random.Generator(np.random.Philox(check_count("seed", seed)))
+        rng = np.random.Generator(np.random.Philox(check_int("seed", seed, 0, error=SpaceError)))
         kept = [np.empty((len(self.names), 0))]
         found = rejected = 0
         while found < n:
             drawn = max(n - found, 256)
-            x = self._activity.draw(drawn, rng)
+            x = self.codec.activity.draw(drawn, rng)
             x = x[:, self.permits(x)]
             rejected = 0 if x.shape[1] else rejected + drawn
             if rejected >= MAX_REJECTED:
@@ -216,7 +276,7 @@ class Space(Coding):
         "the owner has this choice" tie together parents with more than 100,000 combinations: then
         it is an upper bound, in which a tied parameter that may be inactive has a level more.
         """
-        return count(self._activity)
+        return count(self.codec.activity)
 
     def enumerate(self) -> Coordinates:
         """Return every configuration that the constraints permit, as coordinates (d, n).
@@ -233,8 +293,8 @@ class Space(Coding):
         >>> {name: column.tolist() for name, column in space.decode(space.enumerate()).items()}
         {'a': [1, 1, 2], 'b': [2, 3, 3]}
         """
-        finite = not (self._layout.kinds == Kind.CONTINUOUS).any()
-        x = self._activity.expand(range(len(self.names)), MAX_ENUMERATED) if finite else None
+        finite = not (self.layout.kinds == Kind.CONTINUOUS).any()
+        x = self.codec.activity.expand(range(len(self.names)), MAX_ENUMERATED) if finite else None
         if x is None:
             raise SpaceError(
                 f"enumerate() lists up to {MAX_ENUMERATED} configurations, the space has {self.size}"
@@ -291,6 +351,32 @@ class Space(Coding):
 
     def _key(self) -> tuple[Any, ...]:
         return space_key(self._declarations), [condition.key for condition in self._forbid], self._feasible
+
+
+def _check_forbid(forbid: Any) -> tuple[Expression, ...]:
+    """Return the forbidden conditions as a tuple."""
+    if not isinstance(forbid, list | tuple):
+        raise SpaceError(f"forbid must be a list of conditions, got {shown(forbid)}")
+    for k, condition in enumerate(forbid):
+        if not is_condition(condition):
+            raise SpaceError(
+                f"forbid[{k}] must be a condition such as param('a') > 1, got {shown(condition)}"
+            )
+    return tuple(forbid)
+
+
+def _feasible_raised(error: Exception, columns: Mapping[str, Any]) -> str:
+    """Message about an exception that ``feasible`` raised, with a hint how to mend the function."""
+    text = f"feasible must return a mask of its columns, but it raised {shown(error)}"
+    name = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(name, str) and name not in columns:
+        return f"{text}; its columns are {some(columns)}{did_you_mean(name, columns)}"
+    if "truth value of an array" in str(error):
+        return (
+            f"{text}. It gets whole columns as numpy arrays: write & for `and`, | for `or`, ~ for `not`, "
+            "brackets around each comparison, and np.where(condition, a, b) for `if`"
+        )
+    return f"{text}. It gets whole columns as numpy arrays, one for each parameter and constant"
 
 
 def _rebuild(parameters: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> Space:

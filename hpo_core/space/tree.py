@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from hpo_core.checks import MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
-from hpo_core.space.conditions import Expression, param
+from hpo_core.space.expressions import Expression, param
 from hpo_core.space.parameters import (
     Categorical,
     Float,

@@ -21,7 +21,7 @@ _LIBPQ: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ALLOWED: Final = (
-    "allowed: postgresql://user@host:port/database or the path of an SQLite file, also written as "
+    "postgresql://user@host:port/database or the path of an SQLite file, also written as "
     "sqlite:///relative/path.db or sqlite:////absolute/path.db"
 )
 
@@ -53,7 +53,7 @@ def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool =
     if _URL.match(text):
         return _on_server(text, must_exist=must_exist)
     if isinstance(storage, str) and _LIBPQ.match(text):
-        raise StorageError(f"storage {masked(text)!r} is a connection string of libpq; {_ALLOWED}")
+        raise StorageError(f"storage must be {_ALLOWED}, got the libpq string {masked(text)!r}")
     text = require_path("storage", text)
     _require_file(text, must_exist=must_exist)
     from hpo_core.storage.sqlite import SQLiteStorage
@@ -89,7 +89,7 @@ def _require_file(path: str, *, must_exist: bool) -> None:
 
 def _on_server(url: str, *, must_exist: bool) -> Storage:
     if not url.startswith(("postgresql://", "postgres://")):
-        raise StorageError(f"storage {masked(url)!r} is a URL of something else; {_ALLOWED}")
+        raise StorageError(f"storage must be {_ALLOWED}, got {masked(url)!r}")
     from hpo_core.storage.postgres import PostgresStorage
 
     storage = PostgresStorage(url)

@@ -168,8 +168,8 @@ def _read(url: str) -> str:
     # A password with an @ or a / in it would be taken for the server's name, and shown as such.
     if given is None or (secret is not None and unquote(secret[1]) != given.get("password")):
         raise StorageError(
-            "storage is a URL that cannot be read, and is not shown; allowed: "
-            "postgresql://user:password@host:port/database, special characters percent-encoded"
+            "storage must be postgresql://user:password@host:port/database, special characters "
+            "percent-encoded, got a URL that cannot be read, and is not shown"
         )
     return str(psycopg.conninfo.make_conninfo(**(_OPTIONS | given | {"client_encoding": "UTF8"})))
 

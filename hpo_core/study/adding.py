@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.checks import shown
+from hpo_core.checks import as_number, as_numbers, check_step, plain_text, shown
 from hpo_core.errors import SpaceError, TrialError
 from hpo_core.log.events import ADDED
-from hpo_core.trial.values import as_column, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,10 +87,10 @@ def _coordinates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Coordinates (d, n) of a mapping of columns or a sequence of mappings, and their ``given``."""
     if isinstance(params, Mapping):
-        return space.encode_given(params, beyond=True, defaults=defaults)
+        return space.codec.encode(params, beyond=True, defaults=defaults)
     if not isinstance(params, Sequence) or isinstance(params, str):
         raise SpaceError(
-            "params must be a mapping of names to values, or to columns, or a sequence of mappings; got "
+            "params must be a mapping of names to values, or to columns, or a sequence of mappings, got "
             f"{shown(params)}"
         )
     x = np.full((len(space.names), len(params)), np.nan)
@@ -119,14 +118,14 @@ def _rows(
     if len(rows) > 1 and isinstance(rows[0], Mapping) and rows[0]:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         with contextlib.suppress(SpaceError):  # raised below, with its place
-            x, given = space.encode_given(columns, beyond=True, defaults=defaults)
+            x, given = space.codec.encode(columns, beyond=True, defaults=defaults)
             named = [name in columns for name in space.names]
             if not np.isnan(x[named]).any():  # inactive parameters must not be given
                 return x, given
     found = []
     for place, row in zip(places, rows, strict=True):
         try:
-            found.append(space.encode_params_given(row, beyond=True, defaults=defaults))
+            found.append(space.codec.encode_params(row, beyond=True, defaults=defaults))
         except SpaceError as error:
             raise SpaceError(f"params[{place}]: {error}" if len(places) > 1 else str(error)) from error
     x = np.stack([each for each, _ in found], axis=1)
@@ -176,7 +175,7 @@ def _values(
             if each is None and reason is None and state in (None, "complete"):
                 raise TrialError("value must be a number for a complete trial, got None")
         listed = [np.nan if each is None else each for each in listed]
-    values = as_column(listed, n)
+    values = as_numbers(listed, n)
     for place, state in enumerate(states):
         if state == "stopped" and np.isnan(values[place]):
             values[place] = last.get(place, np.nan)

@@ -9,7 +9,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from hpo_core.checks import as_real, int_within, shown
+from hpo_core.checks import check_int, check_number
 from hpo_core.errors import StudyError
 from hpo_core.storage.heartbeat import BEATS_PER_LEASE
 from hpo_core.study.asking import Request
@@ -31,12 +31,14 @@ def checked_lease(lease_seconds: Any, max_retries: Any) -> tuple[float, int]:
     StudyError
         ``lease_seconds`` or ``max_retries`` is outside what is allowed.
     """
-    seconds, retries = as_real(lease_seconds), int_within(max_retries, 0)
-    if seconds is None or not 0 < seconds < math.inf:
-        raise StudyError(f"lease_seconds must be a finite number above 0, got {shown(lease_seconds)}")
-    if retries is None:
-        raise StudyError(f"max_retries must be an int of at least 0, got {shown(max_retries)}")
-    return seconds, retries
+    seconds = check_number(
+        "lease_seconds",
+        lease_seconds,
+        "a finite number > 0",
+        lambda seconds: 0 < seconds < math.inf,
+        error=StudyError,
+    )
+    return seconds, check_int("max_retries", max_retries, 0, error=StudyError)
 
 
 class Claims:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hpo_core.errors import StudyError
-from hpo_core.space.serial import KINDS
+from hpo_core.space.json import KINDS
 
 if TYPE_CHECKING:
     from hpo_core.space import Space

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.checks import as_json
 from hpo_core.log.events import Asked, Failed, Noted, Reported, Stopped, Told
 from hpo_core.printable import printable
-from hpo_core.trial.values import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

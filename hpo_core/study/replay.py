@@ -185,6 +185,6 @@ def _first_difference(
     if not equal.all():
         j, i = (int(axis[0]) for axis in np.nonzero(~equal.T))
         name = space.names[i]
-        was, came = (space.decode_params(x[:, j]).get(name) for x in (recorded, derived))
+        was, came = (space.codec.decode_params(x[:, j]).get(name) for x in (recorded, derived))
         return event.first + j, name, was, came
     return None if k == event.x.shape[1] else (event.first + k, None, None, None)

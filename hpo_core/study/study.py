@@ -13,18 +13,30 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 
-from hpo_core.checks import as_int, fits_memory, int_within, shown
+from hpo_core.checks import (
+    as_int,
+    as_json,
+    as_number,
+    as_numbers,
+    check_flag,
+    check_int,
+    check_one_of,
+    check_step,
+    plain_text,
+    shown,
+)
 from hpo_core.errors import SpaceError, StorageError, StudyError, TrialError
 from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
 from hpo_core.log import History, State
 from hpo_core.log.events import Annotated, Enqueued
 from hpo_core.log.journal import Journal
 from hpo_core.log.ledger import Ledger
+from hpo_core.machine import fits_memory
 from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
 from hpo_core.samplers.base import Sampler
 from hpo_core.space import Space
-from hpo_core.space.columns import as_columns
+from hpo_core.space.codec import as_columns
 from hpo_core.storage import Storage, open_storage
 from hpo_core.study.adding import add
 from hpo_core.study.asking import Asking, Request
@@ -34,7 +46,6 @@ from hpo_core.study.enqueue import fill_with_defaults, is_complete
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
 from hpo_core.trial import Trial, TrialBatch
-from hpo_core.trial.values import as_column, as_json, as_number, check_step, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -147,20 +158,18 @@ class Study:
         if direction not in ("minimize", "maximize"):
             hint = did_you_mean(direction, ("minimize", "maximize"))
             raise StudyError(f"direction must be 'minimize' or 'maximize', got {shown(direction)}{hint}")
-        if seed is not None and int_within(seed, 0, SEED_LIMIT) is None:
-            raise StudyError(f"seed must be an int in [0, 2**63) or None, got {seed!r}")
-        if not isinstance(allow_duplicates, bool):
-            raise StudyError(f"allow_duplicates must be True or False, got {allow_duplicates!r}")
+        if seed is not None:
+            seed = check_int("seed", seed, 0, SEED_LIMIT - 1, also=" or None", error=StudyError)
+        check_flag("allow_duplicates", allow_duplicates, error=StudyError)
         if not isinstance(name, str):
             raise StudyError(f"name must be a string, got {name!r}")
-        if if_exists not in ("resume", "error"):
-            raise StudyError(f"if_exists must be 'resume' or 'error', got {if_exists!r}")
+        check_one_of("if_exists", if_exists, ("resume", "error"), error=StudyError)
         if durability not in ("normal", "full", None):
-            raise StudyError(f"durability must be 'normal', 'full' or None, got {durability!r}")
+            raise StudyError(f"durability must be 'normal', 'full' or None, got {shown(durability)}")
         self.space = space if isinstance(space, Space) else Space(space)
         self.sampler = copy.deepcopy(resolve(sampler))
         self.direction = direction
-        self.seed = int.from_bytes(os.urandom(4)) if seed is None else int(seed)
+        self.seed = int.from_bytes(os.urandom(4)) if seed is None else seed
         self.allow_duplicates = allow_duplicates
         self.name = name
         self.history = History(self.space.layout)
@@ -371,9 +380,7 @@ class Study:
         return TrialBatch(self, np.array(numbers, np.int64))
 
     def _checked_n(self, n: object) -> int:
-        number = int_within(n, 1, 2**32)
-        if number is None:
-            raise StudyError(f"n must be an int in [1, 2**32), got {shown(n)}")
+        number = check_int("n", n, 1, 2**32 - 1, error=StudyError)
         if not fits_memory(number, self.space.layout.size + _COLUMNS):
             raise StudyError(f"n must be a number of trials that memory has room for, got {number}")
         return number
@@ -404,7 +411,7 @@ class Study:
             self._recorder.told_one(self._number(trials), as_number(values))
         else:
             rows = self._rows(trials)
-            self._recorder.told(rows, as_column(values, len(rows)))
+            self._recorder.told(rows, as_numbers(values, len(rows)))
 
     def _number(self, trial: object) -> int:
         """Return the number of a trial of this study, running or not."""
@@ -521,9 +528,8 @@ class Study:
         StudyError
             ``skip_if_exists`` is not a bool.
         """
-        if not isinstance(skip_if_exists, bool):
-            raise StudyError(f"skip_if_exists must be True or False, got {skip_if_exists!r}")
-        event = Enqueued(*self.space.partial(params))
+        check_flag("skip_if_exists", skip_if_exists, error=StudyError)
+        event = Enqueued(*self.space.codec.partial(params))
         x, given = fill_with_defaults(self.space, event)
         if is_complete(x, event.fixed) and not self.space.permits(x, given).all():
             raise SpaceError(f"params: the constraints do not permit {dict(params)!r}")
@@ -533,7 +539,7 @@ class Study:
         """Queue a configuration unless a trial or the queue already has it."""
         waiting = ((each.fixed[:, np.newaxis], as_columns(each.given)) for each in self.history.queue)
         for x, given in [*waiting, (self.history.x, self.history.given)]:
-            if self.space.meets(x, given, event.fixed, event.given).any():
+            if self.space.codec.meets(x, given, event.fixed, event.given).any():
                 return
         self._ledger.add(event)
 

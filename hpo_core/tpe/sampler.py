@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hpo_core.checks import as_int, as_real, shown
+from hpo_core.checks import check_flag, check_int, check_number, shown, some
 from hpo_core.errors import ArgumentError, SpaceExhausted
 from hpo_core.hints import did_you_mean, hinting
 from hpo_core.log import State
@@ -96,16 +96,14 @@ class TPESampler(Sampler):
         weigh_below: bool = True,
         max_above: int = 256,
     ) -> None:
-        if not isinstance(weigh_below, bool):
-            raise ArgumentError(f"weigh_below is {shown(weigh_below)}; allowed: True or False")
-        self.n_startup = _checked("n_startup", n_startup, int, 2, 10**6)
-        self.n_candidates = _checked("n_candidates", n_candidates, int, 1, MAX_POOL)
-        max_above = _checked("max_above", max_above, int, 256, 10**6)
+        self.n_startup = check_int("n_startup", n_startup, 2, 10**6)
+        self.n_candidates = check_int("n_candidates", n_candidates, 1, MAX_POOL)
+        max_above = check_int("max_above", max_above, 256, 10**6)
         self._settings = ParzenSettings(
-            gamma=_checked("gamma", gamma, float, 0.001, 0.999),
-            prior_weight=_checked("prior_weight", prior_weight, float, 1e-6, 1e6),
-            min_bandwidth=_checked("min_bandwidth", min_bandwidth, float, 1e-6, 1.0),
-            weigh_below=weigh_below,
+            gamma=_within("gamma", gamma, 0.001, 0.999),
+            prior_weight=_within("prior_weight", prior_weight, 1e-6, 1e6),
+            min_bandwidth=_within("min_bandwidth", min_bandwidth, 1e-6, 1.0),
+            weigh_below=check_flag("weigh_below", weigh_below),
             max_above=max_above,
             newest=max_above // 4,
         )
@@ -173,7 +171,7 @@ class TPESampler(Sampler):
         if name not in history.layout.names:
             names = history.layout.names
             hint = did_you_mean(name, names)
-            raise ArgumentError(f"name is {name!r}; allowed: {', '.join(map(repr, names))}{hint}")
+            raise ArgumentError(f"name must be one of {some(names)}, got {shown(name)}{hint}")
         if not history.count(State.COMPLETE):
             raise ArgumentError("history has no complete trial; the densities need at least one")
         self._observe(history, history.finish_order)
@@ -219,9 +217,6 @@ class TPESampler(Sampler):
         return {name: value for name, value in vars(self).items() if name in options}
 
 
-def _checked(name: str, value: Any, kind: type, low: float, high: float) -> Any:
-    """An option as a number in [low, high]."""
-    number = as_int(value) if kind is int else as_real(value)
-    if number is None or not low <= number <= high:
-        raise ArgumentError(f"{name} is {shown(value)}; allowed: {kind.__name__} from {low:,} to {high:,}")
-    return kind(number)
+def _within(name: str, value: Any, low: float, high: float) -> float:
+    """An option as a float in [low, high]."""
+    return float(check_number(name, value, f"a number from {low:,} to {high:,}", lambda x: low <= x <= high))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
+from hpo_core.checks import as_number, as_numbers, note_of_each
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
 from hpo_core.printable import displayed
+from hpo_core.seeds import trial_seed
 from hpo_core.trial.table import frame
-from hpo_core.trial.values import as_column, as_number, spread, trial_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,7 +96,7 @@ class Trial:
     def _decoded(self) -> dict[str, Any]:
         if self._params is None:
             study = self._study
-            self._params = study.space.decode_params(*study.history.configurations(self.number))
+            self._params = study.space.codec.decode_params(*study.history.configurations(self.number))
         return self._params
 
     @property
@@ -232,7 +233,7 @@ class TrialBatch:
     def __getitem__(self, key: slice | NDArray[Any] | Sequence[int] | Sequence[bool]) -> TrialBatch: ...
     def __getitem__(self, key: Any) -> NDArray[Any] | Trial | TrialBatch:
         if isinstance(key, str):
-            return self._study.space.column(key, *self._x())
+            return self._study.space.codec.column(key, *self._x())
         if isinstance(key, slice):
             return TrialBatch(self._study, self._rows[key])
         index = np.asarray(key)
@@ -269,7 +270,7 @@ class TrialBatch:
         if isinstance(state, str) and state.lower() in names:
             state = State[state.upper()]
         if not isinstance(state, State):
-            raise TrialError(f"state must be one of {', '.join(names)}; got {state!r}")
+            raise TrialError(f"state must be one of {', '.join(names)}, got {state!r}")
         return TrialBatch(self._study, self._rows[self.state == state])
 
     def active(self, name: str) -> NDArray[np.bool_]:
@@ -280,7 +281,7 @@ class TrialBatch:
         SpaceError
             The space has no parameter of that name.
         """
-        return self._study.space.active(name, *self._x())
+        return self._study.space.codec.active(name, *self._x())
 
     @property
     def number(self) -> NDArray[np.int64]:
@@ -357,7 +358,7 @@ class TrialBatch:
         TrialError
             A trial has finished, a value is not JSON, or a list has another length.
         """
-        columns = {name: spread(name, value, len(self)) for name, value in notes.items()}
+        columns = {name: note_of_each(name, value, len(self)) for name, value in notes.items()}
         self._study._note(self._rows, [{name: c[i] for name, c in columns.items()} for i in range(len(self))])
 
     def report(self, step: int, value: ArrayLike) -> None:
@@ -375,7 +376,7 @@ class TrialBatch:
         TrialError
             A trial has finished, ``step`` is negative, or there are not k numbers.
         """
-        self._study._report(self._rows, step, as_column(value, len(self)))
+        self._study._report(self._rows, step, as_numbers(value, len(self)))
 
     def should_stop(self) -> NDArray[np.bool_]:
         """(k,) mask of the trials that ought to end early. All False without a scheduler."""

@@ -113,7 +113,9 @@ def _frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFra
 def _is_always_active(space: Space, name: str) -> bool:
     if name in space.names:
         return not space.layout.group[space.names.index(name)]
-    return bool(space.active(name, np.full((len(space.names), 1), np.nan))[0])  # a constant, of no choice
+    return bool(
+        space.codec.active(name, np.full((len(space.names), 1), np.nan))[0]
+    )  # a constant, of no choice
 
 
 def _natural(values: list[Any]) -> Any:

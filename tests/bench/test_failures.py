@@ -10,7 +10,17 @@ import pytest
 from scipy import optimize
 
 from bench import records
-from bench.quality import command, failing, failures, failures_report, problems, runner, statistics, worker
+from bench.quality import (
+    command,
+    failing,
+    failure_rows,
+    failures,
+    failures_report,
+    problems,
+    runner,
+    statistics,
+    worker,
+)
 from bench.quality.spec import draw
 from bench.quality.statistics import Runs
 
@@ -133,19 +143,20 @@ def test_ours_hear_of_failures_in_every_way(optimiser, settings):
     assert 0 < len(record["failures"]) < 25
 
 
-@pytest.mark.parametrize("name", failures.ROWS)
+@pytest.mark.parametrize("name", failure_rows.ROWS)
 def test_checked_in_rows_are_complete_and_sound(name):
-    row = failures.ROWS[name]
-    wanted = runner.jobs(row.optimiser, row.settings, problems.FAILURES, range(row.seeds), failures.TRIALS)
-    assert runner.missing(wanted, failures.results_file(row.optimiser), None) == []
-    runs = failures.recorded()[0][name]
+    row = failure_rows.ROWS[name]
+    trials = failure_rows.TRIALS
+    wanted = runner.jobs(row.optimiser, row.settings, problems.FAILURES, range(row.seeds), trials)
+    assert runner.missing(wanted, failure_rows.results_file(row.optimiser), None) == []
+    runs = failure_rows.recorded()[0][name]
     assert runs.failed == 0
     assert all((regret >= 0).all() for regret in runs.regret.values())
 
 
 def made(label, failed, value):
     cells = [(problem, seed) for problem in ("halfplane", "edge") for seed in range(18)]
-    regret = {cell: np.full(failures.TRIALS, value + 1e-3 * cell[1]) for cell in cells}
+    regret = {cell: np.full(failure_rows.TRIALS, value + 1e-3 * cell[1]) for cell in cells}
     return Runs(label, regret, 0, {cell: failed + cell[1] % 3 for cell in cells})
 
 
@@ -156,7 +167,7 @@ def cells_of(table):
 
 def test_the_report_says_first_where_ours_fails_more_or_finds_less(monkeypatch):
     runs = {"auto": made("auto", 9, 0.1), "smac3": made("smac3", 3, 0.2), "optuna-gp": made("x", 20, 0.05)}
-    monkeypatch.setattr(failures, "recorded", lambda: (runs, []))
+    monkeypatch.setattr(failure_rows, "recorded", lambda: (runs, []))
     monkeypatch.setattr(failures_report, "provenance", lambda held: "")
     section = failures_report.section()
     target, more, less = section.losses

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench import figures, isolate, machine, records, repeat, report
+from bench import figures, isolate, machine, records, repeat, report, section
 from bench.native import report as native
 from bench.quality.statistics import Runs
 from bench.samplers import report as samplers
@@ -105,8 +105,8 @@ def test_no_ratio_is_of_two_machines(monkeypatch, tmp_path):
 
 def test_one_line_says_where_all_tables_of_a_machine_are_from():
     held = [timed(1, 1.0), timed(2, 1.0)]
-    assert report.signed([("a", held[:1]), ("b", held[1:])])[:2] == ["a", "b"]
-    apart = report.signed([("a", held[:1]), ("b", [{**held[1], "machine": OTHER}])])
+    assert section.signed([("a", held[:1]), ("b", held[1:])])[:2] == ["a", "b"]
+    apart = section.signed([("a", held[:1]), ("b", [{**held[1], "machine": OTHER}])])
     assert ["<sub>x," in text for text in apart] == [True, False]
 
 

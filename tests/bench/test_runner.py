@@ -10,6 +10,7 @@ import pytest
 
 from bench import environments, isolate, records, report
 from bench.quality import ablation, command, runner, statistics, worker
+from bench.section import Section
 
 JOBS = runner.jobs("plain-random", {}, ["branin", "training_curve"], range(2), 10)
 
@@ -103,10 +104,10 @@ def test_without_against_nothing_of_the_peers_is_run(monkeypatch, tmp_path, caps
 
 
 def test_report_says_first_where_we_lose():
-    section = report.Section("Speed", ["a table", ""])
+    section = Section("Speed", ["a table", ""])
     section.hold(met=True, otherwise="not said")
     section.hold(met=False, otherwise="too slow")
-    page = report.render([section, report.Section("Empty")])
+    page = report.render([section, Section("Empty")])
     assert "- Speed: too slow" in page
     assert page.index("too slow") < page.index("a table")
     assert "not said" not in page

@@ -71,7 +71,7 @@ def test_enqueued_and_added_configurations_are_used(sampler):
     case = CASES["finite tree"]
     study, size = case.study(sampler), sizes(case)
     for k, x in enumerate(case.space().enumerate().T[::2]):
-        params = study.space.decode_params(x)
+        params = study.space.codec.decode_params(x)
         study.add(params, k) if k % 2 else study.enqueue(params)
     batch = study.ask(size)
     assert len(study.trials) == size

@@ -117,7 +117,7 @@ def enqueued(study):
     columns = study.space.sample(8, seed=1)
     x = study.space.encode(columns)
     for k in range(8):
-        params = study.space.decode_params(x[:, k])
+        params = study.space.codec.decode_params(x[:, k])
         study.enqueue({name: params[name] for j, name in enumerate(sorted(params)) if (j + k) % 3})
         if k % 3 == 0:
             study.enqueue(params)
@@ -129,7 +129,7 @@ def enqueued(study):
 def added(study):
     x = study.space.encode(study.space.sample(8, seed=2))
     for k in range(8):
-        study.add(study.space.decode_params(x[:, k]), math.nan if k == 3 else k / 3)
+        study.add(study.space.codec.decode_params(x[:, k]), math.nan if k == 3 else k / 3)
         objective(study, 2)
 
 

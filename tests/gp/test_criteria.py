@@ -87,7 +87,7 @@ def test_predictions_are_broadcast(score):
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(hpo.ArgumentError, match=r"mean and sd have shapes \(3,\) and \(2,\)"):
+    with pytest.raises(hpo.ArgumentError, match=r"mean and sd must .* broadcast, got \(3,\) and \(2,\)"):
         acquisition.expected_improvement(np.zeros(3), np.ones(2), 0.0)
 
 
@@ -119,15 +119,15 @@ def test_draws_at_equal_candidates_are_equal(posterior):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"x": np.zeros((2, 4))}, r"x has shape \(2, 4\)"),
-        ({"x": np.zeros((3, 0))}, r"x has shape \(3, 0\)"),
+        ({"x": np.zeros((2, 4))}, r"x must be .*\(2, 4\)"),
+        ({"x": np.zeros((3, 0))}, r"x must be .*\(3, 0\)"),
         ({"x": np.zeros((3, 4), np.float32)}, "float32"),
-        ({"n": 0}, "n is 0"),
-        ({"n": True}, "n is True"),
-        ({"n": 1.5}, "n is 1.5"),
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": 2**64}, "seed is 1844"),
-        ({"seed": None}, "seed is None"),
+        ({"n": 0}, "n must be an int >= 1, got 0"),
+        ({"n": True}, "n must be an int >= 1, got True"),
+        ({"n": 1.5}, "n must be an int >= 1, got 1.5"),
+        ({"seed": -1}, "seed must be an int .*, got -1"),
+        ({"seed": 2**64}, "seed must be an int .*, got 1844"),
+        ({"seed": None}, "seed must be an int .*, got None"),
     ],
 )
 def test_arguments_of_draws_are_checked(posterior, arguments, words):

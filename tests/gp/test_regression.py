@@ -132,17 +132,23 @@ def test_hard_data_give_finite_answers_without_a_warning(data, noise, warp, inpu
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: GaussianProcess(noise=-1.0), "noise is -1.0; allowed"),
-        (lambda: GaussianProcess(warp="log"), "warp is 'log'; allowed: 'none', 'power', 'half-rank'"),
+        (lambda: GaussianProcess(noise=-1.0), "noise must be a number from 0 to 10 or None, got -1.0"),
+        (lambda: GaussianProcess(warp="log"), "warp must be 'none', 'power' or 'half-rank', got 'log'"),
         (lambda: GaussianProcess().predict([[0.5]]), "call fit"),
         (lambda: GaussianProcess().fit(np.zeros((20, 3)), np.zeros(20)), "pass x.T"),
-        (lambda: GaussianProcess().fit(np.zeros((3, 20)), np.zeros(19)), "x has 20 points and y 19"),
-        (lambda: GaussianProcess().fit(np.zeros(20), np.zeros(20)), r"x has shape \(20,\)"),
-        (lambda: GaussianProcess().fit(np.zeros((1, 2)), [1.0, np.nan]), "y is"),
-        (lambda: GaussianProcess().fit(np.zeros((1, 2)), [1.0, 1e200]), "y is"),
+        (lambda: GaussianProcess().fit(np.zeros((3, 20)), np.zeros(19)), "x must have 19 points.*, got 20"),
+        (
+            lambda: GaussianProcess().fit(np.zeros(20), np.zeros(20)),
+            r"x must .* \(d, n\).*, got \(20,\)",
+        ),
+        (lambda: GaussianProcess().fit(np.zeros((1, 2)), [1.0, np.nan]), "y must be a vector"),
+        (lambda: GaussianProcess().fit(np.zeros((1, 2)), [1.0, 1e200]), "y must be a vector"),
         (lambda: GaussianProcess().fit([[0.0, np.inf]], [1.0, 2.0]), "infinite"),
         (lambda: GaussianProcess().fit([[0.0, np.nan]], [1.0, 2.0]), "NaN"),
-        (lambda: GaussianProcess(layout("mixed")).fit(np.zeros((3, 20)), np.zeros(20)), r"allowed: \(4, n\)"),
+        (
+            lambda: GaussianProcess(layout("mixed")).fit(np.zeros((3, 20)), np.zeros(20)),
+            r"x must .* \(4, n\)",
+        ),
         (lambda: GaussianProcess().fit([[0.1, 0.2]], [1.0, 2.0]).predict(np.zeros((2, 5))), r"\(1, n\)"),
     ],
 )

@@ -93,7 +93,7 @@ def collinear(rng, study, n):
     for k in range(n):
         # A choice may activate what the line leaves out: complete with defaults.
         point = study.space.impose(np.nan_to_num(x[:, k : k + 1], nan=0.5), np.full(len(x), np.nan))
-        study.add(study.space.decode_params(point[:, 0]), float(np.nan_to_num(x[:, k]).sum()))
+        study.add(study.space.codec.decode_params(point[:, 0]), float(np.nan_to_num(x[:, k]).sum()))
 
 
 def duplicates(rng, study, n):

@@ -40,13 +40,14 @@ def test_a_condition_on_a_real_number_is_decided_by_what_is_written():
     low, high = 1e-5, 0.1
     rng = np.random.default_rng(0)
     for x in rng.random(400):
-        value = hpo.Space({"w": Float(low, high, log=True)}).value(x, 0)
+        value = hpo.Space({"w": Float(low, high, log=True)}).codec.value(x, 0)
         space = hpo.Space({"w": Float(low, high, log=True), "k": Int(1, 3, when=param("w") >= value)})
-        assert space.reads_reals
+        assert space.codec.reads_reals
         _, own, again = written(Codec(space, 1.0), np.array([[x], [0.5]]))
         np.testing.assert_array_equal(own, again)
         assert not np.isnan(own[1, 0])  # also where the coordinate has lost a last bit
 
 
 def test_a_condition_on_levels_reads_no_real_number():
-    assert not hpo.Space({"w": Float(0, 1), "d": Int(1, 3), "k": Int(1, 3, when=param("d") > 1)}).reads_reals
+    space = hpo.Space({"w": Float(0, 1), "d": Int(1, 3), "k": Int(1, 3, when=param("d") > 1)})
+    assert not space.codec.reads_reals

@@ -124,5 +124,5 @@ def test_a_value_that_is_not_a_number_is_not_accepted():
 )
 def test_shapes_that_do_not_fit_are_refused(scale, value, slope):
     low, high = LOW[: len(scale)], HIGH[: len(scale)]
-    with pytest.raises(ArgumentError, match="allowed"):
+    with pytest.raises(ArgumentError, match="must have shapes"):
         Climb(np.arange(P), scale, low, high, starts(3), value, slope)

@@ -344,7 +344,7 @@ def test_a_value_missing_in_an_active_group_is_named(row):
     kernel = covariance.Kernel(covariance.Structure(layout), np.ones(3), np.ones(2))
     x = np.full((3, 5), 0.25)
     x[row, 3] = np.nan
-    with pytest.raises(ArgumentError, match="x has NaN"):
+    with pytest.raises(ArgumentError, match="got NaN in group 0 or in a part"):
         covariance.inputs(kernel, x)
 
 
@@ -367,17 +367,22 @@ def test_bad_arguments_are_named():
             (covariance.Kernel, structure, two, two),
             *((covariance.Kernel, grouped, two, np.array([0.0, c])) for c in (-0.1, 1.1, np.nan)),
         ],
-        "x has shape": [(covariance.inputs, kernel, np.zeros(shape)) for shape in ((4, 2), (2,), (1, 2, 4))],
-        "a has 1 columns": [(covariance.matrix, kernel, foreign), (covariance.slopes, kernel, foreign, two)],
-        "b has 1 columns": [(covariance.cross, kernel, a, foreign)],
-        "weights has shape": [
+        "x must have shape": [
+            (covariance.inputs, kernel, np.zeros(shape)) for shape in ((4, 2), (2,), (1, 2, 4))
+        ],
+        "a must have .*, got 1 in": [
+            (covariance.matrix, kernel, foreign),
+            (covariance.slopes, kernel, foreign, two),
+        ],
+        "b must have .*, got 1 in": [(covariance.cross, kernel, a, foreign)],
+        "weights must have shape": [
             (covariance.cross_mean, kernel, a, np.ones(shape), a) for shape in ((4,), (1, 5))
         ],
-        "weight has shape": [
+        "weight must have shape": [
             (covariance.slopes, kernel, a, np.ones((4, 5))),
             (covariance.cross_slopes, kernel, a, a, np.ones(4)),
         ],
-        "out is": [
+        "out must be": [
             (covariance.matrix, kernel, a, np.empty((4, 5))),
             (covariance.matrix, kernel, a, np.empty((4, 4), np.float32)),
             (covariance.cross, kernel, a, a, np.empty((4, 4)).T),

@@ -201,5 +201,5 @@ def test_bad_arguments_are_named():
         new_mixture(domain, np.array([1, 0]), 1, (0, 0), 4)
     with pytest.raises(ArgumentError, match="capacity"):
         new_mixture(domain, np.array([0, 1]), 1, (0, 0), 0)
-    with pytest.raises(ArgumentError, match="x has shape"):
+    with pytest.raises(ArgumentError, match="x must have shape"):
         log_density(new_mixture(domain, np.array([0, 1]), 1, (0, 0), 4), np.zeros((3, 8)))

@@ -308,7 +308,7 @@ def test_smoothing_needs_the_default_loss():
 
 
 def test_an_error_says_what_is_allowed():
-    with pytest.raises(hpo.ArgumentError, match=re.escape("one of sgd, adam, adamw, got 'lion'")):
+    with pytest.raises(hpo.ArgumentError, match=re.escape("'sgd', 'adam' or 'adamw', got 'lion'")):
         Training(optimizer="lion")
 
 

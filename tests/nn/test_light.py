@@ -25,7 +25,7 @@ def architectures(net, n, seed=0):
     space = hpo.Space(net.parameters())
     columns = space.sample(n, seed=seed)
     x = space.encode(columns)
-    return columns, [space.decode_params(x[:, k]) for k in range(n)]
+    return columns, [space.codec.decode_params(x[:, k]) for k in range(n)]
 
 
 def flops(network, image):

@@ -35,7 +35,7 @@ def test_point_number_is_trial_number():
 
 
 def test_first_trial_is_the_default():
-    assert SPACE.decode_params(ask(0, 3)[:, 0]) == SPACE.default()
+    assert SPACE.codec.decode_params(ask(0, 3)[:, 0]) == SPACE.default()
 
 
 def test_inactive_parameters_are_nan():

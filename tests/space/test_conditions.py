@@ -102,7 +102,7 @@ def test_nonsense_is_refused_when_it_is_written(use) -> None:
     [
         (param("zz") > 1, r"'zz'.*'a', 'b'"),
         (param("c") > "x", r"'c' is a Categorical.*Ordinal"),
-        (param("c") == "z", r"'z' is not a choice of 'c'.*\['x', 'y', None\]"),
+        (param("c") == "z", r"'c' must be compared with one of 'x', 'y', None, got 'z'"),
         (param("c").isin(["x", 7]), "7"),
         (param("o") >= "lowest", "'lowest'"),
         (param("c") + 1 > 2, "'c' is not a number"),
@@ -110,7 +110,7 @@ def test_nonsense_is_refused_when_it_is_written(use) -> None:
         (param("a") > "3", "'3'"),
         (param("a") == None, "None"),  # noqa: E711
         (param("a") > NAN, "nan"),
-        (param("c") == param("o"), "'c' can only be compared with its choices"),
+        (param("c") == param("o"), "'c' must be compared with one of 'x', 'y', None, got param"),
         (param("a") & (param("b") > 1), "'a' is not a bool"),
         (param("c"), "'c' is not a bool"),
         (param("k") > 2, "cannot compare 'word' > 2"),

@@ -17,7 +17,7 @@ def test_a_shared_name_is_one_parameter_active_in_either_branch() -> None:
     assert space.names.count("beta") == 1
     x = space.encode(space.sample(200))
     optimizer = x[space.names.index("optimizer")]
-    assert np.array_equal(space.active("beta", x), optimizer >= 1)
+    assert np.array_equal(space.codec.active("beta", x), optimizer >= 1)
 
 
 def test_a_name_also_at_the_top_level_is_always_active() -> None:

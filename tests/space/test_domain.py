@@ -25,7 +25,7 @@ def test_draws_are_in_the_space(space: Space, backend: str, seed: int) -> None:
     assert np.array_equal(allowed, ~space.forbidden_mask(x))
     assert np.array_equal(space.impose(x, np.full(len(x), np.nan)), x, equal_nan=True)
     for k in range(0, 64, 8):
-        again = space.encode_params(space.decode_params(np.ascontiguousarray(x[:, k])))
+        again, _ = space.codec.encode_params(space.codec.decode_params(np.ascontiguousarray(x[:, k])))
         assert np.allclose(again, x[:, k], rtol=0, atol=1e-12, equal_nan=True)
 
 

@@ -23,7 +23,7 @@ def alone(declaration) -> Space:
 
 
 def round_trip(space: Space, values) -> np.ndarray:
-    return space.column("p", space.encode({"p": values}))
+    return space.codec.column("p", space.encode({"p": values}))
 
 
 @st.composite
@@ -66,16 +66,16 @@ def test_floats_never_leave_the_bounds(ends, log, x) -> None:
     low, high = min(low, high), max(low, high)
     assume(low < high and math.isfinite(high / low if log else high - low))
     space = alone(Float(low, high, log=log))
-    column = space.column("p", np.array([[0.0, 1.0, *x]]))
+    column = space.codec.column("p", np.array([[0.0, 1.0, *x]]))
     assert ((column >= low) & (column <= high)).all()
-    assert column.tolist() == [space.value(coordinate, 0) for coordinate in [0.0, 1.0, *x]]
+    assert column.tolist() == [space.codec.value(coordinate, 0) for coordinate in [0.0, 1.0, *x]]
 
 
 def test_rounding_at_the_upper_end_stays_inside() -> None:
     assert -3.1 + (4.7 - -3.1) > 4.7
     space = alone(Float(-3.1, 4.7))
-    assert space.value(1.0, 0) == 4.7
-    assert space.column("p", np.array([[1.0]])).tolist() == [4.7]
+    assert space.codec.value(1.0, 0) == 4.7
+    assert space.codec.column("p", np.array([[1.0]])).tolist() == [4.7]
 
 
 GRIDS = [
@@ -110,12 +110,12 @@ def test_grids_round_trip_exactly(declaration) -> None:
     )
     values = low + step * level
     x = space.encode({"p": values})
-    back = space.column("p", x)
+    back = space.codec.column("p", x)
     assert back.dtype == (np.int64 if isinstance(declaration, Int) else np.float64)
     assert (np.diff(x[0]) > 0).all()
     assert np.abs(back - values).max() <= (0 if isinstance(declaration, Int) else 1e-9 * step)
     assert (space.encode({"p": back}) == x).all()
-    assert back.tolist() == [space.value(coordinate, 0) for coordinate in x[0]]
+    assert back.tolist() == [space.codec.value(coordinate, 0) for coordinate in x[0]]
     assert ((back >= low) & (back <= high)).all()
 
 
@@ -124,7 +124,7 @@ def test_draws_are_levels_in_proportion_to_their_cells(declaration) -> None:
     space = alone(declaration)
     columns = space.sample(4000, seed=1)
     x = space.encode(columns)
-    assert (space.column("p", x) == columns["p"]).all()
+    assert (space.codec.column("p", x) == columns["p"]).all()
     if space.layout.kinds[0] == Kind.CATEGORICAL:
         assert np.bincount(x[0].astype(int)).min() > 4000 / 3 * 0.9
     else:
@@ -154,13 +154,13 @@ def test_decimal_steps_are_what_they_look_like() -> None:
 
 def test_coordinates_between_levels_belong_to_the_cell_they_are_in() -> None:
     space = alone(Int(1, 4))
-    assert [space.value(x, 0) for x in (0.0, 0.24, 0.26, 0.99, 1.0)] == [1, 1, 2, 4, 4]
-    assert space.column("p", np.array([[0.0, 0.24, 0.26, 0.99, 1.0]])).tolist() == [1, 1, 2, 4, 4]
+    assert [space.codec.value(x, 0) for x in (0.0, 0.24, 0.26, 0.99, 1.0)] == [1, 1, 2, 4, 4]
+    assert space.codec.column("p", np.array([[0.0, 0.24, 0.26, 0.99, 1.0]])).tolist() == [1, 1, 2, 4, 4]
     log = alone(Int(1, 4, log=True))  # cells end at log 1.5, 2.5, 3.5 between log 0.5 and log 4.5
     borders = np.log([3.0, 5.0, 7.0]) / math.log(9)
     below, above = borders - 1e-9, borders + 1e-9
-    assert log.column("p", np.array([below])).tolist() == [1, 2, 3]
-    assert log.column("p", np.array([above])).tolist() == [2, 3, 4]
+    assert log.codec.column("p", np.array([below])).tolist() == [1, 2, 3]
+    assert log.codec.column("p", np.array([above])).tolist() == [2, 3, 4]
 
 
 class Colour(enum.Enum):
@@ -195,10 +195,10 @@ def test_any_hashable_is_a_choice_and_comes_back_as_itself(kind, choices, dtype)
     assert [type(value) for value in column.tolist()] == [type(choice) for choice in choices]
     assert (space.encode({"p": column}) == space.encode({"p": choices})).all()
     for choice, x in zip(choices, space.enumerate()[0], strict=True):
-        assert space.value(x, 0) is choice or (
-            space.value(x, 0) == choice and type(space.value(x, 0)) is type(choice)
+        assert space.codec.value(x, 0) is choice or (
+            space.codec.value(x, 0) == choice and type(space.codec.value(x, 0)) is type(choice)
         )
-        assert space.encode_params({"p": choice}) == [x]
+        assert space.codec.encode_params({"p": choice})[0] == [x]
 
 
 def test_numpy_choices_become_python_values() -> None:
@@ -287,8 +287,8 @@ def test_refusals_name_the_parameter_and_what_came(declaration, words) -> None:
     ],
 )
 def test_values_outside_the_domain(declaration, value) -> None:
-    with pytest.raises(SpaceError, match=r"parameter 'p'.*(not allowed; allowed|must be a number)"):
-        alone(declaration).encode_params({"p": value})
+    with pytest.raises(SpaceError, match=r"parameter 'p' must be .*, got "):
+        alone(declaration).codec.encode_params({"p": value})
 
 
 def test_whole_numbers_of_any_type_are_taken() -> None:

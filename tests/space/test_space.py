@@ -47,8 +47,8 @@ def test_activity_equals_the_oracle(space: Space, seed: int) -> None:
     lists = {name: column.tolist() for name, column in columns.items()}
     for k in range(16):
         active = oracle.active({name: lists[name][k] for name in lists})
-        assert {name for name in space.parameters if space.active(name, x)[k]} == active
-        assert set(space.decode_params(x[:, k])) == active
+        assert {name for name in space.parameters if space.codec.active(name, x)[k]} == active
+        assert set(space.codec.decode_params(x[:, k])) == active
 
 
 @given(spaces(forbid=False), st.integers(0, 99))
@@ -60,7 +60,7 @@ def test_columns_round_trip(space: Space, seed: int) -> None:
     assert np.array_equal(np.isnan(x), np.isnan(again))
     assert np.nanmax(np.abs(x - again), initial=0) <= 1e-12
     for name, column in columns.items():
-        active = space.active(name, x)
+        active = space.codec.active(name, x)
         if column.dtype == np.float64:
             assert np.allclose(back[name][active], column[active], rtol=1e-12, atol=1e-13)
         else:
@@ -74,13 +74,15 @@ def test_one_configuration_equals_its_column(space: Space, seed: int) -> None:
     columns = space.decode(x)
     lists = {name: column.tolist() for name, column in columns.items()}
     for k in range(8):
-        params = space.decode_params(x[:, k])
-        assert params == {name: lists[name][k] for name in columns if space.active(name, x)[k]}
-        assert np.array_equal(space.encode_params(params), space.encode(columns)[:, k], equal_nan=True)
+        params = space.codec.decode_params(x[:, k])
+        assert params == {name: lists[name][k] for name in columns if space.codec.active(name, x)[k]}
+        assert np.array_equal(
+            space.codec.encode_params(params)[0], space.encode(columns)[:, k], equal_nan=True
+        )
         assert space.contains(params)
         for row, name in enumerate(space.names):
             if name in params:
-                assert space.value(x[row, k], row) == params[name]
+                assert space.codec.value(x[row, k], row) == params[name]
 
 
 def test_inactive_entries_hold_the_default_and_are_not_looked_at() -> None:
@@ -109,9 +111,9 @@ def test_column_dtypes() -> None:
 
 def test_column_of_one_row_of_coordinates() -> None:
     space = training_space()
-    assert space.column("depth", np.array([0.1, 0.9])).tolist() == [1, 4]
+    assert space.codec.column("depth", np.array([0.1, 0.9])).tolist() == [1, 4]
     with pytest.raises(SpaceError, match="shape"):
-        space.column("depth", np.zeros((2, 2)))
+        space.codec.column("depth", np.zeros((2, 2)))
 
 
 def test_branch_constants_exist_with_their_branch() -> None:
@@ -119,9 +121,9 @@ def test_branch_constants_exist_with_their_branch() -> None:
     params = space.default()
     assert params["schedule"] == "cosine"
     other = {"lr": 0.01, "batch_size": 16, "optimizer": "adam", "beta": 0.9, "depth": 1}
-    assert "schedule" not in space.decode_params(space.encode_params(other))
-    with pytest.raises(SpaceError, match=r"constant 'schedule' is 'cosine', got 'step'"):
-        space.encode_params(params | {"schedule": "step"})
+    assert "schedule" not in space.codec.decode_params(*space.codec.encode_params(other))
+    with pytest.raises(SpaceError, match=r"constant 'schedule' must be 'cosine', got 'step'"):
+        space.codec.encode_params(params | {"schedule": "step"})
 
 
 # -- configurations given by users -------------------------------------------------------------
@@ -130,19 +132,19 @@ def test_branch_constants_exist_with_their_branch() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"lr": 1.0}, r"'lr': 1.0 is not allowed; allowed: 1e-05 to 0.1"),
-        ({"optimizer": "rmsprop"}, r"'optimizer': 'rmsprop' .*\['sgd', 'adam', 'adamw'\]"),
+        ({"lr": 1.0}, r"'lr' must be a number from 1e-05 to 0.1, got 1.0"),
+        ({"optimizer": "rmsprop"}, r"'optimizer' must be one of 'sgd', 'adam', 'adamw', got 'rmsprop'"),
         ({"zz": 1}, "unknown parameter 'zz'"),
         ({"weight_decay": 0.01}, "'weight_decay' is not active"),
         ({"optimizer": "adam"}, "'beta' is missing"),
-        ({"epochs": 11}, "constant 'epochs' is 10, got 11"),
+        ({"epochs": 11}, "constant 'epochs' must be 10, got 11"),
     ],
 )
 def test_encode_params_refuses(change, words) -> None:
     space = training_space()
     params = space.default() | change
     with pytest.raises(SpaceError, match=words):
-        space.encode_params(params)
+        space.codec.encode_params(params)
     assert not space.contains(params)
 
 
@@ -167,21 +169,21 @@ def test_contains_asks_the_constraints() -> None:
 
 def test_partial_leaves_the_rest_open_and_implies_the_branch() -> None:
     space = training_space()
-    x = dict(zip(space.names, space.partial({"momentum": 0.99, "epochs": 10})[0].tolist(), strict=True))
+    x = dict(zip(space.names, space.codec.partial({"momentum": 0.99, "epochs": 10})[0].tolist(), strict=True))
     assert {name for name, value in x.items() if not math.isnan(value)} == {"momentum", "optimizer"}
     assert x["momentum"] == 1.0
     assert x["optimizer"] == 0.0
-    beta, _ = space.partial({"beta": 0.9})  # in two branches: which one stays open
+    beta, _ = space.codec.partial({"beta": 0.9})  # in two branches: which one stays open
     assert np.isnan(beta[space.names.index("optimizer")])
     with pytest.raises(SpaceError, match="'momentum' is not active"):
-        space.partial({"momentum": 0.5, "optimizer": "adam"})
+        space.codec.partial({"momentum": 0.5, "optimizer": "adam"})
     with pytest.raises(SpaceError, match="'width_4' is not active"):
-        space.partial({"width_4": 9, "depth": 2})
+        space.codec.partial({"width_4": 9, "depth": 2})
 
 
 def test_partial_implies_a_chain_of_branches() -> None:
     space = Space({"a": Categorical({"x": {}, "y": {"b": Categorical({"u": {}, "v": {"c": Int(1, 2)}})}})})
-    assert space.partial({"c": 2})[0].tolist() == [1.0, 1.0, 0.75]
+    assert space.codec.partial({"c": 2})[0].tolist() == [1.0, 1.0, 0.75]
 
 
 @given(spaces(forbid=False), st.integers(0, 99), st.data())
@@ -203,7 +205,7 @@ def test_impose_overwrites_and_settles(space: Space, seed: int, data) -> None:
     }
     for k in range(8):
         active = oracle.active({name: values[name][k] for name in values})
-        assert set(space.decode_params(imposed[:, k])) == active
+        assert set(space.codec.decode_params(imposed[:, k])) == active
     fresh = np.isnan(x) & ~np.isnan(imposed) & ~given_rows[:, None]
     assert (imposed == space.layout.default[:, None])[fresh].all()
 
@@ -218,7 +220,9 @@ def test_enumeration_and_size_equal_the_oracle(space: Space) -> None:
     x = space.enumerate()
     found = [
         frozenset(
-            (name, repr(value)) for name, value in space.decode_params(x[:, k]).items() if name in space.names
+            (name, repr(value))
+            for name, value in space.codec.decode_params(x[:, k]).items()
+            if name in space.names
         )
         for k in range(x.shape[1])
     ]
@@ -378,5 +382,5 @@ def test_pandas_columns_are_taken() -> None:
     columns = space.sample(20)
     x = space.encode(columns)
     frame = pandas.DataFrame(columns)
-    frame.loc[~space.active("momentum", x), "momentum"] = math.nan
+    frame.loc[~space.codec.active("momentum", x), "momentum"] = math.nan
     assert np.array_equal(space.encode(dict(frame)), x, equal_nan=True)

@@ -18,7 +18,7 @@ from places import sql
 
 import hpo_core as hpo
 from hpo_core import Categorical, Float, cli
-from hpo_core.space.serial import dump_value
+from hpo_core.space.json import dump_value
 from hpo_core.storage import MemoryStorage, PostgresStorage, SQLiteStorage, masked, open_storage
 from hpo_core.storage.sqlite import SCHEMA
 
@@ -291,7 +291,7 @@ def test_a_commit_that_fails_puts_the_study_back(storage, monkeypatch):
 
 @pytest.mark.parametrize("url", ["mysql://me:s3cret@host/db", "redis://host/db?password=s3cret&x=1"])
 def test_a_url_of_something_else_is_refused_and_its_secret_kept(url):
-    with pytest.raises(hpo.StorageError, match=r"allowed: postgresql://") as caught:
+    with pytest.raises(hpo.StorageError, match="must be postgresql://") as caught:
         open_storage(url)
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in masked(url)
@@ -331,7 +331,7 @@ def test_no_address_shows_a_secret_or_becomes_a_file(address, tmp_path, monkeypa
     assert "s3cret" not in masked(address)
     assert "s3cret" not in masked(f"could not connect to {address!r}")
     for opening in (open_storage, lambda storage: hpo.Study(SPACE, name="s", storage=storage)):
-        with pytest.raises(hpo.StorageError, match="allowed: postgresql://") as caught:
+        with pytest.raises(hpo.StorageError, match="must be postgresql://") as caught:
             opening(address)
         assert "s3cret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -339,7 +339,7 @@ def test_no_address_shows_a_secret_or_becomes_a_file(address, tmp_path, monkeypa
 
 def test_a_url_that_became_a_path_is_still_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(hpo.StorageError, match="allowed: postgresql://") as caught:
+    with pytest.raises(hpo.StorageError, match="must be postgresql://") as caught:
         open_storage(Path("postgresql://me:s3cret@host/db"))
     assert "s3cret" not in str(caught.value)
 
@@ -434,7 +434,7 @@ def test_another_url_of_sqlite_says_how_it_is_written(url, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     for must_exist in (False, True):
         with pytest.raises(
-            hpo.StorageError, match=r"allowed: .* sqlite:///relative/path\.db or sqlite:////absolute"
+            hpo.StorageError, match=r"must be .* sqlite:///relative/path\.db or sqlite:////absolute"
         ):
             open_storage(url, must_exist=must_exist)
     assert list(tmp_path.iterdir()) == []

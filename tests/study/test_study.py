@@ -42,14 +42,14 @@ class TestConstructor:
         [
             ({"space": [("x", Float(0, 1))]}, "space must be"),
             ({"direction": "min"}, "direction must be 'minimize' or 'maximize', got 'min'"),
-            ({"seed": -1}, "seed must be an int in"),
-            ({"seed": 2**63}, "seed must be an int in"),
-            ({"seed": 1.0}, "seed must be an int in"),
-            ({"seed": True}, "seed must be an int in"),
+            ({"seed": -1}, "seed must be an int from 0 to"),
+            ({"seed": 2**63}, "seed must be an int from 0 to"),
+            ({"seed": 1.0}, "seed must be an int from 0 to"),
+            ({"seed": True}, "seed must be an int from 0 to"),
             ({"allow_duplicates": 1}, "allow_duplicates must be True or False, got 1"),
             ({"name": None}, "name must be a string, got None"),
             ({"sampler": "best"}, "best"),
-            ({"sampler": RandomSampler}, r"the class RandomSampler; allowed: an instance, RandomSampler\(\)"),
+            ({"sampler": RandomSampler}, r"an instance, RandomSampler\(\), got the class RandomSampler"),
             ({"sampler": 3}, "3"),
         ],
         ids=str,
@@ -85,7 +85,7 @@ class TestAsk:
 
     @pytest.mark.parametrize("n", [0, -1, 2**32, 2**70, 1.0, True, "3", [1]])
     def test_n_is_a_count(self, study, n):
-        with pytest.raises(StudyError, match="n must be an int in"):
+        with pytest.raises(StudyError, match="n must be an int from 1 to"):
             study.ask(n)
         assert len(study.trials) == 0
 
@@ -196,9 +196,9 @@ class TestTell:
             ([0, 1, 0], [1.0] * 3, "trial 0 is given more than once"),
             ("foreign", 1.0, "trial 0 belongs to another study"),
             ("foreign batch", [1.0] * 2, "belongs to another study"),
-            ([0, 1], [1.0], r"2 trials need values of shape \(2,\), got shape \(1,\)"),
+            ([0, 1], [1.0], r"values must be an array of 2 numbers, one per trial, got shape \(1,\)"),
             ([0, 1], [[1.0, 2.0]], "must be a number"),
-            ([0, 1], 1.0, "2 trials need an array of 2 numbers"),
+            ([0, 1], 1.0, "values must be an array of 2 numbers"),
             ([0, 1], [1.0, None], "must be a number, got None"),
             ([0, 1], ["1", "2"], "must be a number, got '1'"),
             (0, "1.0", "must be a number, got '1.0'"),

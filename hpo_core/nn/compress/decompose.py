@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hpo_core.checks import check_int
 from hpo_core.errors import ArgumentError
 from hpo_core.nn.measure import check_model
 
@@ -98,10 +99,7 @@ def checked(layers: Mapping[str, nn.Module], ranks: Mapping[str, Any]) -> list[t
         if not isinstance(given, list | tuple) or len(given) != len(limits):
             raise ArgumentError(f"ranks[{name!r}] must be a pair of ints (in, out), got {rank!r}")
         for one, limit in zip(given, limits, strict=True):
-            if not isinstance(one, int) or isinstance(one, bool) or not 1 <= one <= limit:
-                raise ArgumentError(
-                    f"ranks[{name!r}] must be from 1 to its {limit} channels, as int; got {rank!r}"
-                )
+            check_int(f"ranks[{name!r}]", one, 1, limit)
     return list(ranks.items())
 
 

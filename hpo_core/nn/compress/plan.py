@@ -133,7 +133,7 @@ class Compression(CostedSpace):
         SpaceError
             A parameter is missing or outside its domain.
         """
-        own = self._space.decode_params(self._encoded(params)[:, 0])
+        own = self._space.codec.decode_params(self._encoded(params)[:, 0])
         removed = {
             group.name: int(removed_channels(own[f"prune.{group.name}"], group.channels))
             for group in self._groups

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hpo_core.checks import check_number
 from hpo_core.errors import ArgumentError
 from hpo_core.nn.measure import check_example, check_model, evaluating
 
@@ -215,8 +216,7 @@ def _checked(model: nn.Module, known: list[Group], ratios: Mapping[str, float]) 
             )
         if group.name in taken:
             raise ArgumentError(f"ratios names {name!r} and {taken[group.name]!r}, which are tied; give one")
-        if not isinstance(ratio, int | float) or isinstance(ratio, bool) or not 0 <= ratio < 1:
-            raise ArgumentError(f"ratios[{name!r}] must be a number in [0, 1), got {ratio!r}")
+        check_number(f"ratios[{name!r}]", ratio, "a number >= 0 and < 1", lambda x: 0 <= x < 1)
         taken[group.name] = name
         removed[group.name] = int(removed_channels(ratio, group.channels))
     return removed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpo_core.checks import check_int
 from hpo_core.errors import ArgumentError
 from hpo_core.nn.budget import CostedSpace, Counts
 from hpo_core.nn.light.counts import Tally
@@ -83,12 +84,12 @@ class LightNet(CostedSpace):
         shape = self.shape
         if not isinstance(shape, list | tuple) or len(shape) != 3:
             raise ArgumentError(f"shape must be (channels, height, width), got {shape!r}")
-        sizes = tuple(_integer("each size in shape", size, 1, MAX_WIDTH) for size in shape)
+        sizes = tuple(check_int("each size in shape", size, 1, MAX_WIDTH) for size in shape)
         object.__setattr__(self, "shape", sizes)
-        _integer("classes", self.classes, 1, 1_000_000)
-        _integer("stages", self.stages, 1, MAX_STAGES)
-        _integer("max_width", self.max_width, 2 * MIN_WIDTH, MAX_WIDTH)
-        _integer("max_repeats", self.max_repeats, 1, 16)
+        check_int("classes", self.classes, 1, 1_000_000)
+        check_int("stages", self.stages, 1, MAX_STAGES)
+        check_int("max_width", self.max_width, 2 * MIN_WIDTH, MAX_WIDTH)
+        check_int("max_repeats", self.max_repeats, 1, 16)
         object.__setattr__(self, "kernels", _kernels(self.kernels))
 
     def parameters(self) -> dict[str, Any]:
@@ -121,7 +122,9 @@ class LightNet(CostedSpace):
         """
         from hpo_core.nn.light.blocks import build
 
-        return build(self._space.decode_params(self._encoded(params)[:, 0]), self.shape[0], self.classes)
+        return build(
+            self._space.codec.decode_params(self._encoded(params)[:, 0]), self.shape[0], self.classes
+        )
 
     def _stage(self, stage: int) -> dict[str, Any]:
         """Declarations of one stage; those after the first exist if the network is that deep."""
@@ -157,16 +160,10 @@ class LightNet(CostedSpace):
         return Counts(tally.params, tally.macs)
 
 
-def _integer(what: str, value: Any, low: int, high: int) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
-        raise ArgumentError(f"{what} must be an int from {low:,} to {high:,}, got {value!r}")
-    return int(value)
-
-
 def _kernels(kernels: Any) -> tuple[int, ...]:
     if not isinstance(kernels, list | tuple) or not kernels:
         raise ArgumentError(f"kernels must be a list of odd ints, got {kernels!r}")
-    sizes = tuple(_integer("each of kernels", size, 1, 31) for size in kernels)
+    sizes = tuple(check_int("each of kernels", size, 1, 31) for size in kernels)
     if any(size % 2 == 0 for size in sizes) or len(set(sizes)) < len(sizes):
         raise ArgumentError(f"kernels must be distinct odd ints, got {kernels!r}")
     return sizes

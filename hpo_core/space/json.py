@@ -14,7 +14,7 @@ from typing import Any
 
 from hpo_core.checks import MAX_BITS, MAX_DEPTH, shown
 from hpo_core.errors import SpaceError
-from hpo_core.space.conditions import Expression, build, fold, is_operator
+from hpo_core.space.expressions import Expression, build, fold, is_operator
 from hpo_core.space.parameters import Categorical, Float, Int, Ordinal, pieces
 
 VERSION = 1

@@ -1,7 +1,7 @@
 """Expressions over parameters: what ``when=`` and ``forbid=`` are written in.
 
 An expression is a tree of operators over parameter names and plain values. It is only a
-description: ``program.py`` compiles it against a space and evaluates it over whole columns.
+description: ``compile.py`` compiles it against a space and evaluates it over whole columns.
 """
 
 from __future__ import annotations
