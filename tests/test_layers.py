@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "acquisition": {"gp"},
     "executors": set(),
     "trial": {"space", "log"},
-    "run": {"executors", "trial"},
+    "run": {"executors", "log", "trial"},
     "replay": {"space", "log", "samplers"},
     "study": {"space", "log", "storage", "samplers", "executors", "trial", "run", "replay"},
     "nn": FRONT_ENDS,

@@ -12,6 +12,7 @@ import numpy as np
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.codec import Codec
 from hpo_core.log.decode import DAMAGE, LATE, explain, read
+from hpo_core.log.events import Retried
 from hpo_core.log.leases import Leases
 from hpo_core.storage.base import CHANGED, DELETED
 from hpo_core.storage.heartbeat import RENEWED, renewal
@@ -53,6 +54,8 @@ class Journal:
         Events of the log that have been read.
     finished_elsewhere : set of int
         Trials that another process finished while this study was open.
+    taken_elsewhere : set of int
+        Trials that another process has given out again.
     leases : Leases
         Which workers are silent.
     """
@@ -63,6 +66,7 @@ class Journal:
         self.codec = Codec(space, sign)
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
+        self.taken_elsewhere: set[int] = set()
         self.leases = Leases()
         self._pending: list[tuple[str, str]] = []
         self._synced: float = math.inf  # events of the history when it last was what the log says
@@ -80,6 +84,7 @@ class Journal:
         """Apply what has been added since, a page at a time."""
         for stretch in self._pages(history):
             self.finished_elsewhere.update(stretch.ended.tolist())
+            self.taken_elsewhere.update(row for each in stretch.retried for row in each.rows.tolist())
             yield
         self._synced = history.position
 
@@ -119,6 +124,8 @@ class Journal:
         written, event = self.codec.write(event)
         self._pending.append(written)
         history.apply(event)
+        if isinstance(event, Retried):
+            self.taken_elsewhere.difference_update(event.rows.tolist())
 
     def renew(self, worker: str, seconds: float) -> None:
         """Have the lease of a worker end ``seconds`` from now."""

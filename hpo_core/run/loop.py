@@ -19,15 +19,17 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
-from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
-from hpo_core.executors.failures import describe
+from hpo_core.executors import Executor, Job, Outcome, Payload, Question, Report, SerialExecutor
+from hpo_core.executors.channel import ANSWER_SECONDS
+from hpo_core.executors.failures import describe as describe_error
 from hpo_core.printable import printable
 from hpo_core.run.batches import read_results
+from hpo_core.run.decisions import decide
 from hpo_core.run.interrupts import Interrupts
 from hpo_core.run.options import Options, read_callbacks, read_catch, read_executor
 from hpo_core.run.outbox import Outbox
 from hpo_core.run.progress import Progress
-from hpo_core.run.remote import RemoteTrial
+from hpo_core.trial.remote import RemoteTrials, describe
 from hpo_core.trial.values import as_number
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
         vectorized=vectorized,
     )
     options.check_that_it_ends(study)
-    worker, places = study._worker(), _executor(options)
+    worker, places = study._worker(), _executor(study, options)
     bar = Progress(study, options.expected(study.n_finished)) if progress else None
     with Interrupts(lambda: worker.is_waiting) as interrupts:
         _Loop(study, options, worker, places, interrupts, bar).run()
@@ -106,6 +108,7 @@ class _Loop:
         self.pause = FIRST_PAUSE
         self.exhausted = False
         self.asked: list[Trial | TrialBatch] = []  # and not started yet
+        self.asking: list[Trial] = []  # whether to go on
         self.error: BaseException | None = None  # the first one; raised when nothing runs any more
 
     def run(self) -> None:
@@ -115,7 +118,7 @@ class _Loop:
                 if self.executor.running:
                     self._finish_trials()
             if self.error is not None:
-                self._fail_running(describe(self.error))
+                self._fail_running(describe_error(self.error))
         except BaseException as error:
             self._leave(error)
             raise
@@ -203,12 +206,29 @@ class _Loop:
         finally:
             self.interrupts.hold_back()
         self._collect()
+        self.outbox.write_reports()
+        self._answer()
         for _ in starmap(self._finish, self.outbox.write()):  # no variable here may hold an error, see run
             pass
 
     def _collect(self) -> None:
-        for trial, outcome in self.executor.collect():
-            self.outbox.put(trial, outcome)
+        for trial, message in self.executor.collect():
+            if isinstance(message, Question):
+                self.asking.append(trial)
+            elif isinstance(message, Report):
+                self.outbox.put_report(trial, message)
+            else:
+                self.outbox.put(trial, message)
+
+    def _answer(self) -> None:
+        """Tell the trials that ask whether to go on; what they reported before that has been written."""
+        if not self.asking:
+            return
+        self.worker.wait_until(time.monotonic() + ANSWER_SECONDS)
+        decisions = decide(self.study, np.array([trial.number for trial in self.asking]))
+        for trial, decision in zip(self.asking, decisions, strict=True):
+            self.executor.answer(trial, decision)
+        self.asking.clear()
 
     def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
         """Go on from a trial that was written, or was not because something is wrong."""
@@ -249,7 +269,7 @@ class _Loop:
         if self.error is None:
             self.error = error
         else:
-            logger.error("after the first error, another one: %s", printable(describe(error)))
+            logger.error("after the first error, another one: %s", printable(describe_error(error)))
 
     def _leave(self, error: BaseException) -> None:
         """Keep what has ended, fail what has not, and close, whatever goes wrong; the error says what did."""
@@ -258,7 +278,7 @@ class _Loop:
             try:
                 step()
             except BaseException as second:  # a second Ctrl-C above all
-                _add_note(error, f"Then {describe(second)}")
+                _add_note(error, f"Then {describe_error(second)}")
         self._name_unwritten(error)
 
     def _fail_running(self, reason: str) -> None:
@@ -293,16 +313,12 @@ def _add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
 
 
-def _executor(options: Options) -> Executor[Any]:
+def _executor(study: StudyLike, options: Options) -> Executor[Any]:
     convert = read_results if options.vectorized else _read_number
     job = Job(options.objective, convert, options.catch)
     if options.executor is None:
         return SerialExecutor(job)
-    return options.executor.start(Payload(job, RemoteTrial), _arguments)
-
-
-def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
-    return trial.number, trial.params, trial.seed
+    return options.executor.start(Payload(job, RemoteTrials.of(study)), describe)
 
 
 def _read_number(result: object, _: object) -> float:

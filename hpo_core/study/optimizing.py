@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from hpo_core.hints import hinting
+from hpo_core.log import State
 from hpo_core.study.results import Results, all_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
 
     from hpo_core.run.protocol import StudyLike
     from hpo_core.study.study import Study
@@ -35,6 +40,22 @@ class Optimizing(Results):
         from hpo_core.study.worker import Worker
 
         return Worker(cast("Study", self))
+
+    def _should_stop(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        from hpo_core.executors import Decision
+        from hpo_core.run.decisions import decide
+
+        return np.array([each is Decision.STOP for each in decide(cast("StudyLike", self), rows)], np.bool_)
+
+    def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Where a trial no longer runs here: it has ended, or another process has taken it over, (k,)."""
+
+        def look() -> NDArray[np.bool_]:
+            ended: NDArray[np.bool_] = self.history.state[rows] != State.RUNNING
+            return ended if journal is None else ended | np.isin(rows, list(journal.taken_elsewhere))
+
+        journal = self._ledger.journal
+        return self._ledger.look(look)
 
     @hinting
     def optimize(  # noqa: PLR0913 - n_jobs is another name for executor
@@ -74,8 +95,8 @@ class Optimizing(Results):
             Where trials run. None is this thread; a number that of processes (-1: one per CPU; 1 is this
             thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
             ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
-            ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once; reports and
-            notes arrive with the result. With processes a script must call ``optimize`` under
+            ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once. Reports are
+            recorded as they come, notes with the result. With processes a script must call ``optimize`` under
             ``if __name__ == "__main__":``.
         n_jobs : int
             The same for a number of processes, under the name that other libraries use.

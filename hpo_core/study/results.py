@@ -50,6 +50,7 @@ class Results:
     _ledger: Ledger
     _report: Callable[[NDArray[np.int64], int, NDArray[np.float64]], None]
     _note: Callable[[NDArray[np.int64], Sequence[Mapping[str, object]]], None]
+    _should_stop: Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 
     def recommend(self) -> dict[str, Any]:
         """Return the configuration to use: one that was tried and that the space permits.

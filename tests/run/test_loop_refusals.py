@@ -305,7 +305,7 @@ def test_a_space_that_another_process_has_changed_ends_the_call_with_the_result(
 
 def test_a_note_that_the_study_refuses_fails_the_trial(monkeypatch):
     study = make_study()
-    monkeypatch.setattr("hpo_core.run.remote.as_json", lambda name, value: value)
+    monkeypatch.setattr("hpo_core.trial.remote.as_json", lambda name, value: value)
     with ThreadPoolExecutor(1) as pool, pytest.raises(TrialError, match="'lock' must be a JSON value"):
         study.optimize(objectives.noting_a_lock, n_trials=3, executor=pool)
     assert states(study) == [FAILED]
