@@ -138,8 +138,9 @@ class Outbox:
             self._reports.popleft()
 
     def _write_report(self, trial: Trial, report: Report) -> None:
+        what = f"trial {trial.number} has reported {report.value} at step {report.step}"
         try:
-            self._until_taken(partial(trial.report, *report), f"trial {trial.number} has reported {report}")
+            self._until_taken(partial(trial.report, *report), what)
         except TrialError as error:  # it was ended from outside
             logger.info("a report is set aside: %s", error)
         except HpoError as error:

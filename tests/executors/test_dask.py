@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -141,9 +142,10 @@ def test_a_killed_client_leaves_the_workers_free(dask_client, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     address = dask_client.scheduler.address
+    path = [str(Path(objectives.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     with subprocess.Popen(
         [sys.executable, script, address],
-        env={"PYTHONPATH": str(Path(objectives.__file__).parent)}, stdout=subprocess.PIPE, text=True,
+        env={"PYTHONPATH": os.pathsep.join(path)}, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout.readline() == "running\n"
         process.send_signal(signal.SIGKILL)
