@@ -113,7 +113,7 @@ class Outbox:
         self._interrupts = interrupts
         self._deadline = deadline
         self._limit = math.inf
-        self._reports: deque[tuple[Trial, Report]] = deque()
+        self._reports: list[tuple[Trial, Report]] = []
         self._kept: dict[int, list[Report]] = {}  # that could not be written and go with the results
         self._waiting: deque[_Ended] = deque()
         self.unwritten: list[str] = []
@@ -125,27 +125,31 @@ class Outbox:
 
     def put_report(self, trial: Trial, report: Report) -> None:
         """Take in what a running trial has reported."""
-        self._reports.append((trial, report))
+        if trial.number in self._kept:
+            self._kept[trial.number].append(report)
+        else:
+            self._reports.append((trial, report))
 
     def write_reports(self) -> None:
-        """Write what was reported; what the study cannot take now goes with the result of its trial."""
-        while self._reports:
-            trial, report = self._reports[0]
-            if trial.number in self._kept:
-                self._kept[trial.number].append(report)
-            else:
-                self._write_report(trial, report)
-            self._reports.popleft()
-
-    def _write_report(self, trial: Trial, report: Report) -> None:
-        what = f"trial {trial.number} has reported {report.value} at step {report.step}"
+        """Write what was reported in one change; what the study cannot take now goes with the results."""
+        if not self._reports:
+            return
+        numbers = sorted({trial.number for trial, _ in self._reports})
         try:
-            self._until_taken(partial(trial.report, *report), what)
-        except TrialError as error:  # it was ended from outside
-            logger.info("a report is set aside: %s", error)
+            change = partial(self._study._transact, self._report_all)
+            self._until_taken(change, f"a batch of reports has arrived from trials {numbers}")
         except HpoError as error:
-            logger.info("reports of trial %d are kept: %s", trial.number, printable(str(error)))
-            self._kept[trial.number] = [report]
+            logger.info("reports of trials %s are kept: %s", numbers, printable(str(error)))
+            for trial, report in self._reports:
+                self._kept.setdefault(trial.number, []).append(report)
+        self._reports.clear()
+
+    def _report_all(self) -> None:
+        for trial, report in self._reports:
+            try:
+                trial.report(*report)
+            except TrialError as error:  # it was ended from outside
+                logger.info("a report is set aside: %s", error)
 
     def write(self) -> Iterator[tuple[Any, Outcome, Exception | None]]:
         """Write what there is: trial, how it ended, and what went wrong with that."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hpo_core.trial.handles import Owner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -66,6 +68,9 @@ class StudyLike(Owner, Protocol):
 
     def _worker(self) -> WorkerLike:
         """Who asks; an ``ArgumentError`` where a setting of the study is wrong."""
+
+    def _transact(self, change: Callable[[], object]) -> None:
+        """Call what changes the study several times; all of it is written, or nothing."""
 
     def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Where a trial no longer runs here: it has ended, or another process has taken it over, (k,)."""

@@ -47,6 +47,9 @@ class Optimizing(Results):
 
         return np.array([each is Decision.STOP for each in decide(cast("StudyLike", self), rows)], np.bool_)
 
+    def _transact(self, change: Callable[[], object]) -> None:
+        self._ledger.transact(change)
+
     def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Where a trial no longer runs here: it has ended, or another process has taken it over, (k,)."""
 

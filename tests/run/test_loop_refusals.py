@@ -354,7 +354,7 @@ def test_reports_of_workers_wait_for_a_lock_in_their_order(study, file, lock, ca
     after(1.5, lock.give)
     with ThreadPoolExecutor(1) as pool:
         study.optimize(partial(reporting_under, lock), n_trials=1, executor=pool)
-    assert "trial 0 has reported 0.25 at step 1" in caplog.text
+    assert "a batch of reports has arrived from trials [0]; it is kept" in caplog.text
     assert Study.open(file, "s").trials[0].reports == [(0, 0.5), (1, 0.25), (2, 0.125)]
     assert study.trials[0].value == 1.0
 
