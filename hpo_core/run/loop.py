@@ -19,7 +19,7 @@ import numpy as np
 
 from hpo_core.checks import shown
 from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
-from hpo_core.executors import Executor, Job, Outcome, Payload, Question, Report, SerialExecutor
+from hpo_core.executors import Executor, Job, Outcome, Payload, Report, SerialExecutor
 from hpo_core.executors.channel import ANSWER_SECONDS
 from hpo_core.executors.failures import describe as describe_error
 from hpo_core.printable import printable
@@ -207,23 +207,22 @@ class _Loop:
             self.interrupts.hold_back()
         self._collect()
         self.outbox.write_reports()
-        self._answer()
+        if self.asking:
+            self._answer()
         for _ in starmap(self._finish, self.outbox.write()):  # no variable here may hold an error, see run
             pass
 
     def _collect(self) -> None:
         for trial, message in self.executor.collect():
-            if isinstance(message, Question):
-                self.asking.append(trial)
+            if isinstance(message, Outcome):
+                self.outbox.put(trial, message)
             elif isinstance(message, Report):
                 self.outbox.put_report(trial, message)
             else:
-                self.outbox.put(trial, message)
+                self.asking.append(trial)
 
     def _answer(self) -> None:
         """Tell the trials that ask whether to go on; what they reported before that has been written."""
-        if not self.asking:
-            return
         self.worker.wait_until(time.monotonic() + ANSWER_SECONDS)
         decisions = decide(self.study, np.array([trial.number for trial in self.asking]))
         for trial, decision in zip(self.asking, decisions, strict=True):

@@ -28,9 +28,12 @@ class Owner(Protocol):
     """What a handle needs of its study, or of what stands in for it in a worker."""
 
     space: Space
-    history: History
     seed: int
     _sign: float  # 1 when minimising, -1 when maximising
+
+    @property
+    def history(self) -> History:
+        """What is known of its trials."""
 
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None: ...
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...

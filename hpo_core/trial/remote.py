@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hpo_core.log.events import Event
     from hpo_core.trial.handles import Owner
 
 _ROW = np.zeros(1, np.int64)  # where the history of a worker keeps its trial
@@ -76,16 +77,12 @@ class RemoteTrials:
         reports: Sequence[tuple[int, float]] = (),
     ) -> Trial:
         """Make a trial that runs here."""
-        study = _RemoteStudy(self, channel, number)
-        record = study.history.apply
-        record(Asked(0, np.empty((0, 1)), 0, tier))
-        for reason in retries:
-            record(Retried(_ROW, "", reason))
+        events: list[Event] = [Asked(0, np.empty((0, 1)), 0, tier)]
+        events += [Retried(_ROW, "", reason) for reason in retries]
         if notes:
-            record(Noted(_ROW, (notes,)))
-        for step, value in reports:
-            record(Reported(_ROW, step, np.array([self.sign * value])))
-        return Trial(study, number, row=0, params=params)
+            events.append(Noted(_ROW, (notes,)))
+        events += [Reported(_ROW, step, np.array([self.sign * value])) for step, value in reports]
+        return Trial(_RemoteStudy(self, channel, number, events), number, row=0, params=params)
 
 
 def describe(trial: Trial) -> tuple[Any, ...]:
@@ -98,25 +95,35 @@ def describe(trial: Trial) -> tuple[Any, ...]:
 class _RemoteStudy:
     """A study as a worker knows it: one trial, and the channel to the rest."""
 
-    def __init__(self, about: RemoteTrials, channel: ChannelLike, number: int) -> None:
+    def __init__(self, about: RemoteTrials, channel: ChannelLike, number: int, events: list[Event]) -> None:
         self.space = _constants(about.names)
-        self.history = History(self.space.layout)
         self.seed = about.seed
         self._sign = about.sign
         self._channel = channel
         self._number = number
+        self._events = events  # that are not in the history yet
+        self._history: History | None = None
+
+    @property
+    def history(self) -> History:
+        """What is known of the trial; most objectives never look, and it takes as long as a brief trial."""
+        if self._history is None:
+            self._history = History(self.space.layout)
+        while self._events:
+            self._history.apply(self._events.pop(0))
+        return self._history
 
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
         step = check_step(step)
         if not self._channel.report(step, values.item(0)):
             raise self._finished()
-        self.history.apply(Reported(rows, step, self._sign * values))
+        self._events.append(Reported(rows, step, self._sign * values))
 
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
         plain = {name: as_json(name, value) for name, value in notes[0].items()}
         if not self._channel.note(plain):
             raise self._finished()
-        self.history.apply(Noted(rows, (plain,)))
+        self._events.append(Noted(rows, (plain,)))
 
     def _should_stop(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.full(len(rows), self._channel.should_stop())
