@@ -4,8 +4,8 @@
 
 Latency is ``trial.report`` and ``trial.should_stop`` together, as the objective measures them, the median of
 200. Then one trial reports 10,000 times without a pause beside trials of 10 ms in the other worker: how long
-its objective takes, how long until the study has the last report, and the longest time in which no other
-trial ended.
+its objective takes, how long from asking until the study has the last report (a worker's start included), and
+the longest time in which no trial ended.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from hpo_core.trial.values import as_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hpo_core.run.protocol import StudyLike, WorkerLike
+    from hpo_core.run.protocol import ClaimsLike, StudyLike
     from hpo_core.trial import Trial, TrialBatch
 
 logger = logging.getLogger("hpo_core")
@@ -77,10 +77,10 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
         vectorized=vectorized,
     )
     options.check_that_it_ends(study)
-    worker, places = study._worker(), _executor(study, options)
+    claims, places = study._worker(), _executor(study, options)
     bar = Progress(study, options.expected(study.n_finished)) if progress else None
-    with Interrupts(lambda: worker.is_waiting) as interrupts:
-        _Loop(study, options, worker, places, interrupts, bar).run()
+    with Interrupts(lambda: claims.is_waiting) as interrupts:
+        _Loop(study, options, claims, places, interrupts, bar).run()
 
 
 class _Loop:
@@ -90,7 +90,7 @@ class _Loop:
         self,
         study: StudyLike,
         options: Options,
-        worker: WorkerLike,
+        claims: ClaimsLike,
         executor: Executor[Any],
         interrupts: Interrupts,
         bar: Progress | None,
@@ -101,8 +101,8 @@ class _Loop:
         self.interrupts = interrupts
         self.bar = bar
         self.deadline = math.inf if options.timeout is None else time.monotonic() + options.timeout
-        self.worker = worker
-        self.outbox = Outbox(study, worker, interrupts, self.deadline)
+        self.claims = claims
+        self.outbox = Outbox(study, claims, interrupts, self.deadline)
         self.stops = study._stops  # those of other calls, before this one
         self.n_started = 0  # by this call
         self.pause = FIRST_PAUSE
@@ -143,7 +143,7 @@ class _Loop:
 
     def _await_others(self) -> bool:
         """Pause if the study lacks only trials that others run: a worker that dies gives them back."""
-        if self.options.until is None or self._allowance(1) <= 0 or not self.worker.waits(self.options.until):
+        if self.options.until is None or self._allowance(1) <= 0 or not self.claims.waits(self.options.until):
             return False
         left = max(0.0, self.deadline - time.monotonic())
         self.interrupts.let_through()
@@ -168,11 +168,11 @@ class _Loop:
 
     def _ask(self, n: int) -> bool:
         """Get suggestions, or note why there are none."""
-        self.worker.wait_until(self.deadline)
+        self.claims.wait_until(self.deadline)
         began = time.monotonic()
         try:
             one = self.options.batch_size is None and n == 1
-            asked: Any = self.worker.claim(None if one else n, self.options.until)
+            asked: Any = self.claims.claim(None if one else n, self.options.until)
             if asked is not None:
                 split = self.options.batch_size is None and not one
                 self.asked = [*asked][::-1] if split else [asked]
@@ -223,7 +223,7 @@ class _Loop:
 
     def _answer(self) -> None:
         """Tell the trials that ask whether to go on; what they reported before that has been written."""
-        self.worker.wait_until(time.monotonic() + ANSWER_SECONDS)
+        self.claims.wait_until(time.monotonic() + ANSWER_SECONDS)
         decisions = decide(self.study, np.array([trial.number for trial in self.asking]))
         for trial, decision in zip(self.asking, decisions, strict=True):
             self.executor.answer(trial, decision)
@@ -282,7 +282,7 @@ class _Loop:
 
     def _fail_running(self, reason: str) -> None:
         """Fail the trials that nobody has any more, but for those whose result could not be written."""
-        running = self.worker.running()
+        running = self.claims.running()
         left = running[~np.isin(running.number, list(self.outbox.numbers))]
         try:
             if len(left):
@@ -298,11 +298,11 @@ class _Loop:
             _add_note(error, line)
 
     def _close(self, *, cancel: bool = False) -> None:
-        self.worker.wait_until(math.inf)
+        self.claims.wait_until(math.inf)
         try:
             self.executor.close(cancel=cancel and bool(self.executor.running))
         finally:
-            self.worker.close()
+            self.claims.close()
             if self.bar is not None:
                 self.bar.close()
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hpo_core.executors import Report
     from hpo_core.run.interrupts import Interrupts
-    from hpo_core.run.protocol import StudyLike, WorkerLike
+    from hpo_core.run.protocol import ClaimsLike, StudyLike
     from hpo_core.trial import Trial
 
 logger = logging.getLogger("hpo_core")
@@ -107,9 +107,9 @@ class Outbox:
         Of these trials, and of those written where this study does not see it.
     """
 
-    def __init__(self, study: StudyLike, worker: WorkerLike, interrupts: Interrupts, deadline: float) -> None:
+    def __init__(self, study: StudyLike, claims: ClaimsLike, interrupts: Interrupts, deadline: float) -> None:
         self._study = study
-        self._worker = worker
+        self._claims = claims
         self._interrupts = interrupts
         self._deadline = deadline
         self._limit = math.inf
@@ -169,7 +169,7 @@ class Outbox:
     def leave(self) -> None:
         """Write what can be written in a moment."""
         self._limit = time.monotonic() + LEAVING_SECONDS
-        self._worker.wait_until(self._limit)
+        self._claims.wait_until(self._limit)
         try:
             self.write_reports()
             for _ in self.write():
@@ -213,7 +213,7 @@ class Outbox:
         limit = min(self._limit, max(self._deadline, time.monotonic()) + LATE_SECONDS)
         said = False
         while True:
-            self._worker.wait_until(min(limit, time.monotonic() + ATTEMPT_SECONDS))
+            self._claims.wait_until(min(limit, time.monotonic() + ATTEMPT_SECONDS))
             try:
                 change()
             except StorageRefusedError as error:

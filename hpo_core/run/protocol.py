@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hpo_core.trial import Trial, TrialBatch
 
 
-class WorkerLike(Protocol):
+class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
     def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
@@ -66,7 +66,7 @@ class StudyLike(Owner, Protocol):
     def in_new_space(self) -> StudyLike | None:
         """Return the study in the space that another process gave it; None if that has not happened."""
 
-    def _worker(self) -> WorkerLike:
+    def _worker(self) -> ClaimsLike:
         """Who asks; an ``ArgumentError`` where a setting of the study is wrong."""
 
     def _transact(self, change: Callable[[], object]) -> None:
