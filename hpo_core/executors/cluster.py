@@ -159,7 +159,8 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
 
     def wait(self) -> None:
         """Block until a trial has said something or a slot has opened; kill trials whose time is up."""
-        while not self._bell.wait(min(LOOK_SECONDS, self._end_overdue())):
+        # What has arrived of a trial is collected before the trial is killed.
+        while not (self._bell.is_set() or self._bell.wait(min(LOOK_SECONDS, self._end_overdue()))):
             self._look()
             self._deal()
 
@@ -172,6 +173,7 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
                 self._on_messages(slot, key, future)
             elif key is None and slot in self._opening:
                 self._on_opened(slot)
+        self._end_overdue()
         self._look()
         self._deal()
         arrived, self._arrived = self._arrived, []

@@ -70,8 +70,8 @@ class Processes:
 class Pool:
     """A ``concurrent.futures.Executor`` of your own, which stays open.
 
-    Nothing can stop a trial that it runs: after Ctrl-C such trials go on, unheard, and there is no
-    ``trial_timeout``.
+    Nothing can kill a trial that it runs: after Ctrl-C such trials go on, unheard, and there is no
+    ``trial_timeout``. Trials in threads are told to stop if they ask; trials in processes cannot ask.
 
     Parameters
     ----------

@@ -138,8 +138,8 @@ class Outbox:
         try:
             change = partial(self._study._transact, self._report_all)
             self._until_taken(change, f"a batch of reports has arrived from trials {numbers}")
-        except HpoError as error:
-            logger.info("reports of trials %s are kept: %s", numbers, printable(str(error)))
+        except Exception as error:
+            logger.info("reports of trials %s are kept: %s", numbers, printable(describe(error)))
             for trial, report in self._reports:
                 self._kept.setdefault(trial.number, []).append(report)
         self._reports.clear()

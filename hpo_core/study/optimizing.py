@@ -55,7 +55,9 @@ class Optimizing(Results):
 
         def look() -> NDArray[np.bool_]:
             ended: NDArray[np.bool_] = self.history.state[rows] != State.RUNNING
-            return ended if journal is None else ended | np.isin(rows, list(journal.taken_elsewhere))
+            if journal is None or not journal.taken_elsewhere:
+                return ended
+            return ended | np.isin(rows, list(journal.taken_elsewhere))
 
         journal = self._ledger.journal
         return self._ledger.look(look)
