@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 UNHEARD = (
-    "trials in %r cannot talk to the study while they run: should_stop() is always False there, and reports "
+    "trials in a %s cannot talk to the study while they run: should_stop() is always False there, and reports "
     "arrive with the result. They can in this thread, in other threads, and with Processes, Dask and Ray"
 )
 
@@ -125,7 +125,7 @@ class PoolExecutor(Executor[T]):
             return None
         self._n_finished += 1
         if outcome.unheard and not self._has_warned:
-            logger.warning(UNHEARD, self._pool)
+            logger.warning(UNHEARD, type(self._pool).__name__)
             self._has_warned = True
         return trial, outcome
 

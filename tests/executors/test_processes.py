@@ -13,6 +13,7 @@ from types import ModuleType
 import objectives
 import pytest
 from studies import TRIALS, make_study
+from waiting import wait_for
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Decision, Job, Outcome, Payload, Question, Report, pickling
@@ -80,6 +81,17 @@ def test_reports_a_question_notes_and_seed_travel():
     assert outcome.reports == []
     assert outcome.notes == {"seed": trial_seed(TRIALS.seed, 4), "number": 4}
     assert math.isnan(outcome.value)  # it was told to stop
+
+
+def test_an_answer_that_comes_after_the_end_is_not_taken_for_a_trial():
+    with executor_of(objectives.reporting, n_jobs=1) as executor:
+        executor.submit(task(0))
+        wait_for(lambda: executor._arrived and isinstance(executor._arrived[-1][1], Outcome))
+        executor.answer(task(0), Decision.STOP)
+        assert [type(message) for _, message in executor.collect()] == [*[Report] * 3, Question, Outcome]
+        executor.submit(task(1))
+        wait_for(lambda: executor._arrived and isinstance(executor._arrived[-1][1], Outcome))
+        assert executor.collect()[-1][1].value == 3.0
 
 
 def test_a_free_worker_is_found_while_another_is_busy():
