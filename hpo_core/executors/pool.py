@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 UNHEARD = (
-    "trials in a %s cannot talk to the study while they run: should_stop() is always False there, and reports "
-    "arrive with the result. They can in this thread, in other threads, and with Processes, Dask and Ray"
+    "trials in a %s cannot talk to the study while they run: should_stop() is always False there, and "
+    "reports arrive with the result. They can in this thread, in other threads, and with Processes, Dask and Ray"
 )
 
 KEPT = 4  # payloads that a process remembers: nested and past calls of optimize

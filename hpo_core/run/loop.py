@@ -21,7 +21,7 @@ from hpo_core.checks import shown
 from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
 from hpo_core.executors import Executor, Job, Outcome, Payload, Report, SerialExecutor
 from hpo_core.executors.channel import ANSWER_SECONDS
-from hpo_core.executors.failures import describe as describe_error
+from hpo_core.executors.failures import describe
 from hpo_core.printable import printable
 from hpo_core.run.batches import read_results
 from hpo_core.run.decisions import decide
@@ -29,7 +29,7 @@ from hpo_core.run.interrupts import Interrupts
 from hpo_core.run.options import Options, read_callbacks, read_catch, read_executor
 from hpo_core.run.outbox import Outbox
 from hpo_core.run.progress import Progress
-from hpo_core.trial.remote import RemoteTrials, describe
+from hpo_core.trial.remote import RemoteTrials, arguments_of
 from hpo_core.trial.values import as_number
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class _Loop:
                 if self.executor.running:
                     self._finish_trials()
             if self.error is not None:
-                self._fail_running(describe_error(self.error))
+                self._fail_running(describe(self.error))
         except BaseException as error:
             self._leave(error)
             raise
@@ -268,7 +268,7 @@ class _Loop:
         if self.error is None:
             self.error = error
         else:
-            logger.error("after the first error, another one: %s", printable(describe_error(error)))
+            logger.error("after the first error, another one: %s", printable(describe(error)))
 
     def _leave(self, error: BaseException) -> None:
         """Keep what has ended, fail what has not, and close, whatever goes wrong; the error says what did."""
@@ -277,7 +277,7 @@ class _Loop:
             try:
                 step()
             except BaseException as second:  # a second Ctrl-C above all
-                _add_note(error, f"Then {describe_error(second)}")
+                _add_note(error, f"Then {describe(second)}")
         self._name_unwritten(error)
 
     def _fail_running(self, reason: str) -> None:
@@ -317,7 +317,7 @@ def _executor(study: StudyLike, options: Options) -> Executor[Any]:
     job = Job(options.objective, convert, options.catch)
     if options.executor is None:
         return SerialExecutor(job)
-    return options.executor.start(Payload(job, RemoteTrials.of(study)), describe)
+    return options.executor.start(Payload(job, RemoteTrials.of(study)), arguments_of)
 
 
 def _read_number(result: object, _: object) -> float:

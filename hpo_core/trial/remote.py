@@ -45,7 +45,7 @@ class ChannelLike(Protocol):
 
 @dataclass(frozen=True)
 class RemoteTrials:
-    """Makes the trials of a worker. What they have in common is sent once, a trial as ``describe`` says.
+    """Makes the trials of a worker. What they have in common is sent once, a trial as ``arguments_of`` says.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class RemoteTrials:
         return Trial(_RemoteStudy(self, channel, number, events), number, row=0, params=params)
 
 
-def describe(trial: Trial) -> tuple[Any, ...]:
+def arguments_of(trial: Trial) -> tuple[Any, ...]:
     """Return what a worker is sent of a trial."""
     has_reports = trial._study.history.last_report.item(trial.number) >= 0
     reports = trial.reports if has_reports else []

@@ -19,7 +19,7 @@ from hpo_core.log import State
 from hpo_core.log.events import Retried
 from hpo_core.run.decisions import decide
 from hpo_core.study import Study
-from hpo_core.trial.remote import describe
+from hpo_core.trial.remote import arguments_of
 
 COMPLETE, STOPPED, FAILED = State.COMPLETE, State.STOPPED, State.FAILED
 
@@ -167,7 +167,7 @@ def test_a_trial_given_out_again_brings_its_reports_and_notes():
     trial = study.ask()
     trial.report(0, 0.5)
     trial.note(a=1)
-    number, params, tier, retries, notes, reports = describe(trial)
+    number, params, tier, retries, notes, reports = arguments_of(trial)
     assert (number, params, tier) == (0, trial.params, "random")
     assert (retries, notes, reports) == ([], {"a": 1}, [(0, 0.5)])
 
