@@ -9,7 +9,8 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
-from hpo_core.errors import TrialFailed, TrialStopped
+from hpo_core import Trial
+from hpo_core.errors import TrialError, TrialFailed, TrialStopped
 
 
 class TwoArgumentError(Exception):
@@ -319,3 +320,90 @@ def failing_at_length(trial):
 def noting_a_lock(trial):
     trial.note(lock=threading.Lock())
     return 0.0
+
+
+def reporting_until_told(trial):
+    """Trial 0 reports until it is told to stop."""
+    limit = time.monotonic() + (60.0 if trial.number == 0 else 0.0)
+    step = 0
+    while time.monotonic() < limit and not trial.should_stop():
+        time.sleep(0.01)
+        trial.report(step, step + 0.5)
+        step += 1
+    return 1.0
+
+
+def reporting_much(trial):
+    for step in range(500):
+        trial.report(step, trial["x"] + step)
+    return trial["x"]
+
+
+def reporting_ten_thousand_first(trial):
+    for step in range(10_000 if trial.number == 0 else 0):
+        trial.report(step, trial["x"])
+    return trial["x"]
+
+
+class ReportingLate:
+    """Notes what a trial says to a report, when the next one runs in its process."""
+
+    last = None
+
+    def __call__(self, trial):
+        kind = type(self)
+        if kind.last is not None:
+            said = {_refusal(kind.last.report, 0, 1.0), _refusal(kind.last.note, a=1)}
+            (text,) = said
+            trial.note(said=f"report, note: {text.replace(f' {kind.last.number} ', ' ')}")
+        kind.last = trial
+        return trial["x"]
+
+
+def _refusal(change, *arguments, **options):
+    try:
+        change(*arguments, **options)
+    except TrialError as error:
+        return str(error)
+    return "nothing"
+
+
+def describing(trial):
+    trial.note(
+        kind=isinstance(trial, Trial),
+        tier=trial.tier,
+        before=[
+            trial.number,
+            trial.state.name,
+            trial.value,
+            trial.reason,
+            trial.traceback,
+            trial.retries,
+            trial.notes,
+            trial.reports,
+        ],
+    )
+    trial.report(3, 0.5)
+    trial.note(after=[trial.reports, sorted(trial.notes)])
+    return trial["x"]
+
+
+def reporting_and_dying(trial):
+    """Trial 1 reports twice, hears that this has arrived, and is killed."""
+    if trial.number == 1:
+        trial.report(0, 0.5)
+        trial.report(1, 0.25)
+        assert not trial.should_stop()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return trial["x"]
+
+
+def asking_first(trial):
+    """Trial 0 asks until it is told to stop."""
+    limit = time.monotonic() + 30.0
+    while trial.number == 0 and not trial.should_stop():
+        if time.monotonic() > limit:
+            raise TrialFailed("nobody said stop")
+        time.sleep(0.01)
+    return 0.25

@@ -6,14 +6,19 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from contracts.cases import value_of
 
+from hpo_core.executors.channel import Channel
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.space import Categorical, Float, Int, Ordinal, Space
 from hpo_core.study import Study
+from hpo_core.trial.remote import RemoteTrials
+
+if TYPE_CHECKING:
+    from hpo_core.trial import Trial
 
 # A configuration of the space below, its constant left out. The least lr makes an exact round trip.
 FULL = {"lr": 1e-5, "batch": 32, "optimizer": "sgd", "momentum": 0.5, "depth": 2}
@@ -35,6 +40,15 @@ def small_space(**options: Any) -> Space:
 def make_study(**options: Any) -> Study:
     """A study of one number, as ``objectives`` take it."""
     return Study({"x": Float(-2.0, 2.0)}, **({"sampler": "random", "seed": 3} | options))
+
+
+# What makes the trials of workers, for a study of one number x.
+TRIALS = RemoteTrials(("x",), seed=17)
+
+
+def remote_trial(params: dict[str, Any], number: int = 0) -> Trial:
+    """A trial as a worker has it, which nobody listens to."""
+    return RemoteTrials(tuple(params), seed=17)(Channel(), number, params)
 
 
 def states(study: Study) -> list[int]:

@@ -10,11 +10,10 @@ import subprocess
 import sys
 
 import pytest
-from studies import make_study
+from studies import make_study, remote_trial
 
 import hpo_core as hpo
 from hpo_core.hints import did_you_mean
-from hpo_core.run.remote import RemoteTrial
 
 SPACE = {
     "lr": hpo.Float(1e-5, 1e-1, log=True),
@@ -53,7 +52,7 @@ def test_the_name_most_like_it(name, known, meant):
         lambda: study().enqueue({"dpeth": 2}),
         lambda: study().add({**PARAMS, "dpeth": 2}, 1.0),
         lambda: study().ask()["dpeth"],
-        lambda: RemoteTrial(0, PARAMS, 0)["dpeth"],
+        lambda: remote_trial(PARAMS)["dpeth"],
         lambda: study().ask(3)["dpeth"],
         lambda: study().ask(3).active("dpeth"),
         lambda: hpo.Space(SPACE | {"x": hpo.Float(0, 1, when=hpo.param("dpeth") > 2)}),
@@ -111,7 +110,7 @@ def test_a_type_error_of_the_objective_is_its_own():
     assert "did you mean" not in str(raised.value)
 
 
-@pytest.mark.parametrize("trial", [study().ask(), RemoteTrial(0, PARAMS, 0)], ids=["here", "remote"])
+@pytest.mark.parametrize("trial", [study().ask(), remote_trial(PARAMS)], ids=["here", "remote"])
 @pytest.mark.parametrize(
     ("call", "written"),
     [
@@ -159,7 +158,7 @@ def test_a_study_of_optuna(call, written):
 
 
 def test_other_attributes_are_missing_as_anywhere():
-    for thing in (study(), study().ask(), RemoteTrial(0, PARAMS, 0)):
+    for thing in (study(), study().ask(), remote_trial(PARAMS)):
         assert not hasattr(thing, "anything")
         expected = f"{type(thing).__name__!r} object has no attribute 'anything'"
         with pytest.raises(AttributeError, match=expected):

@@ -8,12 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from studies import hashed_study
+from studies import hashed_study, remote_trial
 
 import hpo_core as hpo
 from hpo_core.errors import SpaceError, TrialError
 from hpo_core.log import State
-from hpo_core.run.remote import RemoteTrial
 
 
 @pytest.fixture
@@ -299,6 +298,6 @@ def test_representations_are_short(study, batch):
 
 def test_a_note_may_have_any_name():
     study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0)
-    for owner in (study, study.ask(), study.ask(2), RemoteTrial(0, {}, 0)):
+    for owner in (study, study.ask(), study.ask(2), remote_trial({"x": 1})):
         owner.note(self=1, notes=2)
     assert study.notes == study.trials[0].notes == study.trials[2].notes == {"self": 1, "notes": 2}

@@ -4,21 +4,26 @@
 a Dask ``Client`` or "ray"; ``Processes``, ``Pool``, ``Dask`` and ``Ray`` say the same with options.
 """
 
-from hpo_core.executors.base import Executor, Job, Outcome
-from hpo_core.executors.config import Choice, Dask, Pool, Processes, Ray, choose
+from hpo_core.executors.base import Executor, Job, Message, Outcome
+from hpo_core.executors.channel import Decision, Question, Report
+from hpo_core.executors.config import Dask, ExecutorConfig, Pool, Processes, Ray, choose
 from hpo_core.executors.serial import SerialExecutor
 from hpo_core.executors.worker import Payload
 
 __all__ = [
-    "Choice",
     "Dask",
+    "Decision",
     "Executor",
+    "ExecutorConfig",
     "Job",
+    "Message",
     "Outcome",
     "Payload",
     "Pool",
     "Processes",
+    "Question",
     "Ray",
+    "Report",
     "SerialExecutor",
     "choose",
 ]

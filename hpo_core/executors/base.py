@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from hpo_core.errors import HpoError, TrialError, TrialFailed, TrialStopped
+from hpo_core.executors.channel import Decision, Question, Report
 from hpo_core.executors.failures import can_travel, describe, pack_error, reason_of, trace, unpack_error
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ class Outcome:
     error : BaseException or None
         What the caller is to see raised once the failure is recorded.
     reports : sequence of (step, value), notes : dict or None
-        What the objective reported and noted where the study could not be reached.
+        What the objective reported and noted, but for what the study has heard already.
+    unheard : bool
+        Whether the objective reported or asked where nobody listened.
     """
 
     state: Literal["complete", "stopped", "failed"]
@@ -92,9 +95,11 @@ class Outcome:
     error: BaseException | None = None
     reports: list[tuple[int, float]] | tuple[()] = ()
     notes: dict[str, Any] | None = None
+    unheard: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        parts = (self.state, self.value, self.reason, self.traceback, None, self.reports, self.notes)
+        told = self.reports, self.notes, self.unheard
+        parts = (self.state, self.value, self.reason, self.traceback, None, *told)
         try:
             packed = pickle.dumps(parts)
         except Exception as error:
@@ -137,11 +142,15 @@ class Deaths:
         return Outcome("failed", reason=reason, error=HpoError(message))
 
 
+Message: TypeAlias = Report | Question | Outcome
+
+
 class Executor(ABC, Generic[T]):
     """Runs one job on the trials submitted to it.
 
-    The protocol is ``submit`` while there is a free worker, ``wait``, ``collect``. Waiting and
-    collecting are apart so that an interrupted wait loses nothing that has already ended.
+    The protocol is ``submit`` while there is a free worker, ``wait``, ``collect``, and an ``answer`` to each
+    question that was collected. Waiting and collecting are apart so that an interrupted wait loses nothing
+    that has already arrived.
 
     Attributes
     ----------
@@ -154,7 +163,7 @@ class Executor(ABC, Generic[T]):
     @property
     @abstractmethod
     def running(self) -> list[T]:
-        """Trials submitted and not yet collected."""
+        """Trials submitted whose outcome has not been collected."""
 
     @abstractmethod
     def submit(self, trial: T) -> None:
@@ -162,11 +171,15 @@ class Executor(ABC, Generic[T]):
 
     @abstractmethod
     def wait(self) -> None:
-        """Block until a running trial has ended. Signals interrupt it."""
+        """Block until a running trial has said something or has ended. Signals interrupt it."""
 
     @abstractmethod
-    def collect(self) -> list[tuple[T, Outcome]]:
-        """Hand over the trials that have ended; they are no longer running."""
+    def collect(self) -> list[tuple[T, Message]]:
+        """Hand over what has arrived of each trial, in its order; the outcome comes last."""
+
+    @abstractmethod
+    def answer(self, trial: T, decision: Decision) -> None:
+        """Answer the question of a trial; one that has ended meanwhile needs no answer."""
 
     @abstractmethod
     def close(self, *, cancel: bool = False) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Arguments = Callable[[Any], tuple[Any, ...]]
 
 
-class Choice(Protocol):
+class ExecutorConfig(Protocol):
     """A place where trials can run."""
 
     def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
@@ -69,8 +69,8 @@ class Processes:
 class Pool:
     """A ``concurrent.futures.Executor`` of your own, which stays open.
 
-    Nothing can stop a trial that it runs: after Ctrl-C such trials go on, unheard, and there is no
-    ``trial_timeout``.
+    Nothing can kill a trial that it runs: after Ctrl-C such trials go on, unheard, and there is no
+    ``trial_timeout``. Trials in threads are told to stop if they ask; trials in processes cannot ask.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ class Ray:
         return RayExecutor(payload, arguments, needs=needs, workers=self.workers, trial_timeout=timeout)
 
 
-def choose(executor: object) -> Choice | None:
+def choose(executor: object) -> ExecutorConfig | None:
     """Return where trials run, None for this thread.
 
     Raises
@@ -224,12 +224,12 @@ def is_dask_client(value: object) -> bool:
     return distributed is not None and isinstance(value, distributed.Client)
 
 
-def _take_workers(choice: Processes | Pool | Ray) -> None:
-    """Check how many workers a choice has, and have it as a Python int."""
-    workers = as_int(choice.workers)
-    if workers is None or not (workers >= 1 or (workers == -1 and isinstance(choice, Processes))):
-        raise ArgumentError(f"workers must be an int >= 1, got {shown(choice.workers)}")
-    object.__setattr__(choice, "workers", workers)
+def _take_workers(config: Processes | Pool | Ray) -> None:
+    """Check how many workers a configuration has, and have it as a Python int."""
+    workers = as_int(config.workers)
+    if workers is None or not (workers >= 1 or (workers == -1 and isinstance(config, Processes))):
+        raise ArgumentError(f"workers must be an int >= 1, got {shown(config.workers)}")
+    object.__setattr__(config, "workers", workers)
 
 
 def _check_timeout(seconds: object) -> None:

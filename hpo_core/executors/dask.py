@@ -1,6 +1,6 @@
 """Objectives on the workers of a Dask cluster.
 
-A Dask task per trial costs the scheduler and the worker several milliseconds. A lane is therefore one
+A Dask task per trial costs the scheduler and the worker several milliseconds. A slot is therefore one
 task that lasts, one for each thread of a worker or as many as its resources allow; trials go to it by
 messages that Dask's own scheduling does not see.
 """
@@ -15,16 +15,17 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
-from hpo_core.executors.cluster import Lane, LaneExecutor, how_many_fit
+from hpo_core.executors.cluster import Slot, SlotExecutor, how_many_fit
 from hpo_core.executors.failures import describe
-from hpo_core.executors.inbox import Desk
+from hpo_core.executors.inbox import WorkerInbox
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
-    from hpo_core.executors.base import Outcome
+    from hpo_core.executors.base import Message, Outcome
+    from hpo_core.executors.channel import Decision
     from hpo_core.executors.worker import Payload
 
 DIED = "the Dask worker died"
@@ -34,8 +35,8 @@ T = TypeVar("T")
 logger = logging.getLogger("hpo_core")
 
 
-class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
-    """A lane for each thread of each worker, those that join later included.
+class DaskExecutor(SlotExecutor[T, "_DaskSlot[T]"]):
+    """A slot for each thread of each worker, those that join later included.
 
     Parameters
     ----------
@@ -75,9 +76,9 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
         present = self._client.nthreads().keys()
         self._killed &= present
         addresses = present - self._killed
-        for lane in [*self._lanes, *self._opening]:
-            if lane.worker not in addresses and lane in self._lanes | self._opening:
-                self._lose(lane, DIED)
+        for slot in [*self._slots, *self._opening]:
+            if slot.worker not in addresses and slot in self._slots | self._opening:
+                self._lose(slot, DIED)
         if not addresses <= self._known.keys():
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
             for address in addresses & workers.keys() - self._known.keys():
@@ -89,11 +90,11 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
         if not self._known[address] and self._trial_timeout < math.inf:
             raise ArgumentError(f"trial_timeout needs Dask workers with a nanny; {address} has none")
         for _ in range(int(min(worker["nthreads"], how_many_fit(worker["resources"], self._resources)))):
-            self._open(_DaskLane(self._client, address, self._payload, self._resources))
+            self._open(_DaskSlot(self._client, address, self._payload, self._resources))
 
-    def _kill(self, lane: _DaskLane[T]) -> None:
-        self._killed.add(lane.worker)
-        _on_loop(self._client, self._kill_workers, [lane.worker])
+    def _kill(self, slot: _DaskSlot[T]) -> None:
+        self._killed.add(slot.worker)
+        _on_loop(self._client, self._kill_workers, [slot.worker])
 
     async def _kill_workers(self, addresses: list[str]) -> None:
         # `restart_workers` would let the objectives run for four more seconds.
@@ -104,9 +105,9 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
 
     def close(self, *, cancel: bool = False) -> None:
         """Give the threads back; with ``cancel``, kill the workers that are at work."""
-        busy = {lane.worker for lane in self._lanes if lane.tasks}
-        for lane in [*self._lanes, *self._opening]:
-            lane.serving.release()
+        busy = {slot.worker for slot in self._slots if slot.tasks}
+        for slot in [*self._slots, *self._opening]:
+            slot.serving.release()
         watched = [address for address in busy if self._known.get(address)]
         if cancel and watched:
             _on_loop(self._client, self._kill_workers, watched).exception()  # one may be dead already
@@ -114,18 +115,21 @@ class DaskExecutor(LaneExecutor[T, "_DaskLane[T]"]):
             logger.warning("trials go on, unheard, in Dask workers that no nanny can restart")
 
 
-class _DaskLane(Lane[T]):
+class _DaskSlot(Slot[T]):
     def __init__(self, client: Any, address: str, payload: bytes, resources: dict[str, float]) -> None:
         super().__init__(address)
         self._client = client
-        self._name = f"hpo_core-lane-{uuid.uuid4().hex}"
+        self._name = f"hpo_core-slot-{uuid.uuid4().hex}"
         self.serving = client.submit(
             _serve, self._name, payload, key=self._name, workers=[address], resources=resources
         )
         self.opened = self._call(_opened)
 
-    def submit(self, packed: bytes) -> Future[Outcome]:
-        return self._call(_evaluate, packed)
+    def submit(self, key: int, packed: bytes) -> Future[list[Message]]:
+        return self._call(_evaluate, key, packed)
+
+    def resume(self, key: int, answer: Decision | None) -> Future[list[Message]]:
+        return self._call(_resume, key, answer)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         async def call() -> Any:
@@ -153,25 +157,29 @@ def _kill_worker(dask_worker: Any) -> None:
             process.kill()
 
 
-_desks: dict[str, Desk] = {}  # made by a message or by the task, whichever comes first
+_inboxes: dict[str, WorkerInbox] = {}  # made by a message or by the task, whichever comes first
 
 
 async def _opened(name: str) -> Outcome | None:
-    failure = await _desks.setdefault(name, Desk()).opened()
+    failure = await _inboxes.setdefault(name, WorkerInbox()).opened()
     if failure is not None:
-        del _desks[name]
+        del _inboxes[name]
     return failure
 
 
-async def _evaluate(name: str, packed: bytes) -> Outcome:
-    return await _desks[name].evaluate(packed)
+async def _evaluate(name: str, key: int, packed: bytes) -> list[Message]:
+    return await _inboxes[name].evaluate(key, packed)
+
+
+async def _resume(name: str, key: int, answer: Decision | None) -> list[Message]:
+    return await _inboxes[name].resume(key, answer)
 
 
 def _serve(name: str, packed: bytes) -> None:
-    """Be a lane, for as long as somebody wants it."""
+    """Be a slot, for as long as somebody wants it."""
     from distributed import get_worker
 
     tasks = get_worker().state.tasks
     # Its state is "cancelled" once the client has let go, or is gone.
-    if _desks.setdefault(name, Desk()).serve(packed, lambda: tasks[name].state == "executing"):
-        del _desks[name]  # otherwise `_opened` may not have come yet
+    if _inboxes.setdefault(name, WorkerInbox()).serve(packed, lambda: tasks[name].state == "executing"):
+        del _inboxes[name]  # otherwise `_opened` may not have come yet

@@ -1,42 +1,58 @@
-"""A lane as its worker sees it."""
+"""A slot as its worker sees it."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from hpo_core.executors.base import Outcome
+from hpo_core.executors.channel import QueueChannel
 from hpo_core.executors.worker import load, unpack_and_perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpo_core.executors.base import Message
+    from hpo_core.executors.channel import Decision
 
-RELEASE_SECONDS = 0.1  # until a lane that nobody wants any more gives its thread back
+RELEASE_SECONDS = 0.1  # until a slot that nobody wants any more gives its thread back
 
 
-class Desk:
+class WorkerInbox:
     """Where the engine's messages, in its event loop, meet the thread that evaluates.
 
     The next trial is in the inbox before the last outcome has left: nothing lies between two objectives
-    but a queue.
+    but a queue. A call that brings a trial returns with the first that the trial has to say, and each
+    ``resume`` with more, up to the outcome: a trial that neither reports nor asks costs one call.
     """
 
     def __init__(self) -> None:
         self._opened: Future[Outcome | None] = Future()
-        self._inbox: SimpleQueue[tuple[bytes, Future[Outcome]]] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[bytes, _Conversation]] = SimpleQueue()
+        self._conversations: dict[int, _Conversation] = {}
 
     async def opened(self) -> Outcome | None:
         """Wait until the objective is loaded; how every trial ends if it cannot be."""
         return await asyncio.wrap_future(self._opened)
 
-    async def evaluate(self, packed: bytes) -> Outcome:
-        """Have one trial evaluated, given the pickled arguments of its handle."""
-        future: Future[Outcome] = Future()
-        self._inbox.put((packed, future))
-        return await asyncio.wrap_future(future)
+    async def evaluate(self, key: int, packed: bytes) -> list[Message]:
+        """Have one trial evaluated, given the pickled arguments of its handle; what it says first."""
+        self._conversations[key] = conversation = _Conversation()
+        self._inbox.put((packed, conversation))
+        return await self.resume(key, None)
+
+    async def resume(self, key: int, answer: Decision | None) -> list[Message]:
+        """Answer the trial if it has asked, and wait for what it says next; the outcome comes last."""
+        conversation = self._conversations[key]
+        if answer is not None:
+            conversation.channel.answers.put(answer)
+        messages = await conversation.listen()
+        if isinstance(messages[-1], Outcome):
+            del self._conversations[key]
+        return messages
 
     def serve(self, packed: bytes, is_wanted: Callable[[], bool]) -> bool:
         """Load the payload and evaluate what comes, in the calling thread; whether it could be loaded."""
@@ -47,8 +63,31 @@ class Desk:
         self._opened.set_result(None)
         while is_wanted():
             try:
-                task, future = self._inbox.get(timeout=RELEASE_SECONDS)
+                task, conversation = self._inbox.get(timeout=RELEASE_SECONDS)
             except Empty:
                 continue
-            future.set_result(unpack_and_perform(payload, task))
+            conversation.put(unpack_and_perform(payload, task, conversation.channel))
         return True
+
+
+class _Conversation:
+    """What a trial has said, until somebody fetches it."""
+
+    def __init__(self) -> None:
+        self.channel = QueueChannel(self.put)
+        self._lock = threading.Lock()
+        self._said: list[Message] = []
+        self._bell: Future[None] = Future()
+
+    def put(self, message: Message) -> None:
+        with self._lock:
+            self._said.append(message)
+            if not self._bell.done():
+                self._bell.set_result(None)
+
+    async def listen(self) -> list[Message]:
+        """Wait until there is something, and take it."""
+        await asyncio.wrap_future(self._bell)
+        with self._lock:
+            said, self._said, self._bell = self._said, [], Future()
+        return said

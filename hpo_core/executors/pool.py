@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import pickle
 import threading
 import uuid
@@ -11,7 +12,8 @@ from concurrent.futures import BrokenExecutor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import HpoError
-from hpo_core.executors.base import Executor, Outcome
+from hpo_core.executors.base import Executor, Message, Outcome
+from hpo_core.executors.channel import Channel, Decision, QueueChannel
 from hpo_core.executors.failures import reason_of
 from hpo_core.executors.pickling import pack
 from hpo_core.executors.worker import Payload, failed, load, perform
@@ -19,6 +21,16 @@ from hpo_core.executors.worker import Payload, failed, load, perform
 if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import Callable
+
+    from hpo_core.executors.channel import Question, Report
+
+logger = logging.getLogger("hpo_core")
+
+UNHEARD = (
+    "trials in a %s cannot talk to the study while they run: should_stop() is always False there, and "
+    "reports arrive with the result. They can in this thread, in other threads, and with Processes, "
+    "Dask and Ray"
+)
 
 KEPT = 4  # payloads that a process remembers: nested and past calls of optimize
 
@@ -30,7 +42,8 @@ class PoolExecutor(Executor[T]):
 
     A pool does not say which of its workers takes a trial. The first trials carry the payload; a process
     that has not seen it when a later one arrives says so, and that trial is sent again with it. Threads
-    get everything as it is.
+    get everything as it is, and their trials report and ask while they run. A channel that is pickled leads
+    nowhere: reports of other processes come with the result.
 
     Parameters
     ----------
@@ -54,14 +67,16 @@ class PoolExecutor(Executor[T]):
         self._arguments = arguments
         self._payload = _Sent(payload)
         self._n_finished = 0
-        self._running: dict[Future[Outcome | None], T] = {}
-        self._done: deque[Future[Outcome | None]] = deque()
+        self._running: dict[Future[Outcome | None], tuple[T, QueueChannel]] = {}
+        self._arrived: deque[tuple[T, Report | Question] | Future[Outcome | None]] = deque()
         self._bell = threading.Event()
+        self._is_closed = False
+        self._has_warned = False
 
     @property
     def running(self) -> list[T]:
         """Trials that the pool has."""
-        return list(self._running.values())
+        return [trial for trial, _ in self._running.values()]
 
     def submit(self, trial: T) -> None:
         """Pass the trial on."""
@@ -69,44 +84,64 @@ class PoolExecutor(Executor[T]):
 
     def _submit(self, trial: T, payload: _Sent | _Known) -> None:
         task = _Parcel(self._arguments(trial), f"a value in {trial!r}")
+        channel = QueueChannel(lambda message: self._on_arrival((trial, message)))
         try:
-            future = self._pool.submit(_work, payload, task)
+            future = self._pool.submit(_work, payload, task, channel, threading.get_ident())
         except Exception as error:  # it is broken, or has been shut down
             future = Future()
             future.set_exception(error)
-        self._running[future] = trial
-        future.add_done_callback(self._on_done)
+        self._running[future] = trial, channel
+        future.add_done_callback(self._on_arrival)
 
-    def _on_done(self, future: Future[Outcome | None]) -> None:
-        self._done.append(future)
-        self._bell.set()
+    def _on_arrival(self, arrived: tuple[T, Report | Question] | Future[Outcome | None]) -> None:
+        if not self._is_closed:
+            self._arrived.append(arrived)
+            self._bell.set()
 
     def wait(self) -> None:
-        """Block until the pool has finished a trial."""
+        """Block until a trial has said something or the pool has finished one."""
         # Windows cannot interrupt a wait that has no time limit.
         while not self._bell.wait(1.0):
             pass
 
-    def collect(self) -> list[tuple[T, Outcome]]:
-        """Hand over what the pool has finished; in a broken pool every running trial has failed."""
+    def collect(self) -> list[tuple[T, Message]]:
+        """Hand over what has arrived; in a broken pool every running trial has failed."""
         self._bell.clear()
-        collected = []
-        while self._done:
-            future = self._done.popleft()
-            trial = self._running.pop(future)
-            error = future.exception()
-            outcome = future.result() if error is None else _failure(error)
-            if outcome is None:
-                self._submit(trial, self._payload)
-            else:
-                self._n_finished += 1
-                collected.append((trial, outcome))
+        collected: list[tuple[T, Message]] = []
+        while self._arrived:
+            arrived = self._arrived.popleft()
+            if not isinstance(arrived, Future):
+                collected.append(arrived)
+            elif (ended := self._end(arrived)) is not None:
+                collected.append(ended)
         return collected
 
+    def _end(self, future: Future[Outcome | None]) -> tuple[T, Outcome] | None:
+        """Return a trial and its outcome, or send it again to a process that lacked the payload."""
+        trial, _ = self._running.pop(future)
+        error = future.exception()
+        outcome = future.result() if error is None else _failure(error)
+        if outcome is None:
+            self._submit(trial, self._payload)
+            return None
+        self._n_finished += 1
+        if outcome.unheard and not self._has_warned:
+            logger.warning(UNHEARD, type(self._pool).__name__)
+            self._has_warned = True
+        return trial, outcome
+
+    def answer(self, trial: T, decision: Decision) -> None:
+        """Answer the thread that has the trial."""
+        for running, channel in self._running.values():
+            if running == trial:
+                channel.answers.put(decision)
+
     def close(self, *, cancel: bool = False) -> None:
-        """Take back what has not begun if ``cancel``; the pool goes on."""
-        if cancel:
-            for future in self._running:
+        """Take back what has not begun if ``cancel``; the pool goes on, but what runs is told to stop."""
+        self._is_closed = True
+        for future, (_, channel) in self._running.items():
+            channel.answers.put(Decision.STOP)
+            if cancel:
                 future.cancel()
 
 
@@ -164,12 +199,14 @@ def _recall(key: str) -> Payload | Outcome | None:
     return _payloads.get(key)
 
 
-def _work(payload: Any, task: Any) -> Outcome | None:
+def _work(payload: Any, task: Any, channel: Channel, caller: int) -> Outcome | None:
     """Evaluate one trial; None without the payload."""
+    if threading.get_ident() == caller:  # nobody would answer while it runs
+        channel = Channel()
     payload, arguments = (each.value if isinstance(each, _Parcel) else each for each in (payload, task))
     if payload is None:
         return None
-    return payload if isinstance(payload, Outcome) else perform(payload, arguments)
+    return payload if isinstance(payload, Outcome) else perform(payload, arguments, channel)
 
 
 def _failure(error: BaseException) -> Outcome:

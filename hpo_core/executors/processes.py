@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import worker
-from hpo_core.executors.base import TIMEOUT, Deaths, Executor, Outcome
+from hpo_core.executors.base import TIMEOUT, Deaths, Executor, Message, Outcome
+from hpo_core.executors.channel import Question, Report
 from hpo_core.executors.failures import reason_of
 from hpo_core.executors.guard import Guard
 from hpo_core.executors.pickling import main_can_be_imported, pack
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
+    from hpo_core.executors.channel import Decision
     from hpo_core.executors.worker import Payload
 
 KILL_AFTER_SECONDS = 5.0  # between SIGTERM and SIGKILL
@@ -85,9 +87,9 @@ class ProcessExecutor(Executor[T]):
         self._arguments = arguments
         self._trial_timeout = trial_timeout
         self._guard = Guard()
-        self._idle = [_Worker(packed, threads, self._guard, self._on_reply) for _ in range(workers)]
+        self._idle = [_Worker(packed, threads, self._guard, self._on_message) for _ in range(workers)]
         self._busy: dict[_Worker, T] = {}
-        self._ended: deque[tuple[_Worker, Outcome | None]] = deque()
+        self._arrived: deque[tuple[_Worker, Message | None]] = deque()
         self._bell = threading.Event()
         self._deaths = Deaths()
 
@@ -103,14 +105,14 @@ class ProcessExecutor(Executor[T]):
         try:
             member.submit(pack(self._arguments(trial), what=f"a value in {trial!r}"))
         except Exception as error:
-            self._on_reply(member, Outcome("failed", reason=reason_of(error), error=error))
+            self._on_message(member, Outcome("failed", reason=reason_of(error), error=error))
 
-    def _on_reply(self, member: _Worker, outcome: Outcome | None) -> None:
-        self._ended.append((member, outcome))
+    def _on_message(self, member: _Worker, message: Message | None) -> None:
+        self._arrived.append((member, message))
         self._bell.set()
 
     def wait(self) -> None:
-        """Block until a worker has a result or has died; kill those whose time is up."""
+        """Block until a worker has said something or has died; kill those whose time is up."""
         while not self._bell.wait(min(LOOK_SECONDS, self._end_overdue())):
             for member in self._busy:
                 member.look()
@@ -126,15 +128,24 @@ class ProcessExecutor(Executor[T]):
                 member.time_out()
         return seconds
 
-    def collect(self) -> list[tuple[T, Outcome]]:
-        """Hand over what has ended; a dead worker is one that failed its trial."""
+    def collect(self) -> list[tuple[T, Message]]:
+        """Hand over what has arrived; a dead worker is one that failed its trial."""
         self._bell.clear()
-        collected = []
-        while self._ended:
-            member, outcome = self._ended.popleft()
-            collected.append((self._busy.pop(member), self._outcome(member, outcome)))
-            self._idle.append(member)
+        collected: list[tuple[T, Message]] = []
+        while self._arrived:
+            member, message = self._arrived.popleft()
+            if isinstance(message, Report | Question):
+                collected.append((self._busy[member], message))
+            else:
+                collected.append((self._busy.pop(member), self._outcome(member, message)))
+                self._idle.append(member)
         return collected
+
+    def answer(self, trial: T, decision: Decision) -> None:
+        """Answer the worker that has the trial."""
+        for member, running in self._busy.items():
+            if running == trial:
+                member.answer(decision)
 
     def _outcome(self, member: _Worker, outcome: Outcome | None) -> Outcome:
         timed_out, had_loaded = member.timed_out, member.has_loaded
@@ -167,7 +178,8 @@ class ProcessExecutor(Executor[T]):
 class _Worker:
     """A process, started at the first task and again after a death, and the thread that talks to it.
 
-    The thread alone reads and writes, because a process may die in the middle of a message.
+    The thread alone reads, because a process may die in the middle of a message. It writes too, but for
+    answers: it is waiting for the outcome when they go out.
     """
 
     def __init__(
@@ -175,20 +187,22 @@ class _Worker:
         payload: bytes,
         threads: int,
         guard: Guard,
-        on_reply: Callable[[_Worker, Outcome | None], None],
+        on_message: Callable[[_Worker, Message | None], None],
     ) -> None:
         self._payload = payload
         self._threads = threads
         self._guard = guard
-        self._on_reply = on_reply
+        self._on_message = on_message
         self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self._closing = threading.Lock()  # held while the connection is written to or closed
         self._line: socket.socket | None = None
         self._tasks: SimpleQueue[bytes | None] = SimpleQueue()
         self._loaded_at = self._given_at = math.inf
         self.timed_out = False
 
     def submit(self, packed: bytes) -> None:
-        """Have a task done; the reply is None if the process dies."""
+        """Have a task done; the last message is the outcome, or None if the process dies."""
         self.timed_out = False
         if self._process is None or _has_ended(self._process):
             self.bury()
@@ -202,6 +216,7 @@ class _Worker:
         with there, _thread_limit(self._threads), _blocked_interrupt(), _importable_main():
             process.start()
         self._process, self._tasks, self._loaded_at = process, SimpleQueue(), math.inf
+        self._connection = connection
         if HAS_GROUPS:
             self._line = socket.socket(fileno=os.dup(connection.fileno()))
         self._guard.toggle(int(process.pid or 0))
@@ -212,21 +227,32 @@ class _Worker:
     def _talk(self, connection: Connection, tasks: SimpleQueue[bytes | None]) -> None:
         def exchange(message: bytes) -> Outcome | None:
             connection.send_bytes(message)
-            reply: Outcome | None = pickle.loads(connection.recv_bytes())
-            return reply
+            while isinstance(reply := pickle.loads(connection.recv_bytes()), Report | Question):
+                self._on_message(self, reply)
+            outcome: Outcome | None = reply
+            return outcome
 
-        with connection:
-            try:
-                failure = exchange(self._payload)
-                if failure is None:
-                    self._loaded_at = time.monotonic()
-                while (task := tasks.get()) is not None:
-                    self._on_reply(self, failure or exchange(task))
-            except (OSError, EOFError):
-                self._on_reply(self, None)
-            else:
-                with contextlib.suppress(OSError):
-                    connection.send_bytes(worker.END)
+        try:
+            failure = exchange(self._payload)
+            if failure is None:
+                self._loaded_at = time.monotonic()
+            while (task := tasks.get()) is not None:
+                self._on_message(self, failure or exchange(task))
+        except (OSError, EOFError):
+            self._on_message(self, None)
+        else:
+            with contextlib.suppress(OSError):
+                connection.send_bytes(worker.END)
+        finally:
+            with self._closing:
+                connection.close()
+
+    def answer(self, decision: Decision) -> None:
+        """Answer the question of the trial at hand."""
+        connection = self._connection
+        with self._closing, contextlib.suppress(OSError):  # the process has died, or the line is closed
+            if connection is not None:
+                connection.send_bytes(decision.value.encode())
 
     @property
     def has_loaded(self) -> bool:
@@ -274,7 +300,7 @@ class _Worker:
         self._guard.toggle(int(process.pid or 0))
         if self._line is not None:
             self._line.close()
-        self._process = self._line = None
+        self._process = self._connection = self._line = None
         self._loaded_at = math.inf
         code = process.exitcode
         return (

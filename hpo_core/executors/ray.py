@@ -7,23 +7,24 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo_core.errors import ArgumentError
-from hpo_core.executors.cluster import Lane, LaneExecutor, how_many_fit
+from hpo_core.executors.cluster import Slot, SlotExecutor, how_many_fit
 from hpo_core.executors.failures import reason_of
 from hpo_core.executors.guard import Guard, lead_group
-from hpo_core.executors.inbox import Desk
+from hpo_core.executors.inbox import WorkerInbox
 from hpo_core.executors.pickling import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
-    from hpo_core.executors.base import Outcome
+    from hpo_core.executors.base import Message, Outcome
+    from hpo_core.executors.channel import Decision
     from hpo_core.executors.worker import Payload
 
 T = TypeVar("T")
 
 
-class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
+class RayExecutor(SlotExecutor[T, "_RaySlot[T]"]):
     """One actor per trial that runs; it serves one trial after another.
 
     Parameters
@@ -71,51 +72,58 @@ class RayExecutor(LaneExecutor[T, "_RayLane[T]"]):
 
     def _refresh(self) -> None:
         room = self._room() if self._workers is None else self._workers
-        for _ in range(room - len(self._lanes) - len(self._opening) - len(self._load_failures)):
-            self._open(_RayLane(self._actor.remote(), self._payload))
+        for _ in range(room - len(self._slots) - len(self._opening) - len(self._load_failures)):
+            self._open(_RaySlot(self._actor.remote(), self._payload))
 
     def _room(self) -> int:
         nodes = (node["Resources"] for node in self._ray.nodes() if node["Alive"])
         return int(sum(how_many_fit(node, self._needs) for node in nodes))
 
-    def _kill(self, lane: _RayLane[T]) -> None:
-        self._ray.kill(lane.worker)
+    def _kill(self, slot: _RaySlot[T]) -> None:
+        self._ray.kill(slot.worker)
 
     def _why_lost(self, error: BaseException) -> str:
         return f"the Ray worker died ({type(error).__name__}: {reason_of(error).splitlines()[0]})"
 
     def close(self, *, cancel: bool = False) -> None:  # noqa: ARG002 - an actor is of no use to others
         """End every actor."""
-        for lane in [*self._lanes, *self._opening]:
-            self._ray.kill(lane.worker)
+        for slot in [*self._slots, *self._opening]:
+            self._ray.kill(slot.worker)
 
 
-class _RayLane(Lane[T]):
+class _RaySlot(Slot[T]):
     def __init__(self, actor: Any, payload: Any) -> None:
         super().__init__(actor)
         self.opened = actor.start.remote(payload).future()
 
-    def submit(self, packed: bytes) -> Future[Outcome]:
-        future: Future[Outcome] = self.worker.work.remote(packed).future()
+    def submit(self, key: int, packed: bytes) -> Future[list[Message]]:
+        future: Future[list[Message]] = self.worker.work.remote(key, packed).future()
+        return future
+
+    def resume(self, key: int, answer: Decision | None) -> Future[list[Message]]:
+        future: Future[list[Message]] = self.worker.resume.remote(key, answer).future()
         return future
 
 
 class _Actor:
-    """What a lane is on the other side."""
+    """What a slot is on the other side."""
 
     def __init__(self) -> None:
-        self._desk = Desk()
+        self._inbox = WorkerInbox()
         # Ray sees the end of an actor when its sockets close, and what an objective has forked holds them.
         lead_group()
         self._guard = Guard()
         self._guard.toggle(os.getpid())
 
     async def start(self, packed: bytes) -> Outcome | None:
-        threading.Thread(target=self._desk.serve, args=(packed, lambda: True), daemon=True).start()
-        return await self._desk.opened()
+        threading.Thread(target=self._inbox.serve, args=(packed, lambda: True), daemon=True).start()
+        return await self._inbox.opened()
 
-    async def work(self, packed: bytes) -> Outcome:
-        return await self._desk.evaluate(packed)
+    async def work(self, key: int, packed: bytes) -> list[Message]:
+        return await self._inbox.evaluate(key, packed)
+
+    async def resume(self, key: int, answer: Decision | None) -> list[Message]:
+        return await self._inbox.resume(key, answer)
 
 
 def _import_ray() -> Any:

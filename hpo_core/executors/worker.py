@@ -9,10 +9,11 @@ import signal
 import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hpo_core.errors import HpoError
 from hpo_core.executors.base import Job, Outcome
+from hpo_core.executors.channel import Decision, LiveChannel
 from hpo_core.executors.failures import describe, trace
 from hpo_core.executors.guard import lead_group
 
@@ -20,27 +21,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-
-class Handle(Protocol):
-    """What the objective is given."""
-
-    @property
-    def reports(self) -> list[tuple[int, float]]:
-        """What the objective has reported."""
-
-    @property
-    def notes(self) -> dict[str, Any]:
-        """What it has noted."""
+    from hpo_core.executors.channel import Channel, Question, Report
 
 
 class Payload(NamedTuple):
-    """What a worker receives when it starts: the job, and how to make a handle from a task."""
+    """What a worker receives when it starts: the job, and how to make a handle of a channel and a task."""
 
     job: Job[Any]
-    handle: Callable[..., Handle]
+    handle: Callable[..., Any]
 
 
 END = b""  # what a process is sent when there is nothing more to do
+ANSWERS: Final = {decision.value.encode(): decision for decision in Decision}  # no pickle begins like that
+
+
+class PipeChannel(LiveChannel):
+    """The end of a line that is the pipe of a worker process."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def _send(self, message: Report | Question) -> None:
+        self._connection.send_bytes(pickle.dumps(message))
+
+    def _receive(self, seconds: float) -> Decision | None:
+        return ANSWERS[self._connection.recv_bytes()] if self._connection.poll(seconds) else None
 
 
 def serve(connection: Connection) -> None:
@@ -54,8 +60,14 @@ def serve(connection: Connection) -> None:
     with connection, contextlib.suppress(OSError, EOFError):  # the parent is gone
         loaded = load(connection.recv_bytes())
         connection.send_bytes(pickle.dumps(loaded if isinstance(loaded, Outcome) else None))
-        while not isinstance(loaded, Outcome) and (task := connection.recv_bytes()) != END:
-            connection.send_bytes(pickle.dumps(unpack_and_perform(loaded, task)))
+        while not isinstance(loaded, Outcome) and (task := _next_task(connection)) != END:
+            connection.send_bytes(pickle.dumps(unpack_and_perform(loaded, task, PipeChannel(connection))))
+
+
+def _next_task(connection: Connection) -> bytes:
+    while (message := connection.recv_bytes()) in ANSWERS:
+        pass  # it came too late for the trial before
+    return message
 
 
 def load(packed: bytes) -> Payload | Outcome:
@@ -70,24 +82,24 @@ def load(packed: bytes) -> Payload | Outcome:
     return payload
 
 
-def unpack_and_perform(payload: Payload, packed: bytes) -> Outcome:
+def unpack_and_perform(payload: Payload, packed: bytes, channel: Channel) -> Outcome:
     """Evaluate one trial, given the pickled arguments of its handle."""
     try:
         arguments = pickle.loads(packed)
     except Exception as error:
         return failed(error)
-    return perform(payload, arguments)
+    return perform(payload, arguments, channel)
 
 
-def perform(payload: Payload, arguments: tuple[Any, ...]) -> Outcome:
+def perform(payload: Payload, arguments: tuple[Any, ...], channel: Channel) -> Outcome:
     """Evaluate one trial; whatever the objective raises, an interpreter's exit too, is an ``Outcome``."""
-    trial = payload.handle(*arguments)
+    trial = payload.handle(channel, *arguments)
     try:
         outcome = payload.job.evaluate(trial)
     except BaseException as error:  # sys.exit() must not take a thread or an actor with it
         outcome = failed(error)
         outcome.traceback = trace(error, skip=2)  # this function and `evaluate`
-    outcome.reports, outcome.notes = trial.reports, trial.notes
+    channel.close(outcome)
     return outcome
 
 

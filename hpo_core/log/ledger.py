@@ -149,7 +149,9 @@ class Ledger:
 
     def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         ended: NDArray[np.bool_] = self.history.state[rows] != State.RUNNING
-        return ended if self.journal is None else ended | np.isin(rows, list(self.journal.taken_elsewhere))
+        if self.journal is None or not self.journal.taken_elsewhere:
+            return ended
+        return ended | np.isin(rows, list(self.journal.taken_elsewhere))
 
     def add(self, event: Event) -> None:
         """Apply an event, inside ``transact``, and have it committed at the end.

@@ -27,6 +27,11 @@ class Results(NamedTuple):
     values: NDArray[np.float64]
     ends: dict[int, TrialFailed | TrialStopped]
 
+    def of(self, rows: NDArray[np.int64]) -> Results:
+        """Return those of some rows."""
+        ends = {k: self.ends[row] for k, row in enumerate(rows.tolist()) if row in self.ends}
+        return Results(self.values[rows], ends)
+
 
 def read_results(result: Any, batch: TrialBatch) -> Results:
     """Read what an objective returned for a batch."""

@@ -19,20 +19,22 @@ import numpy as np
 
 from hpo_core.checks import as_number, shown
 from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
-from hpo_core.executors import Executor, Job, Outcome, Payload, SerialExecutor
+from hpo_core.executors import Executor, Job, Outcome, Payload, Report, SerialExecutor
+from hpo_core.executors.channel import ANSWER_SECONDS
 from hpo_core.executors.failures import describe
 from hpo_core.printable import printable
 from hpo_core.run.batches import read_results
+from hpo_core.run.decisions import decide
 from hpo_core.run.interrupts import Interrupts
 from hpo_core.run.options import Options, read_callbacks, read_catch, read_executor
 from hpo_core.run.outbox import Outbox
 from hpo_core.run.progress import Progress
-from hpo_core.run.remote import RemoteTrial
+from hpo_core.trial.remote import RemoteTrials, arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hpo_core.run.protocol import StudyLike, WorkerLike
+    from hpo_core.run.protocol import ClaimsLike, StudyLike
     from hpo_core.trial import Trial, TrialBatch
 
 logger = logging.getLogger("hpo_core")
@@ -74,10 +76,10 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
         vectorized=vectorized,
     )
     options.check_that_it_ends(study)
-    worker, places = study._worker(), _executor(options)
+    claims, places = study._worker(), _executor(study, options)
     bar = Progress(study, options.expected(study.n_finished)) if progress else None
-    with Interrupts(lambda: worker.is_waiting) as interrupts:
-        _Loop(study, options, worker, places, interrupts, bar).run()
+    with Interrupts(lambda: claims.is_waiting) as interrupts:
+        _Loop(study, options, claims, places, interrupts, bar).run()
 
 
 class _Loop:
@@ -87,7 +89,7 @@ class _Loop:
         self,
         study: StudyLike,
         options: Options,
-        worker: WorkerLike,
+        claims: ClaimsLike,
         executor: Executor[Any],
         interrupts: Interrupts,
         bar: Progress | None,
@@ -98,13 +100,14 @@ class _Loop:
         self.interrupts = interrupts
         self.bar = bar
         self.deadline = math.inf if options.timeout is None else time.monotonic() + options.timeout
-        self.worker = worker
-        self.outbox = Outbox(study, worker, interrupts, self.deadline)
+        self.claims = claims
+        self.outbox = Outbox(study, claims, interrupts, self.deadline)
         self.stops = study._stops  # those of other calls, before this one
         self.n_started = 0  # by this call
         self.pause = FIRST_PAUSE
         self.exhausted = False
         self.asked: list[Trial | TrialBatch] = []  # and not started yet
+        self.asking: list[Trial] = []  # whether to go on
         self.error: BaseException | None = None  # the first one; raised when nothing runs any more
 
     def run(self) -> None:
@@ -139,7 +142,7 @@ class _Loop:
 
     def _await_others(self) -> bool:
         """Pause if the study lacks only trials that others run: a worker that dies gives them back."""
-        if self.options.until is None or self._allowance(1) <= 0 or not self.worker.waits(self.options.until):
+        if self.options.until is None or self._allowance(1) <= 0 or not self.claims.waits(self.options.until):
             return False
         left = max(0.0, self.deadline - time.monotonic())
         self.interrupts.let_through()
@@ -164,11 +167,11 @@ class _Loop:
 
     def _ask(self, n: int) -> bool:
         """Get suggestions, or note why there are none."""
-        self.worker.wait_until(self.deadline)
+        self.claims.wait_until(self.deadline)
         began = time.monotonic()
         try:
             one = self.options.batch_size is None and n == 1
-            asked: Any = self.worker.claim(None if one else n, self.options.until)
+            asked: Any = self.claims.claim(None if one else n, self.options.until)
             if asked is not None:
                 split = self.options.batch_size is None and not one
                 self.asked = [*asked][::-1] if split else [asked]
@@ -202,12 +205,28 @@ class _Loop:
         finally:
             self.interrupts.hold_back()
         self._collect()
+        self.outbox.write_reports()
+        if self.asking:
+            self._answer()
         for _ in starmap(self._finish, self.outbox.write()):  # no variable here may hold an error, see run
             pass
 
     def _collect(self) -> None:
-        for trial, outcome in self.executor.collect():
-            self.outbox.put(trial, outcome)
+        for trial, message in self.executor.collect():
+            if isinstance(message, Outcome):
+                self.outbox.put(trial, message)
+            elif isinstance(message, Report):
+                self.outbox.put_report(trial, message)
+            else:
+                self.asking.append(trial)
+
+    def _answer(self) -> None:
+        """Tell the trials that ask whether to go on; what they reported before that has been written."""
+        self.claims.wait_until(time.monotonic() + ANSWER_SECONDS)
+        decisions = decide(self.study, np.array([trial.number for trial in self.asking]))
+        for trial, decision in zip(self.asking, decisions, strict=True):
+            self.executor.answer(trial, decision)
+        self.asking.clear()
 
     def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
         """Go on from a trial that was written, or was not because something is wrong."""
@@ -262,7 +281,7 @@ class _Loop:
 
     def _fail_running(self, reason: str) -> None:
         """Fail the trials that nobody has any more, but for those whose result could not be written."""
-        running = self.worker.running()
+        running = self.claims.running()
         left = running[~np.isin(running.number, list(self.outbox.numbers))]
         try:
             if len(left):
@@ -278,11 +297,11 @@ class _Loop:
             _add_note(error, line)
 
     def _close(self, *, cancel: bool = False) -> None:
-        self.worker.wait_until(math.inf)
+        self.claims.wait_until(math.inf)
         try:
             self.executor.close(cancel=cancel and bool(self.executor.running))
         finally:
-            self.worker.close()
+            self.claims.close()
             if self.bar is not None:
                 self.bar.close()
 
@@ -292,16 +311,12 @@ def _add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
 
 
-def _executor(options: Options) -> Executor[Any]:
+def _executor(study: StudyLike, options: Options) -> Executor[Any]:
     convert = read_results if options.vectorized else _read_number
     job = Job(options.objective, convert, options.catch)
     if options.executor is None:
         return SerialExecutor(job)
-    return options.executor.start(Payload(job, RemoteTrial), _arguments)
-
-
-def _arguments(trial: Trial) -> tuple[int, dict[str, Any], int]:
-    return trial.number, trial.params, trial.seed
+    return options.executor.start(Payload(job, RemoteTrials.of(study)), arguments_of)
 
 
 def _read_number(result: object, _: object) -> float:

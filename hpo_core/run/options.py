@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hpo_core.checks import as_int, check_flag, check_int, check_number, shown
 from hpo_core.errors import ArgumentError
-from hpo_core.executors import Choice, choose
+from hpo_core.executors import ExecutorConfig, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class Options:
     n_trials: int | None
     until: int | None
     timeout: float | None
-    executor: Choice | None  # None: this thread
+    executor: ExecutorConfig | None  # None: this thread
     callbacks: tuple[Callback, ...]
     catch: tuple[type[Exception], ...]
     progress: bool
@@ -70,7 +70,7 @@ class Options:
         return min(counts, default=None)
 
 
-def read_executor(executor: object, n_jobs: object) -> Choice | None:
+def read_executor(executor: object, n_jobs: object) -> ExecutorConfig | None:
     """Return where trials run, given by either of two names."""
     jobs = as_int(n_jobs)
     if jobs is None or (jobs < 1 and jobs != -1):

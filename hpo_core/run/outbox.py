@@ -1,7 +1,8 @@
-"""Ended trials on their way into the study.
+"""Reports and ended trials on their way into the study.
 
 A storage may refuse them for now: it is locked, its disk is full, its server is away. A result that exists is
-kept and written once the storage takes it. What could not be written is told to the user.
+kept and written once the storage takes it. What could not be written is told to the user. A trial that was
+ended from outside while it ran keeps that end: what comes of it later is set aside.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import math
 import time
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,14 +20,19 @@ import numpy as np
 from hpo_core.errors import HpoError, StorageRefusedError, TrialError
 from hpo_core.executors import Outcome
 from hpo_core.executors.failures import describe, reason_of
+from hpo_core.log import State
 from hpo_core.printable import printable
 from hpo_core.run.batches import Results, ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from numpy.typing import NDArray
+
+    from hpo_core.executors import Report
     from hpo_core.run.interrupts import Interrupts
-    from hpo_core.run.protocol import StudyLike, WorkerLike
+    from hpo_core.run.protocol import ClaimsLike, StudyLike
+    from hpo_core.trial import Trial
 
 logger = logging.getLogger("hpo_core")
 
@@ -42,16 +49,51 @@ SHOWN: Final = 500  # characters of a reason
 class _Ended:
     """A trial or batch, how it ended, and the changes of the study that are still to be made for it."""
 
-    __slots__ = ("changes", "outcome", "trial")
+    __slots__ = ("changes", "outcome", "trial", "unended")
 
     def __init__(self, study: StudyLike, trial: Any, outcome: Outcome) -> None:
-        self.trial, self.outcome = trial, outcome
+        self.trial = self.unended = trial  # the second without what was ended from outside
+        self.outcome = outcome
         self.changes = deque(_changes(study, trial, outcome))
 
     @property
     def runs(self) -> bool:
         """Whether the study does not know that it has ended."""
-        return bool((np.asarray(self.trial.state) == 0).any())  # RUNNING is 0
+        return bool(_running(self.trial).any())
+
+    def set_aside(self, study: StudyLike) -> bool:
+        """Leave out the trials that the study has ended meanwhile; whether there were any."""
+        running = _running(self.unended)
+        if running.all():
+            return False
+        outcome = self.outcome
+        logger.warning("%s, but the study had ended it before: that is set aside", self)
+        if isinstance(outcome.error, TrialError):  # the study has refused a report, say
+            outcome.error = None
+        self.changes.clear()
+        if running.any():
+            rows = np.flatnonzero(running)
+            value = outcome.value.of(rows) if isinstance(outcome.value, Results) else outcome.value
+            self.unended = self.unended[rows]
+            self.changes.extend(_changes(study, self.unended, replace(outcome, value=value)))
+        return True
+
+    def fail(self, study: StudyLike, error: TrialError) -> None:
+        """Have it fail with an error that the study has raised."""
+        self.outcome = Outcome("failed", reason=describe(error), error=error)
+        self.changes = deque(_changes(study, self.unended, self.outcome))
+
+    def prepend(self, reports: list[Report]) -> None:
+        """Put reports first that could not be written before."""
+        self.outcome.reports = [*reports, *self.outcome.reports]
+        self.changes.extendleft(partial(self.trial.report, *report) for report in reversed(reports))
+
+    def __str__(self) -> str:
+        return _shown(self.trial, self.outcome)
+
+
+def _running(trial: Any) -> NDArray[np.bool_]:
+    return np.atleast_1d(np.asarray(trial.state) == State.RUNNING)
 
 
 class Outbox:
@@ -65,12 +107,14 @@ class Outbox:
         Of these trials, and of those written where this study does not see it.
     """
 
-    def __init__(self, study: StudyLike, worker: WorkerLike, interrupts: Interrupts, deadline: float) -> None:
+    def __init__(self, study: StudyLike, claims: ClaimsLike, interrupts: Interrupts, deadline: float) -> None:
         self._study = study
-        self._worker = worker
+        self._claims = claims
         self._interrupts = interrupts
         self._deadline = deadline
         self._limit = math.inf
+        self._reports: list[tuple[Trial, Report]] = []
+        self._kept: dict[int, list[Report]] = {}  # that could not be written and go with the results
         self._waiting: deque[_Ended] = deque()
         self.unwritten: list[str] = []
         self.numbers: set[int] = set()
@@ -78,6 +122,34 @@ class Outbox:
     def put(self, trial: Any, outcome: Outcome) -> None:
         """Take in how a trial or a batch ended."""
         self._waiting.append(_Ended(self._study, trial, outcome))
+
+    def put_report(self, trial: Trial, report: Report) -> None:
+        """Take in what a running trial has reported."""
+        if trial.number in self._kept:
+            self._kept[trial.number].append(report)
+        else:
+            self._reports.append((trial, report))
+
+    def write_reports(self) -> None:
+        """Write what was reported in one change; what the study cannot take now goes with the results."""
+        if not self._reports:
+            return
+        numbers = sorted({trial.number for trial, _ in self._reports})
+        try:
+            change = partial(self._study._transact, self._report_all)
+            self._until_taken(change, f"a batch of reports has arrived from trials {numbers}")
+        except Exception as error:
+            logger.info("reports of trials %s are kept: %s", numbers, printable(describe(error)))
+            for trial, report in self._reports:
+                self._kept.setdefault(trial.number, []).append(report)
+        self._reports.clear()
+
+    def _report_all(self) -> None:
+        for trial, report in self._reports:
+            try:
+                trial.report(*report)
+            except TrialError as error:  # it was ended from outside
+                logger.info("a report is set aside: %s", error)
 
     def write(self) -> Iterator[tuple[Any, Outcome, Exception | None]]:
         """Write what there is: trial, how it ended, and what went wrong with that."""
@@ -97,8 +169,9 @@ class Outbox:
     def leave(self) -> None:
         """Write what can be written in a moment."""
         self._limit = time.monotonic() + LEAVING_SECONDS
-        self._worker.wait_until(self._limit)
+        self._claims.wait_until(self._limit)
         try:
+            self.write_reports()
             for _ in self.write():
                 pass
         finally:
@@ -106,15 +179,18 @@ class Outbox:
                 self._give_up(ended)
 
     def _write(self, ended: _Ended) -> None:
+        if self._kept:
+            ended.prepend(self._kept.pop(ended.trial.number, []))
         while ended.changes:
             try:
                 self._until_taken(ended.changes[0], ended)
             except TrialError as error:
-                if ended.outcome.state == "failed" or not ended.runs:
+                if ended.set_aside(self._study):
+                    continue
+                if ended.outcome.state == "failed":
                     raise
                 # A report or a note that the study refuses.
-                ended.outcome = Outcome("failed", reason=describe(error), error=error)
-                ended.changes = deque(_changes(self._study, ended.trial, ended.outcome))
+                ended.fail(self._study, error)
             else:
                 ended.changes.popleft()
 
@@ -128,16 +204,16 @@ class Outbox:
             for change in _changes(study, trial, ended.outcome):
                 change()
         except HpoError as error:  # the first error is the one to raise
-            logger.warning("%s: %s", _shown(ended), printable(str(error)))
+            logger.warning("%s: %s", ended, printable(str(error)))
             return False
         self.numbers.update(np.atleast_1d(trial.number).tolist())
         return True
 
-    def _until_taken(self, change: Callable[[], None], ended: _Ended) -> None:
+    def _until_taken(self, change: Callable[[], None], what: object) -> None:
         limit = min(self._limit, max(self._deadline, time.monotonic()) + LATE_SECONDS)
         said = False
         while True:
-            self._worker.wait_until(min(limit, time.monotonic() + ATTEMPT_SECONDS))
+            self._claims.wait_until(min(limit, time.monotonic() + ATTEMPT_SECONDS))
             try:
                 change()
             except StorageRefusedError as error:
@@ -145,11 +221,11 @@ class Outbox:
                     raise
                 if not said:
                     text = "%s; it is kept, and written as soon as the storage takes it: %s"
-                    logger.warning(text, _shown(ended), printable(str(error)))
+                    logger.warning(text, what, printable(str(error)))
                     said = True
             else:
                 if said:
-                    logger.warning("%s: now it is written", _shown(ended))
+                    logger.warning("%s: now it is written", what)
                 return
             self._interrupts.let_through()
             try:
@@ -159,7 +235,7 @@ class Outbox:
 
     def _give_up(self, ended: _Ended) -> None:
         if ended.runs:
-            self.unwritten.append(f"{_shown(ended)}, and that could not be written")
+            self.unwritten.append(f"{ended}, and that could not be written")
             self.numbers.update(np.atleast_1d(ended.trial.number).tolist())
 
 
@@ -178,8 +254,7 @@ def _changes(study: StudyLike, trial: Any, outcome: Outcome) -> Iterator[Callabl
         yield partial(study.tell, trial, outcome.value)
 
 
-def _shown(ended: _Ended) -> str:
-    trial, outcome = ended.trial, ended.outcome
+def _shown(trial: Any, outcome: Outcome) -> str:
     number, value = trial.number, outcome.value
     if isinstance(value, Results):
         ends = {trial[row].number: reason_of(end) for row, end in value.ends.items()}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hpo_core.trial.handles import Owner
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hpo_core.trial import Trial, TrialBatch
 
 
-class SpaceLike(Protocol):
-    """What the loop reads of a space."""
-
-    @property
-    def size(self) -> float:
-        """Number of configurations, inf for a continuous space."""
-
-
-class WorkerLike(Protocol):
+class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
     def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
@@ -39,14 +38,10 @@ class WorkerLike(Protocol):
         """Nothing is running any more."""
 
 
-class StudyLike(Protocol):
-    """What the loop needs of a study."""
+class StudyLike(Owner, Protocol):
+    """What the loop needs of a study, beside what its trials need."""
 
     _stops: int  # calls of study.stop()
-
-    @property
-    def space(self) -> SpaceLike:
-        """What is searched."""
 
     @property
     def allow_duplicates(self) -> bool:
@@ -71,8 +66,14 @@ class StudyLike(Protocol):
     def in_new_space(self) -> StudyLike | None:
         """Return the study in the space that another process gave it; None if that has not happened."""
 
-    def _worker(self) -> WorkerLike:
+    def _worker(self) -> ClaimsLike:
         """Who asks; an ``ArgumentError`` where a setting of the study is wrong."""
+
+    def _transact(self, change: Callable[[], object]) -> None:
+        """Call what changes the study several times; all of it is written, or nothing."""
+
+    def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Where a trial no longer runs here: it has ended, or another process has taken it over, (k,)."""
 
     def tell(self, trials: Any, values: Any) -> None:
         """Complete trials."""

@@ -490,6 +490,15 @@ class Study:
     def _note(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         self._ledger.transact(self._recorder.noted, rows, notes)
 
+    def _should_stop(self, rows: Rows) -> NDArray[np.bool_]:
+        from hpo_core.executors import Decision
+        from hpo_core.run.decisions import decide
+
+        return np.array([each is Decision.STOP for each in decide(cast("StudyLike", self), rows)], np.bool_)
+
+    def _transact(self, change: Callable[[], object]) -> None:
+        self._ledger.transact(change)
+
     def _is_over(self, rows: Rows) -> NDArray[np.bool_]:
         """Where a trial no longer runs here, (k,)."""
         return self._ledger.is_over(rows)
@@ -679,8 +688,8 @@ class Study:
             Where trials run. None is this thread; a number that of processes (-1: one per CPU; 1 is this
             thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
             ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
-            ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once; reports and
-            notes arrive with the result. With processes a script must call ``optimize`` under
+            ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once. Reports are
+            recorded as they come, notes with the result. With processes a script must call ``optimize`` under
             ``if __name__ == "__main__":``.
         n_jobs : int
             The same for a number of processes, under the name that other libraries use.

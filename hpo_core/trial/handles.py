@@ -26,20 +26,24 @@ if TYPE_CHECKING:
 
 
 class Owner(Protocol):
-    """What a handle needs of its study."""
+    """What a handle needs of its study, or of what stands in for it in a worker."""
 
     space: Space
-    history: History
     seed: int
     _sign: float  # 1 when minimising, -1 when maximising
 
+    @property
+    def history(self) -> History:
+        """What is known of its trials."""
+
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None: ...
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...
+    def _should_stop(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]: ...
 
 
 @refusing(TRIAL)
 class Trial:
-    """One trial of a study.
+    """One trial of a study, in the process of the study or in a worker.
 
     ``trial["lr"]`` is the value of a parameter that is active in the trial; ``"lr" in trial`` says
     whether it is. Two handles to the same trial of the same study are equal.
@@ -61,12 +65,15 @@ class Trial:
     0.25
     """
 
-    __slots__ = ("_params", "_study", "number")
+    __slots__ = ("_params", "_row", "_study", "number")
 
-    def __init__(self, study: Owner, number: int) -> None:
+    def __init__(
+        self, study: Owner, number: int, *, row: int | None = None, params: dict[str, Any] | None = None
+    ) -> None:
         self._study = study
         self.number = number
-        self._params: dict[str, Any] | None = None
+        self._row = number if row is None else row  # of the history: a worker's has one
+        self._params = params
 
     def __getitem__(self, name: str) -> Any:
         params = self._decoded()
@@ -96,7 +103,7 @@ class Trial:
     def _decoded(self) -> dict[str, Any]:
         if self._params is None:
             study = self._study
-            self._params = study.space.codec.decode_params(*study.history.configurations(self.number))
+            self._params = study.space.codec.decode_params(*study.history.configurations(self._row))
         return self._params
 
     @property
@@ -107,44 +114,44 @@ class Trial:
     @property
     def state(self) -> State:
         """``RUNNING``, ``COMPLETE``, ``STOPPED`` or ``FAILED``."""
-        return State(self._study.history.state.item(self.number))
+        return State(self._study.history.state.item(self._row))
 
     @property
     def value(self) -> float | None:
         """The value told, or the last report if the trial was stopped early; otherwise None."""
-        y = self._study.history.y.item(0, self.number)
+        y = self._study.history.y.item(0, self._row)
         return None if y != y else self._study._sign * y
 
     @property
     def reason(self) -> str | None:
         """Why the trial failed; None if it did not."""
-        return self._study.history.reasons.get(self.number)
+        return self._study.history.reasons.get(self._row)
 
     @property
     def traceback(self) -> str | None:
         """Where the objective raised; None if it did not."""
-        return self._study.history.tracebacks.get(self.number)
+        return self._study.history.tracebacks.get(self._row)
 
     @property
     def retries(self) -> list[str]:
         """Why the trial was given out again: a reason for each worker that died with it."""
-        return list(self._study.history.retries.get(self.number, ()))
+        return list(self._study.history.retries.get(self._row, ()))
 
     @property
     def notes(self) -> dict[str, Any]:
         """Notes of the trial, as a new dictionary."""
-        return copy.deepcopy(self._study.history.notes.get(self.number, {}))
+        return copy.deepcopy(self._study.history.notes.get(self._row, {}))
 
     @property
     def reports(self) -> list[tuple[int, float]]:
         """Reported (step, value) pairs in the order of arrival, in the study's direction."""
-        return TrialBatch(self._study, np.array([self.number])).reports[0]
+        return TrialBatch(self._study, np.array([self._row])).reports[0]
 
     @property
     def tier(self) -> str:
         """Origin of the configuration: a sampler's name, or "enqueued", "added", "repeated"."""
         history = self._study.history
-        return history.tiers[history.tier.item(self.number)]
+        return history.tiers[history.tier.item(self._row)]
 
     @property
     def seed(self) -> int:
@@ -161,10 +168,13 @@ class Trial:
         TrialError
             The trial has finished, or a value is not JSON.
         """
-        self._study._note(np.array([self.number]), [notes])
+        self._study._note(np.array([self._row]), [notes])
 
     def report(self, step: int, value: float) -> None:
         """Record an intermediate value of a running trial, such as an epoch's validation loss.
+
+        In a worker the value is sent, and a trial that was ended from outside meanwhile is not told: ask
+        ``should_stop``.
 
         Parameters
         ----------
@@ -178,11 +188,16 @@ class Trial:
         TrialError
             The trial has finished, ``step`` is negative or ``value`` is not a number.
         """
-        self._study._report(np.array([self.number]), step, np.array([as_number(value)]))
+        self._study._report(np.array([self._row]), step, np.array([as_number(value)]))
 
     def should_stop(self) -> bool:
-        """Whether the trial ought to end early, by raising ``TrialStopped``. False without a scheduler."""
-        return False
+        """Whether the trial ought to end early: the study has ended it, or another process has taken it over.
+
+        What the objective then returns is set aside; ``raise TrialStopped`` is the usual way out. In a worker
+        this asks the study and waits up to a second for the answer, which then holds for a tenth of a second
+        or until the next report. Where no answer can come, as in a ``ProcessPoolExecutor``, it is False.
+        """
+        return bool(self._study._should_stop(np.array([self._row]))[0])
 
 
 class TrialBatch:
@@ -379,8 +394,8 @@ class TrialBatch:
         self._study._report(self._rows, step, as_numbers(value, len(self)))
 
     def should_stop(self) -> NDArray[np.bool_]:
-        """(k,) mask of the trials that ought to end early. All False without a scheduler."""
-        return np.zeros(len(self), np.bool_)
+        """(k,) mask of the trials that ought to end early; see ``Trial.should_stop``."""
+        return self._study._should_stop(self._rows)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per trial (needs pandas).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -14,12 +15,11 @@ import cloudpickle
 import objectives
 import pytest
 from distributed import Client, LocalCluster
-from studies import make_study
+from studies import TRIALS, make_study
 
 from hpo_core.errors import ArgumentError
 from hpo_core.executors import Dask, Job, Payload
 from hpo_core.executors.dask import _opened, _serve
-from hpo_core.run.remote import RemoteTrial
 
 
 @contextlib.contextmanager
@@ -82,7 +82,7 @@ def test_why_an_objective_did_not_load_is_kept_until_the_client_asks(dask_client
     dask_client.submit(_serve, "late", packed, workers=[address], pure=False).result()
     causes = [
         dask_client.run(_opened, "late", workers=[address])[address],
-        dask_client.run(lambda: sys.modules[_opened.__module__]._desks, workers=[address])[address],
+        dask_client.run(lambda: sys.modules[_opened.__module__]._inboxes, workers=[address])[address],
     ]
     assert "this machine will not do" in causes[0].reason
     assert "late" not in causes[1]
@@ -92,9 +92,9 @@ def test_a_worker_that_leaves_does_not_hide_that_the_others_cannot_load():
     with threads(n_workers=2, threads_per_worker=1) as client:
         leaving = next(iter(client.nthreads()))
         client.submit(time.sleep, 2.0, workers=[leaving], key="in the way")
-        payload = Payload(Job(objectives.UNLOADABLE, objectives.unchanged), RemoteTrial)
+        payload = Payload(Job(objectives.UNLOADABLE, objectives.unchanged), TRIALS)
         with contextlib.closing(Dask(client).start(payload, tuple)) as executor:
-            executor.submit((0, {"x": 3.0}, 17))
+            executor.submit((0, {"x": 3.0}))
             executor.wait()
             assert executor.collect() == []  # the other worker may be able to
             client.retire_workers([leaving])
@@ -142,9 +142,10 @@ def test_a_killed_client_leaves_the_workers_free(dask_client, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     address = dask_client.scheduler.address
+    path = [str(Path(objectives.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     with subprocess.Popen(
         [sys.executable, script, address],
-        env={"PYTHONPATH": str(Path(objectives.__file__).parent)}, stdout=subprocess.PIPE, text=True,
+        env={"PYTHONPATH": os.pathsep.join(path)}, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout.readline() == "running\n"
         process.send_signal(signal.SIGKILL)

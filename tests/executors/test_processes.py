@@ -12,13 +12,14 @@ from types import ModuleType
 
 import objectives
 import pytest
-from studies import make_study
+from studies import TRIALS, make_study
+from waiting import wait_for
 
 from hpo_core.errors import ArgumentError, HpoError
-from hpo_core.executors import Job, Payload, pickling
+from hpo_core.executors import Decision, Job, Outcome, Payload, Question, Report, pickling
 from hpo_core.executors.base import MAX_DEATHS_IN_A_ROW
 from hpo_core.executors.processes import THREAD_VARIABLES, ProcessExecutor
-from hpo_core.run.remote import RemoteTrial
+from hpo_core.seeds import trial_seed
 
 # A process needs half a second to start on a busy machine, so each test has few of them.
 
@@ -26,7 +27,7 @@ from hpo_core.run.remote import RemoteTrial
 @contextlib.contextmanager
 def executor_of(objective, *, n_jobs=2, catch=(), trial_timeout=math.inf):
     executor = ProcessExecutor(
-        Payload(Job(objective, objectives.unchanged, catch), RemoteTrial),
+        Payload(Job(objective, objectives.unchanged, catch), TRIALS),
         lambda task: task,
         workers=n_jobs,
         trial_timeout=trial_timeout,
@@ -38,12 +39,12 @@ def executor_of(objective, *, n_jobs=2, catch=(), trial_timeout=math.inf):
 
 
 def task(number, x=3.0):
-    return (number, {"x": x}, 17)
+    return (number, {"x": x})
 
 
 def next_outcomes(executor):
     executor.wait()
-    return executor.collect()
+    return [(trial, each) for trial, each in executor.collect() if isinstance(each, Outcome)]
 
 
 def run_all(executor, numbers):
@@ -65,12 +66,32 @@ def test_tasks_run_in_as_many_processes_as_there_are_workers():
     assert os.getpid() not in processes
 
 
-def test_reports_notes_and_seed_travel():
+def test_reports_a_question_notes_and_seed_travel():
+    arrived = []
     with executor_of(objectives.reporting, n_jobs=1) as executor:
-        outcome = run_all(executor, [4])[4]
-    assert outcome.reports == [(0, 3.0), (1, 4.0), (2, 5.0)]
-    assert outcome.notes == {"seed": 17, "number": 4}
-    assert outcome.value == 3.0
+        executor.submit(task(4))
+        while executor.running:
+            executor.wait()
+            for trial, message in executor.collect():
+                arrived.append(message)
+                if isinstance(message, Question):
+                    executor.answer(trial, Decision.STOP)
+    *said, outcome = arrived
+    assert said == [Report(0, 3.0), Report(1, 4.0), Report(2, 5.0), Question()]
+    assert outcome.reports == []
+    assert outcome.notes == {"seed": trial_seed(TRIALS.seed, 4), "number": 4}
+    assert math.isnan(outcome.value)  # it was told to stop
+
+
+def test_an_answer_that_comes_after_the_end_is_not_taken_for_a_trial():
+    with executor_of(objectives.reporting, n_jobs=1) as executor:
+        executor.submit(task(0))
+        wait_for(lambda: executor._arrived and isinstance(executor._arrived[-1][1], Outcome))
+        executor.answer(task(0), Decision.STOP)
+        assert [type(message) for _, message in executor.collect()] == [*[Report] * 3, Question, Outcome]
+        executor.submit(task(1))
+        wait_for(lambda: executor._arrived and isinstance(executor._arrived[-1][1], Outcome))
+        assert executor.collect()[-1][1].value == 3.0
 
 
 def test_a_free_worker_is_found_while_another_is_busy():

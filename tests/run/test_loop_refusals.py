@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import objectives
 import pytest
@@ -305,7 +306,7 @@ def test_a_space_that_another_process_has_changed_ends_the_call_with_the_result(
 
 def test_a_note_that_the_study_refuses_fails_the_trial(monkeypatch):
     study = make_study()
-    monkeypatch.setattr("hpo_core.run.remote.as_json", lambda name, value: value)
+    monkeypatch.setattr("hpo_core.trial.remote.as_json", lambda name, value: value)
     with ThreadPoolExecutor(1) as pool, pytest.raises(TrialError, match="'lock' must be a JSON value"):
         study.optimize(objectives.noting_a_lock, n_trials=3, executor=pool)
     assert states(study) == [FAILED]
@@ -337,3 +338,77 @@ def test_every_ended_trial_is_kept_when_a_callback_is_interrupted():
     with ThreadPoolExecutor(4) as pool, pytest.raises(KeyboardInterrupt):
         study.optimize(objective, n_trials=4, executor=pool, callbacks=[lambda *_: interrupt(1)])
     assert RUNNING not in states(study)
+
+
+def reporting_under(lock, trial):
+    trial.report(0, 0.5)
+    assert not trial.should_stop()  # the report has arrived
+    lock.take()
+    trial.report(1, 0.25)
+    trial.report(2, 0.125)
+    return 1.0
+
+
+@pytest.mark.usefixtures("impatient")
+def test_reports_of_workers_wait_for_a_lock_in_their_order(study, file, lock, caplog):
+    after(1.5, lock.give)
+    with ThreadPoolExecutor(1) as pool:
+        study.optimize(partial(reporting_under, lock), n_trials=1, executor=pool)
+    assert "a batch of reports has arrived from trials [0]; it is kept" in caplog.text
+    assert Study.open(file, "s").trials[0].reports == [(0, 0.5), (1, 0.25), (2, 0.125)]
+    assert study.trials[0].value == 1.0
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_asks_under_a_lock_goes_on(study, lock):
+    """Nobody can say whether it ought to stop, and a training does not stand still for that."""
+    seen = []
+
+    def objective(trial):
+        lock.take()
+        started = time.monotonic()
+        trial.report(0, 0.5)
+        seen.extend([trial.should_stop(), time.monotonic() - started])
+        return 1.0
+
+    after(2.5, lock.give)
+    with ThreadPoolExecutor(1) as pool:
+        study.optimize(objective, n_trials=1, executor=pool)
+    assert seen[0] is False
+    assert seen[1] < 2.0
+    assert study.trials[0].reports == [(0, 0.5)]
+
+
+def test_reports_under_a_changed_space_go_with_the_result(study, file):
+    """Another process adds a parameter between two reports of a worker."""
+
+    def objective(trial):
+        trial.report(0, 0.5)
+        assert not trial.should_stop()
+        wider = {**study.space.parameters, "younger": hpo.Int(0, 3)}
+        Study(wider, sampler="random", seed=3, storage=file, name="s")
+        trial.report(1, 0.25)
+        trial.report(2, 0.125)
+        raise TrialStopped
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(StudyError, match="another process has changed the space") as caught,
+    ):
+        study.optimize(objective, n_trials=3, executor=pool)
+    assert not hasattr(caught.value, "__notes__")
+    trial = Study.open(file, "s").trials[0]
+    assert trial.reports == [(0, 0.5), (1, 0.25), (2, 0.125)]
+    assert (trial.state.name, trial.value) == ("STOPPED", 0.125)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_ctrl_c_ends_the_wait_of_a_report(study, lock, n_jobs):
+    after(2.0, interrupt, 1)
+    started = time.monotonic()
+    with ThreadPoolExecutor(n_jobs) as pool, pytest.raises(KeyboardInterrupt) as caught:
+        study.optimize(partial(reporting_under, lock), n_trials=1, executor=pool)
+    assert time.monotonic() - started < 8
+    assert "study.tell(0, 1.0)" in notes_of(caught)
+    lock.give()
+    assert study.trials[0].reports == [(0, 0.5)]

@@ -1,0 +1,164 @@
+"""What a running trial and its study say to each other, and the trial's end of the line.
+
+A trial reports and asks; the study answers. Reports are not acknowledged. A question follows the reports that
+were told before it, so that the answer takes them into account.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from enum import Enum
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpo_core.executors.base import Outcome
+
+# A trial waits this long for an answer, then goes on: the study may be computing a suggestion or waiting for
+# its storage, and a training must not stand still for that.
+ANSWER_SECONDS: Final = 1.0
+# An answer holds this long unless a report follows: objectives may ask in their innermost loop.
+FRESH_SECONDS: Final = 0.1
+
+
+class Decision(Enum):
+    """What a running trial is told to do. The values travel."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+class Report(NamedTuple):
+    """An intermediate value, in the study's direction."""
+
+    step: int
+    value: float
+
+
+class Question(NamedTuple):
+    """The trial asks whether to go on. One ``Executor.answer`` goes back."""
+
+
+class Channel:
+    """The trial's end of a line that leads nowhere: what it is told goes home with the result.
+
+    Attributes
+    ----------
+    ended : str
+        State in which the trial has ended, empty while it runs.
+    """
+
+    def __init__(self) -> None:
+        self.ended = ""
+        self._lock = threading.RLock()
+        self._reports: list[tuple[int, float]] = []
+        self._notes: dict[str, Any] = {}
+        self._unheard = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Channel, ()  # a copy elsewhere has no part in the conversation
+
+    def report(self, step: int, value: float) -> bool:
+        """Tell an intermediate value; False if the trial has ended."""
+        with self._lock:
+            if not self.ended:
+                self._tell(Report(step, value))
+            return not self.ended
+
+    def note(self, notes: dict[str, Any]) -> bool:
+        """Keep notes for the result; False if the trial has ended."""
+        with self._lock:
+            if not self.ended:
+                self._notes.update(notes)
+            return not self.ended
+
+    def should_stop(self) -> bool:
+        """Ask whether to end early."""
+        self._unheard = True
+        return False
+
+    def close(self, outcome: Outcome) -> None:
+        """Give an outcome what is to travel with it; nothing is told after that."""
+        with self._lock:
+            self.ended = outcome.state
+            outcome.reports, outcome.notes, outcome.unheard = self._reports, self._notes, self._unheard
+
+    def _tell(self, report: Report) -> None:
+        self._unheard = True
+        self._reports.append(report)
+
+
+class LiveChannel(Channel, ABC):
+    """The trial's end of a line on which somebody listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = os.getpid()  # one that it forks must not talk on the same line
+        self._decision = Decision.CONTINUE
+        self._is_asking = False
+        self._fresh_until = -math.inf
+
+    def should_stop(self) -> bool:
+        """Ask whether to end early, and wait a while for the answer; until it comes, the last one holds."""
+        with self._lock:
+            is_decided = self._decision is Decision.STOP or time.monotonic() < self._fresh_until
+            if not (is_decided or self.ended or os.getpid() != self._process):
+                self._ask()
+            return self._decision is Decision.STOP
+
+    def _ask(self) -> None:
+        patience = 0.0 if self._is_asking else ANSWER_SECONDS
+        if not self._is_asking:
+            self._send(Question())
+            self._is_asking = True
+        answer = self._receive(patience)
+        if answer is not None:
+            self._decision, self._is_asking = answer, False
+            self._fresh_until = time.monotonic() + FRESH_SECONDS
+
+    def _tell(self, report: Report) -> None:
+        if os.getpid() == self._process:
+            self._send(report)
+            self._fresh_until = -math.inf
+
+    @abstractmethod
+    def _send(self, message: Report | Question) -> None:
+        """Pass a message on."""
+
+    @abstractmethod
+    def _receive(self, seconds: float) -> Decision | None:
+        """Wait for the answer; None if it does not come in time."""
+
+
+class QueueChannel(LiveChannel):
+    """The end of a line to another thread.
+
+    Parameters
+    ----------
+    put : callable
+        Takes each message.
+
+    Attributes
+    ----------
+    answers : SimpleQueue of Decision
+    """
+
+    def __init__(self, put: Callable[[Report | Question], object]) -> None:
+        super().__init__()
+        self._put = put
+        self.answers: SimpleQueue[Decision] = SimpleQueue()
+
+    def _send(self, message: Report | Question) -> None:
+        self._put(message)
+
+    def _receive(self, seconds: float) -> Decision | None:
+        try:
+            return self.answers.get(timeout=seconds)
+        except Empty:
+            return None

@@ -1,0 +1,32 @@
+"""What running trials are told to do."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from hpo_core.errors import HpoError
+from hpo_core.executors import Decision
+from hpo_core.log import State
+from hpo_core.printable import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hpo_core.run.protocol import StudyLike
+
+logger = logging.getLogger("hpo_core")
+
+
+def decide(study: StudyLike, rows: NDArray[np.int64]) -> list[Decision]:
+    """Decide for each trial whether it goes on, from the state of the study: nothing else decides.
+
+    A storage that cannot be read now is no reason to stop a training.
+    """
+    try:
+        is_over = study._is_over(rows)
+    except HpoError as error:
+        logger.info("what is new to running trials cannot be read: %s", printable(str(error)))
+        is_over = study.history.state[rows] != State.RUNNING
+    return [Decision.STOP if over else Decision.CONTINUE for over in is_over.tolist()]
