@@ -35,7 +35,9 @@ settings_here = settings(
 names = itertools.count()
 
 
-@pytest.fixture(scope="module", params=["memory", "sqlite", "postgres"])
+@pytest.fixture(
+    scope="module", params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.database)]
+)
 def storage(request, tmp_path_factory):
     """One storage for all the studies of a test."""
     if request.param == "memory":

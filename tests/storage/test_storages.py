@@ -26,7 +26,7 @@ SPACE = {"x": Float(0, 1), "c": Categorical({"a": {"m": Float(0, 1)}, ("b", 1): 
 HOSTILE = ["it's", 'a"b', "x'; DROP TABLE events; --", "two\nlines", "\U0001f680", "%s {}", "e\u0301" * 200]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.database)])
 def storage(request, tmp_path):
     if request.param == "postgres":
         return PostgresStorage(request.getfixturevalue("postgres"))
