@@ -59,7 +59,7 @@ def test_executors_count_with_ints(kind):
     assert type(executors.Processes(kind(2)).workers) is int
     assert type(executors.Ray(workers=kind(2)).workers) is int
     study = make_study()
-    study.optimize(objectives.parabola, n_trials=kind(3), n_jobs=kind(2))
+    study.optimize(objectives.parabola, n_trials=kind(3), n_jobs=kind(1))
     assert study.n_finished == 3
 
 

@@ -140,10 +140,10 @@ def test_draws_of_a_conditional_group_depend_on_its_context():
     options = replace(PLAIN, gamma=0.5)
     truth = oracle_of(BRANCH, history, options)
     x = draws_of(model_of(BRANCH, history, options), 50, 48, lambda x: x)
-    grid = (np.arange(300) + 0.5) / 300
+    grid = (np.arange(100) + 0.5) / 100
     codes = [0.0, 1.0, 2.0, np.nan]
-    probabilities = np.array([[joint_density(truth, g, code) for code in codes] for g in grid]) / 300
-    probabilities = probabilities.reshape(5, 60, 4).sum(axis=1)
+    probabilities = np.array([[joint_density(truth, g, code) for code in codes] for g in grid]) / 100
+    probabilities = probabilities.reshape(5, 20, 4).sum(axis=1)
     counts = np.histogram2d(x[0], np.where(np.isnan(x[1]), 3, x[1]), bins=[np.arange(6) / 5, np.arange(5)])[0]
     possible = probabilities > 0
     assert (counts[~possible] == 0).all()

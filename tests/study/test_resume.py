@@ -23,7 +23,9 @@ NAMES = ["float", "categorical", "stepped", "nested", "finite tree"]
 
 @every_sampler
 @pytest.mark.parametrize("name", NAMES)
-def test_stopping_anywhere_changes_no_suggestion(sampler, name, place):
+def test_stopping_anywhere_changes_no_suggestion(sampler, name, place, soak):
+    if "://" in place and name != "nested" and not soak:
+        pytest.skip("long: run by `make soak`")
     case = CASES[name]
     options = {"seed": 4, "storage": place, "direction": "maximize"}
     whole = case.study(sampler, name="whole", **options)
