@@ -40,6 +40,9 @@ settings.register_profile(
 )  # fmt: skip
 settings.load_profile("soak" if SOAK else "test")
 
+# A killed worker that is not back after 15 s would be given up: on a busy machine it starts more slowly.
+os.environ["DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT"] = "10 minutes"
+
 # A shell starts background jobs with Ctrl-C ignored, and every child inherits that: tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
