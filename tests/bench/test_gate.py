@@ -48,7 +48,7 @@ def test_native_keeps_its_distance_to_numpy(level):
 
 
 @pytest.mark.gate
-def test_seconds_of_an_ask_do_not_grow_with_the_history():
+def test_seconds_of_an_ask_stay_constant():
     assert growth.measure() < growth.AT_MOST
 
 
@@ -69,7 +69,7 @@ def test_deviations_name_what_is_off_and_what_is_missing():
     assert "+6.0%" in lines[3]
 
 
-def test_a_dump_is_parsed_and_anything_else_is_an_error():
+def test_only_a_dump_is_parsed():
     dump = "desc: Trigger: Client Request: exps\nfn=(1)\n1 2\nsummary: 12345\n"
     assert counts.parse(dump) == ("exps", 12345)
     with pytest.raises(ValueError, match="not a dump"):
