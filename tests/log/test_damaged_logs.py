@@ -194,7 +194,7 @@ def check(seed, monkeypatch):
     return isinstance(found, str)
 
 
-def test_a_changed_log_opens_or_says_where_it_is_damaged(soak, monkeypatch, capsys):
+def test_a_changed_log_opens_or_names_the_damage(soak, monkeypatch, capsys):
     total, damaged = 10_000 if soak else 300, 0
     start = time.perf_counter()
     for seed in range(total):
@@ -308,7 +308,7 @@ def test_what_is_wrong_is_named(what):
 
 
 @pytest.mark.parametrize("field", [(k, f) for k, fields in decode._FIELDS.items() for f in fields])
-def test_a_field_that_is_missing_or_of_another_type_is_named(field):
+def test_a_missing_or_mistyped_field_is_named(field):
     kind, name = field
     events = list(LOGS["rich"])
     at = max(k for k, event in enumerate(events) if event[0] == kind)
