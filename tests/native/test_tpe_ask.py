@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 @pytest.mark.parametrize("n", [12, 14, 70])
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_each_pick_is_the_best_after_the_earlier_ones_joined(name, n):
+def test_each_pick_is_best_given_earlier_ones(name, n):
     case = CASES[name]
     history, x = random_history(case, n, 11), candidates_of(case, 40, 4)
     picks = choose(model_of(case, history), x, q=6, subset=40)
@@ -59,7 +59,7 @@ def offered_to(m, subset, pick, q, model_seed, stream=3):
     return np.isin(np.arange(m), list(rows))
 
 
-def test_a_subset_is_a_run_of_the_pool_where_the_pool_suffices():
+def test_a_subset_is_a_run_of_the_pool():
     model, x = model_of(FLAT, random_history(FLAT, 60, 12)), candidates_of(FLAT, 35, 5)
     scores = scores_of(model, x)
     picks = choose(model, x, q=5, subset=7)
@@ -75,7 +75,7 @@ def test_picks_exhaust_a_pool_and_stop():
         model.refresh(history.x, history.running)
 
 
-def test_one_pick_of_a_pool_smaller_than_its_subset_is_the_best():
+def test_one_pick_of_a_small_pool_is_best():
     history, x = random_history(FLAT, 60, 14), candidates_of(FLAT, 5, 7)
     model = model_of(FLAT, history)
     assert choose(model, x, q=1, subset=24)[0] == scores_of(model, x).argmax()
