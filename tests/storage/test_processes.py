@@ -161,7 +161,7 @@ def test_workers_that_are_killed_leave_every_acknowledged_result(place, soak):
     assert study.replay()
 
 
-def test_the_first_result_counts_and_a_later_one_is_kept(place, caplog):
+def test_later_results_are_kept_as_late(place, caplog):
     here = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=place)
     here.ask(4)
     there = hpo.Study.open(place, "s")
