@@ -103,7 +103,7 @@ def test_more_trials_than_memory_holds_are_refused(n):
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_an_allocation_that_fails_leaves_the_study_as_it_was(stored, monkeypatch):
+def test_a_failed_allocation_changes_nothing(stored, monkeypatch):
     study = make_study(**({"name": "s", "storage": MemoryStorage()} if stored else {}))
     study.tell(study.ask(3), [1, 2, 3])
     before = fingerprint(study)
