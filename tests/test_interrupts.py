@@ -108,7 +108,7 @@ def strike_at(line, call):
 
 @pytest.mark.parametrize("stored", [False, True], ids=["memory", "sqlite"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_strike_at_any_line_of_a_change_leaves_all_or_nothing(change, stored, tmp_path, soak):
+def test_a_strike_leaves_all_or_nothing(change, stored, tmp_path, soak):
     path = str(tmp_path / "s.db") if stored else None
     line, n = 1, len(prepared(None).trials)
     while True:
