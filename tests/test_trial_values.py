@@ -29,7 +29,7 @@ def test_the_oracle_of_seeds_knows_the_published_vector():
     assert splitmix64(0) == 0xE220A8397B1DCDAF
 
 
-def test_seeds_are_32_bit_hashes_the_same_one_by_one_and_in_columns():
+def test_seeds_are_hashes_alike_in_columns():
     for seed in (0, 1, 2**63 - 1):
         numbers = np.array([0, 1, 10**9])
         expected = [splitmix64(splitmix64(seed) ^ number) >> 32 for number in numbers.tolist()]
@@ -93,7 +93,7 @@ def test_what_is_a_column(values):
     assert column.dtype == np.float64
 
 
-def test_a_masked_value_is_missing_and_not_what_lies_under_the_mask():
+def test_a_masked_value_is_missing():
     np.testing.assert_array_equal(as_column(np.ma.array([1, 2], mask=[False, True]), 2), [1.0, np.nan])
 
 
