@@ -1,7 +1,8 @@
 # Every target does all that it needs, on a machine that has Python 3.11+ and a C compiler:
 #   make demo      tune a PyTorch model on a real data set       make test      the tests and the doctests
-#   make lint      ruff, mypy --strict, stubtest                 make sanitize  the kernels under ASan and UBSan
+#   make lint      ruff, mypy --strict, stubtest                 make gate      nothing got slower
 #   make bench     the benchmarks, into bench/results/           make soak      the long versions of the tests
+#   make sanitize  the kernels under ASan and UBSan
 #   make bench-quick, make bench-kernels (pytest-benchmark, ARGS="-k ...")
 # PYTHON=python3.12 chooses the interpreter. What is installed is a wheel, never the checkout.
 
@@ -9,7 +10,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench bench-quick bench-kernels soak sanitize clean
+.PHONY: demo test gate lint bench bench-quick bench-kernels soak sanitize clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,14 +25,21 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The safe path keeps the checkout from shadowing the wheel, in every child process too.
 PYTEST := PYTHONSAFEPATH=1 $(VENV)/bin/python -m pytest -q
+# A test that hangs ends its process after five minutes, with every thread's stack.
+LIMIT := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 demo: $(VENV)/installed-demo
 	@$(VENV)/bin/python examples/tune_digits.py
 
-# A test that hangs ends the run after five minutes, with every thread's stack.
+# Two processes share the unit tests. Those of databases and clusters start processes of their own.
 test: $(VENV)/installed-dev
-	@$(PYTEST) -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true \
+	@$(PYTEST) $(LIMIT) -n 2 --dist worksteal -m 'not (cluster or database or gate)' \
 	    --doctest-modules --pyargs hpo_core tests
+	$(PYTEST) $(LIMIT) -m 'cluster or database' tests
+
+# Alone, because it measures.
+gate: $(VENV)/installed-dev
+	@$(PYTEST) $(LIMIT) -m gate tests/bench tests/storage
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check

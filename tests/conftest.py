@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 SOAK = os.environ.get("HPO_CORE_SOAK", "0") not in ("", "0")
 
+# By the fixture that a test asks for; parameters that choose such a fixture carry their mark themselves.
+MARKS = {
+    "dask_client": pytest.mark.cluster,
+    "ray_cluster": pytest.mark.cluster,
+    "postgres_database": pytest.mark.database,
+}
+
 # Wall-clock deadlines fail on busy machines; a failing example is printed with its blob instead.
 settings.register_profile("test", deadline=None, derandomize=True, print_blob=True, max_examples=40)
 settings.register_profile(
@@ -33,16 +40,20 @@ settings.register_profile(
 )  # fmt: skip
 settings.load_profile("soak" if SOAK else "test")
 
+# A killed worker that is not back after 15 s would be given up: on a busy machine it starts more slowly.
+os.environ["DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT"] = "10 minutes"
+
 # A shell starts background jobs with Ctrl-C ignored, and every child inherits that: tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the long tests to `make soak`."""
-    if SOAK:
-        return
+    """Mark what needs a cluster or a database, and leave the long tests to `make soak`."""
     for item in items:
-        if item.get_closest_marker("soak"):
+        for name in MARKS.keys() & getattr(item, "fixturenames", ()):
+            item.add_marker(MARKS[name])
+        if not SOAK and item.get_closest_marker("soak"):
             item.add_marker(pytest.mark.skip(reason="long: run by `make soak`"))
 
 
@@ -95,7 +106,7 @@ def postgres(postgres_database: str) -> str:
     return postgres_database
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.database)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """What ``storage=`` takes: each kind of storage that processes can share, without studies."""
     return str(tmp_path / "s.db") if request.param == "sqlite" else request.getfixturevalue("postgres")

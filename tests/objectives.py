@@ -138,6 +138,7 @@ def dying_at_three(trial):
 
 
 def dying_afterwards(trial):
+    trial.note(pid=os.getpid())
     threading.Timer(0.1, os._exit, (1,)).start()
     return float(trial.number)
 
@@ -266,7 +267,7 @@ class Forking:
         if child == 0:
             if self.session:
                 os.setsid()
-            time.sleep(120)
+            time.sleep(600)
             os._exit(0)
         note_processes(self.file, os.getpid(), child)
         return self.end(trial)
@@ -294,7 +295,7 @@ def send_half(connection, message):
 
 
 def sleep_long(trial):
-    time.sleep(120)
+    time.sleep(600)
 
 
 def hold_the_gil(trial):

@@ -36,7 +36,7 @@ def searched(values, callback, **options):
     ],
 )
 @pytest.mark.parametrize("sign", [1, -1])
-def test_no_improvement_ends_after_so_many_trials_in_a_row(values, n, sign):
+def test_no_improvement_counts_trials_in_a_row(values, n, sign):
     values = [None if value is None else sign * value for value in values]
     study = searched(values, hpo.callbacks.NoImprovement(3), direction="minimize" if sign > 0 else "maximize")
     assert study.n_finished == n

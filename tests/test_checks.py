@@ -82,7 +82,7 @@ def test_what_is_a_column(values):
     assert column.dtype == np.float64
 
 
-def test_a_masked_value_is_missing_and_not_what_lies_under_the_mask():
+def test_a_masked_value_is_missing():
     np.testing.assert_array_equal(as_numbers(np.ma.array([1, 2], mask=[False, True]), 2), [1.0, np.nan])
 
 

@@ -228,7 +228,7 @@ def test_reading_waits_for_no_writer(stored, capsys):
         assert printed(capsys, "best", stored, "it's; DROP")[1]["value"] == 1.0
 
 
-def test_delete_frees_the_name_and_tells_who_has_it_open(stored, capsys):
+def test_delete_frees_the_name(stored, capsys):
     study = hpo_core.Study.open(stored, "it's; DROP")
     assert printed(capsys, "delete", stored, "it's; DROP") == (0, {"deleted": "it's; DROP"})
     assert printed(capsys, "ls", stored) == (0, [])
@@ -318,7 +318,7 @@ def program(*arguments, **options):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_a_terminal_gets_nothing_to_obey_and_no_encoding_fails(encoding, hostile, tmp_path):
+def test_a_terminal_gets_nothing_to_obey(encoding, hostile, tmp_path):
     environment = os.environ | {"PYTHONIOENCODING": encoding, "LC_ALL": "C"}
     name = TEXTS[5]
     for words in [*commands(hostile, name, str(tmp_path / "t.csv")), ["best", hostile, "\x1b[2J none"]]:
@@ -371,7 +371,7 @@ def test_exports_for_programs_hold_every_text_as_it_is(kind, hostile, tmp_path, 
         assert len(pd.read_parquet(file)) == 3
 
 
-def test_a_column_that_parquet_has_no_type_for_is_text(tmp_path, capsys):
+def test_columns_unknown_to_parquet_are_text(tmp_path, capsys):
     path, file = str(tmp_path / "s.db"), tmp_path / "t.parquet"
     space = {"big": hpo_core.Categorical([2**70, 1]), "c": hpo_core.Categorical([(1, 2), (3,)])}
     study = hpo_core.Study(space, sampler="random", seed=0, name="s", storage=path)
@@ -381,7 +381,7 @@ def test_a_column_that_parquet_has_no_type_for_is_text(tmp_path, capsys):
     assert pd.read_parquet(file)["params_big"].isin(["1", str(2**70)]).all()
 
 
-def test_exports_take_half_a_surrogate_pair_where_a_space_does(tmp_path, capsys):
+def test_exports_take_lone_surrogates(tmp_path, capsys):
     path, half = str(tmp_path / "s.db"), "\ud800"
     try:
         space = {half: hpo_core.Categorical([half, "y"]), "t": hpo_core.Categorical([(half, 1), "z"])}
@@ -406,9 +406,7 @@ def test_json_holds_no_number_that_json_lacks(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
-def test_an_export_that_fails_leaves_the_old_file_and_nothing_else(
-    kind, stored, tmp_path, capsys, monkeypatch
-):
+def test_a_failed_export_leaves_the_old_file(kind, stored, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "out"
     folder.mkdir()
     file = folder / f"t.{kind}"
@@ -431,7 +429,7 @@ def test_an_export_that_fails_leaves_the_old_file_and_nothing_else(
     assert list(folder.iterdir()) == [file]
 
 
-def test_an_export_follows_a_link_and_writes_to_a_device(stored, tmp_path, capsys):
+def test_an_export_follows_links_and_devices(stored, tmp_path, capsys):
     link, file = tmp_path / "link.csv", tmp_path / "real.csv"
     file.touch()
     link.symlink_to(file)
@@ -512,7 +510,7 @@ def test_best_prints_values_as_they_are_written_in_python(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("target", ["copy.db", "./copy.db"])
-def test_backup_copies_what_is_not_in_the_file_itself_yet(target, tmp_path, capsys, monkeypatch):
+def test_backup_includes_the_wal(target, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage="s.db")
     study.tell(study.ask(5), range(5))

@@ -185,7 +185,7 @@ def told(place):
     return study
 
 
-def test_what_else_is_known_of_a_trial_comes_back_too(told, place, tmp_path):
+def test_everything_known_of_a_trial_returns(told, place, tmp_path):
     from_csv, from_json = rows_of_csv(told, tmp_path), rows_of_json(told, tmp_path)
     from_view = rows_of_view(place, told)
     frame = told.to_pandas()
@@ -221,7 +221,7 @@ def seen_notes(row):
     return {name: note["hpo_core:tuple"] if name == "t" else note for name, note in row["notes"].items()}
 
 
-def test_pandas_turns_no_int_into_a_float_and_no_none_into_nothing(told):
+def test_pandas_keeps_ints_and_nones(told):
     frame = told.to_pandas()
     assert frame["params_m"].dtype == "Int64"
     assert frame["notes_n"].dtype == "Int64"
@@ -249,7 +249,7 @@ def test_parquet_tells_none_from_nothing(told, tmp_path):
     assert frame["value"].tolist()[:2] == [0.1 + 0.2, 1e-300]
 
 
-def test_reports_of_a_trial_that_was_given_out_again_and_why(place, tmp_path):
+def test_reports_and_reasons_of_a_retried_trial(place, tmp_path):
     study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0, name="s", storage=place)
     journal = study._ledger.journal
     study.ask(2)
@@ -268,7 +268,7 @@ def test_reports_of_a_trial_that_was_given_out_again_and_why(place, tmp_path):
     direction=st.sampled_from(["minimize", "maximize"]),
 )
 @settings_here
-def test_reports_are_given_back_in_the_direction_of_the_study(steps, direction):
+def test_reports_have_the_direction_of_the_study(steps, direction):
     study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0, direction=direction)
     batch = study.ask(3)
     for step, value in steps:

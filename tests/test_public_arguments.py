@@ -138,7 +138,7 @@ def test_a_rejected_value_is_named_and_changes_nothing(name, argument, value):
     assert fingerprint(scene.study) == before
 
 
-def test_a_trial_of_another_study_is_refused_and_changes_nothing():
+def test_a_foreign_trial_changes_nothing():
     scene = Scene()
     before = fingerprint(scene.study)
     stranger = Scene().trial

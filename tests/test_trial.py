@@ -38,7 +38,7 @@ def test_a_trial_shows_active_parameters_and_constants(batch):
         assert type(trial["depth"]) is int
 
 
-def test_asking_for_an_inactive_parameter_is_not_asking_for_an_unknown_one(batch):
+def test_inactive_is_not_unknown(batch):
     trial = next(trial for trial in batch if trial["optimizer"] == "adam")
     with pytest.raises(TrialError, match=f"'momentum' is inactive in trial {trial.number}"):
         trial["momentum"]
@@ -126,7 +126,7 @@ def test_handles_are_equal_when_they_mean_the_same_trial(study):
     assert len({trial, study.trials[0], foreign}) == 2
 
 
-def test_a_handle_pickled_with_its_study_still_belongs_to_it(study):
+def test_a_pickled_handle_keeps_its_study(study):
     trial = study.ask()
     again, same = pickle.loads(pickle.dumps((study, trial)))
     again.tell(same, 0.5)
@@ -170,7 +170,7 @@ def test_where_filters_by_state(study, batch):
             study.trials.where(wrong)
 
 
-def test_changes_of_the_notes_that_are_shown_do_not_stay(study):
+def test_shown_notes_are_copies(study):
     trial = study.ask()
     trial.note(sizes=[3, {"k": [4]}])
     study.note(sizes=[3, {"k": [4]}])
@@ -196,7 +196,7 @@ def test_notes_are_json_and_private_copies(study):
         trial.note(loop=loop)
 
 
-def test_a_batch_is_noted_by_columns_or_with_one_value(batch):
+def test_batches_are_noted_by_columns(batch):
     part = batch[:3]
     part.note(tag="run 7", size=np.array([1, 2, 3]), path=["a", "b", "c"])
     assert part.notes == [

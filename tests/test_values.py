@@ -70,7 +70,7 @@ def same(a: object, b: object) -> bool:
 @example((hpo.Int(0, 2**53), 2**53 - 1))
 @example((hpo.Float(0.01, 0.01), 0.01))
 @example((hpo.Int(3, 3), 3))
-def test_a_given_value_is_kept_and_read_by_every_constraint(case) -> None:
+def test_constraints_read_given_values(case) -> None:
     declared, value = case
     seen = []
 
@@ -130,6 +130,13 @@ def test_what_is_proposed_is_in_the_range_and_both_ends_are(declared, sampler) -
     assert ends == [declared.low, declared.high]
 
 
+@pytest.mark.xfail(reason="exp(log(low)) is not low where high / low overflows")
+def test_a_wide_log_range_meets_its_low_end() -> None:
+    low = 2.220446049250313e-16
+    space = hpo.Space({"a": hpo.Float(low, 2.2520475589595338e288, log=True)})
+    assert space.decode(np.array([[0.0]]))["a"].tolist() == [low]
+
+
 @pytest.mark.parametrize("step", [0.1, 0.01, 0.001, 1e-7])
 @pytest.mark.parametrize("levels", [11, 2001, 100_001])
 def test_grids_of_any_size_are_decimal(step, levels) -> None:
@@ -175,7 +182,7 @@ def test_rounding_beside_a_bound_is_no_error(value) -> None:
         (hpo.Float(0, 8e8, step=1e-7), -1e-7),
     ],
 )
-def test_another_number_than_a_bound_is_none_of_the_range(declared, value) -> None:
+def test_a_number_beyond_a_bound_is_outside(declared, value) -> None:
     space = hpo.Space({"v": declared})
     assert not space.contains({"v": value})
     with pytest.raises(SpaceError, match=r"'v' must be .*, got "):
@@ -188,7 +195,7 @@ def test_a_range_of_ints_ends_where_floats_hold_them(bounds) -> None:
         hpo.Space({"n": hpo.Int(*bounds)})
 
 
-def test_an_int_that_no_float_holds_is_not_added_as_another() -> None:
+def test_ints_beyond_floats_are_not_rounded() -> None:
     study = hpo.Study({"n": hpo.Int(0, 10)}, seed=0)
     with pytest.raises(SpaceError, match=r"'n' must be .*, got 9007199254740993"):
         study.add({"n": 2**53 + 1}, 1.0)
@@ -467,7 +474,7 @@ class TestAddMany:
         with pytest.raises(SpaceError, match="'drop' is missing"):
             study.add(self.COLUMNS, [1.0, 2.0, 3.0])
 
-    def test_rows_of_every_shape_and_the_place_of_a_wrong_one(self) -> None:
+    def test_a_wrong_row_is_located(self) -> None:
         study = hpo.Study(self.SPACE, sampler="random", seed=0)
         rows = self.ROWS * 50
         assert [trial.params for trial in study.add(rows, np.arange(150.0))] == rows
@@ -481,7 +488,7 @@ class TestAddMany:
                 study.add([*rows[:7], wrong, *rows[:7], wrong], np.arange(16.0))
         assert len(study.trials) == 150
 
-    def test_a_table_of_a_study_that_grew_goes_into_another(self) -> None:
+    def test_a_grown_table_goes_into_another(self) -> None:
         space = self.SPACE | {"n": hpo.Int(1, 8), "kind": hpo.Categorical(["a", None])}
         columns = self.COLUMNS | {"n": [3, None, math.nan], "kind": ["a", None, "a"]}
         study = hpo.Study(space, sampler="random", seed=0)

@@ -8,6 +8,7 @@ trial's luck; the true value is the mean of all. The tables are repacked once in
 from __future__ import annotations
 
 import importlib.util
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def load(library: str, data_set: str) -> np.ndarray:
     if not path.exists():
         table = _repack(library, data_set)
         CACHE.mkdir(exist_ok=True)
-        partial = path.with_suffix(".tmp.npy")
+        partial = path.with_suffix(f".{os.getpid()}.npy")
         np.save(partial, table)
         partial.replace(path)
     loaded: np.ndarray = np.load(path)

@@ -27,6 +27,7 @@ reader = threading.Thread(target=read, daemon=True)
 reader.start()
 while reader.is_alive() and os.getppid() == parent:
     reader.join(0.5)
+reader.join(0.5)  # the parent may have died before its last lines were read
 for group in groups:
     try:
         os.killpg(group, signal.SIGKILL)

@@ -43,7 +43,7 @@ def test_a_fifth_to_three_fifths_of_random_draws_fail(name):
 
 
 @pytest.mark.parametrize("name", problems.FAILURES)
-def test_best_bounds_what_is_feasible_and_the_scale_is_its_median(name):
+def test_best_is_a_bound_and_scale_the_median(name):
     problem, configs = drawn(name)
     values = [problem.true_value(c) for c in configs if not problem.fails(c, 100, 0.5)]
     assert min(values) >= problem.best
@@ -82,7 +82,7 @@ def test_the_best_value_is_feasible(name):
         ("hartmann6_disc", lambda x: float(np.sum((x - 0.5) ** 2)) - 0.42),
     ],
 )
-def test_the_best_value_on_a_border_is_what_a_constrained_search_finds(name, margin):
+def test_best_on_a_border_is_confirmed_by_search(name, margin):
     problem = problems.get(name)
 
     def value(x):
@@ -97,7 +97,7 @@ def test_the_best_value_on_a_border_is_what_a_constrained_search_finds(name, mar
     assert found.fun == pytest.approx(problem.best, abs=1e-6)
 
 
-def test_the_best_training_error_is_at_the_limit_of_memory():
+def test_best_training_error_is_at_the_memory_limit():
     problem = problems.get("oom")
     fixed = {"optimizer": "adamw", "weight_decay": 0.01}
     values = {}
@@ -165,7 +165,7 @@ def cells_of(table):
     return [cell.strip() for cell in table.splitlines()[2].strip("|").split("|")]
 
 
-def test_the_report_says_first_where_ours_fails_more_or_finds_less(monkeypatch):
+def test_the_report_puts_our_losses_first(monkeypatch):
     runs = {"auto": made("auto", 9, 0.1), "smac3": made("smac3", 3, 0.2), "optuna-gp": made("x", 20, 0.05)}
     monkeypatch.setattr(failure_rows, "recorded", lambda: (runs, []))
     monkeypatch.setattr(failures_report, "provenance", lambda held: "")
@@ -190,7 +190,7 @@ def test_a_sampler_that_accidents_repel_is_named():
     assert failures_report._cost_of_accidents(Runs("auto", calm, 0)) == ""
 
 
-def test_a_row_that_is_run_stands_beside_those_on_file(monkeypatch, tmp_path, capsys):
+def test_a_new_row_stands_beside_old_ones(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(command, "SCRATCH", tmp_path / "runs.jsonl")
     monkeypatch.setattr(records, "RESULTS", tmp_path)
     parser = argparse.ArgumentParser()

@@ -16,7 +16,7 @@ def matern(x, lengthscale):
     return (1 + np.sqrt(5) * r + 5 * r**2 / 3) * np.exp(-np.sqrt(5) * r)
 
 
-def test_likelihood_is_the_normal_density_at_the_best_mean_and_scale():
+def test_likelihood_is_the_profiled_normal_density():
     rng = np.random.default_rng(0)
     x, lengthscale, noise = rng.random((12, 3)), np.array([0.3, 1.0, 2.0]), 0.05
     y = 5 + np.sin(4 * x).sum(axis=1)
@@ -50,7 +50,7 @@ def test_prior_is_a_density_of_the_noise():
     assert total == pytest.approx(np.sqrt(2 * np.pi) * grid, rel=1e-4)
 
 
-def test_the_data_have_the_noise_and_the_irrelevant_inputs_that_are_said():
+def test_data_have_the_stated_noise_and_inputs():
     x, y = data.draw(200)
     assert x.shape == (200, data.D)
     near = oracle.log_likelihood(x, y, np.r_[np.full(8, 1.0), np.full(12, 50.0)], 0.01)

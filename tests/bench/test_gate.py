@@ -21,6 +21,7 @@ def counted():
     return counts.measure()
 
 
+@pytest.mark.gate
 def test_instruction_counts_stay_within_five_percent(counted):
     key, measured = counted
     expected = counts.baseline(key)
@@ -31,10 +32,12 @@ def test_instruction_counts_stay_within_five_percent(counted):
     assert not lines, "changed on purpose? python -m bench gate --record\n" + "\n".join(lines)
 
 
+@pytest.mark.gate
 def test_an_ask_does_not_grow_with_the_history(counted):
     assert counts.growth(counted[1]) < counts.GROWTH
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("level", LEVELS)
 def test_native_keeps_its_distance_to_numpy(level):
     with _backend.use("native"), native.simd_level(level):
@@ -44,7 +47,8 @@ def test_native_keeps_its_distance_to_numpy(level):
             assert ratio < bound, f"{pair.name}: {ratio:.3f} of NumPy's time, at most {bound}"
 
 
-def test_seconds_of_an_ask_do_not_grow_with_the_history():
+@pytest.mark.gate
+def test_seconds_of_an_ask_stay_constant():
     assert growth.measure() < growth.AT_MOST
 
 
@@ -65,7 +69,7 @@ def test_deviations_name_what_is_off_and_what_is_missing():
     assert "+6.0%" in lines[3]
 
 
-def test_a_dump_is_parsed_and_anything_else_is_an_error():
+def test_only_a_dump_is_parsed():
     dump = "desc: Trigger: Client Request: exps\nfn=(1)\n1 2\nsummary: 12345\n"
     assert counts.parse(dump) == ("exps", 12345)
     with pytest.raises(ValueError, match="not a dump"):
@@ -82,6 +86,7 @@ def test_baselines_are_kept_apart(tmp_path):
     assert counts.baseline("gcc 3, v3", path) is None
 
 
+@pytest.mark.gate
 def test_a_ratio_is_of_the_two_functions():
     def spin(n):
         return lambda: sum(range(n))

@@ -44,7 +44,7 @@ def test_the_limit_is_arithmetic_or_memory(work, seconds):
     assert machine_rates.limit(work, RATES) == seconds
 
 
-def test_memory_is_as_fast_as_the_cache_that_holds_the_set():
+def test_memory_speed_is_that_of_its_cache():
     rates = {**RATES, "bytes_near": 4.0, "bytes_middle": 2.0}
     sizes = (machine_rates.NEAR, machine_rates.MIDDLE, 2 * machine_rates.MIDDLE)
     assert [machine_rates.limit(Work(1, bytes=n), rates) / n for n in sizes] == [0.25, 0.5, 1.0]

@@ -68,7 +68,7 @@ def skip_unless_installed(peer):
 
 
 @pytest.mark.parametrize("name", [n for n, entry in ENTRIES.items() if entry.peer])
-def test_a_peer_that_is_installed_answers_with_configurations_of_the_problem(name, tmp_path):
+def test_an_installed_peer_answers_with_valid_configurations(name, tmp_path):
     skip_unless_installed(ENTRIES[name].peer)
     jobs = runner.jobs(name, {}, problems.CONDITIONAL, range(1), 12)
     runner.run(jobs, path := tmp_path / "runs.jsonl", n_workers=1)

@@ -28,7 +28,7 @@ def test_value_at_the_published_optimum(name):
 
 
 @pytest.mark.parametrize("name", ANALYTIC)
-def test_best_is_a_lower_bound_and_the_scale_is_positive(name):
+def test_best_is_a_lower_bound(name):
     problem = problems.get(name)
     rng = np.random.default_rng(1)
     values = [problem.true_value(draw(problem.parameters, rng)) for _ in range(2000)]

@@ -46,7 +46,7 @@ def measured():
     return tables((ROOT / "bench" / "README.md").read_text())
 
 
-def test_every_row_of_the_comparison_stands_in_a_table_of_the_bench(measured):
+def test_every_comparison_row_has_a_table(measured):
     assert unfounded((ROOT / "README.md").read_text(), measured) == []
 
 

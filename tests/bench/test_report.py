@@ -63,7 +63,7 @@ def test_the_figure_of_a_row(record, figure):
     assert records.figure(record) == figure
 
 
-def test_a_row_is_done_after_two_good_passes_of_its_versions(monkeypatch):
+def test_two_good_passes_complete_a_row(monkeypatch):
     monkeypatch.setattr(machine, "describe", lambda: MACHINE)
     held = [timed(5, 1.0), timed(5, 1.0, code="b"), {**timed(5, 1.0), "error": "boom"}]
     assert not records.is_done(held, {"n": 5}, {"code": "a"})
@@ -103,7 +103,7 @@ def test_no_ratio_is_of_two_machines(monkeypatch, tmp_path):
     assert samplers.section().body[0].splitlines()[4].split("|")[-2].strip() == "4"
 
 
-def test_one_line_says_where_all_tables_of_a_machine_are_from():
+def test_one_line_names_the_machine():
     held = [timed(1, 1.0), timed(2, 1.0)]
     assert section.signed([("a", held[:1]), ("b", held[1:])])[:2] == ["a", "b"]
     apart = section.signed([("a", held[:1]), ("b", [{**held[1], "machine": OTHER}])])
@@ -169,7 +169,7 @@ def test_the_report_is_written_with_its_pictures(tmp_path, monkeypatch):
     assert is_png(tmp_path / "plots" / "latency.png")
 
 
-def test_storages_are_held_to_what_they_promise_and_to_the_peer(tmp_path, monkeypatch):
+def test_storages_are_held_to_promise_and_peer(tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "FILE", tmp_path / "stored.jsonl")
     for library, storage, case, seconds in (
         ("hpo_core", "sqlite", "tell", 0.25),  # 4,000/s

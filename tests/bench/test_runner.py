@@ -57,7 +57,7 @@ def test_an_exception_and_a_dead_worker_are_records(tmp_path):
     assert "status 3" in dead.run(JOBS[0])["error"]
 
 
-def test_torn_lines_are_left_out_and_compacting_keeps_the_last(tmp_path):
+def test_compacting_drops_torn_lines(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"k":1,"v":1}\n{"k":1,"v"')
     records.append(path, {"k": 1, "v": 2})

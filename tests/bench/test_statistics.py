@@ -44,7 +44,7 @@ def test_settings_are_part_of_the_label():
     assert statistics.label(record(gamma=0.1)) == "a gamma=0.1"
 
 
-def test_a_failed_run_is_counted_and_has_the_worst_regret():
+def test_a_failed_run_has_the_worst_regret():
     bad = record(seed=1, curve=[], error="boom")
     collected = statistics.collect([record(curve=[(1, 300.0)]), bad])["a"]
     assert collected.failed == 1
@@ -86,7 +86,7 @@ def test_trials_to_reach_the_peers_final_regret():
     )
 
 
-def test_reach_is_a_median_over_pairs_with_an_interval_that_follows_the_seeds():
+def test_reach_is_a_median_with_an_interval():
     rng = np.random.default_rng(2)
     starts = rng.integers(1, 101, 200)
     ours = Runs(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from oracles.space import OracleSpace
 
 import hpo_core as hpo
@@ -18,6 +19,7 @@ from hpo_core.log.events import ADDED, ENQUEUED, REPEATED
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+SOAK = settings().max_examples > 1000
 SAMPLERS = ("random", "sobol", "tpe", "gp", "auto")
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 CHOICES = ["sgd", "adam", 3, 2.5, False, None, ("a", 1)]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from contracts.cases import (
     CASES,
+    SOAK,
     check_configurations,
     check_history,
     every_sampler,
@@ -26,7 +27,7 @@ from space.strategies import spaces
 import hpo_core as hpo
 from hpo_core.log import State
 
-N = 20
+N = 20 if SOAK else 14  # ten of them without a model
 
 
 def tell_each(study, values, n=N):
@@ -95,9 +96,9 @@ def stopped(study):
 
 def running(study):
     objective(study, 12)
-    for _ in range(60):
+    for _ in range(60 if SOAK else 12):
         study.ask()
-    study.ask(240)
+    study.ask(240 if SOAK else 48)
     for trial in list(study.trials.where("running"))[::7]:
         study.tell(trial, value_of(trial))
     study.ask()

@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import threading
-import time
 
 import objectives
 import pytest
@@ -16,6 +15,8 @@ from waiting import is_alive, wait_for
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Dask, Job, Outcome, Payload, Ray
+
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(params=["dask", "ray"])
@@ -90,15 +91,15 @@ def utilisation(study):
     return sum(note["end"] - note["start"] for note in notes) / (2 * wall)
 
 
-def test_workers_have_always_something_to_do(place, soak):
+@pytest.mark.soak
+def test_workers_have_always_something_to_do(place):
     """Without a trial that waits at each worker it is 0.4 to 0.8."""
-    n_trials, enough = (1000, 0.9) if soak else (150, 0.85)
     seen = [0.0]
-    while len(seen) < 6 and max(seen) < enough:  # other programs may be in the way
+    while len(seen) < 6 and max(seen) < 0.9:  # other programs may be in the way
         study = make_study(sampler="tpe")
-        study.optimize(objectives.napping, n_trials=n_trials, executor=place())
+        study.optimize(objectives.napping, n_trials=1000, executor=place())
         seen.append(utilisation(study))
-    assert max(seen) >= enough, seen
+    assert max(seen) >= 0.9, seen
 
 
 def test_only_brief_trials_wait_at_a_worker(place):
@@ -127,9 +128,8 @@ def test_a_trial_whose_time_is_up_is_killed(place, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_dead_worker_is_noticed_while_what_it_started_lives(place, tmp_path):
-    study, file, started = make_study(), tmp_path / "pids", time.monotonic()
+    study, file = make_study(), tmp_path / "pids"
     study.optimize(objectives.Forking(file, objectives.die), n_trials=8, executor=place())
-    assert time.monotonic() - started < 30
     assert [trial.number for trial in study.trials.where("failed")] == [3]
     for pid in map(int, file.read_text().split()):
         with contextlib.suppress(ProcessLookupError):

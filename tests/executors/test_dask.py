@@ -21,6 +21,8 @@ from hpo_core.errors import ArgumentError
 from hpo_core.executors import Dask, Job, Payload
 from hpo_core.executors.dask import _opened, _serve
 
+pytestmark = pytest.mark.cluster
+
 
 @contextlib.contextmanager
 def threads(**options):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -27,6 +26,7 @@ from hpo_core.executors.failures import (
 from hpo_core.log import State
 
 QUICK = ["serial", "threads", "processes", "pool"]
+CLUSTERS = [pytest.param(name, marks=pytest.mark.cluster) for name in ("dask", "ray")]
 
 
 @pytest.fixture(scope="module", params=QUICK)
@@ -47,10 +47,9 @@ def executor(request):
         yield {"serial": None, "processes": 2}[request.param]
 
 
-@pytest.mark.parametrize("executor", [*QUICK, "dask", "ray"], indirect=True)
+@pytest.mark.parametrize("executor", [*QUICK, *CLUSTERS], indirect=True)
 def test_every_misbehaviour_fails_its_own_trial_and_is_caught(executor):
-    study, started = make_study(), time.monotonic()
-    n = len(misbehaving.CASES)
+    study, n = make_study(), len(misbehaving.CASES)
     study.optimize(misbehaving.in_turn, n_trials=n + 1, executor=executor, catch=Exception)
     assert states(study) == [State.FAILED] * n + [State.COMPLETE]
     for trial, name in zip(study.trials, [*misbehaving.RAISING, *misbehaving.RETURNING], strict=False):
@@ -58,7 +57,6 @@ def test_every_misbehaviour_fails_its_own_trial_and_is_caught(executor):
         assert len(trial.reason) <= REASON_LENGTH
         assert len(trial.traceback or "") <= TRACEBACK_LENGTH
     assert "in misbehave" in study.trials[0].traceback
-    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,7 @@ def test_catch_goes_by_the_real_class(executor, objective, catch):
     assert states(study) == [State.FAILED] * 2
 
 
-@pytest.mark.parametrize("executor", [*QUICK, "dask", "ray"], indirect=True)
+@pytest.mark.parametrize("executor", [*QUICK, *CLUSTERS], indirect=True)
 def test_a_local_class_is_caught_and_raised_as_itself(executor):
     class LocalError(Exception):
         def __init__(self, *, code):

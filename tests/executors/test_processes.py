@@ -6,14 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import time
 from multiprocessing import spawn
 from types import ModuleType
 
 import objectives
 import pytest
 from studies import TRIALS, make_study
-from waiting import wait_for
+from waiting import is_alive, wait_for
 
 from hpo_core.errors import ArgumentError, HpoError
 from hpo_core.executors import Decision, Job, Outcome, Payload, Question, Report, pickling
@@ -154,8 +153,8 @@ def test_only_the_trial_of_a_dead_process_fails():
 
 def test_a_process_that_died_while_idle_is_replaced():
     with executor_of(objectives.dying_afterwards, n_jobs=1) as executor:
-        assert run_all(executor, [0])[0].value == 0.0
-        time.sleep(0.5)
+        outcome = run_all(executor, [0])[0]
+        wait_for(lambda: not is_alive(outcome.notes["pid"]))
         assert run_all(executor, [1])[1].value == 1.0
 
 
@@ -192,15 +191,14 @@ def test_an_objective_that_does_not_load_in_the_worker_says_so():
     assert "could not load the objective: ValueError" in str(outcome.error)
 
 
-def test_cancelling_ends_working_processes():
-    with executor_of(objectives.sleeping) as executor:
-        executor.submit(task(8))
-        executor.submit(task(9))
-        time.sleep(1.0)
-        started = time.monotonic()
+def test_cancelling_ends_working_processes(tmp_path):
+    file = tmp_path / "pid"
+    with executor_of(objectives.Hanging(file)) as executor:
+        executor.submit(task(3))
+        wait_for(lambda: file.exists() and file.read_text())
         executor.close(cancel=True)
-        assert time.monotonic() - started < 5
-        assert len(executor.running) == 2
+        assert [running[0] for running in executor.running] == [3]
+        wait_for(lambda: not is_alive(int(file.read_text())))
 
 
 @pytest.mark.parametrize("choice", [None, "3"])

@@ -9,6 +9,8 @@ from studies import make_study
 from hpo_core.errors import ArgumentError
 from hpo_core.executors import Ray
 
+pytestmark = pytest.mark.cluster
+
 
 def test_trials_share_a_gpu(ray_cluster):
     study = make_study()

@@ -163,7 +163,7 @@ def check(kind, seed):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_suggestion_follows_any_small_history(kind, soak):
-    total = 10_000 if soak else 300
+    total = 10_000 if soak else 150
     for seed in range(-(-total // len(KINDS))):
         try:
             check(kind, seed)

@@ -87,7 +87,7 @@ def test_the_greatest_value_is_found():
     assert search.study.best_value == search.study.trials["x"].max()
 
 
-def test_a_saved_search_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_saved_search_goes_on_unchanged(tmp_path):
     search = started(seed=0, sampler="tpe")
     for k in range(20):
         search.on_trial_complete(str(k), {"loss": search.suggest(str(k))["x"] ** 2})

@@ -59,7 +59,7 @@ def test_pages_of_any_length_give_the_same_columns(page, monkeypatch):
     assert again.replay()
 
 
-def test_what_others_add_comes_in_as_it_would_have_from_the_beginning(tmp_path):
+def test_later_events_read_as_from_the_beginning(tmp_path):
     storage = SQLiteStorage(str(tmp_path / "s.db"))
     early = CASES["nested"].study("tpe", seed=2, name="s", storage=storage, direction="maximize")
     study = grown(storage)

@@ -36,7 +36,7 @@ def test_one_configuration_is_written_as_in_a_batch(name):
         assert params == {parameter: column[k : k + 1] for parameter, column in whole.items()}
 
 
-def test_a_condition_on_a_real_number_is_decided_by_what_is_written():
+def test_conditions_read_the_written_number():
     low, high = 1e-5, 0.1
     rng = np.random.default_rng(0)
     for x in rng.random(400):

@@ -183,7 +183,7 @@ def test_a_path_without_permission_says_so():
         folder.chmod(0o755)
 
 
-def test_a_file_that_is_gone_is_not_copied_and_not_made(tmp_path):
+def test_a_missing_file_is_not_copied(tmp_path):
     storage = SQLiteStorage(str(tmp_path / "s.db"))
     with pytest.raises(hpo.StorageError, match="no such file"):
         storage.backup(tmp_path / "copy.db")

@@ -226,7 +226,7 @@ class HistoryMachine(RuleBasedStateMachine):
 TestHistoryMachine = HistoryMachine.TestCase
 
 
-def test_views_are_read_only_and_an_earlier_one_keeps_its_length():
+def test_views_are_read_only_and_keep_their_length():
     history = History(continuous_layout())
     ask(history, 3)
     early = history.x
@@ -263,7 +263,7 @@ def test_x_buffer_is_contiguous_for_native_code():
     assert history.x_buffer.flags.c_contiguous
 
 
-def test_best_is_the_first_told_among_equals_and_never_a_stopped_trial():
+def test_best_is_the_first_complete_among_equals():
     history = History(continuous_layout())
     ask(history, 5)
     history.apply(Stopped(np.array([4]), np.array([[-9.0]]), np.ones(1)))
@@ -276,7 +276,7 @@ def test_best_is_the_first_told_among_equals_and_never_a_stopped_trial():
     assert history.best == 3
 
 
-def test_a_trial_stopped_without_a_report_has_fidelity_0_even_when_the_reports_fill_their_buffer():
+def test_stopped_without_a_report_is_fidelity_0():
     history = History(continuous_layout())
     ask(history, 65)
     history.apply(Reported(np.arange(64), 9, np.ones(64)))
@@ -291,14 +291,14 @@ def test_constraints_have_their_own_column():
     assert np.isnan(history.violation).all()
 
 
-def test_a_gap_in_trial_numbers_is_refused_and_changes_nothing():
+def test_a_gap_in_numbers_changes_nothing():
     history = History(continuous_layout())
     with pytest.raises(StudyError, match="start at number 0, got 1"):
         history.apply(Asked(1, np.zeros((D, 1)), 0, "random"))
     assert (len(history), history.position) == (0, 0)
 
 
-def test_a_pickle_holds_the_columns_and_not_the_spare_capacity():
+def test_a_pickle_omits_spare_capacity():
     history = History(continuous_layout(d=20))
     n = 1_100  # far from the next power of two
     history.apply(Asked(0, np.random.default_rng(0).random((20, n)), 0, "random"))

@@ -44,7 +44,7 @@ def write(path, n, at_once):
 
 
 @pytest.mark.parametrize("at_once", [1, 1000])
-def test_a_long_log_opens_in_seconds(at_once, tmp_path, soak, capsys):
+def test_a_long_log_opens_in_seconds(at_once, tmp_path, soak, capsys, monkeypatch):
     n = 1_000_000 if soak else 4000
     path = str(tmp_path / "s.db")
     y = write(path, n, at_once)
@@ -55,12 +55,13 @@ def test_a_long_log_opens_in_seconds(at_once, tmp_path, soak, capsys):
     assert study.best_value == y.min()
     other = hpo.Study.open(path, "s")
     other.tell(other.ask(10), [2.0] * 10)
-    start = time.process_time()
+    storage, seen = study._ledger.journal.storage, []
+    read = storage.read
+    monkeypatch.setattr(storage, "read", lambda *where: seen.append(read(*where)) or seen[-1])
     study.sync()
-    synced = time.process_time() - start
     assert len(study.trials) == n + 10
-    assert synced < 0.02  # half of what it takes to read the least of these logs
+    assert [record[1] for records in seen for record in records] == ["asked", "told"]
     if soak:
         with capsys.disabled():
-            print(f"\n{n:,} trials, {at_once:,} at once: opened in {opened:.2f} s, then {synced:.6f} s")
+            print(f"\n{n:,} trials, {at_once:,} at once: opened in {opened:.2f} s")
         assert opened < OPENED

@@ -118,7 +118,7 @@ def test_another_seed_differs_at_the_first_suggestion(study):
     )
 
 
-def test_a_sampler_that_changes_its_mind_is_found_where_it_does():
+def test_replay_finds_where_a_sampler_changed():
     class Late(Hashed):
         late = False
 
@@ -136,7 +136,7 @@ def test_a_sampler_that_changes_its_mind_is_found_where_it_does():
     assert (result.number, result.parameter, result.checked) == (17, study.space.names[0], 17)
 
 
-def test_a_choice_that_no_history_explains_is_taken_from_the_record():
+def test_an_unexplained_choice_comes_from_the_record():
     class Timed(Hashed):
         tiers = iter(["slow", "fast", "fast", "slow", "slow", "fast"])
 

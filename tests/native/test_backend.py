@@ -64,7 +64,7 @@ def test_numba_serves_if_one_extension_is_missing():
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs owners of files")
-def test_numba_compiles_once_where_neither_package_nor_home_can_be_written_to(tmp_path):
+def test_numba_compiles_once_without_a_writable_home(tmp_path):
     pytest.importorskip("numba")
     package, temporary = tmp_path / "site" / "hpo_core", tmp_path / "temporary"
     shutil.copytree(Path(hpo_core.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -80,7 +80,7 @@ def test_numba_compiles_once_where_neither_package_nor_home_can_be_written_to(tm
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs owners of files")
-def test_nothing_is_loaded_from_a_folder_that_others_may_write_to(tmp_path, monkeypatch):
+def test_no_cache_is_loaded_from_a_shared_folder(tmp_path, monkeypatch):
     numba_backend = pytest.importorskip("hpo_core.native.numba_backend")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     folder = Path(numba_backend._private_folder())
@@ -91,7 +91,7 @@ def test_nothing_is_loaded_from_a_folder_that_others_may_write_to(tmp_path, monk
     assert numba_backend._private_folder() != str(folder)
 
 
-def test_who_runs_without_compiled_code_is_told_how_to_cure_it():
+def test_running_without_compiled_code_is_told():
     pytest.importorskip("numba")
     said = python(NO_EXTENSION + IMPORT + "native.backend(); native.backend()").stderr
     assert said.count("without its compiled code") == said.count(_backend.CURE) == 1
@@ -108,7 +108,7 @@ def test_who_runs_without_compiled_code_is_told_how_to_cure_it():
         (NO_NUMBA + IMPORT, {"HPO_CORE_BACKEND": "numba"}, "numba is not installed"),
     ],
 )
-def test_no_backend_is_an_error_that_says_what_to_do(code, environment, message):
+def test_no_backend_is_an_error_with_advice(code, environment, message):
     result = python(code + "native.backend()", **environment)
     assert "BackendError" in result.stderr
     assert message in result.stderr
@@ -208,7 +208,7 @@ def test_parallel_uses_threads_only_where_they_pay(threads):
 
 
 @pytest.mark.parametrize("failing", [0, 512])
-def test_parallel_raises_what_a_range_raised_after_all_have_ended(threads, failing):
+def test_parallel_raises_after_all_have_ended(threads, failing):
     threads(2)
     ended = []
 

@@ -36,7 +36,7 @@ def starts(m, seed=0):
     return np.random.default_rng(seed).uniform(LOW[:, None], HIGH[:, None], (P, m))
 
 
-def test_every_step_is_that_of_a_start_on_its_own():
+def test_starts_climb_independently():
     x, n_steps = starts(7), 12
     climb = Climb(np.arange(P), SCALE, LOW, HIGH, x, *bumps(x))
     steps = [climb_one(bumps_at, x[:, j], SCALE, LOW, HIGH, n_steps) for j in range(7)]
@@ -52,7 +52,7 @@ def test_every_step_is_that_of_a_start_on_its_own():
     assert shortened > 0  # some steps were too long
 
 
-def test_the_gain_is_what_the_step_promises_to_first_order():
+def test_gain_is_the_first_order_promise():
     x = starts(6, seed=1)
     value, slope = bumps(x)
     climb = Climb(np.arange(P), SCALE, LOW - 9, HIGH + 9, x, value, slope)
@@ -82,7 +82,7 @@ def test_climbs_end_where_scipy_ends_on_a_concave_function():
     assert (ends <= HIGH[:, None]).all()
 
 
-def test_only_its_rows_move_and_what_is_inactive_stays_so():
+def test_only_active_rows_move():
     def slopes(x):
         value, gradient = bumps(np.nan_to_num(x))
         return value, np.where(np.isnan(x), 0.0, gradient)
@@ -110,7 +110,7 @@ def test_nothing_is_gained_on_a_plain():
     assert np.array_equal(ends, x)
 
 
-def test_a_value_that_is_not_a_number_is_not_accepted():
+def test_nan_is_not_accepted():
     x = starts(3)
     climb = Climb(np.arange(P), SCALE, LOW, HIGH, x, *bumps(x))
     climb.propose()

@@ -126,7 +126,7 @@ def test_values_are_the_definition(seed, n, m):
 
 
 @pytest.mark.parametrize("n", [1, 2, 8, 31, 32, 33, 67])
-def test_a_matrix_is_exactly_symmetric_with_a_diagonal_of_one(n):
+def test_a_matrix_is_symmetric_with_unit_diagonal(n):
     case = Case.random(n)
     x = case.points(n)
     x[:, -1] = x[:, 0]
@@ -233,7 +233,7 @@ def test_each_column_depends_on_its_point_only(n, m):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 33, 66])
-def test_a_matrix_is_the_cross_matrix_of_points_with_themselves(n):
+def test_a_matrix_is_its_own_cross_matrix(n):
     case = Case.random(n + 50)
     a = covariance.inputs(case.kernel, case.points(n))
     np.testing.assert_array_equal(covariance.matrix(case.kernel, a), covariance.cross(case.kernel, a, a))
@@ -296,7 +296,7 @@ def test_inputs_may_be_read_only():
     covariance.cross_slopes(kernel, a, b, cross_weight)
 
 
-def test_a_view_of_a_buffer_may_receive_a_matrix_or_hold_a_weight():
+def test_views_may_receive_matrix_or_weight():
     case = Case.random(32)
     x, kernel = case.points(19), case.kernel
     a = covariance.inputs(kernel, x)

@@ -159,7 +159,7 @@ def test_keys_tell_configurations_apart():
     assert np.array_equal(found[::7], keys(domain, x[:, ::7]))
 
 
-def test_keys_are_of_the_level_and_of_a_continuous_coordinate():
+def test_keys_name_levels_and_coordinates():
     domain = Domain(build(continuous(), regular(4)))
     x = np.array([[0.3, 0.3, np.nextafter(0.3, 1), 0.0, -0.0], [0.125, 0.2, 0.125, 0.125, 0.125]])
     a, b, c, d, e = keys(domain, x)

@@ -37,7 +37,7 @@ def factor(c):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_cholesky_is_that_of_numpy_and_leaves_the_upper_triangle(n):
+def test_cholesky_is_numpys_and_leaves_the_upper_triangle(n):
     c = covariance(n)
     above = np.triu_indices(n, 1)
     given = c.copy()
@@ -162,14 +162,14 @@ def test_appended_rows_equal_a_new_factor(n, start, noise):
     np.testing.assert_allclose(got @ got.T, c, rtol=0, atol=1e-13 * n)
 
 
-def test_rows_have_one_value_whenever_they_were_appended_and_wherever_they_stand():
+def test_rows_do_not_depend_on_when_or_where():
     c = covariance(120)
     once = appended(c, 64, 120)
     np.testing.assert_array_equal(once, appended(c, 64, 257))
     np.testing.assert_array_equal(once[:90, :90], appended(c[:90, :90], 64, 90))
 
 
-def test_a_new_row_beside_garbage_needs_only_the_rows_before():
+def test_a_new_row_ignores_garbage_behind():
     buffer = np.full((3, 3), np.nan)
     buffer[0, 0] = 4.0
     linalg.append_row(buffer, 0)

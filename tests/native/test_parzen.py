@@ -147,7 +147,7 @@ def test_an_attached_kernel_leaves_its_neighbours_alone():
     np.testing.assert_allclose(joint, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_density_does_not_depend_on_how_many_candidates_there_are():
+def test_density_ignores_the_number_of_candidates():
     rng = np.random.default_rng(3)
     kinds = ["continuous", "continuous", "regular", "categorical"]
     mixture = mixture_of(kinds, random_points(kinds, 50, rng), np.zeros(51), 0.03, 0.1)

@@ -67,7 +67,7 @@ def test_log_at_its_ends():
 
 
 @pytest.mark.parametrize("n", range(1, 18))
-def test_an_incomplete_vector_reads_and_writes_its_own_elements_only(n):
+def test_incomplete_vectors_keep_to_their_elements(n):
     from hpo_core.native import _normal
 
     x, out = np.full(n + 16, np.nan), np.full(n + 16, -7.0)

@@ -73,7 +73,7 @@ def test_scrambling_flips_bits_evenly():
     assert np.abs(correlation).max() < 6 / np.sqrt(2000)
 
 
-def test_dimensions_past_the_table_are_not_those_of_the_table():
+def test_dimensions_past_the_table_differ():
     v = points(530, 512).astype(np.float64)
     for i, j in ((0, 256), (0, 512), (256, 512), (5, 261)):
         assert abs(np.corrcoef(v[i], v[j])[0, 1]) < 0.2

@@ -62,7 +62,7 @@ def test_scores_are_the_definition(name, n, seed, tied, share, prior_weight, wei
     np.testing.assert_allclose(scores_of(model, x), [truth.score(c) for c in x.T], rtol=1e-9, atol=1e-9)
 
 
-def test_a_group_without_failures_of_its_own_has_a_uniform_f():
+def test_a_group_without_failures_has_uniform_f():
     history = random_history(NESTED, 40, 21)
     complete = np.where(history.x[1] == 0.0, State.FAILED, State.COMPLETE)
     history.state[history.finished] = complete[history.finished]
@@ -129,7 +129,7 @@ def assert_same(model, other, case):
 @pytest.mark.parametrize("options", [PLAIN, SMALL], ids=["whole", "subsampled"])
 @pytest.mark.parametrize("name", sorted(CASES))
 @pytest.mark.parametrize("refreshed", [False, True])
-def test_the_model_does_not_know_in_what_portions_it_observed(name, options, refreshed):
+def test_portions_of_observing_do_not_matter(name, options, refreshed):
     case, rng = CASES[name], np.random.default_rng(3)
     history = random_history(case, 330, 4)
     whole = model_of(case, history, options)
@@ -178,7 +178,7 @@ def test_joining_equals_running():
     assert_same(model, model_of(NESTED, history), NESTED)
 
 
-def test_g_takes_no_more_picks_than_it_has_room_for():
+def test_picks_fit_the_room_of_g():
     history = random_history(LINE, 30, 7)
     full = model_of(LINE, history, replace(PLAIN, max_above=4, newest=1), max_joined=2)
     full.refresh(history.x, history.running[:0])
@@ -243,7 +243,7 @@ def kept_of(model, n):
     return np.rint(model.above[0].array("center")[1 : model.above[0].size, 0] * n - 0.5).astype(int)
 
 
-def test_g_keeps_the_newest_and_a_uniform_sample_of_the_others():
+def test_g_keeps_newest_and_samples_others():
     n, n_seeds, options = 200, 400, replace(SMALL, max_below=1)
     older = n - 1 - 16
     counts, history = np.zeros(n), ordered_history(n)
@@ -260,7 +260,7 @@ def test_g_keeps_the_newest_and_a_uniform_sample_of_the_others():
 
 
 @pytest.mark.parametrize("n", [64, 65, 66, 90, 200, 1000])
-def test_the_subsample_weighs_as_much_as_what_it_stands_for(n):
+def test_the_subsample_keeps_the_weight(n):
     model = model_of(LINE, ordered_history(n), replace(SMALL, max_below=1))
     kept, weights = kept_of(model, n), np.exp(model.above[0].array("log_weight")[1 : model.above[0].size])
     newest = kept >= n - 16

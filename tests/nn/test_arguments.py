@@ -266,7 +266,7 @@ def test_every_way_of_reading_counts(read):
     assert task.train({"width": 4, "lr": 0.1}, seed=0).reason is None
 
 
-def test_a_fixed_network_may_be_tuned_by_its_training_alone():
+def test_a_fixed_network_may_be_tuned():
     assert objective(lambda params: nn.Linear(2, 4)).train({"lr": 0.1, "epochs": 1}, seed=0).reason is None
 
 

@@ -124,7 +124,7 @@ def test_members_end_when_their_epochs_do():
         np.testing.assert_allclose(result.values, task.train(params, seed=seed).values, rtol=1e-9)
 
 
-def test_a_member_told_to_stop_leaves_with_what_it_has():
+def test_a_stopped_member_keeps_its_result():
     def stop_second(epoch, members, values):
         return (members == 1) & (epoch == 1)
 
@@ -193,7 +193,7 @@ def test_cohorts_group_by_what_is_static():
     assert len(cohorts(configurations, set())) == 5
 
 
-def test_a_batch_of_trials_is_told_back_in_one_call():
+def test_a_batch_is_told_in_one_call():
     space = {
         "width": hpo.Ordinal([4, 8]),
         "optimizer": hpo.Categorical({"sgd": {"momentum": hpo.Float(0.0, 0.9)}, "adam": {}}),

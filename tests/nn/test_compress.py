@@ -111,7 +111,7 @@ def test_a_matrix_is_cut_where_its_spectrum_says():
         assert torch.equal(last.bias, layer.bias)
 
 
-def test_a_kernel_of_low_rank_is_found_exactly_and_others_better_than_by_truncation():
+def test_low_rank_is_exact_and_beats_truncation():
     generator = torch.Generator().manual_seed(0)
     core, a, b = (
         torch.randn(*shape, generator=generator, dtype=torch.float64)

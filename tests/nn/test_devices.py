@@ -81,7 +81,7 @@ def test_mixed_precision_trains_the_same_alone_and_together():
 
 @pytest.mark.usefixtures("in_bfloat16")
 @pytest.mark.parametrize("members", [1, 2])
-def test_losses_and_metrics_of_a_users_own_are_given_float32(members):
+def test_own_losses_and_metrics_get_float32(members):
     seen = set()
 
     def loss(outputs, targets):

@@ -26,7 +26,7 @@ class Clocked(nn.Module):
         return self.inner(x)
 
 
-def test_latency_is_the_median_of_the_runs_after_warming_up(monkeypatch):
+def test_latency_is_the_median_after_warming(monkeypatch):
     model = Clocked([9, 9, 9, 5, 1, 7, 2, 3])
     model.inner.eval()
     monkeypatch.setattr(time, "perf_counter", lambda: model.now)

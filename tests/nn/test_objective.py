@@ -46,7 +46,7 @@ def test_a_training_is_what_the_plain_loop_does(settings, dropout):
         torch.testing.assert_close(trained.weights, dict(weights))
 
 
-def test_the_value_is_that_of_the_best_epoch_and_so_are_the_weights():
+def test_value_and_weights_are_the_best_epochs():
     params = {"width": 16, "lr": 20.0, "optimizer": "sgd", "epochs": 8}
     trained = objective().train(params, seed=0)
     assert trained.epoch == np.argmin(trained.values) < 7
@@ -141,7 +141,7 @@ def breaking(at, outcome):
     return lambda params: Counting(params, at, outcome)
 
 
-def test_a_loss_that_is_not_finite_ends_the_training_at_once():
+def test_a_non_finite_loss_ends_training():
     build = breaking(5, lambda outputs: outputs * math.nan)
     search = study()
     search.optimize(objective(build, training=Training(batch_size=8, epochs=10)), n_trials=1)
@@ -185,7 +185,7 @@ def test_out_of_memory_fails_the_trial_and_releases_everything(error):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_out_of_memory_on_a_device_gives_its_memory_back():
+def test_out_of_memory_frees_the_device():
     def build(params):
         return Counting(params, 3, lambda outputs: outputs.new_empty(2**44)).to("cuda")
 

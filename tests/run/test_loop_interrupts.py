@@ -43,7 +43,7 @@ def interrupted_round(study, delays, **options):
 def test_the_study_survives_ctrl_c(tmp_path, soak, stored, n_jobs, twice):
     options = {"storage": str(tmp_path / "s.db"), "name": "s"} if stored else {}
     study, dice = make_study(sampler="tpe", **options), random.Random(n_jobs + 2 * twice)
-    rounds = (200 if soak else 20) if n_jobs == 1 else (40 if soak else 4)
+    rounds = (200 if soak else 10) if n_jobs == 1 else (40 if soak else 3)
     for _ in range(rounds):
         first = dice.uniform(0.0, 0.08) + (0.5 if n_jobs == 2 else 0.0)
         delays = [first, dice.uniform(0.0, 0.004)] if twice else [first]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -97,6 +98,27 @@ def nothing_comes_later():
         TIMERS.pop().join()
 
 
+@pytest.fixture
+def when_said():
+    """Has a function called once, when hpo_core logs these words."""
+    logger, filters = logging.getLogger("hpo_core"), []
+
+    def when_said(words, function, *arguments):
+        waiting = [function]
+
+        def look(record):
+            if waiting and words in record.getMessage():
+                waiting.pop()(*arguments)
+            return True
+
+        filters.append(look)
+        logger.addFilter(look)
+
+    yield when_said
+    for look in filters:
+        logger.removeFilter(look)
+
+
 def locking_at(lock, number):
     """An objective during one trial of which another program takes the lock."""
 
@@ -113,8 +135,8 @@ def notes_of(caught):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_result_waits_for_a_lock_and_says_so(study, file, lock, caplog):
-    after(1.5, lock.give)
+def test_a_result_waits_for_a_lock_and_says_so(study, file, lock, when_said, caplog):
+    when_said("it is kept", lock.give)
     study.optimize(locking_at(lock, 2), n_trials=4)
     assert states(study) == [COMPLETE] * 4
     assert study.trials.value.tolist() == [0.0, 1.0, 2.0, 3.0]
@@ -126,7 +148,7 @@ def test_a_result_waits_for_a_lock_and_says_so(study, file, lock, caplog):
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_results_wait_for_room_on_the_disk(study, file, caplog, n_jobs):
+def test_results_wait_for_room_on_the_disk(study, file, when_said, caplog, n_jobs):
     study.optimize(objectives.parabola, n_trials=1)
     connection = study._ledger.journal.storage._connection
     ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
@@ -134,7 +156,7 @@ def test_results_wait_for_room_on_the_disk(study, file, caplog, n_jobs):
     def fill(study, trial):
         if study.n_finished == 2:
             connection.execute(f"PRAGMA max_page_count = {pages}")
-            after(1.5, connection.execute, f"PRAGMA max_page_count = {2**30}")
+            when_said("it is kept", connection.execute, f"PRAGMA max_page_count = {2**30}")
 
     study.optimize(objectives.failing_at_length, n_trials=6, n_jobs=n_jobs, callbacks=[fill])
     assert states(study) == [COMPLETE] + [FAILED] * 6
@@ -144,7 +166,7 @@ def test_results_wait_for_room_on_the_disk(study, file, caplog, n_jobs):
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("end", ["complete", "stopped", "failed"])
-def test_every_way_to_end_waits(study, lock, end):
+def test_every_way_to_end_waits(study, lock, when_said, end):
     def objective(trial):
         trial.report(0, 0.5)
         lock.take()
@@ -154,28 +176,26 @@ def test_every_way_to_end_waits(study, lock, end):
             raise TrialFailed("oom")
         return 1.0
 
-    after(1.0, lock.give)
+    when_said("it is kept", lock.give)
     study.optimize(objective, n_trials=1)
     assert study.trials[0].state.name == end.upper()
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_batch_waits_in_parts(study, lock):
+def test_a_batch_waits_in_parts(study, lock, when_said):
     def objective(batch):
         lock.take()
         return [1.0, TrialFailed("oom"), 3.0, TrialFailed("oom")]
 
-    after(1.0, lock.give)
+    when_said("it is kept", lock.give)
     study.optimize(objective, n_trials=4, batch_size=4, vectorized=True)
     assert states(study) == [COMPLETE, FAILED, COMPLETE, FAILED]
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_timeout_ends_the_wait_and_the_error_holds_the_results(study, file, lock):
-    started = time.monotonic()
     with pytest.raises(StorageRefusedError) as caught:
         study.optimize(locking_at(lock, 2), n_trials=4, timeout=1.0)
-    assert time.monotonic() - started < 10
     assert "trial 2 has ended with the value 2.0: study.tell(2, 2.0)" in notes_of(caught)
     lock.give()
     assert states(study) == [COMPLETE, COMPLETE, RUNNING]
@@ -185,9 +205,7 @@ def test_a_timeout_ends_the_wait_and_the_error_holds_the_results(study, file, lo
 
 def test_a_timeout_ends_the_wait_for_a_first_trial(study, lock, caplog):
     lock.take()
-    started = time.monotonic()
     study.optimize(objectives.parabola, timeout=1.0)
-    assert 0.9 < time.monotonic() - started < 10
     assert len(study.trials) == 0
     assert "no trial was started in the last 1" in caplog.text
 
@@ -209,23 +227,20 @@ def interrupt(times):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_ends_the_wait_for_a_first_trial(study, lock, n_jobs):
     lock.take()
-    started = time.monotonic()
     after(1.0, interrupt, 1)
     with pytest.raises(KeyboardInterrupt):
         study.optimize(objectives.parabola, n_trials=3, n_jobs=n_jobs)
-    assert time.monotonic() - started < 5
     lock.give()
     assert len(study.trials) == 0
     study.optimize(objectives.parabola, n_trials=2)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_ends_the_wait_of_a_result_and_names_it(study, file, lock, times):
-    started = time.monotonic()
-    after(1.5, interrupt, times)
+def test_ctrl_c_ends_the_wait_of_a_result_and_names_it(study, file, lock, when_said, times):
+    when_said("it is kept", after, 0.1, interrupt, times)
     with pytest.raises(KeyboardInterrupt) as caught:
         study.optimize(locking_at(lock, 1), n_trials=3)
-    assert time.monotonic() - started < 8
     assert "trial 1 has ended with the value 1.0: study.tell(1, 1.0)" in notes_of(caught)
     lock.give()
     assert states(study) == [COMPLETE, RUNNING]
@@ -239,10 +254,8 @@ def test_ctrl_c_in_an_objective_under_a_lock_names_what_stays_running(study, loc
         lock.take()
         interrupt(1)
 
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt) as caught:
         study.optimize(objective, n_trials=3)
-    assert time.monotonic() - started < 8
     assert "trials [0] are interrupted, and that could not be written" in notes_of(caught)
     lock.give()
     assert states(study) == [RUNNING]
@@ -254,10 +267,8 @@ def test_a_storage_that_is_gone_ends_the_call_with_the_results(study, file):
             os.rename(file, f"{file}.moved")  # noqa: PTH104
         return float(trial.number)
 
-    started = time.monotonic()
     with pytest.raises(StorageError, match="deleted or moved") as caught:
         study.optimize(objective, n_trials=4)
-    assert time.monotonic() - started < 8
     assert "trial 1 has ended with the value 1.0: study.tell(1, 1.0)" in notes_of(caught)
     os.rename(f"{file}.moved", file)  # noqa: PTH104
     study.tell(1, 1.0)
@@ -266,9 +277,13 @@ def test_a_storage_that_is_gone_ends_the_call_with_the_results(study, file):
 
 def test_the_results_that_a_storage_refuses_are_all_named(study, lock):
     """Several workers, one of which meets the lock."""
-    after(2.5, interrupt, 1)
+
+    def refuse(*_):
+        lock.take()
+        after(0.5, interrupt, 1)
+
     with pytest.raises(KeyboardInterrupt) as caught:
-        study.optimize(objectives.slow, n_trials=50, n_jobs=2, callbacks=[lambda *_: lock.take()])
+        study.optimize(objectives.slow, n_trials=50, n_jobs=2, callbacks=[refuse])
     kept, notes = states(study), notes_of(caught)
     lock.give()
     assert kept.count(COMPLETE) == 1

@@ -55,7 +55,7 @@ def test_tpe_takes_over_where_trials_or_picks_are_many(monkeypatch):
     assert study.replay()
 
 
-def test_every_third_trial_of_a_space_with_branches_is_that_of_tpe():
+def test_branches_make_every_third_trial_tpes():
     branches = {"kind": Categorical({"a": {"x": Float(-1, 1)}, "b": {"y": Float(-1, 1)}})}
     study = hpo.Study(branches, sampler="auto", seed=0)
     study.enqueue({"kind": "a"})

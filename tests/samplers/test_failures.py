@@ -124,7 +124,7 @@ class TestStart:
         assert ours < 0.8 * plain
 
     @modelling
-    def test_a_small_part_that_works_is_found_and_kept_to(self, sampler):
+    def test_a_small_working_part_is_found(self, sampler):
         def objective(trial):
             if np.hypot(trial["x"] - 0.7, trial["y"] - 0.3) > 0.25:
                 raise hpo.TrialFailed("diverged")
@@ -187,7 +187,7 @@ class TestModel:
         for history in self.history(10, lambda trial, k: False):
             assert model.of(history) is None
 
-    def test_asked_at_every_moment_or_at_one_it_is_the_same(self):
+    def test_moments_of_asking_do_not_matter(self):
         model, x = FailureModel(UNIT.layout), np.random.default_rng(1).random((2, 20))
         for n, history in enumerate(self.history(40, lambda trial, k: trial["x"] < 0.3)):
             found, fresh = model.of(history), FailureModel(UNIT.layout).of(history)

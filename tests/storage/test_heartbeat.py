@@ -106,7 +106,7 @@ def test_they_need_no_library_of_the_user(tmp_path):
     assert not heart.beats
 
 
-def test_they_reach_the_file_from_wherever_the_worker_has_gone(tmp_path, monkeypatch):
+def test_they_reach_the_file_from_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = study_at("s.db", 0.3)
     (tmp_path / "elsewhere").mkdir()
@@ -115,7 +115,7 @@ def test_they_reach_the_file_from_wherever_the_worker_has_gone(tmp_path, monkeyp
     assert list(Path().iterdir()) == []
 
 
-def test_a_heart_that_was_killed_is_replaced_at_the_next_trial(tmp_path):
+def test_a_killed_heart_is_replaced(tmp_path):
     study = study_at(tmp_path / "s.db", 0.9)
     worker = study._worker()
     worker.claim(None, None)
@@ -140,7 +140,7 @@ def test_none_is_left_when_the_call_is_over(tmp_path):
     assert [process.poll() for process in pids] == [-signal.SIGKILL] * 2
 
 
-def test_a_beat_that_fails_is_said_and_the_next_one_comes(tmp_path, caplog):
+def test_a_failed_beat_is_said_and_survived(tmp_path, caplog):
     storage = SQLiteStorage(str(tmp_path / "later" / "s.db"))
     answers = iter([False, True])
 

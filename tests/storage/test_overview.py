@@ -15,7 +15,7 @@ from hpo_core.storage import MemoryStorage, SQLiteStorage, open_storage
 from hpo_core.study import delete, overview
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.database)])
 def storage(request, tmp_path):
     if request.param == "memory":
         return MemoryStorage()
@@ -152,8 +152,8 @@ def test_three_thousand_studies_are_listed_in_a_moment(tmp_path, capsys):
     with storage.transaction():
         for k in range(3000):
             storage.append(storage.create(f"s{k}"), events)
-    started = time.perf_counter()
+    started = time.process_time()
     assert cli.main(["ls", storage.path]) == 0
-    assert time.perf_counter() - started < 3  # 0.4 s where nothing else runs
+    assert time.process_time() - started < 3  # 0.4 s where nothing else runs
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "'s2999'  random, minimize, 4 trials, best 0"

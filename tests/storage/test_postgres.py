@@ -110,7 +110,7 @@ def test_a_long_log_is_checked_in_pages(postgres, monkeypatch):
     assert storage.count_good(key) == 10
 
 
-def test_a_command_that_a_signal_broke_off_costs_the_connection_only(postgres):
+def test_a_broken_command_costs_its_connection(postgres):
     storage = PostgresStorage(postgres)
     key = created(storage)
     storage._session.connected().pgconn.send_query(b"SELECT 1")  # and nobody reads the answer
@@ -125,7 +125,7 @@ def test_a_command_that_a_signal_broke_off_costs_the_connection_only(postgres):
     assert [record[1] for record in storage.read(key)] == ["created", "a"]
 
 
-def test_no_page_of_a_young_log_sorts_the_rest_of_it(postgres):
+def test_pages_are_read_without_sorting(postgres):
     storage = PostgresStorage(postgres)
     key = created(storage)
     with storage.transaction(key):
@@ -172,7 +172,7 @@ def test_an_older_schema_is_brought_up_to_date(postgres, monkeypatch):
 
 
 @pytest.mark.parametrize("before", [1, 2])
-def test_the_view_of_an_older_schema_is_replaced_where_it_stands(postgres, monkeypatch, role, before):
+def test_an_older_view_is_replaced(postgres, monkeypatch, role, before):
     with monkeypatch.context() as patch:
         patch.setattr(postgres_tables, "STEPS", postgres_tables.STEPS[:before])
         study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=postgres)
@@ -188,7 +188,7 @@ def test_the_view_of_an_older_schema_is_replaced_where_it_stands(postgres, monke
     assert sql(postgres, "SELECT count(*) FROM mine") == [(2,)]
 
 
-def test_a_schema_made_beforehand_serves_who_may_not_make_one(postgres, role):
+def test_a_schema_may_be_made_beforehand(postgres, role):
     with pytest.raises(hpo.StorageError, match="permission denied"):
         PostgresStorage(as_role(postgres, role)).studies()
     sql(postgres, f"CREATE SCHEMA hpo_core AUTHORIZATION {role}")
@@ -251,7 +251,7 @@ def test_a_password_is_never_shown(case, postgres, caplog, capsys):
     assert "other" not in shown
 
 
-def test_what_the_driver_repeats_of_the_url_keeps_its_secrets():
+def test_driver_errors_keep_secrets():
     psycopg = pytest.importorskip("psycopg")
     storage = PostgresStorage(
         "postgresql://me:s3%0Acret@host/db?sslpassword=other&options=-c%20a.token%3Dt0k3n"

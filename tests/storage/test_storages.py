@@ -26,7 +26,7 @@ SPACE = {"x": Float(0, 1), "c": Categorical({"a": {"m": Float(0, 1)}, ("b", 1): 
 HOSTILE = ["it's", 'a"b', "x'; DROP TABLE events; --", "two\nlines", "\U0001f680", "%s {}", "e\u0301" * 200]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.database)])
 def storage(request, tmp_path):
     if request.param == "postgres":
         return PostgresStorage(request.getfixturevalue("postgres"))
@@ -58,7 +58,7 @@ def test_events_come_back_after_a_cursor(storage):
     assert storage.studies() == {"one": one, "other": other}
 
 
-def test_a_transaction_is_there_as_a_whole_or_not_at_all(storage):
+def test_a_transaction_is_all_or_nothing(storage):
     with storage.transaction():
         key = storage.create("one")
         storage.append(key, [("created", "{}")])
@@ -137,7 +137,7 @@ def test_a_study_that_was_closed_goes_on(place):
 
 
 @pytest.mark.parametrize(("durability", "level"), [("normal", 1), ("full", 2)])
-def test_the_file_is_in_wal_mode_as_durable_as_asked(path, durability, level):
+def test_the_file_has_wal_and_durability(path, durability, level):
     study = grown(path, 1, durability=durability)
     connection = study._ledger.journal.storage._connection
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -151,7 +151,7 @@ def test_a_newer_file_is_refused(path):
         hpo.Study.open(path, "s")
 
 
-def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(path):
+def test_an_older_file_is_migrated_whole(path):
     script = (Path(__file__).parent / "schema_1.sql").read_text()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript(script)
@@ -187,7 +187,7 @@ def test_files_of_others_are_refused_and_left_alone(path, tmp_path):
 
 
 @pytest.mark.parametrize("before", [1, 2])
-def test_a_file_that_another_process_is_just_making_is_ours(path, before):
+def test_a_file_being_made_is_ours(path, before):
     storage, connection = SQLiteStorage(path), sqlite3.connect(path)
     statements = iter(range(9))
 
@@ -208,7 +208,7 @@ def test_a_file_that_another_process_is_just_making_is_ours(path, before):
 @pytest.mark.parametrize(
     "lost", ["DELETE FROM events WHERE position = 9", "UPDATE events SET data = '{' WHERE position = 9"]
 )
-def test_a_damaged_event_is_named_with_the_last_good_one(place, lost):
+def test_a_damaged_event_is_named(place, lost):
     grown(place)
     sql(place, lost)
     with pytest.raises(hpo.StorageError, match=r"event 9 .* last good event is 8"):
@@ -247,7 +247,7 @@ def test_a_wal_that_was_cut_gives_a_prefix(path, cut, tmp_path):
     assert [a for a in found if a == a] == whole[: len([a for a in found if a == a])]
 
 
-def test_a_full_disk_is_an_error_after_which_work_goes_on(tmp_path):
+def test_work_survives_a_full_disk(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("a small file system needs root")
     mount = tmp_path / "small"
@@ -290,7 +290,7 @@ def test_a_commit_that_fails_puts_the_study_back(storage, monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["mysql://me:s3cret@host/db", "redis://host/db?password=s3cret&x=1"])
-def test_a_url_of_something_else_is_refused_and_its_secret_kept(url):
+def test_a_foreign_url_keeps_its_secret(url):
     with pytest.raises(hpo.StorageError, match="must be postgresql://") as caught:
         open_storage(url)
     assert "s3cret" not in str(caught.value)
@@ -380,7 +380,7 @@ def test_a_path_that_leads_nowhere_says_why(tmp_path):
             open_storage(tmp_path / name)
 
 
-def test_opening_for_reading_makes_no_storage_of_an_empty_file(path):
+def test_reading_leaves_an_empty_file_empty(path):
     Path(path).touch()
     with pytest.raises(hpo.StorageError, match="file is empty"):
         hpo.Study.open(path, "s")

@@ -103,7 +103,7 @@ class TestAdd:
 
 
 class TestExhaustion:
-    def test_what_has_started_goes_out_before_the_space_runs_out(self):
+    def test_started_trials_come_before_exhaustion(self):
         study = Study({"a": Int(0, 1), "b": Int(0, 1)}, sampler="random", seed=0)
         study.tell(study.ask(4), [0.0] * 4)
         study.enqueue({"a": 0, "b": 0})

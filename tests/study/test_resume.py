@@ -23,7 +23,9 @@ NAMES = ["float", "categorical", "stepped", "nested", "finite tree"]
 
 @every_sampler
 @pytest.mark.parametrize("name", NAMES)
-def test_stopping_anywhere_changes_no_suggestion(sampler, name, place):
+def test_stopping_anywhere_changes_no_suggestion(sampler, name, place, soak):
+    if "://" in place and name != "nested" and not soak:
+        pytest.skip("long: run by `make soak`")
     case = CASES[name]
     options = {"seed": 4, "storage": place, "direction": "maximize"}
     whole = case.study(sampler, name="whole", **options)
@@ -56,7 +58,7 @@ def test_another_process_goes_on_with_the_same_suggestions(sampler, place):
     assert study.replay(), str(study.replay())  # every suggestion of the other process comes out here
 
 
-def test_every_sampler_detail_shows_to_a_sampler_that_sees_all(place):
+def test_every_detail_survives_reopening(place):
     options = {"sampler": Hashed(), "seed": 0, "storage": place}
     whole = hpo.Study(small_space(), name="whole", **options)
     parts = hpo.Study(small_space(), name="parts", **options)
@@ -113,7 +115,7 @@ def test_another_argument_than_the_stored_one_is_refused(changed):
         hpo.Study({"x": Float(0, 1)}, **options | changed)
 
 
-def test_the_stored_seed_wins_over_none_and_an_existing_name_can_be_an_error():
+def test_stored_seed_wins_and_names_may_clash():
     options = {"sampler": "tpe", "name": "s", "storage": MemoryStorage()}
     seed = hpo.Study({"x": Float(0, 1)}, **options).seed
     assert hpo.Study({"x": Float(0, 1)}, **options).seed == seed
@@ -125,7 +127,7 @@ def is_low(columns):
     return np.asarray(columns["x"]) < 0.4
 
 
-def test_a_function_of_the_space_is_passed_again_by_whoever_resumes(tmp_path):
+def test_resuming_passes_the_feasible_function_again(tmp_path):
     options = {"sampler": "tpe", "seed": 0, "name": "s"}
     whole = hpo.Study(hpo.Space({"x": Float(0, 1)}, feasible=is_low), storage=tmp_path / "a.db", **options)
     for k in range(24):
@@ -180,7 +182,7 @@ def spaces_study(space, storage):
 
 
 @pytest.mark.parametrize("change", WIDER)
-def test_a_wider_space_is_taken_with_every_trial_as_it_was(change, place):
+def test_a_wider_space_keeps_every_trial(change, place):
     study = spaces_study(BASE, place)
     study.tell(study.ask(30), np.arange(30.0))
     wider = spaces_study(BASE | WIDER[change], place)

@@ -405,7 +405,7 @@ def test_infeasible_spaces_say_so_unless_something_was_enqueued():
     assert len(study.history.queue) == 1
 
 
-def test_a_study_of_one_parameter_and_of_none_that_is_active_works():
+def test_one_parameter_or_none_active_works():
     study = Study({"depth": Int(1, 2), "width": Int(1, 9, when=param("depth") > 1)}, sampler=Hashed(), seed=0)
     batch = study.ask(50)
     np.testing.assert_array_equal(batch.active("width"), batch["depth"] == 2)
@@ -413,7 +413,7 @@ def test_a_study_of_one_parameter_and_of_none_that_is_active_works():
     assert study.best_params == {"depth": 1}
 
 
-def test_stop_trials_ends_asked_trials_with_what_they_reported_last():
+def test_stop_trials_keeps_the_last_report():
     study = hashed_study(direction="maximize")
     batch = study.ask(5)
     batch[:3].report(0, [1.0, 2.0, math.nan])
