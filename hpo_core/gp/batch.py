@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.gp.criteria import thompson_draws
-from hpo_core.gp.posterior import JITTER
 from hpo_core.native import covariance
 from hpo_core.native.improvement import log_ei_average
+from hpo_core.native.linalg import JITTER
 from hpo_core.native.normal import ndtri, uniforms_of_trial
+from hpo_core.seeds import GOLDEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ NEAR = 1.0 - 1e-6
 _FANTASY_STREAM = 0x66616E7461737900
 _THOMPSON_STREAM = 0x74686F6D70736F6E
 _FATE_STREAM = 0x6661746500000000
-_ODD, _WORD = 0x9E3779B97F4A7C15, 2**64 - 1  # 2**64 / golden ratio spreads consecutive numbers
+_WORD = 2**64 - 1
 
 
 def choose(
@@ -108,7 +108,7 @@ def _choose_few(
     m, r = x.shape[1], pending.shape[1]
     n_improving = q if q <= MAX_BY_IMPROVEMENT else -(-q // 4)
     points = np.concatenate([x, pending], axis=1)
-    candidates = Candidates.of(posterior, points, capacity=r + q)
+    candidates = CandidatePosterior.of(posterior, points, capacity=r + q)
     fantasies = Fantasies(posterior, points, best, key)
     chosen, correlation = Chosen(m), _correlations(posterior, points)
     for s in range(m, m + r):
@@ -127,7 +127,7 @@ def _choose_few(
     return chosen.order()
 
 
-class Candidates:
+class CandidatePosterior:
     """Posterior of candidates, given the data and those observed so far.
 
     Parameters
@@ -156,7 +156,7 @@ class Candidates:
         self._rows[: self._used] = rows
 
     @classmethod
-    def of(cls, posterior: Posterior, x: Matrix, capacity: int) -> Candidates:
+    def of(cls, posterior: Posterior, x: Matrix, capacity: int) -> CandidatePosterior:
         """Candidates ``x`` (d, m) given the data alone."""
         rows: Matrix = posterior.columns(x)
         variance = np.maximum(1.0 - np.einsum("ij,ij->j", rows, rows), 0.0)
@@ -239,16 +239,16 @@ def _choose_many(
     m, n_draws = x.shape[1], -(-q // 2)
     chosen, correlation = Chosen(m), _correlations(posterior, x)
     if pending.shape[1]:
-        for row in covariance.cross(posterior.kernel, posterior._inputs(pending), posterior._inputs(x)):
+        for row in covariance.cross(posterior.kernel, posterior.as_inputs(pending), posterior.as_inputs(x)):
             chosen.avoid(row > NEAR)
         posterior = posterior.conditioned(pending)
-    draws = thompson_draws(posterior, x, n_draws, seed=_mixed(*key))
+    draws = posterior.draws(x, n_draws, seed=_mixed(*key))
     draws[_uniforms(key, draws.shape) > np.exp(bonus)] = np.inf  # a draw of the trial's fate, too
     for draw in draws:
         chosen.avoid(correlation(chosen.take(-draw)) > NEAR)
     posterior = posterior.conditioned(x[:, chosen.order()])
     residual = posterior.covariance(x) / posterior.s2
-    candidates = Candidates(
+    candidates = CandidatePosterior(
         np.empty((0, m)), residual.diagonal().clip(min=0.0), noise=_noise(posterior), capacity=q - n_draws
     )
     for _ in range(q - n_draws):
@@ -260,10 +260,10 @@ def _choose_many(
 
 def _correlations(posterior: Posterior, x: Matrix) -> Callable[[int], Vector]:
     """Rows of R."""
-    inputs = posterior._inputs(x)
+    inputs = posterior.as_inputs(x)
 
     def row(s: int) -> Vector:
-        found: Vector = covariance.cross(posterior.kernel, posterior._inputs(x[:, s : s + 1]), inputs)[0]
+        found: Vector = covariance.cross(posterior.kernel, posterior.as_inputs(x[:, s : s + 1]), inputs)[0]
         return found
 
     return row
@@ -271,7 +271,7 @@ def _correlations(posterior: Posterior, x: Matrix) -> Callable[[int], Vector]:
 
 def _mixed(seed: int, first: int) -> int:
     """A seed for the draws of one batch."""
-    return (seed ^ _THOMPSON_STREAM) + _ODD * first & _WORD
+    return (seed ^ _THOMPSON_STREAM) + GOLDEN * first & _WORD
 
 
 def _uniforms(key: tuple[int, int], shape: tuple[int, int]) -> Matrix:
