@@ -61,8 +61,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": {"executors", "trial"},
     "replay": {"space", "log", "samplers.base"},
     "study": {
-        "space", "log", "storage", "samplers", "samplers.base", "samplers.ranking", "executors", "trial", "run",
-        "replay",
+        "space", "log", "storage", "samplers", "samplers.base", "samplers.ranking", "executors", "trial",
+        "run", "replay",
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS | {"samplers", "tpe"},

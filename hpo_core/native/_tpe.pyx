@@ -73,15 +73,15 @@ cdef extern from "tpe.h" nogil:
         uint8_t *mask
 
     void tpe_reset(tpe_model *model)
-    void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *keys, int64_t key_stride,
-                     const double *gain, const int64_t *trials, int64_t k)
+    void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *keys,
+                     int64_t key_stride, const double *gain, const int64_t *trials, int64_t k)
     void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n)
     void tpe_join(tpe_model *model, const double *x, int64_t stride, int64_t column)
     void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_pool *pool, int64_t m,
                   tpe_scratch *scratch)
     void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t last, tpe_scratch *scratch)
-    int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
-                       int64_t *picks, tpe_scratch *scratch)
+    int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset,
+                       int64_t q, int64_t *picks, tpe_scratch *scratch)
     void tpe_scores(const tpe_model *model, const tpe_pool *pool, int64_t m, double *out)
 
 
