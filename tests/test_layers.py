@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "run", "replay",
     },
     "nn": FRONT_ENDS,
-    "plots": FRONT_ENDS | {"samplers", "tpe"},
+    "plots": FRONT_ENDS | {"samplers", "samplers.ranking", "tpe"},
     "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hpo_core.gp.criteria import N_BOUND, N_TIGHT
+from hpo_core.native.climb import Climb
 from hpo_core.native.domain import settle
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.gp.criteria import Criterion
-    from hpo_core.gp.local_search import Climber
     from hpo_core.gp.neighbours import Neighbours
     from hpo_core.native.domain import Domain
 
     Array = NDArray[np.float64]
     Allowed = Callable[[Array], NDArray[np.bool_]]
+    Gradient = Callable[[Array], tuple[Array, Array]]
 
 # Candidates whose exact variance is computed at once, where there are 400 data or more: the solves are
 # fastest so, and stop early. Fewer data, wider blocks.
@@ -39,6 +40,8 @@ BLOCK = 64
 FEWEST_DATA, MIN_PRUNED = 4 * N_BOUND, 100_000
 # Rounding of a bound and of a value, many times over.
 SLACK = 1e-6
+# Of a climb. What a start may still expect to gain when it ends: log EI of 1e-4 is 0.01 % of the improvement.
+MAX_STEPS, TOLERANCE = 30, 1e-4
 
 
 class Ranked(NamedTuple):
@@ -94,8 +97,10 @@ class Search:
 
     Attributes
     ----------
-    climber : Climber or None
-        Moves continuous parameters; None if there are none.
+    continuous : (p,) int64
+        Parameters that climb.
+    scale, low, high : (d,)
+        Unit of each parameter, its lengthscale, and the box to stay in.
     neighbours : Neighbours or None
         Moves discrete ones; None if there are none.
     domain : Domain
@@ -105,7 +110,10 @@ class Search:
         Where configurations (d, m) may be proposed, (m,).
     """
 
-    climber: Climber | None
+    continuous: NDArray[np.int64]
+    scale: Array
+    low: Array
+    high: Array
     neighbours: Neighbours | None
     domain: Domain
     template: Array
@@ -165,17 +173,40 @@ def _improved(criterion: Criterion, starts: Ranked, search: Search) -> Ranked:
         open_ = np.flatnonzero((current.value > before) | (turn == 0))
         if not len(open_):
             break
-        if search.climber is not None:
-            current = _climbed(criterion, current, search, search.climber, open_)
+        if len(search.continuous):
+            current = _climbed(criterion, current, search, open_)
     return current
 
 
-def _climbed(
-    criterion: Criterion, current: Ranked, search: Search, climber: Climber, rows: NDArray[np.int64]
-) -> Ranked:
+def _climbed(criterion: Criterion, current: Ranked, search: Search, rows: NDArray[np.int64]) -> Ranked:
     """The starts ``rows`` at the ends of their climbs, where these are better."""
-    x = search.settled(climber.climb(criterion.gradient, np.ascontiguousarray(current.x[:, rows])))
+    moved = search.continuous
+    box = search.scale[moved], search.low[moved], search.high[moved]
+    x = search.settled(climb(criterion.gradient, np.ascontiguousarray(current.x[:, rows]), moved, *box))
     return _better(current, rows, x, np.where(search.allowed(x), criterion.value(x), -np.inf))
+
+
+def climb(
+    gradient: Gradient, x: Array, rows: NDArray[np.int64], scale: Array, low: Array, high: Array
+) -> Array:
+    """Where the starts (d, m) end, which climb together: see ``hpo_core.native.climb``. Activity stays.
+
+    ``gradient`` gives values (m,) and gradients (d, m); ``rows`` (p,) are the parameters that move, in units
+    ``scale`` (p,) between ``low`` and ``high`` (p,).
+    """
+    ends = x.copy()
+    todo = np.arange(x.shape[1])
+    starts = Climb(rows, scale, low, high, x, *gradient(x))
+    for _ in range(MAX_STEPS):
+        going = starts.accept(*gradient(starts.propose())) > TOLERANCE
+        if not going.all():
+            ends[:, todo[~going]] = starts.ends(~going)
+            todo = todo[going]
+            if not len(todo):
+                return ends
+            starts.keep(going)
+    ends[:, todo] = starts.ends(np.ones(len(todo), np.bool_))
+    return ends
 
 
 def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: Neighbours) -> Ranked:

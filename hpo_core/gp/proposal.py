@@ -18,7 +18,6 @@ import numpy as np
 from hpo_core.errors import SpaceExhausted
 from hpo_core.gp import batch
 from hpo_core.gp.criteria import LogEI, Weighted
-from hpo_core.gp.local_search import Climber
 from hpo_core.gp.maximize import Search, maximize
 from hpo_core.gp.neighbours import Neighbours, discrete_rows
 from hpo_core.seeds import GOLDEN
@@ -205,10 +204,11 @@ class Proposal:
 
     def _search(self, earlier: Array) -> Search:
         settings, candidates, moves = self.settings, self.candidates, self.moves
-        scale = self.model.posterior.hyper.lengthscale
-        rows = moves.continuous
         return Search(
-            Climber(rows, scale, self.box.low, self.box.high) if len(rows) else None,
+            moves.continuous,
+            self.model.posterior.hyper.lengthscale,
+            self.box.low,
+            self.box.high,
             moves.neighbours,
             candidates.domain,
             self.model.typical(candidates.domain.layout.default),
