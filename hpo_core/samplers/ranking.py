@@ -35,7 +35,7 @@ N_KEYS = 3
 class Ranking:
     """Order of a history's trials, kept up to date as they finish: O(1) for each.
 
-    It follows one history that only grows. Once that was rolled back or replaced, begin with another one.
+    A ranking follows one history that only grows. After a roll-back, make a new one.
 
     Attributes
     ----------

@@ -219,3 +219,12 @@ class TestModel:
                 sizes.append(model._fitted[0][0])
         assert failures.turn(have_failed(history)) == 20
         assert sizes[-10] == 21
+
+    def test_an_ask_looks_for_failures_once(self, monkeypatch):
+        study = searched(UNIT, bowl, "gp", 12)
+        study.fail(study.ask())
+        calls = []
+        monkeypatch.setattr(failures, "have_failed", lambda h: (calls.append(h), have_failed(h))[1])
+        study.ask()
+        study.ask(3)
+        assert len(calls) == 1
