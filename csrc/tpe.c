@@ -112,10 +112,15 @@ static void detach(tpe_group *group)
 
 /* ---- the split ------------------------------------------------------------------------------------------- */
 
-/* Complete before stopped, deeper before shallower, then by value; the earlier of equals stays ahead. */
+/* By the first key that differs; the earlier of equals stays ahead. */
 static int is_better(const tpe_entry *a, const tpe_entry *b)
 {
-    return a->fidelity > b->fidelity || (a->fidelity == b->fidelity && a->y < b->y);
+    for (int i = 0; i < TPE_KEYS; i++) {
+        if (a->key[i] != b->key[i]) {
+            return a->key[i] < b->key[i];
+        }
+    }
+    return 0;
 }
 
 /* Rank of the entry among the best; max_below + 1 or more if it is not kept. */
@@ -219,8 +224,8 @@ void tpe_reset(tpe_model *model)
     }
 }
 
-void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *y, const double *fidelity,
-                 const uint8_t *state, const int64_t *trials, int64_t k)
+void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *keys, int64_t key_stride,
+                 const double *gain, const int64_t *trials, int64_t k)
 {
     for (int64_t g = 0; g < model->domain->n_groups; g++) {
         tpe_group *group = &model->groups[g];
@@ -232,10 +237,10 @@ void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double
             if (!tpe_is_active(model, g, x, stride, t)) {
                 continue;
             }
-            if (state[t] == TPE_FAILED) {
+            const tpe_entry entry = {t, {keys[t], keys[key_stride + t], keys[2 * key_stride + t]}, gain[t]};
+            if (isnan(entry.key[0])) {
                 failed_add(group, x, stride, t);
             } else {
-                const tpe_entry entry = {t, fidelity[t], y[t]};
                 split_add(model, group, &entry, x, stride);
             }
         }
@@ -253,19 +258,19 @@ static double total(const parzen_mixture *p)
     return log(sum);
 }
 
-/* Weights by improvement over the first trial above the split, of mean 1 (Watanabe 2023); uniform where they say
- * nothing: no such trial, ties, stopped trials among them. */
+/* Weights by gain over the first trial above the split, of mean 1 (Watanabe 2023); uniform where they say
+ * nothing: no such trial, ties, one of them without a gain. */
 static void weigh_below(const tpe_model *model, tpe_group *group, int64_t n)
 {
     parzen_mixture *below = group->below;
     double sum = 0.0;
-    int useful = model->settings.weigh_below && group->n_best > n && isinf(group->best[n].fidelity);
+    int useful = model->settings.weigh_below && group->n_best > n;
     for (int64_t i = 0; useful && i < n; i++) {
-        sum += group->best[n].y - group->best[i].y;
+        sum += group->best[i].gain - group->best[n].gain;
     }
     useful = useful && sum > 0.0 && isfinite(sum);
     for (int64_t i = 0; i < n; i++) {
-        const double gain = useful ? (group->best[n].y - group->best[i].y) / sum * (double)n : 1.0;
+        const double gain = useful ? (group->best[i].gain - group->best[n].gain) / sum * (double)n : 1.0;
         below->log_weight[1 + i] = gain > 0.0 ? log(gain) : -1e3;
     }
 }

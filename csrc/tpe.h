@@ -4,12 +4,16 @@
  * G          a group of parameters that share a condition; group 0 is always active
  * below      l: the n_below best finished trials, max_below at most
  * above      g: the other finished trials, running ones, earlier picks of the batch
+ * keys       what trials are ordered by: the first of TPE_KEYS that differs decides, less is better, and of
+ *            equals the one that finished earlier. A trial whose first key is NaN has no rank: it failed
+ * gain       on a scale of which differences mean something; NaN where a trial has no place on it
  * failed     f: failed trials; p is their share of the finished ones
  * P          (1 - p) g / [(1 - p) g + p f], g and f the products over the groups: that a trial works there
  * score      sum_G log l_G(x_G | s) / g_G(x_G | s) + TPE_REPULSION log P
  *
- * The model is a function of the finished trials in their order of finishing and of the running ones:
- * observing one by one or in one call leaves the same bits.
+ * The model is a function of the finished trials in their order of finishing, their keys and gains, and of the
+ * running ones: observing one by one or in one call leaves the same bits. When keys or gains of observed trials
+ * have changed, tpe_reset comes first and all are observed again.
  *
  * Bergstra et al. 2011; Watanabe 2023, arXiv 2304.11127; Watanabe & Hutter 2022, arXiv 2211.14411, for a factor
  * that says whether a trial works.
@@ -25,8 +29,7 @@
 enum {
     TPE_MIN_SPLIT = 10, /* a group with fewer finished trials shares the global split */
     TPE_REPULSION = 2,  /* decided by bench/results/2026-11-28-failures-ablation.md */
-    TPE_COMPLETE = 1,   /* states as in hpo_core.history.State */
-    TPE_FAILED = 3
+    TPE_KEYS = 3
 };
 
 typedef struct {
@@ -37,12 +40,12 @@ typedef struct {
     double prior_weight;
     double min_bandwidth;  /* floor of a bandwidth; l's falls with n towards sharpest_bandwidth */
     double sharpest_bandwidth;
-    int64_t weigh_below;   /* weights of l by improvement over the split, else uniform */
+    int64_t weigh_below;   /* weights of l by gain over the first trial above the split, else uniform */
 } tpe_settings;
 
 typedef struct {
     int64_t trial;
-    double fidelity, y; /* complete trials have fidelity +inf */
+    double key[TPE_KEYS], gain;
 } tpe_entry;
 
 /* What one group has observed. Slot arrays follow `above`. */
@@ -95,10 +98,10 @@ typedef struct {
 /* Empties the model. */
 void tpe_reset(tpe_model *model);
 
-/* Takes in k finished trials in their order of finishing; x is (d, stride), the other columns are indexed by
- * trial like x. Not to be used before tpe_refresh. */
-void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *y, const double *fidelity,
-                 const uint8_t *state, const int64_t *trials, int64_t k);
+/* Takes in k finished trials in their order of finishing; x is (d, stride), keys (TPE_KEYS, key_stride) and gain
+ * are indexed by trial like x. Not to be used before tpe_refresh. */
+void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *keys, int64_t key_stride,
+                 const double *gain, const int64_t *trials, int64_t k);
 
 /* Brings bandwidths and weights up to date and lets n running trials join g. */
 void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n);

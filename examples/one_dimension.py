@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import hpo_core as hpo
-from hpo_core.gp.criteria import expected_improvement
+from hpo_core.acquisition import expected_improvement
 from hpo_core.gp.regression import GaussianProcess
 
 if TYPE_CHECKING:

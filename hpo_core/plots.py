@@ -15,6 +15,7 @@ from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
 from hpo_core.printable import printable
 from hpo_core.samplers import TPESampler
+from hpo_core.samplers.ranking import objective
 from hpo_core.space import Categorical
 from hpo_core.study import Study
 
@@ -180,7 +181,7 @@ def _finished_values(study: Study) -> Vector:
     """Values in the order the trials finished, as the user gave them; NaN unless complete."""
     history = study.history
     rows = history.finish_order
-    y = np.where(np.isposinf(history.fidelity[rows]), history.y[0, rows], np.nan)
+    y = np.where(np.isposinf(history.fidelity[rows]), objective(history)[rows], np.nan)
     return -y if study.direction == "maximize" else y
 
 

@@ -93,19 +93,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 PACKAGE_NAMES = {"__version__"}
 
 # Imports and circles that are to go: both shrink to empty, and an entry that is no longer found is an error.
-FORBIDDEN_YET: set[tuple[str, str]] = {
-    ("gp.sampler", "samplers"),
-    ("samplers.failures", "gp"),
-    *(("samplers.failures", room) for room in ("layout", "log", "native")),
-    *(("samplers.pool", room) for room in ("log", "native", "space")),
-    ("samplers.prior", "samplers"),
-    ("samplers.startup", "samplers"),
-    ("tpe.sampler", "gp"),
-    ("tpe.sampler", "samplers"),
-}
-CIRCLES_YET: set[frozenset[str]] = {
-    frozenset({"hpo_core.gp.sampler", "hpo_core.samplers", "hpo_core.samplers.auto", "hpo_core.tpe.sampler"}),
-}
+FORBIDDEN_YET: set[tuple[str, str]] = set()
+CIRCLES_YET: set[frozenset[str]] = set()
 
 
 class Import(NamedTuple):

@@ -77,8 +77,8 @@ void gate_space_make(gate_space *space, int64_t n)
     space->n = n;
     space->x = gate_doubles(GATE_PARAMETERS * n);
     space->y = gate_doubles(n);
-    space->fidelity = gate_doubles(n);
-    space->state = room(n, 1);
+    space->keys = gate_doubles(TPE_KEYS * n);
+    space->gain = gate_doubles(n);
     domain_random(&space->domain, 7, 0, 0, space->x, n, n);
     for (int64_t j = 0; j < n; j++) {
         space->y[j] = 0.1 * philox_u01(8, (uint64_t)j, 0);
@@ -86,8 +86,9 @@ void gate_space_make(gate_space *space, int64_t n)
             const double off = space->x[i * n + j] - 0.4;
             space->y[j] += off * off;
         }
-        space->fidelity[j] = INFINITY;
-        space->state[j] = TPE_COMPLETE;
+        space->keys[n + j] = -INFINITY;
+        space->keys[2 * n + j] = space->y[j];
+        space->gain[j] = -space->y[j];
     }
 }
 
@@ -163,7 +164,7 @@ void gate_observe(gate_model *m, const gate_space *space, int64_t first, int64_t
     for (int64_t i = 0; i < k; i++) {
         trials[i] = first + i;
     }
-    tpe_observe(&m->model, space->x, space->n, space->y, space->fidelity, space->state, trials, k);
+    tpe_observe(&m->model, space->x, space->n, space->keys, space->n, space->gain, trials, k);
     free(trials);
 }
 

@@ -14,8 +14,8 @@ typedef struct {
     int64_t n;       /* trials of the history */
     double *x;       /* (d, n) prior draws */
     double *y;       /* (n) a bowl and a little noise */
-    double *fidelity;
-    uint8_t *state;
+    double *keys;    /* (TPE_KEYS, n) the last is y */
+    double *gain;
 } gate_space;
 
 typedef struct {

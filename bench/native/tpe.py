@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SIZES = grid(n=(1000, 10_000), d=(5, 20))
 POOLS = grid(n=(1000,), d=(5, 20), m=(24, 1032))
-COMPLETE = 1
 
 
 class Model:
@@ -27,13 +26,13 @@ class Model:
 
     def __init__(self, n: int, d: int, m: int) -> None:
         from hpo_core.native.tpe import new_model, new_pool
-        from hpo_core.tpe.parzen import ParzenSettings
+        from hpo_core.tpe.model import ParzenSettings
 
         rng = np.random.default_rng(0)
         self.n, self.m = n, m
         self.x = rng.random((d, n + 1))
         self.y = ((self.x - 0.4) ** 2).sum(axis=0)
-        self._rest = (np.full(n + 1, np.inf), np.full(n + 1, COMPLETE, np.uint8))
+        self._keys = np.stack([np.zeros(n + 1), np.full(n + 1, -np.inf), self.y])
         columns = [(np.arange(d), d, 0, 0)]
         self._new: Callable[[], Any] = lambda: new_model(
             cube(d), columns, astuple(ParzenSettings()), 3, max_joined=3072, max_failed=256
@@ -45,7 +44,7 @@ class Model:
     def fresh(self) -> Any:
         """A model that has observed all, from nothing."""
         model = self._new()
-        model.observe(self.x, self.y, *self._rest, np.arange(self.n))
+        model.observe(self.x, self._keys, -self.y, np.arange(self.n))
         model.refresh(self.x, np.empty(0, np.int64))
         return model
 

@@ -47,8 +47,9 @@ def pool() -> dict[str, Any]:
     from scipy.linalg import solve_triangular
 
     import hpo_core as hpo
+    from hpo_core.gp.criteria import LogEI
     from hpo_core.gp.fit import fit
-    from hpo_core.gp.maximize import Criterion, best_of
+    from hpo_core.gp.maximize import best_of
     from hpo_core.gp.posterior import Posterior
     from hpo_core.native.covariance import Structure
 
@@ -57,7 +58,7 @@ def pool() -> dict[str, Any]:
     x = np.ascontiguousarray(rows.T)
     structure = Structure(hpo.Space({f"x{i}": hpo.Float(0, 1) for i in range(data.D)}).layout)
     posterior = Posterior(structure, fit(structure, x, y), x, y)
-    criterion = Criterion(posterior, float(y.min()))
+    criterion = LogEI(posterior, float(y.min()))
     candidates = np.random.default_rng(1).random((data.D, M))
     right = np.asfortranarray(posterior.cross(candidates))
     full = criterion.value(candidates)

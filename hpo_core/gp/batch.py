@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.gp.criteria import thompson_draws
-from hpo_core.gp.posterior import JITTER
 from hpo_core.native import covariance
 from hpo_core.native.improvement import log_ei_average
+from hpo_core.native.linalg import JITTER
 from hpo_core.native.normal import ndtri, uniforms_of_trial
 from hpo_core.seeds import GOLDEN
 
@@ -109,7 +108,7 @@ def _choose_few(
     m, r = x.shape[1], pending.shape[1]
     n_improving = q if q <= MAX_BY_IMPROVEMENT else -(-q // 4)
     points = np.concatenate([x, pending], axis=1)
-    candidates = Candidates.of(posterior, points, capacity=r + q)
+    candidates = CandidatePosterior.of(posterior, points, capacity=r + q)
     fantasies = Fantasies(posterior, points, best, key)
     chosen, correlation = Chosen(m), _correlations(posterior, points)
     for s in range(m, m + r):
@@ -128,7 +127,7 @@ def _choose_few(
     return chosen.order()
 
 
-class Candidates:
+class CandidatePosterior:
     """Posterior of candidates, given the data and those observed so far.
 
     Parameters
@@ -157,7 +156,7 @@ class Candidates:
         self._rows[: self._used] = rows
 
     @classmethod
-    def of(cls, posterior: Posterior, x: Matrix, capacity: int) -> Candidates:
+    def of(cls, posterior: Posterior, x: Matrix, capacity: int) -> CandidatePosterior:
         """Candidates ``x`` (d, m) given the data alone."""
         rows: Matrix = posterior.columns(x)
         variance = np.maximum(1.0 - np.einsum("ij,ij->j", rows, rows), 0.0)
@@ -240,16 +239,16 @@ def _choose_many(
     m, n_draws = x.shape[1], -(-q // 2)
     chosen, correlation = Chosen(m), _correlations(posterior, x)
     if pending.shape[1]:
-        for row in covariance.cross(posterior.kernel, posterior._inputs(pending), posterior._inputs(x)):
+        for row in covariance.cross(posterior.kernel, posterior.as_inputs(pending), posterior.as_inputs(x)):
             chosen.avoid(row > NEAR)
         posterior = posterior.conditioned(pending)
-    draws = thompson_draws(posterior, x, n_draws, seed=_mixed(*key))
+    draws = posterior.draws(x, n_draws, seed=_mixed(*key))
     draws[_uniforms(key, draws.shape) > np.exp(bonus)] = np.inf  # a draw of the trial's fate, too
     for draw in draws:
         chosen.avoid(correlation(chosen.take(-draw)) > NEAR)
     posterior = posterior.conditioned(x[:, chosen.order()])
     residual = posterior.covariance(x) / posterior.s2
-    candidates = Candidates(
+    candidates = CandidatePosterior(
         np.empty((0, m)), residual.diagonal().clip(min=0.0), noise=_noise(posterior), capacity=q - n_draws
     )
     for _ in range(q - n_draws):
@@ -261,10 +260,10 @@ def _choose_many(
 
 def _correlations(posterior: Posterior, x: Matrix) -> Callable[[int], Vector]:
     """Rows of R."""
-    inputs = posterior._inputs(x)
+    inputs = posterior.as_inputs(x)
 
     def row(s: int) -> Vector:
-        found: Vector = covariance.cross(posterior.kernel, posterior._inputs(x[:, s : s + 1]), inputs)[0]
+        found: Vector = covariance.cross(posterior.kernel, posterior.as_inputs(x[:, s : s + 1]), inputs)[0]
         return found
 
     return row

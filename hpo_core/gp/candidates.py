@@ -3,25 +3,30 @@
 Glossary
 --------
 stream      number of the suggestion's first trial: with the seed, the key of every random number
+earlier     (d, e) configurations of the same batch: used, like those of the history
 template    coordinate of each parameter where it is not active
 box         region that candidates stay in, (low, high), (d,) each
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.errors import SpaceExhausted
 from hpo_core.layout import Kind
-from hpo_core.native.domain import random_draws, settle, sobol_draws
+from hpo_core.native.domain import KeySet, keys, random_draws, settle, sobol_draws
 from hpo_core.native.normal import ndtri, uniforms_of_trial
+from hpo_core.samplers.filter import Filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.native.domain import Domain
+    from hpo_core.log import History
+    from hpo_core.space import Space
 
     Array = NDArray[np.float64]
 
@@ -31,6 +36,10 @@ KEY = 1 << 63
 WIDEST = 0.2
 # Parameters that a perturbation moves, on average, where there are more.
 FEWEST_MOVED = 4.0
+# New candidates that are enough where constraints reject most.
+FEWEST_CANDIDATES = 64
+# Configurations of a finite space that are kept in memory.
+MAX_LISTED = 2**17
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,32 +67,102 @@ def whole(d: int) -> Box:
 
 
 class Candidates:
-    """Draws candidates of one space.
+    """Draws candidates of one space, and knows which of them may be proposed.
 
     Parameters
     ----------
-    domain : Domain
+    space : Space
     seed : int
         The study's.
+    allow_duplicates : bool
+        Whether a finite space may propose a configuration again.
+
+    Attributes
+    ----------
+    domain : Domain
+        The compiled layout of the space.
+    allow_duplicates : bool
     """
 
-    def __init__(self, domain: Domain, seed: int) -> None:
-        layout = domain.layout
-        self._domain, self._seed = domain, seed
+    def __init__(self, space: Space, *, seed: int, allow_duplicates: bool) -> None:
+        layout = space.layout
+        self._filter = Filter(space, seed=seed, allow_duplicates=allow_duplicates)
+        self.domain = self._filter.domain
+        self._space, self._seed, self.allow_duplicates = space, seed, allow_duplicates
+        self._every: Array | None = None
+        self._seen, self._n_seen = KeySet(), 0
         self._numeric = layout.kinds != Kind.CATEGORICAL
         self._levels = np.where(self._numeric, 1, layout.levels).astype(np.float64)[:, None]
         # A move of less than a level would be lost when it is snapped.
         discrete = layout.kinds == Kind.DISCRETE
         self._least = np.where(discrete, 1.0 / np.maximum(layout.levels, 1), 0.0)[:, None]
 
-    def spread(self, stream: int, start: int, m: int, box: Box) -> Array:
-        """Sobol points in the box, number ``start`` to ``start + m - 1`` of a suggestion, (d, m)."""
-        x = sobol_draws(self._domain, self._seed, (stream * m + start) % 2**32, m)
-        return self._placed(x, stream, box) if box.share < 1.0 else x
+    def sync(self, history: History) -> None:
+        """Take what has been asked as used, in infinite spaces too: clipping makes equal points there."""
+        self._filter.sync(history)
+        if self._space.size == math.inf and len(history) > self._n_seen:
+            self._seen.insert(keys(self.domain, history.x_buffer[:, self._n_seen : len(history)]))
+            self._n_seen = len(history)
 
-    def prior(self, stream: int, start: int, m: int, box: Box) -> Array:
-        """Draws from the prior in the box, (d, m)."""
-        x = random_draws(self._domain, self._seed, stream, start, m)
+    def feasible(self, x: Array) -> NDArray[np.bool_]:
+        """Where the constraints hold, (m,)."""
+        return self._filter.feasible(x)
+
+    def fresh(self, x: Array, earlier: Array) -> NDArray[np.bool_]:
+        """Where configurations (d, m) are neither used nor in ``earlier``, nor before in x, (m,)."""
+        both = np.concatenate([earlier, x], axis=1)
+        fresh = self._filter.fresh(both) & self._seen.fresh(keys(self.domain, both))
+        return fresh[earlier.shape[1] :]
+
+    def new(self, x: Array, earlier: Array) -> Array:
+        """Those of the configurations (d, m) that are fresh."""
+        fresh = self.fresh(x, earlier)
+        return x if fresh.all() else np.ascontiguousarray(x[:, fresh])
+
+    def listed(self, max_size: float) -> Array | None:
+        """All permitted configurations of a finite space, (d, k), used ones included.
+
+        None where there are more than ``max_size`` with those that are not permitted.
+        """
+        if self._space.size > min(max_size, MAX_LISTED):
+            return None
+        if self._every is None:
+            self._every = self._space.enumerate()
+        return self._every
+
+    def filled(self, stream: int, n: int, x: Array, earlier: Array) -> Array:
+        """Those of x that are permitted and fresh, and if they are few, draws from the prior, n at least.
+
+        Raises
+        ------
+        SpaceExhausted
+            Nothing is left.
+        InfeasibleSpaceError
+            The constraints rejected too many draws in a row.
+        """
+        feasible = self.feasible(x)
+        x = self.new(x if feasible.all() else x[:, feasible], earlier)
+        found = x.shape[1]
+        least, enough = max(n - found, 0 if found else 1), max(n, FEWEST_CANDIDATES) - found
+        if enough <= 0:
+            return x
+        before = np.concatenate([earlier, x], axis=1)
+        try:
+            more = self._filter.fill(
+                lambda start, m: random_draws(self.domain, self._seed, stream, start, m),
+                enough,
+                least=least,
+                earlier=before,
+            )
+        except SpaceExhausted:
+            if not found:
+                raise
+            return x
+        return np.concatenate([x, more], axis=1)
+
+    def spread(self, stream: int, m: int, box: Box) -> Array:
+        """Sobol points in the box, (d, m)."""
+        x = sobol_draws(self.domain, self._seed, stream * m % 2**32, m)
         return self._placed(x, stream, box) if box.share < 1.0 else x
 
     def near(self, stream: int, base: Array, m: int, box: Box) -> Array:
@@ -98,7 +177,7 @@ class Candidates:
         move = (chance < FEWEST_MOVED / d) | (chance == chance.min(axis=0))
         moved = np.where(self._numeric[:, None], moved, drawn)
         x = np.where(np.isnan(center), drawn, np.where(move, moved, center))
-        return settle(self._domain, x)
+        return settle(self.domain, x)
 
     def _placed(self, x: Array, stream: int, box: Box) -> Array:
         """Draws of the whole space brought into the box, a share of their parameters moved."""
@@ -108,7 +187,7 @@ class Candidates:
         move = (u < box.share) | (u == u.min(axis=0)) | np.isnan(centre)
         inside = np.where(self._numeric[:, None], low + x * (high - low), x)
         placed = np.where(move, inside, centre)
-        return settle(self._domain, np.where(np.isnan(placed), self._filler(u), placed))
+        return settle(self.domain, np.where(np.isnan(placed), self._filler(u), placed))
 
     def _filler(self, u: Array) -> Array:
         """Values for what is inactive, should it become active."""

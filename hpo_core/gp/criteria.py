@@ -1,273 +1,164 @@
-"""How much is to be gained at a candidate, from the mean and standard deviation predicted there.
+"""What a candidate is worth: criteria that a search maximises.
 
-Everything is minimised: an improvement is a value below ``best``. Scores are to be maximised.
+Everything is minimised: an improvement is a value below the incumbent.
 
-mean, sd    of the normal prediction at each candidate, in the units of the objective
-best        the value to improve on
-z           (best - mean) / sd
-phi, Phi    density and distribution function of the standard normal
+Glossary
+--------
+n, m, d     data, candidates, parameters
+bound       never below the criterion, and cheap: fewer data never leave less variance and EI grows with it,
+            so log EI given a few of the data bounds log EI; a weight is bounded by its mean alone
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from hpo_core.checks import check_int, check_number, shown
-from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
-from hpo_core.gp.posterior import JITTER
-from hpo_core.native import improvement, linalg, normal
+from hpo_core.native.improvement import log_ei, log_ei_slopes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from numpy.typing import NDArray
 
-    from numpy.typing import ArrayLike, NDArray
-
+    from hpo_core.gp.feasibility import Feasibility
     from hpo_core.gp.posterior import Posterior
 
     Array = NDArray[np.float64]
 
-
-def expected_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Array:
-    """Expected improvement E max(best - f, 0) = sd (phi(z) + z Phi(z)).
-
-    It underflows to 0 where z < -37; its logarithm does not.
-
-    Parameters
-    ----------
-    mean, sd : array_like
-        Predictions, in the units of the objective; sd >= 0. They are broadcast.
-    best : float
-        Value to improve on.
-
-    Returns
-    -------
-    ndarray of float64
-        Improvements, in the units of the objective, >= 0; max(best - mean, 0) where sd = 0.
-
-    Raises
-    ------
-    ArgumentError
-        If mean or sd is not finite, best is NaN, some sd < 0, or the shapes do not fit.
-
-    References
-    ----------
-    D. R. Jones, M. Schonlau, W. J. Welch (1998), Efficient global optimization of expensive
-    black-box functions, Journal of Global Optimization 13.
-
-    Examples
-    --------
-    >>> from hpo_core.acquisition import expected_improvement
-    >>> expected_improvement([0.0, 1.0, -2.0], [1.0, 1.0, 0.0], best=0.0).round(3)
-    array([0.399, 0.083, 2.   ])
-    """
-    return _of_predictions(improvement.ei, mean, sd, _number("best", best))
+# Data that bound all candidates, and those that bound what is left after the first exact values.
+N_BOUND, N_TIGHT = 32, 128
 
 
-def log_expected_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Array:
-    """Logarithm of the expected improvement: finite and with a slope where EI itself underflows.
+class Bound(Protocol):
+    """Bounds of the criterion at m candidates."""
 
-    Parameters
-    ----------
-    mean, sd : array_like
-        Predictions, in the units of the objective; sd >= 0. They are broadcast.
-    best : float
-        Value to improve on.
+    @property
+    def value(self) -> Array:
+        """At least the criterion, (m,)."""
 
-    Returns
-    -------
-    ndarray of float64
-        Relative error below 1e-13 while abs(z) < 1e75; -inf where sd = 0 and mean >= best.
-
-    Raises
-    ------
-    ArgumentError
-        If mean or sd is not finite, best is NaN, some sd < 0, or the shapes do not fit.
-
-    References
-    ----------
-    S. Ament, S. Daulton, D. Eriksson, M. Balandat, E. Bakshy (2023), Unexpected improvements to
-    expected improvement for Bayesian optimization, arXiv:2310.20708.
-
-    Examples
-    --------
-    >>> from hpo_core.acquisition import log_expected_improvement
-    >>> log_expected_improvement([0.0, 100.0], 1.0, best=0.0).round(1)
-    array([-9.0000e-01, -5.0101e+03])
-    """
-    return _of_predictions(improvement.log_ei, mean, sd, _number("best", best))
+    def tightened(self, rows: NDArray[np.int64]) -> Array:
+        """Closer bounds of the candidates ``rows`` (r,), at a higher cost."""
 
 
-def probability_of_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Array:
-    """Probability Phi(z) that the objective lies below ``best``.
+class Criterion(Protocol):
+    """A score of configurations that is maximised.
 
-    Parameters
-    ----------
-    mean, sd : array_like
-        Predictions, in the units of the objective; sd >= 0. They are broadcast.
-    best : float
-        Value to improve on; take it some way below the best value seen, or the search stays there.
-
-    Returns
-    -------
-    ndarray of float64
-        In [0, 1]; where sd = 0, 1 if mean < best and else 0.
-
-    Raises
-    ------
-    ArgumentError
-        If mean or sd is not finite, best is NaN, some sd < 0, or the shapes do not fit.
-
-    References
-    ----------
-    H. J. Kushner (1964), A new method of locating the maximum point of an arbitrary multipeak
-    curve in the presence of noise, Journal of Basic Engineering 86.
-
-    Examples
-    --------
-    >>> from hpo_core.acquisition import probability_of_improvement
-    >>> probability_of_improvement([0.0, 1.0], 1.0, best=0.0).round(3)
-    array([0.5  , 0.159])
+    A search reads a criterion by these methods alone: another one (of several objectives, of constraints)
+    is another class here.
     """
 
-    def below(mean: Array, sd: Array, best: float) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            z = (best - mean) / sd
-        return normal.ndtr(np.where(np.isnan(z), -np.inf, z))  # 0 / 0 is no gain
+    @property
+    def n(self) -> int:
+        """Rows of the largest factor: what a candidate costs."""
 
-    return _of_predictions(below, mean, sd, _number("best", best))
+    def value(self, x: Array) -> Array:
+        """The criterion of candidates (d, m), (m,)."""
 
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """The criterion (m,) and its gradient (d, m)."""
 
-def upper_confidence_bound(mean: ArrayLike, sd: ArrayLike, *, beta: float = 2.0) -> Array:
-    """Optimism in the face of uncertainty: beta sd - mean, to be maximised.
-
-    The name is the usual one for problems of maximisation; of an objective that is minimised this is
-    its lower confidence bound, mean - beta sd, with the sign of a score.
-
-    Parameters
-    ----------
-    mean, sd : array_like
-        Predictions, in the units of the objective; sd >= 0. They are broadcast.
-    beta : float
-        Standard deviations below the mean, finite and >= 0; 0 exploits only.
-
-    Returns
-    -------
-    ndarray of float64
-        Scores, in the units of the objective.
-
-    Raises
-    ------
-    ArgumentError
-        If something is not a finite number, some sd < 0, beta < 0, or the shapes do not fit.
-
-    References
-    ----------
-    N. Srinivas, A. Krause, S. M. Kakade, M. Seeger (2010), Gaussian process optimization in the
-    bandit setting: no regret and experimental design, arXiv:0912.3995.
-
-    Examples
-    --------
-    >>> from hpo_core.acquisition import upper_confidence_bound
-    >>> upper_confidence_bound([0.0, 1.0], [1.0, 3.0])
-    array([2., 5.])
-    """
-    check_number("beta", beta, "a finite number >= 0", lambda x: 0.0 <= x < math.inf)
-    return _of_predictions(lambda mean, sd, beta: beta * sd - mean, mean, sd, float(beta))
+    def bound(self, x: Array) -> Bound:
+        """Bounds of the criterion of candidates (d, m)."""
 
 
-def thompson_draws(posterior: Posterior, x: Array, n: int, *, seed: int) -> Array:
-    """Joint draws of the objective at candidates; the minimum of each is a Thompson sample.
+class LogEI:
+    """Log of the expected improvement below the incumbent.
 
     Parameters
     ----------
     posterior : Posterior
-    x : (d, m) float64
-        Candidates, in internal coordinates. The joint covariance costs O(m^3): at most a few thousand.
-    n : int
-        Draws wanted, at least 1.
-    seed : int
-        0 to 2**64 - 1. But for rounding, draw number i depends on the seed and i alone.
-
-    Returns
-    -------
-    (n, m) float64
-        Values of the latent objective, noise not included, in the units of the data.
-
-    Raises
-    ------
-    ArgumentError
-        If an argument is outside what is allowed.
-    NotPositiveDefiniteError
-        If the joint covariance has no factor even with 1e-4 s^2 added to its diagonal.
-
-    References
-    ----------
-    W. R. Thompson (1933), On the likelihood that one unknown probability exceeds another in view of
-    the evidence of two samples, Biometrika 25.
+        Conditioned on running trials, if there are any.
+    incumbent : float
+        The value to improve on.
     """
-    x = _candidates(x, posterior)
-    n, seed = check_int("n", n, 1), check_int("seed", seed, 0, normal.WORD - 1)
-    m = x.shape[1]
-    uniforms = [normal.uniforms_of_trial(seed, i, 0, m) for i in range(n)]
-    factor = _factor(posterior.covariance(x) / posterior.s2)
-    draws: Array = posterior.mean(x) + math.sqrt(posterior.s2) * (normal.ndtri(np.array(uniforms)) @ factor.T)
-    return draws
+
+    def __init__(self, posterior: Posterior, incumbent: float) -> None:
+        self.posterior, self.incumbent = posterior, incumbent
+
+    @property
+    def n(self) -> int:
+        """Data, and points conditioned on."""
+        return self.posterior.n
+
+    def value(self, x: Array) -> Array:
+        """Log EI of candidates (d, m), (m,)."""
+        mean, variance = self.posterior.predict(x)
+        return log_ei(mean, np.sqrt(variance), self.incumbent)
+
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """Log EI (m,) and its gradient (d, m)."""
+        at = self.posterior.evaluate(x)
+        sd = np.sqrt(at.variance)
+        value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
+        return value, self.posterior.slopes(at, by_mean, by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny))
+
+    def bound(self, x: Array) -> LogEIBound:
+        """Bounds from the exact means, and the variances given the best of the data."""
+        return LogEIBound(self, x)
 
 
-def _factor(correlation: Array) -> Array:
-    """L of a covariance in units of s^2, with the least jitter that suffices."""
-    for jitter in JITTER[1:]:
-        lower = correlation.copy()
-        lower.flat[:: len(lower) + 1] += jitter
-        try:
-            linalg.cholesky(lower)
-        except NotPositiveDefiniteError:
-            continue
-        return np.tril(lower)
-    raise NotPositiveDefiniteError(
-        f"the covariance of {len(correlation)} candidates, even with {JITTER[-1]} added"
-    )
+class LogEIBound:
+    """Bounds of log EI at candidates (d, m)."""
+
+    def __init__(self, criterion: LogEI, x: Array) -> None:
+        self._criterion, self._x = criterion, x
+        self._mean = criterion.posterior.mean(x)
+        self.value = self._given(x, self._mean, N_BOUND)
+
+    def tightened(self, rows: NDArray[np.int64]) -> Array:
+        """Bounds of the candidates ``rows``, given more of the data."""
+        return self._given(np.ascontiguousarray(self._x[:, rows]), self._mean[rows], N_TIGHT)
+
+    def _given(self, x: Array, mean: Array, k: int) -> Array:
+        posterior = self._criterion.posterior
+        variance = posterior.variance_given(best_rows(posterior.y, k), x)
+        return log_ei(mean, np.sqrt(variance), self._criterion.incumbent)
 
 
-def _of_predictions(
-    f: Callable[[Array, Array, float], Array], mean: ArrayLike, sd: ArrayLike, c: float
-) -> Array:
-    """A function of flat arrays, in the shape that mean and sd broadcast to."""
-    mean, sd = _numbers("mean", mean), _numbers("sd", sd)
-    if (sd < 0.0).any():
-        raise ArgumentError(f"sd must be >= 0 everywhere, got {sd.min()}")
-    try:
-        mean, sd = np.broadcast_arrays(mean, sd)
-    except ValueError:
-        raise ArgumentError(
-            f"mean and sd must have shapes that broadcast, got {mean.shape} and {sd.shape}"
-        ) from None
-    return f(mean.ravel(), sd.ravel(), c).reshape(mean.shape)
+class Weighted:
+    """A criterion plus the log weight of configurations that work.
+
+    Parameters
+    ----------
+    criterion : Criterion
+    feasibility : Feasibility
+    """
+
+    def __init__(self, criterion: Criterion, feasibility: Feasibility) -> None:
+        self.criterion, self.feasibility = criterion, feasibility
+
+    @property
+    def n(self) -> int:
+        """Rows of the larger factor."""
+        return max(self.criterion.n, self.feasibility.n)
+
+    def value(self, x: Array) -> Array:
+        """The weighted criterion of candidates (d, m), (m,)."""
+        return self.criterion.value(x) + self.feasibility.log_weight(x)
+
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """The weighted criterion (m,) and its gradient (d, m)."""
+        value, slope = self.criterion.gradient(x)
+        log_weight, by_x = self.feasibility.slopes(x)
+        return value + log_weight, slope + by_x
+
+    def bound(self, x: Array) -> WeightedBound:
+        """Bounds of both terms."""
+        return WeightedBound(self.criterion.bound(x), self.feasibility.bound(x))
 
 
-def _numbers(name: str, values: ArrayLike) -> Array:
-    try:
-        given = np.asarray(values)
-    except ValueError:  # rows of different lengths
-        given = np.array(None)
-    if given.dtype.kind not in "iuf":
-        raise ArgumentError(f"{name} must be a number or an array of numbers, got {shown(values)}")
-    array = given.astype(np.float64, copy=False)
-    if not np.isfinite(array).all():
-        raise ArgumentError(f"{name} must be finite everywhere, got {array[~np.isfinite(array)][0]}")
-    return array
+class WeightedBound:
+    """Bounds of a criterion and of log weights (m,), added."""
+
+    def __init__(self, bound: Bound, log_weight: Array) -> None:
+        self._bound, self._log_weight = bound, log_weight
+        self.value = bound.value + log_weight
+
+    def tightened(self, rows: NDArray[np.int64]) -> Array:
+        """Closer bounds of the candidates ``rows``."""
+        return self._bound.tightened(rows) + self._log_weight[rows]
 
 
-def _number(name: str, value: float) -> float:
-    return float(check_number(name, value, "a number", lambda x: not math.isnan(x)))
-
-
-def _candidates(x: Array, posterior: Posterior) -> Array:
-    array = np.asarray(x)
-    d = posterior.x.shape[0]
-    if array.dtype != np.float64 or array.ndim != 2 or array.shape[0] != d or array.shape[1] < 1:
-        raise ArgumentError(f"x must be float64 of shape ({d}, m), got {array.dtype} of shape {array.shape}")
-    return np.ascontiguousarray(array)
+def best_rows(y: Array, k: int) -> NDArray[np.int64]:
+    """Indices of the k least values, ascending; the earliest among equals."""
+    return np.sort(np.argsort(y, kind="stable")[:k])

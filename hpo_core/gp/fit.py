@@ -36,7 +36,7 @@ import numpy as np
 
 from hpo_core.errors import NotPositiveDefiniteError
 from hpo_core.gp.bfgs import Minimum, minimize
-from hpo_core.gp.posterior import JITTER, Hyperparameters
+from hpo_core.gp.posterior import Hyperparameters
 from hpo_core.gp.warps import kumaraswamy_slopes, standardized
 from hpo_core.layout import Kind
 from hpo_core.native import covariance, linalg
@@ -224,7 +224,7 @@ class Objective:
 
     def _factor(self, kernel: Kernel, inputs: Inputs, noise: float) -> NDArray[np.float64]:
         c = covariance.matrix(kernel, inputs, out=self._c)
-        np.einsum("ii->i", c)[...] += max(noise, JITTER[1])
+        np.einsum("ii->i", c)[...] += max(noise, linalg.JITTER[1])
         linalg.cholesky(c)
         return c
 

@@ -1,12 +1,9 @@
-"""Where expected improvement is largest: exact pruning of a pool, then local search from its best.
+"""Where a criterion is largest: exact pruning of a pool, then local search from its best.
 
 Glossary
 --------
 n, m, d     data, candidates, parameters
-criterion   log EI of the latent f below the incumbent, plus the log weight of working there
-bound       the criterion with the variance given a few of the data: never below the criterion,
-            because fewer data never leave less variance and EI grows with it; the weight is
-            bounded by its mean alone
+criterion   what is maximised, and its bound: see ``hpo_core.gp.criteria``
 start       a candidate that local search begins with
 
 Candidates are settled and allowed: inside the space, permitted, not used.
@@ -19,26 +16,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hpo_core.native import covariance, linalg
+from hpo_core.gp.criteria import N_BOUND, N_TIGHT
+from hpo_core.native.climb import Climb
 from hpo_core.native.domain import settle
-from hpo_core.native.improvement import log_ei, log_ei_slopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from hpo_core.gp.feasibility import Feasibility
-    from hpo_core.gp.local_search import Climber
+    from hpo_core.gp.criteria import Criterion
     from hpo_core.gp.neighbours import Neighbours
-    from hpo_core.gp.posterior import Posterior
     from hpo_core.native.domain import Domain
 
     Array = NDArray[np.float64]
     Allowed = Callable[[Array], NDArray[np.bool_]]
+    Gradient = Callable[[Array], tuple[Array, Array]]
 
-# Data that bound all candidates, and those that bound what is left after the first exact values.
-N_BOUND, N_TIGHT = 32, 128
 # Candidates whose exact variance is computed at once, where there are 400 data or more: the solves are
 # fastest so, and stop early. Fewer data, wider blocks.
 BLOCK = 64
@@ -46,6 +40,8 @@ BLOCK = 64
 FEWEST_DATA, MIN_PRUNED = 4 * N_BOUND, 100_000
 # Rounding of a bound and of a value, many times over.
 SLACK = 1e-6
+# Of a climb. What a start may still expect to gain when it ends: log EI of 1e-4 is 0.01 % of the improvement.
+MAX_STEPS, TOLERANCE = 30, 1e-4
 
 
 class Ranked(NamedTuple):
@@ -53,69 +49,6 @@ class Ranked(NamedTuple):
 
     x: Array
     value: Array
-
-
-class Criterion:
-    """Log EI below the incumbent plus the log weight of trials that work.
-
-    Parameters
-    ----------
-    posterior : Posterior
-        Conditioned on running trials, if there are any.
-    incumbent : float
-        The value to improve on.
-    feasibility : Feasibility or None
-        None where no trial has failed.
-    """
-
-    def __init__(
-        self, posterior: Posterior, incumbent: float, feasibility: Feasibility | None = None
-    ) -> None:
-        self.posterior, self.incumbent, self.feasibility = posterior, incumbent, feasibility
-
-    @property
-    def n(self) -> int:
-        """Rows of the larger factor: what a candidate costs."""
-        return max(self.posterior.n, self.feasibility.n if self.feasibility is not None else 0)
-
-    def value(self, x: Array) -> Array:
-        """The criterion of candidates (d, m)."""
-        mean, variance = self.posterior.predict(x)
-        value = log_ei(mean, np.sqrt(variance), self.incumbent)
-        return value if self.feasibility is None else value + self.feasibility.log_weight(x)
-
-    def slopes(self, x: Array) -> tuple[Array, Array]:
-        """The criterion (m,) and its gradient (d, m)."""
-        at = self.posterior.evaluate(x)
-        sd = np.sqrt(at.variance)
-        value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
-        slope = self.posterior.slopes(at, by_mean, by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny))
-        if self.feasibility is None:
-            return value, slope
-        log_weight, by_x = self.feasibility.slopes(x)
-        return value + log_weight, slope + by_x
-
-    def bound(self, x: Array, mean: Array, k: int = N_BOUND) -> Array:
-        """At least the criterion, from the means (m,) and the variances given the k best of the data."""
-        bound = log_ei(mean, np.sqrt(self._wide_variance(x, k)), self.incumbent)
-        return bound if self.feasibility is None else bound + self.feasibility.bound(x)
-
-    def _wide_variance(self, x: Array, k: int) -> Array:
-        model = self.posterior
-        kernel, few = model.kernel, best_rows(model.y, k)
-        data, inputs = covariance.inputs(kernel, model.x[:, few]), covariance.inputs(kernel, x)
-        factor = covariance.matrix(kernel, data)
-        factor.flat[:: len(few) + 1] += model.hyper.noise + model.jitter
-        linalg.cholesky(factor)
-        columns = covariance.cross(kernel, data, inputs)
-        linalg.solve(factor, columns)
-        left: Array = np.maximum(1.0 - np.einsum("ij,ij->j", columns, columns), 0.0)
-        return model.s2 * left
-
-
-def best_rows(y: Array, k: int) -> NDArray[np.int64]:
-    """Indices of the k least values, ascending; the earliest among equals."""
-    return np.sort(np.argsort(y, kind="stable")[:k])
 
 
 def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], Array]:
@@ -130,15 +63,15 @@ def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], 
         value = np.concatenate([criterion.value(x[:, i : i + block]) for i in range(0, m, block)])
         index = np.argsort(-value, kind="stable")[:k]
         return index, value[index]
-    mean = criterion.posterior.mean(x)
-    bound = criterion.bound(x, mean)
+    bounds = criterion.bound(x)
+    bound = bounds.value
     value = np.full(m, -np.inf)
     left = np.argsort(-bound, kind="stable")
     first, left = left[: max(block, k)], left[max(block, k) :]
     value[first] = criterion.value(x[:, first])
     left = left[bound[left] >= _least(value, k)]
     if len(left) > block and n > 2 * N_TIGHT:
-        bound[left] = criterion.bound(np.ascontiguousarray(x[:, left]), mean[left], N_TIGHT)
+        bound[left] = bounds.tightened(left)
         left = left[np.argsort(-bound[left], kind="stable")]
     while len(left) and bound[left[0]] >= _least(value, k):
         some, left = left[:block], left[block:]
@@ -164,8 +97,10 @@ class Search:
 
     Attributes
     ----------
-    climber : Climber or None
-        Moves continuous parameters; None if there are none.
+    continuous : (p,) int64
+        Parameters that climb.
+    scale, low, high : (d,)
+        Unit of each parameter, its lengthscale, and the box to stay in.
     neighbours : Neighbours or None
         Moves discrete ones; None if there are none.
     domain : Domain
@@ -175,7 +110,10 @@ class Search:
         Where configurations (d, m) may be proposed, (m,).
     """
 
-    climber: Climber | None
+    continuous: NDArray[np.int64]
+    scale: Array
+    low: Array
+    high: Array
     neighbours: Neighbours | None
     domain: Domain
     template: Array
@@ -235,17 +173,40 @@ def _improved(criterion: Criterion, starts: Ranked, search: Search) -> Ranked:
         open_ = np.flatnonzero((current.value > before) | (turn == 0))
         if not len(open_):
             break
-        if search.climber is not None:
-            current = _climbed(criterion, current, search, search.climber, open_)
+        if len(search.continuous):
+            current = _climbed(criterion, current, search, open_)
     return current
 
 
-def _climbed(
-    criterion: Criterion, current: Ranked, search: Search, climber: Climber, rows: NDArray[np.int64]
-) -> Ranked:
+def _climbed(criterion: Criterion, current: Ranked, search: Search, rows: NDArray[np.int64]) -> Ranked:
     """The starts ``rows`` at the ends of their climbs, where these are better."""
-    x = search.settled(climber.climb(criterion.slopes, np.ascontiguousarray(current.x[:, rows])))
+    moved = search.continuous
+    box = search.scale[moved], search.low[moved], search.high[moved]
+    x = search.settled(climb(criterion.gradient, np.ascontiguousarray(current.x[:, rows]), moved, *box))
     return _better(current, rows, x, np.where(search.allowed(x), criterion.value(x), -np.inf))
+
+
+def climb(
+    gradient: Gradient, x: Array, rows: NDArray[np.int64], scale: Array, low: Array, high: Array
+) -> Array:
+    """Where the starts (d, m) end, which climb together: see ``hpo_core.native.climb``. Activity stays.
+
+    ``gradient`` gives values (m,) and gradients (d, m); ``rows`` (p,) are the parameters that move, in units
+    ``scale`` (p,) between ``low`` and ``high`` (p,).
+    """
+    ends = x.copy()
+    todo = np.arange(x.shape[1])
+    starts = Climb(rows, scale, low, high, x, *gradient(x))
+    for _ in range(MAX_STEPS):
+        going = starts.accept(*gradient(starts.propose())) > TOLERANCE
+        if not going.all():
+            ends[:, todo[~going]] = starts.ends(~going)
+            todo = todo[going]
+            if not len(todo):
+                return ends
+            starts.keep(going)
+    ends[:, todo] = starts.ends(np.ones(len(todo), np.bool_))
+    return ends
 
 
 def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: Neighbours) -> Ranked:
@@ -256,8 +217,7 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
         return current
     x, owner = np.ascontiguousarray(x[:, allowed]), owner[allowed]
     if _pays(criterion.n, x.shape[1]):
-        bound = criterion.bound(x, criterion.posterior.mean(x))
-        hopeful = bound > current.value[owner]
+        hopeful = criterion.bound(x).value > current.value[owner]
         x, owner = np.ascontiguousarray(x[:, hopeful]), owner[hopeful]
     value = criterion.value(x)
     order = np.lexsort((-value, owner))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.gp.criteria import best_rows
 from hpo_core.gp.fit import fit, scheduled
-from hpo_core.gp.maximize import best_rows
 from hpo_core.gp.posterior import Posterior
 from hpo_core.native import covariance
 
@@ -89,8 +89,7 @@ class GPModel:
         elif refit:
             self.posterior = self._conditioned(hyper, x, warped)
         else:
-            self.posterior.y = warped[: self._n]  # the warp has changed every value
-            self.posterior.append(x[:, self._n :], warped[self._n :])
+            self.posterior.append(x[:, self._n :], warped)
         self._n = n
         self.level = self._levels()
 

@@ -32,16 +32,13 @@ import numpy as np
 from hpo_core.errors import NotPositiveDefiniteError
 from hpo_core.gp.warps import kumaraswamy, kumaraswamy_slopes
 from hpo_core.layout import Kind
-from hpo_core.native import covariance, linalg
+from hpo_core.native import covariance, linalg, normal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.native.covariance import Inputs, Structure
 
-# Added to the diagonal, one after the other, until the factorisation succeeds. The smallest noise
-# that is fitted exceeds the first steps: only a noise fixed at less ever climbs.
-JITTER = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 EPSILON = float(np.finfo(np.float64).eps)
 # Rows are appended to a factor until n reaches a multiple of this; then it is computed anew.
 BLOCK = 64
@@ -118,7 +115,7 @@ class Posterior:
         self.structure, self.hyper = structure, hyper
         self.kernel = covariance.Kernel(structure, hyper.lengthscale, hyper.correlation)
         self.x, self.y = x, y
-        self.inputs = self._inputs(x)
+        self.inputs = self.as_inputs(x)
         self._factorise(0)
         self._solve()
 
@@ -135,16 +132,14 @@ class Posterior:
     @property
     def jitter(self) -> float:
         """What was added to the diagonal beside the noise."""
-        return JITTER[self._level]
+        return linalg.JITTER[self._level]
 
     def append(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-        """Condition on k more data, x (d, k) and y (k,), in O(n^2)."""
-        self._extend(x)
-        self.y = np.concatenate([self.y, y])
-        self._solve()
+        """Condition on k more data, in O(n^2): x (d, k), and the targets (n + k,) of all.
 
-    def retarget(self, y: NDArray[np.float64]) -> None:
-        """Replace all targets (n,), in O(n^2): an output warp moves them all when there is one more."""
+        An output warp moves all targets when there is one more.
+        """
+        self._extend(x)
         self.y = y
         self._solve()
 
@@ -156,10 +151,16 @@ class Posterior:
         other.alpha = np.concatenate([self.alpha, np.zeros(x.shape[1])])
         return other
 
+    def as_inputs(self, x: NDArray[np.float64]) -> Inputs:
+        """Points (d, m) as the kernel takes them."""
+        warped = self.hyper.warped(x, self.structure.layout.kinds != Kind.CATEGORICAL)
+        inputs: Inputs = covariance.inputs(self.kernel, warped)
+        return inputs
+
     def mean(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Posterior mean of candidates (d, m), without storing their correlations."""
         weights, data = self.alpha[None], self.inputs
-        mean: NDArray[np.float64] = covariance.cross_mean(self.kernel, data, weights, self._inputs(x))[0]
+        mean: NDArray[np.float64] = covariance.cross_mean(self.kernel, data, weights, self.as_inputs(x))[0]
         return mean + self.mu
 
     def predict(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -169,7 +170,7 @@ class Posterior:
 
     def evaluate(self, x: NDArray[np.float64]) -> Evaluation:
         """Mean and variance, with what :meth:`slopes` needs."""
-        inputs = self._inputs(x)
+        inputs = self.as_inputs(x)
         columns = covariance.cross(self.kernel, self.inputs, inputs)
         mean = self.alpha @ columns
         linalg.solve(self.factor, columns)
@@ -180,7 +181,7 @@ class Posterior:
 
     def cross(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """K, (n, m)."""
-        correlations: NDArray[np.float64] = covariance.cross(self.kernel, self.inputs, self._inputs(x))
+        correlations: NDArray[np.float64] = covariance.cross(self.kernel, self.inputs, self.as_inputs(x))
         return correlations
 
     def columns(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -191,11 +192,29 @@ class Posterior:
 
     def covariance(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Joint posterior covariance of the latent f at candidates, (m, m)."""
-        columns, inputs = self.columns(x), self._inputs(x)
+        columns, inputs = self.columns(x), self.as_inputs(x)
         joint: NDArray[np.float64] = covariance.matrix(self.kernel, inputs)
         joint -= columns.T @ columns
         joint *= self.s2
         return joint
+
+    def draws(self, x: NDArray[np.float64], n: int, *, seed: int) -> NDArray[np.float64]:
+        """Joint draws (n, m) of the latent f at candidates (d, m), each a function of its number."""
+        uniforms = [normal.uniforms_of_trial(seed, i, 0, x.shape[1]) for i in range(n)]
+        root = linalg.root(self.covariance(x) / self.s2)
+        draws: NDArray[np.float64] = normal.ndtri(np.array(uniforms)) @ root.T
+        return self.mean(x) + math.sqrt(self.s2) * draws
+
+    def variance_given(self, rows: NDArray[np.int64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Variance of the latent f at candidates (d, m) had only the data ``rows`` been observed, (m,)."""
+        data, inputs = self.as_inputs(self.x[:, rows]), self.as_inputs(x)
+        factor = covariance.matrix(self.kernel, data)
+        factor.flat[:: len(rows) + 1] += self.hyper.noise + self.jitter
+        linalg.cholesky(factor)
+        columns = covariance.cross(self.kernel, data, inputs)
+        linalg.solve(factor, columns)
+        left: NDArray[np.float64] = np.maximum(1.0 - np.einsum("ij,ij->j", columns, columns), 0.0)
+        return self.s2 * left
 
     def slopes(
         self, at: Evaluation, by_mean: NDArray[np.float64], by_variance: NDArray[np.float64]
@@ -215,11 +234,6 @@ class Posterior:
         determinant = float(np.log(self.factor.diagonal()[:n]).sum())
         return -0.5 * (n * math.log(2.0 * math.pi * self.s2) + self._squares / self.s2) - determinant
 
-    def _inputs(self, x: NDArray[np.float64]) -> Inputs:
-        warped = self.hyper.warped(x, self.structure.layout.kinds != Kind.CATEGORICAL)
-        inputs: Inputs = covariance.inputs(self.kernel, warped)
-        return inputs
-
     def _unwarped(self, slopes: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Slopes in warped inputs to slopes in x."""
         if self.hyper.warp is None:
@@ -231,7 +245,7 @@ class Posterior:
         """Rows of the factor for points (d, k) after the others."""
         start = self.n
         self.x = np.concatenate([self.x, x], axis=1)
-        self.inputs = self._inputs(self.x)
+        self.inputs = self.as_inputs(self.x)
         if _whole(start) != _whole(self.n):
             self._factorise(0)
             return
@@ -249,18 +263,17 @@ class Posterior:
         whole = _whole(self.n)
         size = max(BLOCK * (self.n // BLOCK + 1), self.n)
         self._buffer = np.empty((size, size + ROW_PADDING))[:, :size]
-        for self._level in range(level, len(JITTER)):
+
+        def factorise(level: int) -> None:
+            self._level = level
             square = self._buffer[:whole, :whole]
-            try:
-                covariance.matrix(self.kernel, self._part(0, whole), out=square)
-                np.einsum("ii->i", square)[...] += self.hyper.noise + self.jitter
-                linalg.cholesky(square)
-                self._append_rows(whole)
-            except NotPositiveDefiniteError:
-                if self._level == len(JITTER) - 1:
-                    raise
-            else:
-                return
+            covariance.matrix(self.kernel, self._part(0, whole), out=square)
+            np.einsum("ii->i", square)[...] += self.hyper.noise + self.jitter
+            linalg.cholesky(square)
+            self._append_rows(whole)
+
+        # The smallest noise that is fitted exceeds the first levels: only a noise fixed at less ever climbs.
+        linalg.with_jitter(factorise, level)
 
     def _append_rows(self, start: int) -> None:
         """Rows of the factor from ``start`` on."""
@@ -276,7 +289,7 @@ class Posterior:
             raise NotPositiveDefiniteError(f"the least pivot of {n} is {least}: nothing but rounding")
 
     def _part(self, start: int, stop: int) -> Inputs:
-        return self._inputs(self.x[:, start:stop])
+        return self.as_inputs(self.x[:, start:stop])
 
     def _solve(self) -> None:
         """mu, s2 and alpha: whole, never by addition to what was."""

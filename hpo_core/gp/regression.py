@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo_core.checks import check_number, check_one_of, shown
-from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
+from hpo_core.errors import ArgumentError
 from hpo_core.gp.fit import GPSettings, fit
-from hpo_core.gp.posterior import JITTER, Hyperparameters, Posterior
+from hpo_core.gp.posterior import Hyperparameters, Posterior
 from hpo_core.gp.warps import OUTPUT_WARPS, location_scale, warp
 from hpo_core.layout import Layout
 from hpo_core.native import linalg
@@ -122,9 +122,7 @@ class GaussianProcess:
         posterior = self._posterior
         x, y = _data(x, y, posterior.structure.layout)
         self._y = np.concatenate([self._y, y])
-        targets = self._targets()
-        posterior.append(x, targets[len(self._y) - len(y) :])
-        posterior.retarget(targets)
+        posterior.append(x, self._targets())
         return self
 
     def predict(self, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -137,7 +135,8 @@ class GaussianProcess:
         """Joint draws (n, m) of the function at inputs ``x`` (d, m)."""
         points = self._inputs(x)
         mean, _ = self.predict(points)
-        root = _root(self._posterior.covariance(points)) * self._units[1]
+        covariance = self._posterior.covariance(points)
+        root = linalg.root(covariance, float(covariance.diagonal().max()) or 1.0) * self._units[1]
         return mean + np.random.default_rng(seed).standard_normal((n, len(mean))) @ root.T
 
     def log_marginal_likelihood(self) -> float:
@@ -238,18 +237,3 @@ def _points(x: ArrayLike, d: int | None, *, n: int | None = None) -> NDArray[np.
     if np.isinf(points).any():
         raise ArgumentError("x must be finite, and NaN where inactive, got infinite entries")
     return points
-
-
-def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lower Cholesky factor of a covariance, singular wherever points are known or near each other."""
-    scale = float(covariance.diagonal().max())
-    for jitter in JITTER[1:]:
-        root = covariance + np.diag(np.full(len(covariance), jitter * (scale or 1.0)))
-        try:
-            linalg.cholesky(root)
-        except NotPositiveDefiniteError:
-            continue
-        return np.tril(root)
-    raise NotPositiveDefiniteError(
-        "the covariance of the points is not positive definite: too many are equal"
-    )

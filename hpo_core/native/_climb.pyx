@@ -19,9 +19,10 @@ cdef extern from "climb.h" nogil:
         double *length
         double *gain
 
-    void climb_propose(const climb_space *, const climb_state *, double *, double *) noexcept
-    void climb_accept(const climb_space *, const climb_state *, const double *, const double *, const double *,
-                      double *) noexcept
+    void climb_propose(const climb_space *space, const climb_state *state, double *scratch,
+                       double *x) noexcept
+    void climb_accept(const climb_space *space, const climb_state *state, const double *x,
+                      const double *value, const double *slope, double *scratch) noexcept
 
 
 cdef climb_space space_of(const int64_t[::1] rows, const double[:, ::1] box, const double[:, ::1] x) except *:

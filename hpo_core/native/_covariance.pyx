@@ -26,17 +26,22 @@ cdef extern from "covariance.h" nogil:
         const double *rows
         const double *active
 
-    int covariance_inputs(const covariance_kernel *, const double *, int64_t, double *, double *, double *) noexcept
-    int covariance_matrix(const covariance_kernel *, const covariance_points *, int64_t, int64_t, double *,
-                           int64_t) noexcept
-    int covariance_cross(const covariance_kernel *, const covariance_points *, const covariance_points *, int64_t,
-                          int64_t, double *, int64_t) noexcept
-    int covariance_cross_mean(const covariance_kernel *, const covariance_points *, const double *, int64_t,
-                               const covariance_points *, int64_t, int64_t, double *) noexcept
-    int covariance_slopes(const covariance_kernel *, const covariance_points *, const double *, int64_t, int64_t,
-                          int64_t, double *, double *) noexcept
-    int covariance_cross_slopes(const covariance_kernel *, const covariance_points *, const covariance_points *,
-                                const double *, int64_t, int64_t, int64_t, double *) noexcept
+    int covariance_inputs(const covariance_kernel *kernel, const double *x, int64_t n, double *z,
+                          double *rows, double *active) noexcept
+    int covariance_matrix(const covariance_kernel *kernel, const covariance_points *a, int64_t start,
+                          int64_t stop, double *out, int64_t stride) noexcept
+    int covariance_cross(const covariance_kernel *kernel, const covariance_points *a,
+                         const covariance_points *b, int64_t start, int64_t stop, double *out,
+                         int64_t stride) noexcept
+    int covariance_cross_mean(const covariance_kernel *kernel, const covariance_points *a,
+                              const double *weights, int64_t n_weights, const covariance_points *b,
+                              int64_t start, int64_t stop, double *out) noexcept
+    int covariance_slopes(const covariance_kernel *kernel, const covariance_points *a, const double *weight,
+                          int64_t stride, int64_t start, int64_t stop, double *by_lengthscale,
+                          double *by_correlation) noexcept
+    int covariance_cross_slopes(const covariance_kernel *kernel, const covariance_points *a,
+                                const covariance_points *b, const double *weight, int64_t stride,
+                                int64_t start, int64_t stop, double *out) noexcept
 
 
 hpo_simd_init()

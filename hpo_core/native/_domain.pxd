@@ -1,3 +1,4 @@
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 
@@ -29,13 +30,18 @@ cdef extern from "domain.h" nogil:
         const int64_t *condition_start
         const int64_t *forbid_start
 
-    void domain_group_mask(const hpo_domain *, int64_t, const double *, Py_ssize_t, int64_t, uint8_t *) noexcept
-    void domain_settle(const hpo_domain *, double *, Py_ssize_t, int64_t) noexcept
-    void domain_permitted(const hpo_domain *, const double *, Py_ssize_t, int64_t, uint8_t *) noexcept
-    void domain_random(const hpo_domain *, uint64_t, uint64_t, int64_t, double *, Py_ssize_t, int64_t) noexcept
-    void domain_keys(const hpo_domain *, const double *, Py_ssize_t, int64_t, uint64_t *) noexcept
-    int64_t domain_keyset_insert(uint64_t *, int64_t, const uint64_t *, int64_t) noexcept
-    int64_t domain_keyset_fresh(uint64_t *, int64_t, const uint64_t *, int64_t, int64_t *, uint8_t *) noexcept
+    void domain_group_mask(const hpo_domain *dom, int64_t group, const double *x, ptrdiff_t stride, int64_t m,
+                           uint8_t *out) noexcept
+    void domain_settle(const hpo_domain *dom, double *x, ptrdiff_t stride, int64_t m) noexcept
+    void domain_permitted(const hpo_domain *dom, const double *x, ptrdiff_t stride, int64_t m,
+                          uint8_t *out) noexcept
+    void domain_random(const hpo_domain *dom, uint64_t seed, uint64_t stream, int64_t start, double *x,
+                       ptrdiff_t stride, int64_t m) noexcept
+    void domain_keys(const hpo_domain *dom, const double *x, ptrdiff_t stride, int64_t m,
+                     uint64_t *out) noexcept
+    int64_t domain_keyset_insert(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m) noexcept
+    int64_t domain_keyset_fresh(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m,
+                                int64_t *scratch, uint8_t *out) noexcept
 
 
 cdef class Domain:

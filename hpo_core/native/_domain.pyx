@@ -1,9 +1,11 @@
 """Thin door to csrc/domain.c and csrc/sobol.c; hpo_core.native.domain checks and allocates."""
 
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "sobol.h" nogil:
-    void domain_sobol(const hpo_domain *, const uint32_t *, uint64_t, uint64_t, double *, Py_ssize_t, int64_t) noexcept
+    void domain_sobol(const hpo_domain *dom, const uint32_t *directions, uint64_t seed, uint64_t start,
+                      double *x, ptrdiff_t stride, int64_t m) noexcept
 
 ctypedef fused entry:
     double

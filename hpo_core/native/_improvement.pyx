@@ -8,14 +8,15 @@ cdef extern from "simd.h" nogil:
     void hpo_simd_init() noexcept
 
 cdef extern from "improvement.h" nogil:
-    void improvement_ei(const double *, const double *, double, int64_t, double *) noexcept
-    void improvement_log_ei(const double *, const double *, double, int64_t, double *) noexcept
-    void improvement_ei_slopes(const double *, const double *, double, int64_t, double *, double *,
-                               double *) noexcept
-    void improvement_log_ei_slopes(const double *, const double *, double, int64_t, double *, double *,
-                                   double *) noexcept
-    void improvement_log_ei_average(const double *, const double *, const double *, int64_t, int64_t,
-                                    double *) noexcept
+    void improvement_ei(const double *mean, const double *sd, double best, int64_t m, double *out) noexcept
+    void improvement_log_ei(const double *mean, const double *sd, double best, int64_t m,
+                            double *out) noexcept
+    void improvement_ei_slopes(const double *mean, const double *sd, double best, int64_t m, double *out,
+                               double *by_mean, double *by_sd) noexcept
+    void improvement_log_ei_slopes(const double *mean, const double *sd, double best, int64_t m, double *out,
+                                   double *by_mean, double *by_sd) noexcept
+    void improvement_log_ei_average(const double *mean, const double *sd, const double *best, int64_t k,
+                                    int64_t m, double *out) noexcept
 
 ctypedef void (*value)(const double *, const double *, double, int64_t, double *) noexcept nogil
 ctypedef void (*slopes)(const double *, const double *, double, int64_t, double *, double *,

@@ -21,7 +21,8 @@ cdef extern from "simd.h" nogil:
 
 cdef extern from "solve.h" nogil:
     int64_t solve_scratch(int64_t) noexcept
-    void solve_lower(const double *, int64_t, int64_t, double *, int64_t, int64_t, int, double *) noexcept
+    void solve_lower(const double *l, int64_t ld, int64_t n, double *b, int64_t ldb, int64_t m,
+                     int transposed, double *scratch) noexcept
 
 hpo_simd_init()
 

@@ -12,16 +12,16 @@ cdef extern from "philox.h" nogil:
     void philox4x32(uint64_t, uint32_t *) noexcept
 
 cdef extern from "normal.h" nogil:
-    void normal_ndtr(const double *, int64_t, double *) noexcept
-    void normal_log_ndtr(const double *, int64_t, double *) noexcept
-    void normal_erfcx(const double *, int64_t, double *) noexcept
-    void normal_ndtri(const double *, int64_t, double *) noexcept
-    void normal_log_mass(const double *, const double *, int64_t, double *) noexcept
-    void normal_truncated(const double *, const double *, const double *, int64_t, double *) noexcept
-    void vector_exp(const double *, int64_t, double *) noexcept
-    void vector_log(const double *, int64_t, double *) noexcept
-    void philox_of_trial(uint64_t, uint64_t, uint64_t, int64_t, double *) noexcept
-    void philox_of_index(uint64_t, uint64_t, uint64_t, int64_t, double *) noexcept
+    void normal_ndtr(const double *x, int64_t n, double *out) noexcept
+    void normal_log_ndtr(const double *x, int64_t n, double *out) noexcept
+    void normal_erfcx(const double *x, int64_t n, double *out) noexcept
+    void normal_ndtri(const double *u, int64_t n, double *out) noexcept
+    void normal_log_mass(const double *a, const double *b, int64_t n, double *out) noexcept
+    void normal_truncated(const double *u, const double *a, const double *b, int64_t n, double *out) noexcept
+    void vector_exp(const double *x, int64_t n, double *out) noexcept
+    void vector_log(const double *x, int64_t n, double *out) noexcept
+    void philox_of_trial(uint64_t seed, uint64_t trial, uint64_t start, int64_t n, double *out) noexcept
+    void philox_of_index(uint64_t seed, uint64_t trial, uint64_t index, int64_t n, double *out) noexcept
 
 ctypedef void (*function)(const double *, int64_t, double *) noexcept nogil
 

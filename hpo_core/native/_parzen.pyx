@@ -23,8 +23,8 @@ cdef extern from "parzen.h" nogil:
     void parzen_smooth(parzen_mixture *p, const hpo_domain *domain, double epsilon)
     void parzen_log_density(const parzen_mixture *p, const double *x, int64_t m, int64_t k0, int64_t k1,
                             double *joint, double *context)
-    void parzen_draw(const parzen_mixture *p, const hpo_domain *domain, int64_t column, const int32_t *component,
-                     const double *u, int64_t m, double *x)
+    void parzen_draw(const parzen_mixture *p, const hpo_domain *domain, int64_t column,
+                     const int32_t *component, const double *u, int64_t m, double *x)
 
 
 hpo_simd_init()

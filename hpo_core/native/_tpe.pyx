@@ -73,15 +73,15 @@ cdef extern from "tpe.h" nogil:
         uint8_t *mask
 
     void tpe_reset(tpe_model *model)
-    void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *y, const double *fidelity,
-                     const uint8_t *state, const int64_t *trials, int64_t k)
+    void tpe_observe(tpe_model *model, const double *x, int64_t stride, const double *keys,
+                     int64_t key_stride, const double *gain, const int64_t *trials, int64_t k)
     void tpe_refresh(tpe_model *model, const double *x, int64_t stride, const int64_t *running, int64_t n)
     void tpe_join(tpe_model *model, const double *x, int64_t stride, int64_t column)
     void tpe_draw(const tpe_model *model, uint64_t stream, uint64_t attempt, tpe_pool *pool, int64_t m,
                   tpe_scratch *scratch)
     void tpe_score(const tpe_model *model, tpe_pool *pool, int64_t first, int64_t last, tpe_scratch *scratch)
-    int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset, int64_t q,
-                       int64_t *picks, tpe_scratch *scratch)
+    int64_t tpe_choose(tpe_model *model, const tpe_pool *pool, int64_t m, uint64_t stream, int64_t subset,
+                       int64_t q, int64_t *picks, tpe_scratch *scratch)
     void tpe_scores(const tpe_model *model, const tpe_pool *pool, int64_t m, double *out)
 
 
@@ -201,12 +201,16 @@ cdef class Model:
     def new_scratch(self, int64_t capacity):
         return Scratch(self.columns, self.c.settings.max_below + 1, capacity)
 
-    def observe(self, const double[:, ::1] x, const double[::1] y, const double[::1] fidelity,
-                const uint8_t[::1] state, const int64_t[::1] trials):
+    def reset(self):
+        tpe_reset(&self.c)
+
+    def observe(self, const double[:, ::1] x, const double[:, ::1] keys, const double[::1] gain,
+                const int64_t[::1] trials):
         if trials.shape[0] == 0:
             return
         with nogil:
-            tpe_observe(&self.c, &x[0, 0], x.shape[1], &y[0], &fidelity[0], &state[0], &trials[0], trials.shape[0])
+            tpe_observe(&self.c, &x[0, 0], x.shape[1], &keys[0, 0], keys.shape[1], &gain[0], &trials[0],
+                        trials.shape[0])
 
     def refresh(self, const double[:, ::1] x, const int64_t[::1] running):
         cdef const int64_t *rows = &running[0] if running.shape[0] else NULL

@@ -11,7 +11,7 @@ bits, and below a thousand rows OpenBLAS's threads wait for each other longer th
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+T = TypeVar("T")
+
 FLOAT = np.dtype(np.float64)
+# Added to the diagonal of a correlation matrix, one after the other, until it has a factor.
+JITTER = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 # Multiply-adds that are worth another thread: 100 us.
 WORK_OF_THREAD = 1_500_000
 # OpenBLAS as SciPy's wheels name its functions, and as others do.
@@ -43,6 +47,47 @@ def cholesky(c: Array) -> None:
     """
     _check_square("c", c)
     _check_pivot(_on_one_thread(module("linalg").cholesky, c))
+
+
+def with_jitter(factorise: Callable[[int], T], level: int = 0) -> T:
+    """Call ``factorise`` with one level of ``JITTER`` after the other until it does not fail.
+
+    Parameters
+    ----------
+    factorise : callable
+        Of a level, an index into ``JITTER``; raises ``NotPositiveDefiniteError`` where it does not suffice.
+    level : int
+        The first to try.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        The last level does not suffice.
+    """
+    for i in range(level, len(JITTER)):
+        try:
+            return factorise(i)
+        except NotPositiveDefiniteError:
+            continue
+    raise NotPositiveDefiniteError(f"the matrix is not positive definite, even with {JITTER[-1]} added")
+
+
+def root(c: Array, unit: float = 1.0) -> Array:
+    """L of a covariance (n, n) that may be singular, with the least jitter, in ``unit``, that suffices.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        The last level of ``JITTER`` does not suffice.
+    """
+
+    def factorise(level: int) -> Array:
+        lower = c.copy()
+        lower.flat[:: len(c) + 1] += JITTER[level] * unit
+        cholesky(lower)
+        return np.tril(lower)
+
+    return with_jitter(factorise, 1)
 
 
 def append_row(buffer: Array, n: int) -> None:

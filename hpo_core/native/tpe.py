@@ -37,12 +37,13 @@ class Model(Protocol):
     @property
     def failed(self) -> list[Mixture]: ...
 
+    def reset(self) -> None: ...
+
     def observe(
         self,
         x: NDArray[np.float64],
-        y: NDArray[np.float64],
-        fidelity: NDArray[np.float64],
-        state: NDArray[np.uint8],
+        keys: NDArray[np.float64],
+        gain: NDArray[np.float64],
         trials: NDArray[np.int64],
     ) -> None: ...
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from hpo_core.checks import shown, some
-from hpo_core.errors import ArgumentError
-from hpo_core.gp.sampler import GPSampler
-from hpo_core.hints import did_you_mean
-from hpo_core.samplers.auto import AutoSampler
-from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.random import RandomSampler
-from hpo_core.samplers.sobol import SobolSampler
-from hpo_core.tpe.sampler import TPESampler
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpo_core.gp.sampler import GPSampler
+    from hpo_core.samplers.auto import AutoSampler
+    from hpo_core.samplers.base import Sampler, Suggestion
+    from hpo_core.samplers.random import RandomSampler
+    from hpo_core.samplers.registry import BY_NAME, resolve
+    from hpo_core.samplers.sobol import SobolSampler
+    from hpo_core.tpe.sampler import TPESampler
 
 __all__ = [
+    "BY_NAME",
     "AutoSampler",
     "GPSampler",
     "RandomSampler",
@@ -23,22 +26,26 @@ __all__ = [
     "resolve",
 ]
 
-BY_NAME: dict[str, type[Sampler]] = {
-    s.name: s for s in (AutoSampler, GPSampler, RandomSampler, SobolSampler, TPESampler)
+# Loaded when first asked for: gp and tpe build on modules of this package.
+_HOMES = {
+    "AutoSampler": "hpo_core.samplers.auto",
+    "BY_NAME": "hpo_core.samplers.registry",
+    "GPSampler": "hpo_core.gp.sampler",
+    "RandomSampler": "hpo_core.samplers.random",
+    "Sampler": "hpo_core.samplers.base",
+    "SobolSampler": "hpo_core.samplers.sobol",
+    "Suggestion": "hpo_core.samplers.base",
+    "TPESampler": "hpo_core.tpe.sampler",
+    "resolve": "hpo_core.samplers.registry",
 }
 
 
-def resolve(sampler: str | Sampler) -> Sampler:
-    """A sampler by its name, with default options, or the sampler itself."""
-    if isinstance(sampler, Sampler):
-        return sampler
-    if isinstance(sampler, type):
-        raise ArgumentError(
-            f"sampler must be an instance, {sampler.__name__}(), got the class {sampler.__name__}"
-        )
-    if not isinstance(sampler, str) or sampler not in BY_NAME:
-        raise ArgumentError(
-            f"sampler must be {some(sorted(BY_NAME))} or a Sampler, got {shown(sampler)}"
-            f"{did_you_mean(sampler, BY_NAME)}"
-        )
-    return BY_NAME[sampler]()
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -94,7 +94,7 @@ class AutoSampler(Sampler):
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
-        n_finished, d = len(history.finish_order), self._n_parameters
+        n_finished, d = history.count_finished(), self._n_parameters
         leaves_branch = self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1
         if leaves_branch or not is_affordable(n_finished, d, n):
             return self._by_tpe(history, first, n)
@@ -114,12 +114,14 @@ class AutoSampler(Sampler):
     @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
         """TPE's proposal; of what the Gaussian process takes to work, where that is affordable."""
-        affordable = is_affordable(len(history.finish_order), self._n_parameters, n) and self.max_ms is None
-        return self._tpe.ask_where(history, first, n, self._gp.feasibility(history) if affordable else None)
+        affordable = is_affordable(history.count_finished(), self._n_parameters, n) and self.max_ms is None
+        feasibility = self._gp.feasibility(history) if affordable else None
+        weight = None if feasibility is None else feasibility.log_weight
+        return self._tpe.ask_where(history, first, n, weight)
 
     def recommend(self, history: History) -> NDArray[np.int64]:
         """Return complete trials, best first: by posterior mean while affordable, otherwise by value."""
-        if is_affordable(len(history.finish_order), self._n_parameters, 1):
+        if is_affordable(history.count_finished(), self._n_parameters, 1):
             return self._gp.recommend(history)
         return super().recommend(history)
 

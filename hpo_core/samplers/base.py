@@ -6,11 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from hpo_core.log import State
+from hpo_core.samplers.ranking import completed
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from hpo_core.log import History
@@ -61,11 +60,8 @@ class Sampler(ABC):
         """
 
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Return complete trials, best first: here by value, equal ones in the order of finishing."""
-        rows = history.finish_order
-        rows = rows[history.state[rows] == State.COMPLETE]
-        order = np.argsort(history.y[0, rows], kind="stable")
-        return np.take(rows, order)
+        """Return complete trials, best first: here as they are ranked (see ``hpo_core.samplers.ranking``)."""
+        return completed(history)
 
     def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:  # noqa: ARG002
         """Propose what a recorded suggestion of ``tier`` was, given the history it had seen.

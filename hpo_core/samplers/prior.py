@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo_core.native.domain import random_draws
 from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.pool import Pool
+from hpo_core.samplers.filter import Filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,17 +26,17 @@ class PriorSampler(Sampler):
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed."""
-        self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._filter = Filter(space, seed=seed, allow_duplicates=allow_duplicates)
         self._seed = seed
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` draws for trials ``first .. first + n - 1``."""
-        self._pool.sync(history)
-        return Suggestion(self._pool.fill(partial(self._draws, first), n), self.name)
+        self._filter.sync(history)
+        return Suggestion(self._filter.fill(partial(self._draws, first), n), self.name)
 
     def _draws(self, first: int, start: int, m: int) -> NDArray[Any]:
         """Those of the trials themselves, then those that replace what cannot be used."""
-        domain = self._pool.domain
+        domain = self._filter.domain
         if start == 0:
             return self._draw(domain, self._seed, first, m)
         return random_draws(domain, self._seed, first, start, m)

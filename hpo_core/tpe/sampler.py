@@ -13,16 +13,21 @@ from hpo_core.errors import ArgumentError, SpaceExhausted
 from hpo_core.hints import did_you_mean, hinting
 from hpo_core.log import State
 from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.pool import Pool
+from hpo_core.samplers.filter import Filter
+from hpo_core.samplers.ranking import Ranking
 from hpo_core.samplers.startup import StartupSampler
-from hpo_core.tpe.parzen import ParzenModel, ParzenSettings
+from hpo_core.tpe.model import ParzenSettings, TPEModel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from hpo_core.gp.feasibility import Feasibility
     from hpo_core.log import History
     from hpo_core.space import Space
+
+    # Of configurations (d, m): logarithms (m,) that say how likely each is to work.
+    LogWeight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # A batch is cut into parts that share one pool of candidates; a pool is at least 8 per pick and at
 # most this large, so that a part costs milliseconds.
@@ -118,28 +123,25 @@ class TPESampler(Sampler):
         """Bind to a space and a seed with an empty model."""
         self._startup = StartupSampler()
         self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
-        self._pool = Pool(space, seed=seed, allow_duplicates=allow_duplicates)
-        self._model = ParzenModel(self._pool.domain, space.layout, self._settings, seed)
-        self._n_seen = 0
+        self._filter = Filter(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._model = TPEModel(self._filter.domain, self._settings, seed, Ranking())
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose Sobol points until the model can be fitted, then what it chooses."""
         return self.ask_where(history, first, n, None)
 
-    def ask_where(self, history: History, first: int, n: int, feasibility: Feasibility | None) -> Suggestion:
+    def ask_where(self, history: History, first: int, n: int, log_weight: LogWeight | None) -> Suggestion:
         """Propose from those candidates that a model of failures takes to work, if one is given."""
-        finished = history.finish_order
-        if len(finished) < self.n_startup or history.count(State.COMPLETE) < 2:
+        if history.count_finished() < self.n_startup or history.count(State.COMPLETE) < 2:
             return self._startup.ask(history, first, n)
-        self._pool.sync(history)
-        self._observe(history, finished)
-        self._model.refresh(history.x_buffer, history.running)
-        x = self._propose(first, min(n, MAX_PART), None, feasibility)
+        self._filter.sync(history)
+        self._model.refresh(history)
+        x = self._propose(first, min(n, MAX_PART), None, log_weight)
         while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
-            self._model.refresh(history.x_buffer, history.running)
+            self._model.refresh(history)
             self._model.join(x)
             try:
-                part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x, feasibility)
+                part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x, log_weight)
             except SpaceExhausted:
                 break
             x = np.concatenate([x, part], axis=1)
@@ -174,37 +176,30 @@ class TPESampler(Sampler):
             raise ArgumentError(f"name must be one of {some(names)}, got {shown(name)}{hint}")
         if not history.count(State.COMPLETE):
             raise ArgumentError("history has no complete trial; the densities need at least one")
-        self._observe(history, history.finish_order)
-        self._model.refresh(history.x_buffer, history.running)
+        self._model.refresh(history)
         return self._model.marginals(history.layout.names.index(name), x)
-
-    def _observe(self, history: History, finished: NDArray[np.int64]) -> None:
-        new = finished[self._n_seen :]
-        if len(new):
-            self._model.observe(history.x_buffer, history.y[0], history.fidelity, history.state, new)
-            self._n_seen = len(finished)
 
     def _propose(
         self,
         stream: int,
         n: int,
         earlier: NDArray[np.float64] | None,
-        feasibility: Feasibility | None,
+        log_weight: LogWeight | None,
     ) -> NDArray[np.float64]:
         """Choose ``n`` configurations, (d, k), from one pool of candidates, none of them in ``earlier``."""
         model, m = self._model, min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
-        if self._pool.filters or feasibility is not None:
+        if self._filter.filters or log_weight is not None:
             attempts = count()
-            spare = 1 if feasibility is None else SPARE
+            spare = 1 if log_weight is None else SPARE
             # Fewer candidates are better than none: the constraints may hardly permit anything.
-            x = self._pool.fill(
+            x = self._filter.fill(
                 lambda _, k: model.draw(stream, next(attempts), k),
                 spare * m,
                 least=min(n, m),
                 earlier=earlier,
             )
-            if feasibility is not None:
-                likely = np.minimum(feasibility.log_weight(x), LIKELY)
+            if log_weight is not None:
+                likely = np.minimum(log_weight(x), LIKELY)
                 x = x[:, np.argsort(-likely, kind="stable")[:m]]
             m = x.shape[1]
             model.put(x)

@@ -69,7 +69,7 @@ def model():
 
 def test_conditioning_equals_refitting(model):
     x = points(20, 1)
-    candidates, refit = batch.Candidates.of(model, x, capacity=6), Refit(model, x)
+    candidates, refit = batch.CandidatePosterior.of(model, x, capacity=6), Refit(model, x)
     given = [3, 0, 19, 7, 3, 11]  # one of them twice
     for k, s in enumerate(given, start=1):
         candidates.observe(s, refit.correlation(s))
@@ -78,7 +78,7 @@ def test_conditioning_equals_refitting(model):
 
 def test_a_fantasy_is_what_its_values_would_teach(model):
     x, given = points(20, 1), [5, 2, 17]
-    candidates, refit = batch.Candidates.of(model, x, capacity=3), Refit(model, x)
+    candidates, refit = batch.CandidatePosterior.of(model, x, capacity=3), Refit(model, x)
     fantasies = batch.Fantasies(model, x, 0.05, (7, 14))
     told, best = np.empty((batch.N_FANTASIES, 0)), np.full(batch.N_FANTASIES, 0.05)
     for k, s in enumerate(given):

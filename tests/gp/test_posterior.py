@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gp.problems import (
@@ -18,8 +20,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from hpo_core.errors import NotPositiveDefiniteError
-from hpo_core.gp.posterior import BLOCK, JITTER, Hyperparameters, Posterior
+from hpo_core.gp.posterior import BLOCK, Hyperparameters, Posterior
 from hpo_core.layout import Kind
+from hpo_core.native import linalg
 from hpo_core.native.covariance import Structure
 
 every_shape = pytest.mark.parametrize("shape", SHAPES)
@@ -93,7 +96,7 @@ def test_appended_equals_built_bit_for_bit(shape, steps):
     appended = Posterior(structure, hyper, x[:, :1], y[:1])
     for start in range(1, n, steps):
         stop = min(start + steps, n)
-        appended.append(x[:, start:stop], y[start:stop])
+        appended.append(x[:, start:stop], y[:stop])
         if stop in (2, 15, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, n):
             built = Posterior(structure, hyper, x[:, :stop], y[:stop])
             assert np.array_equal(np.tril(appended.factor), np.tril(built.factor))
@@ -133,12 +136,11 @@ def test_conditioning_keeps_the_mean_and_lowers_the_variance_as_data_at_the_mean
     assert np.array_equal(ours.predict(new), before)
 
 
-def test_retargeted_equals_built():
+def test_an_appended_point_may_move_all_targets():
     rng = np.random.default_rng(6)
-    ours = posterior(rng, "mixed", 70)
-    y = rng.standard_normal(70)
-    built = Posterior(ours.structure, ours.hyper, ours.x, y)
-    ours.retarget(y)
+    ours, x, y = posterior(rng, "mixed", 70), points(rng, "mixed", 1), rng.standard_normal(71)
+    built = Posterior(ours.structure, ours.hyper, np.concatenate([ours.x, x], axis=1), y)
+    ours.append(x, y)
     assert np.array_equal(ours.alpha, built.alpha)
     assert (ours.mu, ours.s2) == (built.mu, built.s2)
 
@@ -149,24 +151,47 @@ def test_jitter_climbs_until_equal_points_can_be_factorised(n):
     x = np.tile(points(rng, "flat", 2), n)[:, :n]
     hyper, structure = hyperparameters(rng, "flat", noise=0.0), Structure(layout("flat"))
     ours = Posterior(structure, hyper, x, targets(rng, x))
-    assert ours.jitter in JITTER[1:]
+    assert ours.jitter in linalg.JITTER[1:]
     mean, variance = ours.predict(points(rng, "flat", 20))
     assert np.isfinite(mean).all()
     assert np.all((variance >= 0.0) & (variance <= ours.s2))
     appended = Posterior(structure, hyper, x[:, :1], ours.y[:1])
     for i in range(1, n):
-        appended.append(x[:, i : i + 1], ours.y[i : i + 1])
+        appended.append(x[:, i : i + 1], ours.y[: i + 1])
     assert appended.jitter == ours.jitter
     assert np.array_equal(appended.alpha, ours.alpha)
 
 
 def test_the_last_step_of_the_ladder_is_an_error(monkeypatch):
-
-    monkeypatch.setattr("hpo_core.gp.posterior.JITTER", (0.0, 1e-30))
+    monkeypatch.setattr("hpo_core.native.linalg.JITTER", (0.0, 1e-30))
     rng = np.random.default_rng(8)
     x = np.repeat(points(rng, "flat", 1), 5, axis=1)
-    with pytest.raises(NotPositiveDefiniteError, match="pivot"):
-        Posterior(Structure(layout("flat")), hyperparameters(rng, "flat", noise=0.0), x, np.arange(5.0))
+    structure, hyper = Structure(layout("flat")), hyperparameters(rng, "flat", noise=0.0)
+    with pytest.raises(NotPositiveDefiniteError, match="even with 1e-30"):
+        Posterior(structure, hyper, x, np.arange(5.0))
+
+
+def test_a_point_that_no_step_of_the_ladder_can_append_is_an_error(monkeypatch):
+    monkeypatch.setattr("hpo_core.native.linalg.JITTER", (0.0,))
+    rng = np.random.default_rng(8)
+    x, structure = points(rng, "flat", 4), Structure(layout("flat"))
+    ours = Posterior(structure, hyperparameters(rng, "flat", noise=0.0), x, np.arange(4.0))
+    with pytest.raises(NotPositiveDefiniteError, match="even with"):
+        ours.append(x[:, :1], np.arange(5.0))
+
+
+@pytest.mark.parametrize("warped", [False, True])
+def test_the_variance_given_some_data_is_that_of_a_posterior_of_these_and_no_less(warped):
+    rng = np.random.default_rng(12)
+    ours, new = posterior(rng, "flat", 40), points(rng, "flat", 30)
+    if warped:
+        hyper = replace(ours.hyper, warp=rng.uniform(0.5, 2.0, (2, len(new))))
+        ours = Posterior(ours.structure, hyper, ours.x, ours.y)
+    rows = np.array([3, 4, 11, 20, 38])
+    few = Posterior(ours.structure, ours.hyper, np.ascontiguousarray(ours.x[:, rows]), ours.y[rows])
+    variance = ours.variance_given(rows, new)
+    np.testing.assert_allclose(variance, few.predict(new)[1] * (ours.s2 / few.s2), rtol=1e-9, atol=1e-14)
+    assert np.all(variance >= ours.predict(new)[1] - 1e-12)
 
 
 def test_variance_needs_no_clipping_beyond_rounding():

@@ -33,3 +33,16 @@ def test_every_other_suggestion_looks_at_all_values_once_the_better_half_is_clos
     assert np.array_equal(suggestion(study, 16), suggestion(study, 16, zoomed=0.0))
     same = np.array_equal(suggestion(study, 17), suggestion(study, 17, zoomed=0.0))
     assert same is not alternates
+
+
+def test_recommendations_and_both_views_leave_each_other_alone():
+    """Values are close, so that the views alternate; one study is asked for its best all the time."""
+    studies = [hpo.Study(SPACE, sampler="gp", seed=1) for _ in range(2)]
+    for _ in range(30):
+        for study, curious in zip(studies, (False, True), strict=True):
+            trial = study.ask()
+            study.tell(trial, 1e-3 * ((trial["u"] - 0.5) ** 2 + (trial["v"] - 0.5) ** 2))
+            if curious:
+                study.recommend()
+    np.testing.assert_array_equal(studies[0].history.x, studies[1].history.x)
+    assert studies[0].recommend() == studies[1].recommend()

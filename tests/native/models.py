@@ -11,7 +11,7 @@ from oracles import tpe as oracle
 from hpo_core.log import State
 from hpo_core.native.domain import Domain, random_draws
 from hpo_core.native.tpe import new_model, new_pool
-from hpo_core.tpe.parzen import ParzenSettings, mixture_columns
+from hpo_core.tpe.model import ParzenSettings, mixture_columns
 
 SPECS = {
     "continuous": (continuous(), ("continuous",)),
@@ -108,7 +108,9 @@ def empty_model(case, options, seed=5, max_joined=64, max_failed=256):
 
 
 def observe(model, history, rows):
-    model.observe(history.x, history.y, history.fidelity, history.state, rows)
+    works = history.state != State.FAILED
+    keys = np.stack([np.where(works, 0.0, np.nan), -history.fidelity, history.y])
+    model.observe(history.x, keys, np.where(np.isposinf(history.fidelity), -history.y, np.nan), rows)
 
 
 def model_of(case, history, options=PLAIN, **kwargs):

@@ -8,7 +8,7 @@ from oracles.climb import climb as climb_one
 from scipy import optimize
 
 from hpo_core.errors import ArgumentError
-from hpo_core.gp.local_search import Climber
+from hpo_core.gp.maximize import climb
 from hpo_core.native.climb import Climb
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -75,7 +75,7 @@ def test_climbs_end_where_scipy_ends_on_a_concave_function():
         return -value[0], -slope[:, 0]
 
     best = optimize.minimize(below, np.zeros(P), jac=True, bounds=list(zip(LOW, HIGH, strict=True)))
-    ends = Climber(np.arange(P), np.ones(P), LOW, HIGH).climb(hill, starts(9))
+    ends = climb(hill, starts(9), np.arange(P), np.ones(P), LOW, HIGH)
     assert (best.x <= LOW).any() or (best.x >= HIGH).any()
     assert (hill(ends)[0] >= -best.fun - 1e-3).all()
     assert (ends >= LOW[:, None]).all()
@@ -90,23 +90,23 @@ def test_only_active_rows_move():
     x = starts(8)
     x[1, ::2] = np.nan
     rows = np.array([1, 3, 4])
-    ends = Climber(rows, SCALE, LOW, HIGH).climb(slopes, x)
+    ends = climb(slopes, x, rows, SCALE[rows], LOW[rows], HIGH[rows])
     assert np.array_equal(ends[[0, 2]], x[[0, 2]])
     assert np.array_equal(np.isnan(ends), np.isnan(x))
     assert (slopes(ends)[0] > slopes(x)[0]).all()
 
 
 def test_a_start_climbs_alike_alone_and_in_company():
-    x, climber = starts(9), Climber(np.arange(P), SCALE, LOW, HIGH)
-    together = climber.climb(bumps, x)
+    x, options = starts(9), (np.arange(P), SCALE, LOW, HIGH)
+    together = climb(bumps, x, *options)
     for j in range(9):
-        alone = climber.climb(bumps, x[:, [j]])
+        alone = climb(bumps, x[:, [j]], *options)
         assert np.array_equal(alone[:, 0], together[:, j])
 
 
 def test_nothing_is_gained_on_a_plain():
     x = starts(3)
-    ends = Climber(np.arange(P), SCALE, LOW, HIGH).climb(lambda z: (np.zeros(z.shape[1]), 0 * z), x)
+    ends = climb(lambda z: (np.zeros(z.shape[1]), 0 * z), x, np.arange(P), SCALE, LOW, HIGH)
     assert np.array_equal(ends, x)
 
 

@@ -148,6 +148,19 @@ def test_portions_of_observing_do_not_matter(name, options, refreshed):
         whole.refresh(history.x, history.running)
 
 
+@pytest.mark.parametrize("options", [PLAIN, SMALL], ids=["whole", "subsampled"])
+def test_a_model_that_was_reset_is_as_new(options):
+    """What happens when the ranking of observed trials changes: here the best become the worst."""
+    history = random_history(NESTED, 150, 26)
+    model = model_of(NESTED, history, options)
+    choose(model, candidates_of(NESTED, 30, 2), q=4, subset=5)
+    history.y *= -1.0
+    model.reset()
+    observe(model, history, history.finished)
+    model.refresh(history.x, history.running)
+    assert_same(model, model_of(NESTED, history, options), NESTED)
+
+
 def test_the_model_is_up_to_date_after_every_trial():
     history, x = random_history(LINE, 60, 25, finish=1.0, tied=False), candidates_of(LINE, 3, 8)
     model = empty_model(LINE, PLAIN)

@@ -1,6 +1,6 @@
 """The functions of _domain.pyx in numba; csrc/domain.c says why things are as they are.
 
-``dom`` is a ``hpo_core.native.domain.DomainArrays``.
+``domain`` is a ``hpo_core.native.domain.DomainArrays``.
 """
 
 from __future__ import annotations
@@ -50,86 +50,86 @@ def _cell_of(edges: Column, start: int, n: int, x: float) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def _level_of(dom: DomainArrays, i: int, x: float) -> float:
-    n = float(dom.levels[i])
+def _level_of(domain: DomainArrays, i: int, x: float) -> float:
+    n = float(domain.levels[i])
     if x != x:
         return x
-    if dom.kinds[i] == CATEGORICAL:
+    if domain.kinds[i] == CATEGORICAL:
         k = np.floor(x + 0.5)
-    elif dom.kinds[i] == STEPPED and dom.log[i]:
-        k = np.floor((np.exp(dom.offset[i] + dom.span[i] * x) - dom.low[i]) / dom.step[i] + 0.5)
-    elif dom.kinds[i] == STEPPED or dom.regular[i]:
+    elif domain.kinds[i] == STEPPED and domain.log[i]:
+        k = np.floor((np.exp(domain.offset[i] + domain.span[i] * x) - domain.low[i]) / domain.step[i] + 0.5)
+    elif domain.kinds[i] == STEPPED or domain.regular[i]:
         k = np.floor(x * n)
     else:
-        return float(_cell_of(dom.edges, dom.table_start[i], dom.levels[i], x))
-    return _clip(k, 0.0, float(dom.levels[i] - 1))
+        return float(_cell_of(domain.edges, domain.table_start[i], domain.levels[i], x))
+    return _clip(k, 0.0, float(domain.levels[i] - 1))
 
 
 @njit(cache=True, error_model="numpy")
-def _stepped_center(dom: DomainArrays, i: int, k: float) -> float:
-    if not dom.log[i]:
-        return (k + 0.5) / float(dom.levels[i])
-    v, half = dom.low[i] + dom.step[i] * k, 0.5 * dom.step[i]
+def _stepped_center(domain: DomainArrays, i: int, k: float) -> float:
+    if not domain.log[i]:
+        return (k + 0.5) / float(domain.levels[i])
+    v, half = domain.low[i] + domain.step[i] * k, 0.5 * domain.step[i]
     middle = 0.5 * (np.log(v - half) + np.log(v + half))
-    return _clip((middle - dom.offset[i]) / dom.span[i], 0.0, 1.0)
+    return _clip((middle - domain.offset[i]) / domain.span[i], 0.0, 1.0)
 
 
 @njit(cache=True, error_model="numpy")
-def lookup(dom: DomainArrays, i: int, table: Column, x: float) -> float:
+def lookup(domain: DomainArrays, i: int, table: Column, x: float) -> float:
     """Entry of one of the domain's tables for the cell of a DISCRETE coordinate."""
-    k = _level_of(dom, i, x)
-    return float(table[dom.table_start[i] + int(k)]) if k == k else k
+    k = _level_of(domain, i, x)
+    return float(table[domain.table_start[i] + int(k)]) if k == k else k
 
 
 @njit(cache=True, error_model="numpy")
-def snap(dom: DomainArrays, i: int, x: Column) -> None:
+def snap(domain: DomainArrays, i: int, x: Column) -> None:
     """Move coordinates of one parameter to the centre of their cell, in place."""
-    kind = dom.kinds[i]
+    kind = domain.kinds[i]
     for j in range(x.size):
         if kind == CONTINUOUS:
             x[j] = _clip(x[j], 0.0, 1.0)
         elif kind == CATEGORICAL:
-            x[j] = _level_of(dom, i, x[j])
+            x[j] = _level_of(domain, i, x[j])
         elif kind == STEPPED:
-            x[j] = _stepped_center(dom, i, _level_of(dom, i, x[j]))
+            x[j] = _stepped_center(domain, i, _level_of(domain, i, x[j]))
         else:
-            x[j] = lookup(dom, i, dom.centers, x[j])
+            x[j] = lookup(domain, i, domain.centers, x[j])
 
 
 @njit(cache=True, error_model="numpy")
-def _real_number(dom: DomainArrays, i: int, x: float) -> float:
-    low, high, scaled = dom.low[i], dom.high[i], dom.span[i] * x
+def _real_number(domain: DomainArrays, i: int, x: float) -> float:
+    low, high, scaled = domain.low[i], domain.high[i], domain.span[i] * x
     if x >= 1.0:
         return float(high)
-    if not dom.log[i]:
+    if not domain.log[i]:
         v = low + scaled
-    elif dom.span[i] > WIDE:
-        v = np.exp(dom.offset[i] + scaled)
+    elif domain.span[i] > WIDE:
+        v = np.exp(domain.offset[i] + scaled)
     else:
         v = low * np.exp(scaled)
     return _clip(v, low, high)
 
 
 @njit(cache=True, error_model="numpy")
-def _stepped_number(dom: DomainArrays, i: int, k: float) -> float:
-    low, step, scale = dom.low[i], dom.step[i], dom.scale[i]
-    if k >= float(dom.levels[i] - 1):
-        return float(dom.high[i])
+def _stepped_number(domain: DomainArrays, i: int, k: float) -> float:
+    low, step, scale = domain.low[i], domain.step[i], domain.scale[i]
+    if k >= float(domain.levels[i] - 1):
+        return float(domain.high[i])
     if scale == 1.0:
         return float(low + step * k)
     return float((np.rint(low * scale) + np.rint(step * scale) * k) / scale)
 
 
 @njit(cache=True, error_model="numpy")
-def _load(dom: DomainArrays, i: int, x: float) -> float:
-    kind = dom.kinds[i]
+def _load(domain: DomainArrays, i: int, x: float) -> float:
+    kind = domain.kinds[i]
     if kind == CONTINUOUS:
-        return _real_number(dom, i, x)
+        return _real_number(domain, i, x)
     if kind == CATEGORICAL:
         return x
     if kind == STEPPED:
-        return _stepped_number(dom, i, _level_of(dom, i, x))
-    return lookup(dom, i, dom.values, x)
+        return _stepped_number(domain, i, _level_of(domain, i, x))
+    return lookup(domain, i, domain.values, x)
 
 
 @njit(cache=True, error_model="numpy")
@@ -169,17 +169,17 @@ def _binary(op: int, a: float, b: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _true(dom: DomainArrays, start: int, stop: int, x: Column, stack: Column) -> bool:
+def _true(domain: DomainArrays, start: int, stop: int, x: Column, stack: Column) -> bool:
     """Whether program[start:stop] is true for one configuration x (d,)."""
     top = -1
     for p in range(start, stop):
-        op, argument = dom.program[2 * p], dom.program[2 * p + 1]
+        op, argument = domain.program[2 * p], domain.program[2 * p + 1]
         if op == LOAD:
             top += 1
-            stack[top] = _load(dom, argument, x[argument])
+            stack[top] = _load(domain, argument, x[argument])
         elif op == CONST:
             top += 1
-            stack[top] = dom.constants[argument]
+            stack[top] = domain.constants[argument]
         elif op == NEG:
             stack[top] = -stack[top]
         elif op == NOT:
@@ -191,96 +191,96 @@ def _true(dom: DomainArrays, start: int, stop: int, x: Column, stack: Column) ->
 
 
 @njit(cache=True, error_model="numpy")
-def group_mask(dom: DomainArrays, group: int, x: Column, active_out: Column) -> None:
+def group_mask(domain: DomainArrays, group: int, x: Column, active_out: Column) -> None:
     """Where the condition of a group holds."""
     stack = np.empty(MAX_STACK)
-    start, stop = dom.condition_start[group], dom.condition_start[group + 1]
+    start, stop = domain.condition_start[group], domain.condition_start[group + 1]
     for j in range(x.shape[1]):
-        active_out[j] = group == 0 or _true(dom, start, stop, x[:, j], stack)
+        active_out[j] = group == 0 or _true(domain, start, stop, x[:, j], stack)
 
 
 @njit(cache=True, error_model="numpy")
-def deactivate(dom: DomainArrays, x: Column) -> None:
+def deactivate(domain: DomainArrays, x: Column) -> None:
     """Evaluate the groups in order and make the parameters of inactive ones NaN."""
     stack = np.empty(MAX_STACK)
-    for g in range(1, dom.member_start.size - 1):
-        start, stop = dom.condition_start[g], dom.condition_start[g + 1]
+    for g in range(1, domain.member_start.size - 1):
+        start, stop = domain.condition_start[g], domain.condition_start[g + 1]
         for j in range(x.shape[1]):
-            if not _true(dom, start, stop, x[:, j], stack):
-                for k in range(dom.member_start[g], dom.member_start[g + 1]):
-                    x[dom.members[k], j] = np.nan
+            if not _true(domain, start, stop, x[:, j], stack):
+                for k in range(domain.member_start[g], domain.member_start[g + 1]):
+                    x[domain.members[k], j] = np.nan
 
 
 @njit(cache=True, error_model="numpy")
-def settle(dom: DomainArrays, x: Column) -> None:
+def settle(domain: DomainArrays, x: Column) -> None:
     """Snap every parameter, then deactivate."""
     for i in range(x.shape[0]):
-        snap(dom, i, x[i])
-    deactivate(dom, x)
+        snap(domain, i, x[i])
+    deactivate(domain, x)
 
 
 @njit(cache=True, error_model="numpy")
-def permitted(dom: DomainArrays, x: Column, permitted_out: Column) -> None:
+def permitted(domain: DomainArrays, x: Column, permitted_out: Column) -> None:
     """Where no forbidden expression is true."""
     stack = np.empty(MAX_STACK)
     permitted_out[:] = 1
-    for f in range(dom.forbid_start.size - 1):
-        start, stop = dom.forbid_start[f], dom.forbid_start[f + 1]
+    for f in range(domain.forbid_start.size - 1):
+        start, stop = domain.forbid_start[f], domain.forbid_start[f + 1]
         for j in range(x.shape[1]):
-            if _true(dom, start, stop, x[:, j], stack):
+            if _true(domain, start, stop, x[:, j], stack):
                 permitted_out[j] = 0
 
 
 @njit(cache=True, error_model="numpy")
-def prior(dom: DomainArrays, i: int, u: Column) -> None:
+def prior(domain: DomainArrays, i: int, u: Column) -> None:
     """Prior transform of one parameter, in place."""
-    if dom.kinds[i] != CATEGORICAL:
-        snap(dom, i, u)
+    if domain.kinds[i] != CATEGORICAL:
+        snap(domain, i, u)
         return
-    n = float(dom.levels[i])
+    n = float(domain.levels[i])
     for j in range(u.size):
         u[j] = _clip(np.floor(u[j] * n), 0.0, n - 1.0)
 
 
 @njit(cache=True, error_model="numpy")
-def _random_draws(dom: DomainArrays, seed: Any, stream: Any, start: Any, x: Column) -> None:
+def _random_draws(domain: DomainArrays, seed: Any, stream: Any, start: Any, x: Column) -> None:
     for i in range(x.shape[0]):
         index = PRIOR_TAG | np.uint64(i) << np.uint64(32) | start
         for j in range(x.shape[1]):
             x[i, j] = philox_u01(seed, stream, index + np.uint64(j))
-        prior(dom, i, x[i])
-    deactivate(dom, x)
+        prior(domain, i, x[i])
+    deactivate(domain, x)
 
 
-def random_draws(dom: DomainArrays, seed: int, stream: int, start: int, x_out: Any) -> None:
+def random_draws(domain: DomainArrays, seed: int, stream: int, start: int, x_out: Any) -> None:
     """Prior draws start .. start + m - 1 of a stream, settled."""
-    _random_draws(dom, np.uint64(seed), np.uint64(stream), np.uint64(start), x_out)
+    _random_draws(domain, np.uint64(seed), np.uint64(stream), np.uint64(start), x_out)
 
 
 @njit(cache=True, error_model="numpy")
-def _sobol_draws(dom: DomainArrays, directions: Column, seed: Any, start: Any, x: Column) -> None:
+def _sobol_draws(domain: DomainArrays, directions: Column, seed: Any, start: Any, x: Column) -> None:
     for i in range(x.shape[0]):
         sobol_row(directions, seed, i, start, x[i])
-        prior(dom, i, x[i])
+        prior(domain, i, x[i])
         if start == 0 and x.shape[1] > 0:
-            x[i, 0] = dom.defaults[i]
-    deactivate(dom, x)
+            x[i, 0] = domain.defaults[i]
+    deactivate(domain, x)
 
 
-def sobol_draws(dom: DomainArrays, directions: Any, seed: int, start: int, x_out: Any) -> None:
+def sobol_draws(domain: DomainArrays, directions: Any, seed: int, start: int, x_out: Any) -> None:
     """Scrambled Sobol points start .. start + m - 1 through the prior, settled."""
-    _sobol_draws(dom, directions, np.uint64(seed), np.uint64(start), x_out)
+    _sobol_draws(domain, directions, np.uint64(seed), np.uint64(start), x_out)
 
 
 @njit(cache=True, error_model="numpy")
-def keys(dom: DomainArrays, x: Column, keys_out: Column) -> None:
+def keys(domain: DomainArrays, x: Column, keys_out: Column) -> None:
     """64-bit hash of each configuration's levels."""
     scratch = np.empty(1)
     bits = scratch.view(np.uint64)
     keys_out[:] = np.uint64(0)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
-            k = x[i, j] if dom.kinds[i] == CONTINUOUS else _level_of(dom, i, x[i, j])
+            k = x[i, j] if domain.kinds[i] == CONTINUOUS else _level_of(domain, i, x[i, j])
             scratch[0] = k + 0.0
             code = bits[0] if k == k else NO_LEVEL
             keys_out[j] = mix64((keys_out[j] ^ code) + GOLDEN)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Mixture", "Model", "Pool"]
 
 MIN_SPLIT = 10
-FAILED = 3
 SUBSAMPLE_TAG = np.uint64(2 << 56)
 STEPS = 8.0
 
@@ -48,8 +47,8 @@ class Entry(NamedTuple):
     """``tpe_entry``."""
 
     trial: int
-    fidelity: float
-    y: float
+    key: tuple[float, ...]
+    gain: float
 
 
 class Group:
@@ -135,7 +134,7 @@ def detach(group: Group) -> None:
 
 def is_better(a: Entry, b: Entry) -> bool:
     """Whether a ranks before b."""
-    return a.fidelity > b.fidelity or (a.fidelity == b.fidelity and a.y < b.y)
+    return a.key < b.key
 
 
 def best_insert(group: Group, entry: Entry, room: int) -> int:
@@ -206,10 +205,10 @@ def total(p: Mixture) -> float:
 
 
 def weigh_below(model: Model, group: Group, n: int) -> None:
-    """Weights of l by improvement over the first trial above the split."""
+    """Weights of l by gain over the first trial above the split."""
     gains = np.ones(n)
-    if model.settings.weigh_below and len(group.best) > n and math.isinf(group.best[n].fidelity):
-        gained = [group.best[n].y - entry.y for entry in group.best[:n]]
+    if model.settings.weigh_below and len(group.best) > n:
+        gained = [entry.gain - group.best[n].gain for entry in group.best[:n]]
         if 0.0 < sum(gained) < math.inf:
             gains = np.array(gained) / sum(gained) * n
     group.below.array("log_weight")[1 : n + 1] = [math.log(gain) if gain > 0.0 else -1e3 for gain in gains]
@@ -308,10 +307,7 @@ class Model:
         self.below = [Mixture(domain, *spec, self.settings.max_below + 1) for spec in columns]
         self.above = [Mixture(domain, *spec, max_above + 1 + max_joined) for spec in columns]
         self.failed = [Mixture(domain, *spec, max_failed + 1) for spec in columns]
-        mixtures = list(zip(self.below, self.above, self.failed, strict=True))
-        for mixture in (mixture for group in mixtures for mixture in group):
-            mixture.clear(self.settings.prior_weight)
-        self.groups = [Group(*mixtures_of, max_above) for mixtures_of in mixtures]
+        self.reset()
 
     @property
     def n_groups(self) -> int:
@@ -328,7 +324,14 @@ class Model:
         first, last = self.domain.member_start[g : g + 2]
         return bool(first < last and not math.isnan(x[self.domain.members[first], j]))
 
-    def observe(self, x: Array, y: Array, fidelity: Array, state: NDArray[np.uint8], trials: Trials) -> None:
+    def reset(self) -> None:
+        """Empty the model."""
+        mixtures = list(zip(self.below, self.above, self.failed, strict=True))
+        for mixture in (mixture for group in mixtures for mixture in group):
+            mixture.clear(self.settings.prior_weight)
+        self.groups = [Group(*mixtures_of, self.settings.max_above) for mixtures_of in mixtures]
+
+    def observe(self, x: Array, keys: Array, gain: Array, trials: Trials) -> None:
         """Take in finished trials in their order of finishing."""
         for g, group in enumerate(self.groups):
             detach(group)
@@ -336,10 +339,11 @@ class Model:
             for t in trials.tolist():
                 if not self.is_active(g, x, t):
                     continue
-                if state[t] == FAILED:
+                key = tuple(keys[:, t].tolist())
+                if math.isnan(key[0]):
                     failed_add(group, x, t)
                 else:
-                    split_add(self, group, Entry(t, float(fidelity[t]), float(y[t])), x)
+                    split_add(self, group, Entry(t, key, float(gain[t])), x)
 
     def refresh(self, x: Array, running: Trials) -> None:
         """Bring bandwidths and weights up to date and let running trials join g."""

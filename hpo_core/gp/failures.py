@@ -1,4 +1,4 @@
-"""What the samplers know of failures: labelled trials, hyperparameters on schedule, the posterior."""
+"""What is known of failures: labelled trials, hyperparameters on schedule, the posterior."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hpo_core.gp.feasibility import Feasibility, fit_failures
 from hpo_core.gp.warps import penalties
 from hpo_core.log import State
 from hpo_core.native.covariance import Structure
+from hpo_core.samplers.ranking import objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,54 +44,62 @@ class FailureModel:
         self._structure = Structure(layout)
         self._fitted: tuple[tuple[int, bytes, bytes], Feasibility] | None = None
         self._latest: tuple[int, Feasibility | None] | None = None
+        self._failed: Mask = np.zeros(0, np.bool_)
+
+    def failed(self, history: History) -> Mask:
+        """Which of the finished trials have failed, in their order of finishing: see ``have_failed``."""
+        if len(self._failed) != history.count_finished():
+            self._failed = have_failed(history)
+        return self._failed
 
     def of(self, history: History) -> Feasibility | None:
         """What is known after the trials of a history that have finished; None if none has failed."""
-        n = len(history.finish_order)
+        n = history.count_finished()
         if self._latest is None or self._latest[0] != n:
-            self._latest = n, self._conditioned(history, n) if have_failed(history).any() else None
+            failed = self.failed(history)
+            self._latest = n, self._conditioned(history, failed) if failed.any() else None
         return self._latest[1]
 
-    def _conditioned(self, history: History, n: int) -> Feasibility:
-        n_fit = max(scheduled(n), turn(history) + 1)
-        fitted_to, trials = labelled(history, n_fit), labelled(history, n)
-        inputs, ok = _labels(history, fitted_to)
-        key = n_fit, fitted_to.tobytes(), ok.tobytes()
+    def _conditioned(self, history: History, failed: Mask) -> Feasibility:
+        n_fit = max(scheduled(len(failed)), turn(failed) + 1)
+        fitted_to, places = labelled(failed[:n_fit]), labelled(failed)
+        key = n_fit, fitted_to.tobytes(), failed[fitted_to].tobytes()
         if self._fitted is None or self._fitted[0] != key:
-            self._fitted = key, fit_failures(self._structure, inputs, ok)
+            labels = _inputs(history, fitted_to), ~failed[fitted_to]
+            self._fitted = key, fit_failures(self._structure, *labels)
         fit = self._fitted[1]
-        start = fit.sites.of_others(np.isin(fitted_to, trials), np.isin(trials, fitted_to))
-        return Feasibility(self._structure, fit.hyper, *_labels(history, trials), start)
+        start = fit.sites.of_others(np.isin(fitted_to, places), np.isin(places, fitted_to))
+        return Feasibility(self._structure, fit.hyper, _inputs(history, places), ~failed[places], start)
+
+
+def _inputs(history: History, places: NDArray[np.int64]) -> Array:
+    return np.ascontiguousarray(history.x[:, history.finish_order[places]])
 
 
 def have_failed(history: History) -> Mask:
-    """Which trials have failed, or got a penalty that says the same, (n,)."""
-    failed: Mask = history.state == State.FAILED
-    complete = history.state == State.COMPLETE
-    failed[complete] = penalties(history.y[0, complete])
+    """Which of the k finished trials have failed, or got a penalty that says the same.
+
+    (k,), in their order of finishing. What counts as a penalty depends on all values.
+    """
+    order = history.finish_order
+    failed: Mask = history.state[order] == State.FAILED
+    complete = history.state[order] == State.COMPLETE
+    failed[complete] = penalties(objective(history)[order[complete]])
     return failed
 
 
-def labelled(history: History, n: int) -> NDArray[np.int64]:
-    """Of the first ``n`` finished trials, those that are labelled, in their order of finishing."""
-    order = history.finish_order[:n]
-    failed = have_failed(history)[order]
+def labelled(failed: Mask) -> NDArray[np.int64]:
+    """Places of the finished trials that are labelled, ascending, from which of them have failed."""
     n_leading = int((~failed).argmax())  # 0 if none has worked
-    if n_leading >= MIN_LEADING:
-        order, failed = order[n_leading:], failed[n_leading:]
-    chosen = np.concatenate([_spread(np.flatnonzero(failed)), _spread(np.flatnonzero(~failed))])
-    trials: NDArray[np.int64] = order[np.sort(chosen)]
-    return trials
+    first = n_leading if n_leading >= MIN_LEADING else 0
+    kept = failed[first:]
+    chosen = np.concatenate([_spread(np.flatnonzero(kept)), _spread(np.flatnonzero(~kept))])
+    places: NDArray[np.int64] = first + np.sort(chosen)
+    return places
 
 
-def _labels(history: History, trials: NDArray[np.int64]) -> tuple[Array, Mask]:
-    """Inputs of trials, (d, k), and which of them worked."""
-    return np.ascontiguousarray(history.x[:, trials]), ~have_failed(history)[trials]
-
-
-def turn(history: History) -> int:
+def turn(failed: Mask) -> int:
     """Place in the order of finishing where failures end or begin for the first time; 0 if they never do."""
-    failed = have_failed(history)[history.finish_order]
     return int((failed != failed[0]).argmax())
 
 

@@ -10,7 +10,7 @@ import pytest
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted
 from hpo_core.log import History
 from hpo_core.log.events import Asked
-from hpo_core.samplers.pool import MAX_REJECTED, POOL, Pool
+from hpo_core.samplers.filter import MAX_REJECTED, POOL, Filter
 from hpo_core.samplers.random import RandomSampler
 from hpo_core.samplers.sobol import SobolSampler
 from hpo_core.space import Categorical, Float, Int, Space, param
@@ -86,7 +86,7 @@ def test_last_configurations_come_in_an_order_of_the_seed():
 
     space = Space({"a": Int(0, 63)})
     first, again, other = (
-        Pool(space, seed=seed, allow_duplicates=False).fill(stuck, 30)[0] for seed in (1, 1, 2)
+        Filter(space, seed=seed, allow_duplicates=False).fill(stuck, 30)[0] for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again)
     assert len(set(first)) == 30
@@ -157,7 +157,7 @@ def test_rare_region_is_found_by_redraws(kind):
 
 def test_fewer_will_do_where_constraints_hardly_permit_any():
     space = Space({"x": Float(0, 1)}, forbid=[param("x") > 0.5])
-    pool = Pool(space, seed=0, allow_duplicates=False)
+    pool = Filter(space, seed=0, allow_duplicates=False)
 
     def draw(start, m):
         number = np.arange(start, start + m)
@@ -192,7 +192,7 @@ def test_pickle_keeps_no_cache(kind):
 
 def test_fill_asks_for_the_draws_one_after_another():
     space = Space({"a": Int(0, 63)})
-    pool = Pool(space, seed=0, allow_duplicates=False)
+    pool = Filter(space, seed=0, allow_duplicates=False)
     asked = []
 
     def draw(start, m):

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.layout import Layout
+    from hpo_core.log import History
     from hpo_core.native.domain import Domain
+    from hpo_core.samplers.ranking import Ranking
 
     Spec = tuple[NDArray[np.int64], int, int, int]
 
@@ -74,57 +76,53 @@ def mixture_columns(layout: Layout, group: int) -> Spec:
     return np.concatenate(parts).astype(np.int64), sizes[0] + sizes[1], sizes[0], sizes[2]
 
 
-class ParzenModel:
+class TPEModel:
     """l, g and f of every group, kept up to date as trials finish.
 
-    What it holds is a function of the finished trials in their order of finishing and of the running
-    ones: observed one by one or all at once, it proposes the same.
+    What it holds is a function of the finished trials in their order of finishing, their ranking and the
+    running ones: observed one by one or all at once, it proposes the same.
 
     Parameters
     ----------
     domain : Domain
         The compiled space.
-    layout : Layout
-        The same space's layout.
     settings : ParzenSettings
     seed : int
         64-bit key of every random number.
+    ranking : Ranking
+        Says which trials are below; an empty one.
     """
 
-    def __init__(self, domain: Domain, layout: Layout, settings: ParzenSettings, seed: int) -> None:
-        self._columns = [mixture_columns(layout, group) for group in range(layout.n_groups)]
-        self._layout = layout
-        self._model = native.new_model(
+    def __init__(self, domain: Domain, settings: ParzenSettings, seed: int, ranking: Ranking) -> None:
+        self._layout = domain.layout
+        self._columns = [mixture_columns(self._layout, group) for group in range(self._layout.n_groups)]
+        self._native = native.new_model(
             domain, self._columns, astuple(settings), seed, max_joined=3 * MAX_JOINED, max_failed=MAX_FAILED
         )
+        self._ranking, self._version, self._n_seen = ranking, ranking.version, 0
         self._pools: dict[int, native.Pool] = {}
 
-    def observe(
-        self,
-        x: NDArray[np.float64],
-        y: NDArray[np.float64],
-        fidelity: NDArray[np.float64],
-        state: NDArray[np.uint8],
-        finished: NDArray[np.int64],
-    ) -> None:
-        """Take in finished trials, in their order of finishing.
-
-        ``x`` is (d, capacity), the other columns are indexed by trial; ``finished`` holds trials.
-        """
-        self._model.observe(x, y, fidelity, state, finished)
-
-    def refresh(self, x: NDArray[np.float64], running: NDArray[np.int64]) -> None:
-        """Bring bandwidths and weights up to date; the newest running trials join g."""
-        self._model.refresh(x, running[-MAX_JOINED:])
+    def refresh(self, history: History) -> None:
+        """Take in what has finished; the newest running trials, and no others, join g."""
+        ranking, x, finished = self._ranking, history.x_buffer, history.finish_order
+        n = len(finished)
+        if n != self._n_seen:
+            ranking.update(history)
+            if ranking.version != self._version:
+                self._native.reset()
+                self._version, self._n_seen = ranking.version, 0
+            self._native.observe(x, ranking.keys, ranking.gain, finished[self._n_seen :])
+            self._n_seen = n
+        self._native.refresh(x, history.running[-MAX_JOINED:])
 
     def join(self, x: NDArray[np.float64]) -> None:
         """Let the newest of the configurations ``x`` (d, k) join g, as running trials do."""
-        self._model.join(np.ascontiguousarray(x[:, -MAX_JOINED:]))
+        self._native.join(np.ascontiguousarray(x[:, -MAX_JOINED:]))
 
     def draw(self, stream: int, attempt: int, m: int) -> NDArray[np.float64]:
         """Draw ``m`` candidates from l, keyed by (stream, attempt): a view (d, m), inactive NaN."""
         pool = self._pool(m)
-        self._model.draw(pool, stream, attempt, m)
+        self._native.draw(pool, stream, attempt, m)
         return pool.x[:, :m]
 
     def put(self, x: NDArray[np.float64]) -> None:
@@ -136,7 +134,7 @@ class ParzenModel:
 
         Each joins g before the next is chosen. Returns (d, k), k < n only when every candidate was chosen.
         """
-        pool, model = self._pool(m), self._model
+        pool, model = self._pool(m), self._native
         if m < 2 * MIN_PER_THREAD:
             model.score(pool, 0, m)
         else:
@@ -154,14 +152,14 @@ class ParzenModel:
         """
         group = int(self._layout.group[parameter])
         column = int(np.flatnonzero(self._columns[group][0] == parameter)[0])
-        below, above = self._model.below[group], self._model.above[group]
+        below, above = self._native.below[group], self._native.above[group]
         return marginal(below, column, x), marginal(above, column, x)
 
     def _pool(self, m: int) -> native.Pool:
         if m not in self._pools:
             if len(self._pools) >= MAX_POOLS:
                 self._pools.clear()
-            self._pools[m] = native.new_pool(self._model, m)
+            self._pools[m] = native.new_pool(self._native, m)
         return self._pools[m]
 
 

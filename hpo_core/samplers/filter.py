@@ -26,13 +26,11 @@ if TYPE_CHECKING:
 POOL = 1024
 # A finite space up to this size is searched to its last configuration; of a larger one this many
 # pools without anything new say that it is used up.
-MAX_ENUMERATED = 50_000
+MAX_SEARCHED = 50_000
 MAX_BARREN = 16 * POOL
 
-_ODD = np.uint64(GOLDEN)
 
-
-class Pool:
+class Filter:
     """A space under constraints, and the configurations of it that are used.
 
     Parameters
@@ -134,7 +132,7 @@ class Pool:
         """Go on after the first ``n`` draws gave ``taken``, the last ``rejected`` of them infeasible."""
         drawn, barren = n, 0
         while (found := taken.shape[1]) < n:
-            if self._distinct and self._size <= MAX_ENUMERATED and drawn >= n + POOL:
+            if self._distinct and self._size <= MAX_SEARCHED and drawn >= n + POOL:
                 return self._remaining(taken, n)
             if self._distinct and barren >= MAX_BARREN and (found or rejected < barren):
                 return taken
@@ -160,7 +158,7 @@ class Pool:
         taken_codes = keys(self.domain, taken)
         fresh = self._used.fresh(np.concatenate([taken_codes, codes]))[len(taken_codes) :]
         left = np.flatnonzero(fresh)
-        order = np.argsort((codes[left] ^ np.uint64(self._seed)) * _ODD)
+        order = np.argsort((codes[left] ^ np.uint64(self._seed)) * np.uint64(GOLDEN))
         return np.concatenate([taken, every[:, left[order[: n - taken.shape[1]]]]], axis=1)
 
     def _infeasible(self, what: str) -> InfeasibleSpaceError:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import hpo_core as hpo
+from hpo_core.gp import failures
+from hpo_core.gp.failures import FailureModel, have_failed, labelled
 from hpo_core.log import State
-from hpo_core.samplers import failures
-from hpo_core.samplers.failures import FailureModel, labelled
 
 SQUARE = hpo.Space({"x": hpo.Float(-5, 5), "y": hpo.Float(-5, 5)})
 UNIT = hpo.Space({"x": hpo.Float(0, 1), "y": hpo.Float(0, 1)})
@@ -196,7 +196,7 @@ class TestModel:
 
     def test_its_size_is_bounded(self):
         *_, history = self.history(400, lambda trial, k: trial["x"] < 0.3)
-        trials = labelled(history, 400)
+        trials = history.finish_order[labelled(have_failed(history))]
         ok = history.state[trials] != State.FAILED
         assert (ok.sum(), (~ok).sum()) == (failures.MAX_LABELLED, failures.MAX_LABELLED)
         newest = history.finish_order[history.state[history.finish_order] == State.FAILED][-32:]
@@ -206,8 +206,9 @@ class TestModel:
     def test_many_failures_before_the_first_success_are_forgotten_then(self, n_leading, n_kept):
         order = np.random.default_rng(0).permutation(30)[:n_leading].tolist()
         *_, history = self.history(30, lambda trial, k: k in order)
-        assert len(labelled(history, n_leading)) == n_leading
-        assert len(labelled(history, 30)) == n_kept
+        failed = have_failed(history)
+        assert len(labelled(failed[:n_leading])) == n_leading
+        assert len(labelled(failed)) == n_kept
 
     @pytest.mark.parametrize("first_fails", [True, False])
     def test_a_fit_has_the_first_trial_that_ends_otherwise(self, first_fails):
@@ -216,5 +217,14 @@ class TestModel:
         for history in self.history(30, lambda trial, k: (k in order) is first_fails):
             if model.of(history) is not None:
                 sizes.append(model._fitted[0][0])
-        assert failures.turn(history) == 20
+        assert failures.turn(have_failed(history)) == 20
         assert sizes[-10] == 21
+
+    def test_an_ask_looks_for_failures_once(self, monkeypatch):
+        study = searched(UNIT, bowl, "gp", 12)
+        study.fail(study.ask())
+        calls = []
+        monkeypatch.setattr(failures, "have_failed", lambda h: (calls.append(h), have_failed(h))[1])
+        study.ask()
+        study.ask(3)
+        assert len(calls) == 1
