@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from hpo_core.checks import check_int, check_number
+from hpo_core.errors import StudyError
 
 if TYPE_CHECKING:
     from hpo_core.study import Study
@@ -46,9 +47,9 @@ class NoImprovement:
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""
-        history = study.history
-        last = history.finish_order[-self.trials :]
-        if len(last) == self.trials and history.best not in last:
+        last = study.history.finish_order[-self.trials :]
+        best = _best(study)
+        if len(last) == self.trials and (best is None or best.number not in last):
             study.stop()
 
 
@@ -79,8 +80,14 @@ class Target:
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""
-        history = study.history
-        if history.best >= 0:
-            best = history.y.item(0, history.best)
-            if best <= self.value if study.direction == "minimize" else best <= -self.value:
+        if _best(study) is not None:
+            best = study.best_value
+            if best <= self.value if study.direction == "minimize" else best >= self.value:
                 study.stop()
+
+
+def _best(study: Study) -> Trial | None:
+    try:
+        return study.best_trial
+    except StudyError:  # none has completed
+        return None

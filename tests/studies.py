@@ -114,7 +114,7 @@ def assert_same(one, other):
     for (name, ours), theirs in zip(columns(one).items(), columns(other).values(), strict=True):
         np.testing.assert_array_equal(ours, theirs, name)
     assert one.history.position == other.history.position
-    for name in ("reasons", "tracebacks", "notes", "study_notes", "best", "wanted"):
+    for name in ("reasons", "tracebacks", "notes", "study_notes", "wanted"):
         assert getattr(one.history, name) == getattr(other.history, name)
     assert [one.history.tiers[t] for t in one.history.tier] == [
         other.history.tiers[t] for t in other.history.tier

@@ -72,8 +72,6 @@ class History:
     ----------
     position : int
         Number of events applied.
-    best : int
-        Complete row with the least ``y[0]``, the first told among equals; -1 if there is none.
     reasons : dict of int to str
         Why trials failed, by row.
     tracebacks : dict of int to str
@@ -98,7 +96,6 @@ class History:
     """
 
     __slots__ = (
-        "_best_y",
         "_counts",
         "_finishes",
         "_oldest",
@@ -106,7 +103,6 @@ class History:
         "_tiers",
         "_trials",
         "_undo",
-        "best",
         "builds",
         "fits",
         "fixed",
@@ -125,7 +121,6 @@ class History:
     def __init__(self, layout: Layout, n_objectives: int = 1, n_constraints: int = 0) -> None:
         self.layout = layout
         self.position = 0
-        self.best = -1
         self.reasons: dict[int, str] = {}
         self.tracebacks: dict[int, str] = {}
         self.notes: dict[int, dict[str, Any]] = {}
@@ -137,7 +132,6 @@ class History:
         self.workers: dict[int, str] = {}
         self.builds: dict[int, str] = {}
         self.fits: dict[int, Mapping[str, Any]] = {}
-        self._best_y = np.inf
         self._counts = [0, 0, 0, 0]
         self._oldest = 0  # no row before this one is running
         self._tiers: list[str] = []
@@ -360,12 +354,10 @@ class History:
         self._undo = []
 
     def _derive(self) -> None:
-        """Derive counts and the best trial from the rows."""
+        """Derive counts from the rows."""
         del self._tiers[int(self.tier.max()) + 1 if len(self) else 0 :]
         self._counts = np.bincount(self.state, minlength=len(State)).tolist()
-        self.best, self._best_y, self._oldest = -1, np.inf, 0
-        complete = self.finish_order[self.state[self.finish_order] == _COMPLETE]
-        self._look_for_best(complete, self.y[:, complete])
+        self._oldest = 0
 
     def _take_back_ends(self, mark: Mark) -> None:
         ended = self._finishes.write["row"][mark.n_finishes : self._finishes.n]
@@ -425,15 +417,6 @@ class History:
             self._tiers.append(tier)
         return self._tiers.index(tier)
 
-    def _look_for_best(self, rows: NDArray[np.int64], y: NDArray[np.float64]) -> None:
-        """Compare complete rows, in the order in which they were told, with the best so far."""
-        if len(rows) == 0:
-            return
-        j = int(y[0].argmin()) if len(rows) > 1 else 0
-        least = y.item(j)
-        if least < self._best_y:
-            self.best, self._best_y = rows.item(j), least
-
     def finish(
         self,
         rows: NDArray[np.int64],
@@ -459,7 +442,6 @@ class History:
         self._set_y(where, y)
         if state == _COMPLETE:
             write["fidelity"][where] = np.inf
-            self._look_for_best(rows, y)
         else:
             last = write["last_report"][where]
             write["fidelity"][where] = np.where(last >= 0, self._reports.write["step"][last], 0)

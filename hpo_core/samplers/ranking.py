@@ -35,7 +35,7 @@ N_KEYS = 3
 class Ranking:
     """Order of a history's trials, kept up to date as they finish: O(1) for each.
 
-    A ranking follows one history that only grows. After a roll-back, make a new one.
+    A ranking follows one history that only grows. After a roll-back, ``restart`` it.
 
     Attributes
     ----------
@@ -47,6 +47,10 @@ class Ranking:
     """
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget every trial."""
         self.version = 0
         self.keys, self.gain = _columns(0)
         self._n = self._capacity = 0  # of finish_order, ranked; of the columns
@@ -73,11 +77,12 @@ class Ranking:
         self._n = n
 
     def _grow(self, history: History) -> None:
-        n = self._capacity
-        self._capacity, self._constrained = history.x_buffer.shape[1], len(history.violation) > 0
-        keys, gain = _columns(self._capacity)
+        n, capacity = self._capacity, history.x_buffer.shape[1]
+        keys, gain = _columns(capacity)
         keys[:, :n], gain[:n] = self.keys, self.gain
         self.keys, self.gain = keys, gain
+        self._constrained = len(history.violation) > 0
+        self._capacity = capacity  # last: an exception may strike anywhere
 
     def _rank_new(self, history: History) -> None:
         new = history.finish_order[self._n :]

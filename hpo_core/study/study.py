@@ -35,6 +35,7 @@ from hpo_core.machine import fits_memory
 from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
 from hpo_core.samplers.base import Sampler
+from hpo_core.samplers.ranking import Ranking
 from hpo_core.space import Space
 from hpo_core.space.codec import as_columns
 from hpo_core.storage import Storage, open_storage
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-_NOT_PICKLED = ("_asking", "_ledger", "_recorder")
+_NOT_PICKLED = ("_asking", "_ledger", "_ranking", "_recorder")
 _COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 _LONGEST_REASON = 200  # characters of a reason in a message
@@ -200,9 +201,11 @@ class Study:
     def _keep(self, journal: Journal | None, *, seconds: float = 0.0) -> None:
         """Make what is not pickled."""
         # The ledger must not hold the study: files would stay open until the garbage is collected.
-        restart = partial(
+        self._ranking = Ranking()
+        start = partial(
             self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
         )
+        restart = partial(_restart, start, self._ranking)
         restart()
         self._ledger = Ledger(self.history, journal, restart)
         self._recorder = Recorder(self._ledger, self._sign)
@@ -401,10 +404,13 @@ class Study:
             A trial is unknown, finished, repeated or of another study, the number of values is wrong,
             or one is not a number. The study is then unchanged.
         """
-        best = self.history.best
+        if not logger.isEnabledFor(logging.INFO):
+            self._ledger.transact(self._tell, trials, values)
+            return
+        before = self._best()
         self._ledger.transact(self._tell, trials, values)
-        if self.history.best != best and logger.isEnabledFor(logging.INFO):
-            logger.info("trial %d is the best so far: %.6g", self.history.best, self.best_value)
+        if self._best() != before:
+            logger.info("trial %d is the best so far: %.6g", self._best(), self.best_value)
 
     def _tell(self, trials: Trials, values: ArrayLike) -> None:
         if isinstance(trials, Trial) or as_int(trials) is not None:
@@ -758,10 +764,16 @@ class Study:
     def best_trial(self) -> Trial:
         """Complete trial with the best value, the first told among equals; ``StudyError`` without one."""
         history = self._ledger.latest()
-        if history.best < 0:
+        best = self._best()
+        if best < 0:
             failed = _all_failed(history)
             raise StudyError(f"no trial has completed yet: {history!r}{failed and f'; {failed}'}")
-        return Trial(self, history.best)
+        return Trial(self, best)
+
+    def _best(self) -> int:
+        """Complete trial that comes first in the ranking, -1 if there is none."""
+        with self._ledger.lock:
+            return self._ranking.best(self.history)
 
     @property
     def best_params(self) -> dict[str, Any]:
@@ -848,20 +860,26 @@ class Study:
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
-        best = f", best {self.best_value:.6g}" if self.history.best >= 0 else ""
+        best = f", best {self.best_value:.6g}" if self._best() >= 0 else ""
         return displayed(
             f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})"
         )
 
     def _repr_html_(self) -> str:
         facts = {"study": repr(self)}
-        if self.history.best >= 0:
-            facts |= {"best trial": str(self.history.best), "best value": f"{self.best_value:.6g}"}
+        if self._best() >= 0:
+            facts |= {"best trial": str(self._best()), "best value": f"{self.best_value:.6g}"}
             facts |= {name: repr(value) for name, value in self.best_params.items()}
         import html
 
         rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
         return f"<table>{''.join(f'<tr><th>{name}</th><td>{fact}</td></tr>' for name, fact in rows)}</table>"
+
+
+def _restart(start: Callable[[], None], ranking: Ranking) -> None:
+    """Forget what was derived from a history that has been rolled back."""
+    start()
+    ranking.restart()
 
 
 def _all_failed(history: History) -> str:

@@ -70,7 +70,6 @@ class HistoryMachine(RuleBasedStateMachine):
         self.reports: list[tuple] = []
         self.queue: list[np.ndarray] = []
         self.applied = 0
-        self.best = (math.inf, -1)
         self.random = np.random.default_rng(0)
 
     def apply(self, event):
@@ -130,10 +129,8 @@ class HistoryMachine(RuleBasedStateMachine):
         y = np.round(self.random.random((self.m, len(rows))), 1)  # ties are common
         cost = self.random.random(len(rows))
         self.end(rows, State.COMPLETE, y, cost)
-        for j, row in enumerate(rows.tolist()):
+        for row in rows.tolist():
             self.trials[row]["fidelity"] = math.inf
-            if y[0, j] < self.best[0]:
-                self.best = (y[0, j], row)
         self.apply(Told(rows, y, cost))
 
     @precondition(lambda self: self.running())
@@ -204,7 +201,6 @@ class HistoryMachine(RuleBasedStateMachine):
         assert history.finish_order.tolist() == self.order
         assert history.finish_position.tolist() == self.order_positions
         assert history.running.tolist() == self.running()
-        assert history.best == self.best[1]
         for state in State:
             assert history.count(state) == sum(trial["state"] == state for trial in self.trials)
 
@@ -261,19 +257,6 @@ def test_x_buffer_is_contiguous_for_native_code():
     history = History(continuous_layout())
     ask(history, 100)
     assert history.x_buffer.flags.c_contiguous
-
-
-def test_best_is_the_first_complete_among_equals():
-    history = History(continuous_layout())
-    ask(history, 5)
-    history.apply(Stopped(np.array([4]), np.array([[-9.0]]), np.ones(1)))
-    assert history.best == -1
-    tell(history, [2, 1], [0.5, 0.5])
-    assert history.best == 2
-    tell(history, [0], [0.5])
-    assert history.best == 2
-    tell(history, [3], [0.4])
-    assert history.best == 3
 
 
 def test_stopped_without_a_report_is_fidelity_0():

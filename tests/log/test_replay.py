@@ -78,7 +78,6 @@ def test_the_log_rebuilds_the_history(study):
         np.testing.assert_array_equal(one, other)
     assert again.reasons == history.reasons
     assert again.tracebacks == history.tracebacks
-    assert again.best == history.best
     assert again.tiers == history.tiers
 
 

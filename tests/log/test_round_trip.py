@@ -148,7 +148,7 @@ def reopened(storage, study):
     again = hpo.Study.open(storage, study.name)
     for (name, ours), theirs in zip(columns(study).items(), columns(again).values(), strict=True):
         np.testing.assert_array_equal(ours, theirs, name)
-    for name in ("reasons", "tracebacks", "notes", "best", "wanted", "position"):
+    for name in ("reasons", "tracebacks", "notes", "wanted", "position"):
         assert same(getattr(study.history, name), getattr(again.history, name)), name
     return again
 
