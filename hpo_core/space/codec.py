@@ -78,7 +78,7 @@ class SpaceCodec:
         except (IndexError, TypeError, ValueError):
             d = len(self._values)
             raise SpaceError(
-                f"value() takes a coordinate and a row below {d}, got {shown(x)} and {shown(row)}"
+                f"x and row must be a coordinate and an int below {d}, got {shown(x)} and {shown(row)}"
             ) from None
 
     def coordinate(self, value: Any, row: int) -> float:
@@ -94,7 +94,7 @@ class SpaceCodec:
         except (IndexError, TypeError):
             d = len(self._encodings)
             raise SpaceError(
-                f"coordinate() takes a value and a row below {d}, got {shown(value)} and {shown(row)}"
+                f"value and row must be a value and an int below {d}, got {shown(value)} and {shown(row)}"
             ) from None
 
     @cached_property
