@@ -108,9 +108,12 @@ def check_number(
 ) -> float:
     """Return a number for which ``holds`` is true; ``rule`` says the same in words, as in "a number > 0"."""
     number = as_real(value)
-    if number is None or not holds(number):
-        raise error(f"{name} must be {rule}, got {shown(value)}")
-    return number
+    try:
+        if number is not None and holds(number):
+            return number
+    except OverflowError:
+        raise error(f"{name} must be {rule}, got {shown(value)}, beyond all floats") from None
+    raise error(f"{name} must be {rule}, got {shown(value)}")
 
 
 def check_flag(name: str, value: object, *, error: type[ArgumentError] = ArgumentError) -> bool:

@@ -178,3 +178,8 @@ def test_checks_return_plain_values():
     assert type(check_int("n", np.int8(3), 0)) is int
     assert type(check_number("x", np.float32(0.5), "a number", lambda x: True)) is float
     assert check_one_of("mode", "min", ("min", "max")) == "min"
+
+
+def test_an_int_beyond_all_floats_is_refused_and_said_to_be():
+    with pytest.raises(ArgumentError, match=r"x must be finite, got 1000.*, beyond all floats"):
+        check_number("x", 10**400, "finite", math.isfinite)

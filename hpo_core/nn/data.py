@@ -85,7 +85,7 @@ def read_examples(name: str, given: Any, *, classes: bool) -> Examples:
             )
         if len(inputs) != len(targets):
             raise ArgumentError(
-                f"{name} has {len(inputs)} inputs and {len(targets)} targets; allowed is one each"
+                f"{name} must hold a target per input, got {len(inputs)} inputs and {len(targets)} targets"
             )
         examples = Examples((inputs, targets))
     else:

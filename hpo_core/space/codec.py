@@ -47,7 +47,7 @@ class SpaceCodec:
         varying = {name: entry for name, entry in entries.items() if entry.is_parameter}
         fixed = {name: entry for name, entry in entries.items() if not entry.is_parameter}
         self._constants = {name: entry.declaration for name, entry in fixed.items()}
-        self._mutable = {name for name, value in self._constants.items() if own_copy(value) is not value}
+        self._mutable = {name for name, value in self._constants.items() if _own_copy(value) is not value}
         self._row = {name: row for row, name in enumerate(varying)}
         self._encodings = [make_encoding(entry.declaration) for entry in varying.values()]
         self._values = [encoding.value for encoding in self._encodings]
@@ -68,7 +68,7 @@ class SpaceCodec:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Every parameter and constant by name, those of sub-spaces included; a constant is its value."""
-        own = {name: own_copy(self._constants[name]) for name in self._mutable}
+        own = {name: _own_copy(self._constants[name]) for name in self._mutable}
         return MappingProxyType(self._parameters | own if own else self._parameters)
 
     def value(self, x: float, row: int) -> Any:
@@ -78,7 +78,7 @@ class SpaceCodec:
         except (IndexError, TypeError, ValueError):
             d = len(self._values)
             raise SpaceError(
-                f"value() takes a coordinate and a row below {d}, got {shown(x)} and {shown(row)}"
+                f"x and row must be a coordinate and an int below {d}, got {shown(x)} and {shown(row)}"
             ) from None
 
     def coordinate(self, value: Any, row: int) -> float:
@@ -94,7 +94,7 @@ class SpaceCodec:
         except (IndexError, TypeError):
             d = len(self._encodings)
             raise SpaceError(
-                f"coordinate() takes a value and a row below {d}, got {shown(value)} and {shown(row)}"
+                f"value and row must be a value and an int below {d}, got {shown(value)} and {shown(row)}"
             ) from None
 
     @cached_property
@@ -127,7 +127,7 @@ class SpaceCodec:
         for name, constant in self._constants.items():
             owners = self._owners[name]
             if not owners or any(coordinates[row] == choice for row, choice in owners):
-                params[name] = own_copy(constant) if name in self._mutable else constant
+                params[name] = _own_copy(constant) if name in self._mutable else constant
         return params
 
     def encode_params(
@@ -158,7 +158,7 @@ class SpaceCodec:
                 for row in rows:
                     value = self._given(row, params, defaults)
                     x[row, 0], given[row, 0] = self._encodings[row].encode_one(
-                        value, self._where(row), beyond=beyond
+                        value, self._places[row], beyond=beyond
                     )
         for name, value in (defaults or {}).items():
             if self._is_constant(name) and name not in params:
@@ -187,7 +187,7 @@ class SpaceCodec:
                 _check_constant(name, self._constants[name], [value])
             else:
                 row = self._row[name]
-                x[row, 0], written[row, 0] = self._encodings[row].encode_one(value, self._where(row))
+                x[row, 0], written[row, 0] = self._encodings[row].encode_one(value, self._places[row])
         for group, rows in reversed(list(enumerate(self.activity.groups))):
             fixed = [row for row in rows if not np.isnan(x[row, 0])]
             owner = self.activity.owner(group)
@@ -276,7 +276,7 @@ class SpaceCodec:
                     there, lacking = active & ~missing, np.flatnonzero(active & missing)
                     x[row, lacking] = self._encodings[row].draw(_spread(row, first + lacking))
                     given[row, lacking] = np.inf
-                own, exact = encodes[row](_entries(self._given(row, columns), there), self._where(row))
+                own, exact = encodes[row](_entries(self._given(row, columns), there), self._places[row])
                 x[row, there] = own
                 if exact is not None:
                     given[row, there] = exact
@@ -378,9 +378,6 @@ class SpaceCodec:
     def _nothing(self, n: int) -> Coordinates:
         return np.full((len(self.layout.names), n), np.nan)
 
-    def _where(self, row: int) -> str:
-        return self._places[row]
-
     def _given(self, row: int, values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Any:
         name = self.layout.names[row]
         if name in values:
@@ -438,17 +435,17 @@ def _spread(row: int, number: NDArray[np.intp]) -> Coordinates:
     return np.asarray((golden * (number + 1) + 0.754877666246693 * (row + 1)) % 1.0, np.float64)
 
 
-def own_copy(value: Any) -> Any:
+def _own_copy(value: Any) -> Any:
     """Return a value whose lists, mappings and arrays are copies, itself if it has none."""
     kind = type(value)
     if kind is np.ndarray:
         return value.copy()
     if kind in (list, set, bytearray):
-        return kind(map(own_copy, value))
+        return kind(map(_own_copy, value))
     if kind is dict:
-        return {key: own_copy(each) for key, each in value.items()}
+        return {key: _own_copy(each) for key, each in value.items()}
     if kind is tuple:
-        copies = tuple(map(own_copy, value))
+        copies = tuple(map(_own_copy, value))
         return value if all(map(operator.is_, copies, value)) else copies
     return value
 
@@ -460,9 +457,9 @@ def as_columns(given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
 
 def _repeated(value: Any, n: int) -> NDArray[Any]:
     """Column of a constant, of its natural dtype; a mutable constant, such as a list, is copied."""
-    if own_copy(value) is value:
+    if _own_copy(value) is value:
         return np.repeat(as_column([value]), n)
-    return as_column([own_copy(value) for _ in range(n)]) if n else np.empty(0, np.object_)
+    return as_column([_own_copy(value) for _ in range(n)]) if n else np.empty(0, np.object_)
 
 
 def _check_constant(name: str, value: Any, column: Column) -> None:

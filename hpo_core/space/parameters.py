@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from hpo_core.checks import MAX_DEPTH, as_int, as_real, shown
+from hpo_core.checks import MAX_DEPTH, as_int, check_flag, check_number, shown
 from hpo_core.errors import SpaceError
 from hpo_core.hints import hinting_class
 from hpo_core.layout import MAX_TABLE_LEVELS
@@ -320,14 +320,7 @@ def space_key(declarations: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _real(value: Any, what: str) -> float:
-    number = None if isinstance(value, np.bool_) else as_real(value)
-    try:
-        number = None if number is None else float(number)
-    except OverflowError:
-        raise SpaceError(f"{what} must be a finite number, got {shown(value)}, beyond all floats") from None
-    if number is None or not math.isfinite(number):
-        raise SpaceError(f"{what} must be a finite number, got {shown(value)}")
-    return number
+    return float(check_number(what, value, "a finite number", math.isfinite, error=SpaceError))
 
 
 def _integer(value: Any, what: str) -> int:
@@ -344,9 +337,7 @@ def _check_options(declaration: Parameter, where: str) -> None:
         raise SpaceError(f"{where}: when must be a condition such as param('a') > 1, got {shown(when)}")
     if not isinstance(doc, str):
         raise SpaceError(f"{where}: doc must be a str, got {shown(doc)}")
-    log = getattr(declaration, "log", False)
-    if not isinstance(log, bool):
-        raise SpaceError(f"{where}: log must be True or False, got {shown(log)}")
+    check_flag(f"{where}: log", getattr(declaration, "log", False), error=SpaceError)
 
 
 def _check_range(low: float, high: float, where: str, *, log: bool) -> None:
