@@ -116,6 +116,6 @@ def assert_same(one, other):
     assert one.history.position == other.history.position
     for name in ("reasons", "tracebacks", "notes", "study_notes", "wanted"):
         assert getattr(one.history, name) == getattr(other.history, name)
-    assert [one.history.tiers[t] for t in one.history.tier] == [
-        other.history.tiers[t] for t in other.history.tier
+    assert [one.history.origins[t] for t in one.history.origin] == [
+        other.history.origins[t] for t in other.history.origin
     ]

@@ -22,7 +22,18 @@ from hpo_core.study.replay import log
 
 PACKAGE = f"{Path(hpo.__file__).parent}{os.sep}"
 SAMPLERS = ("random", "sobol", "tpe", "gp", "auto")
-COLUMNS = ("x", "y", "state", "cost", "cursor", "fidelity", "started", "tier", "last_report", "finish_order")
+COLUMNS = (
+    "x",
+    "y",
+    "state",
+    "cost",
+    "cursor",
+    "fidelity",
+    "started",
+    "origin",
+    "last_report",
+    "finish_order",
+)
 
 
 class Struck(BaseException):

@@ -42,6 +42,8 @@ class GPModel:
     ----------
     posterior : Posterior
         In warped values.
+    hyper : Hyperparameters or None
+        As fitted last.
     level : (k,) float64
         Of each trial conditioned on, what it is compared by: its warped value, where there is
         noise its posterior mean.
@@ -65,7 +67,7 @@ class GPModel:
         self._max_fit, self._max_posterior = max_fit, max_posterior
         self._n = self._fitted = 0
         self._y = np.empty(0)
-        self._hyper: Hyperparameters | None = None
+        self.hyper: Hyperparameters | None = None
         self._rows: NDArray[np.int64] | None = None  # conditioned on, if these are not all
 
     def refresh(self, x: Array, y: Array) -> None:
@@ -73,15 +75,15 @@ class GPModel:
         n = len(y)
         if not np.array_equal(y[: self._n], self._y):  # a supposed penalty turned out to be a result
             self._n = self._fitted = 0
-            self._hyper = None
+            self.hyper = None
         if n == self._n:
             return
         self._y = y
         warped, refit = self._warp(y), scheduled(n) != self._fitted
-        hyper = self._hyper
+        hyper = self.hyper
         if hyper is None or refit:
             self._fitted = scheduled(n)
-            hyper = self._hyper = self._fit(x[:, : self._fitted], self._warp(y[: self._fitted]))
+            hyper = self.hyper = self._fit(x[:, : self._fitted], self._warp(y[: self._fitted]))
         self._rows = None
         if n > self._max_posterior:
             rows = self._rows = self._chosen(x, warped, hyper)

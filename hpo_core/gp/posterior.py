@@ -25,7 +25,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,14 @@ class Hyperparameters:
     noise: float
     correlation: NDArray[np.float64]
     warp: NDArray[np.float64] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the hyperparameters as JSON values."""
+        written = {name: getattr(self, name) for name in ("lengthscale", "noise", "correlation", "warp")}
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in written.items()
+        }
 
     def warped(self, x: NDArray[np.float64], numeric: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Inputs (d, m) as the kernel sees them."""

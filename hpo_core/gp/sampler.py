@@ -98,6 +98,7 @@ class GPSampler(Sampler):
         y = objective(history)[rows]
         zoomed = first // n % 2 == 1 and zoom(y, self._n_startup) < self._settings.zoomed
         model = self._plain if zoomed else self._sharp
+        before = model.hyper
         model.refresh(history.x[:, rows], y)
         proposal = Proposal(
             model,
@@ -109,7 +110,9 @@ class GPSampler(Sampler):
             self._seed,
             self._settings,
         )
-        return Suggestion(proposal.choose(first, n), self.name)
+        x = proposal.choose(first, n)
+        fit = None if model.hyper is None or model.hyper is before else model.hyper.to_json()
+        return Suggestion(x, self.name, fit)
 
     def feasibility(self, history: History) -> Feasibility | None:
         """Where trials fail, as far as is known; None if none has failed."""

@@ -113,8 +113,8 @@ class EventBlock:
         ahead = (cursor < 0) | (cursor > history.position + at)
         if ahead.any():
             raise StudyError(f"field 'cursor' must be a position before it, got {cursor[ahead][0]}")
-        if ENQUEUED in asked.tier:
-            taken = at[[tier == ENQUEUED for tier in asked.tier]]
+        if ENQUEUED in asked.origin:
+            taken = at[[origin == ENQUEUED for origin in asked.origin]]
             queued = [place for event, place in self.events if isinstance(event, Enqueued)]
             waiting = len(history.queue) + np.searchsorted(queued, taken)
             if (waiting <= np.arange(len(taken))).any():

@@ -299,7 +299,7 @@ class _AskedReader(_MergingReader):
     def events(self) -> list[tuple[Event, Any]]:
         loaded = self._loaded()
         first = loaded["first"].item(0)
-        x, given = self._coordinates(first, loaded["tier"])
+        x, given = self._coordinates(first, loaded["origin"])
         return [(Asked(**loaded | {"first": first, "x": x, "given": given}), np.array(self._at, np.int64))]
 
     def _coordinates(

@@ -80,7 +80,7 @@ class Asked:
     first: int
     x: Reals  # (d, n)
     cursor: int  # log position the suggestion had seen; or a column
-    tier: str  # which sampler answered, "gp" say, or one of the constants above; or a column
+    origin: str  # which sampler answered, "gp" say, or one of the constants above; or a column
     time: float = math.nan  # seconds since the epoch; or a column
     wanted: int = 0  # number asked for, if a finite space ran out and fewer came, else 0; or a column
     worker: str = ""  # who runs them under a lease, "" if they wait forever for results; or a column
@@ -89,11 +89,13 @@ class Asked:
     fit: Mapping[str, Any] | None = None  # hyperparameters, if just fitted; or a column
 
     def apply(self, history: History, at: Position) -> None:
-        rows = history.start(self.first, self.x, self.given, self.cursor, self.time, self.tier)
-        if self.tier == ENQUEUED:
+        rows = history.start(self.first, self.x, self.given, self.cursor, self.time, self.origin)
+        if self.origin == ENQUEUED:
             history.take_queued(rows)
-        elif not isinstance(self.tier, str) and ENQUEUED in self.tier:
-            history.take_queued(row for row, tier in zip(rows, self.tier, strict=True) if tier == ENQUEUED)
+        elif not isinstance(self.origin, str) and ENQUEUED in self.origin:
+            history.take_queued(
+                row for row, origin in zip(rows, self.origin, strict=True) if origin == ENQUEUED
+            )
         if self.worker:
             history.workers.update(_by_row(rows, self.worker))
         if self.wanted:
@@ -228,7 +230,7 @@ KINDS: Final[dict[str, Kind]] = {
             "first": fields.INT,
             "n": fields.COUNT,
             "cursor": fields.INT,
-            "tier": fields.NAME,
+            "tier": fields.ORIGIN,
             "time": fields.TIME,
             "params": fields.PARAMS,
             "wanted": fields.WANTED.optional(0),

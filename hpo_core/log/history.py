@@ -99,8 +99,8 @@ class History:
         "_counts",
         "_finishes",
         "_oldest",
+        "_origins",
         "_reports",
-        "_tiers",
         "_trials",
         "_undo",
         "builds",
@@ -134,7 +134,7 @@ class History:
         self.fits: dict[int, Mapping[str, Any]] = {}
         self._counts = [0, 0, 0, 0]
         self._oldest = 0  # no row before this one is running
-        self._tiers: list[str] = []
+        self._origins: list[str] = []
         self._undo: list[Callable[[], object]] = []  # each may run twice
         self._trials = Table(
             x=((layout.size,), np.float64, np.nan),
@@ -145,7 +145,7 @@ class History:
             cursor=((), np.int64, 0),
             fidelity=((), np.float64, -np.inf),
             started=((), np.float64, np.nan),
-            tier=((), np.uint8, 0),
+            origin=((), np.uint8, 0),
             last_report=((), np.int64, -1),
         )
         self._finishes = Table(row=((), np.int64, -1), position=((), np.int64, 0))
@@ -234,14 +234,14 @@ class History:
         return self._trials.read["started"][: self._trials.n]
 
     @property
-    def tier(self) -> NDArray[np.uint8]:
-        """(n,) index into ``tiers``: which sampler, or which user action, chose the trial."""
-        return self._trials.read["tier"][: self._trials.n]
+    def origin(self) -> NDArray[np.uint8]:
+        """(n,) index into ``origins``: which sampler, or which user action, chose the trial."""
+        return self._trials.read["origin"][: self._trials.n]
 
     @property
-    def tiers(self) -> tuple[str, ...]:
-        """Names that ``tier`` points to."""
-        return tuple(self._tiers)
+    def origins(self) -> tuple[str, ...]:
+        """Names that ``origin`` points to."""
+        return tuple(self._origins)
 
     @property
     def last_report(self) -> NDArray[np.int64]:
@@ -355,7 +355,7 @@ class History:
 
     def _derive(self) -> None:
         """Derive counts from the rows."""
-        del self._tiers[int(self.tier.max()) + 1 if len(self) else 0 :]
+        del self._origins[int(self.origin.max()) + 1 if len(self) else 0 :]
         self._counts = np.bincount(self.state, minlength=len(State)).tolist()
         self._oldest = 0
 
@@ -378,7 +378,7 @@ class History:
         given: NDArray[np.float64] | None,
         cursor: Any,
         time: Any,
-        tier: str | Sequence[str],
+        origin: str | Sequence[str],
     ) -> range:
         """Add trials, one for each column of ``x``."""
         n, k = self._trials.n, x.shape[1]
@@ -392,15 +392,15 @@ class History:
                 self._trials.add("given", (self.layout.size,), np.float64, np.nan)
             self._trials.write["given"][:, n : n + k] = given
             write = self._trials.write
-        if isinstance(tier, str):
-            code: Any = self._tier_code(tier)
+        if isinstance(origin, str):
+            code: Any = self._origin_code(origin)
         else:
             at = slice(n, n + k)  # columns
-            codes = {each: self._tier_code(each) for each in dict.fromkeys(tier)}
-            code = [codes[each] for each in tier]
+            codes = {each: self._origin_code(each) for each in dict.fromkeys(origin)}
+            code = [codes[each] for each in origin]
         write["cursor"][at] = cursor
         write["started"][at] = time
-        write["tier"][at] = code
+        write["origin"][at] = code
         self._counts[_RUNNING] += k
         return range(n, n + k)
 
@@ -412,10 +412,10 @@ class History:
     def _put_back(self, queue: tuple[Enqueued, ...]) -> None:
         self.queue = deque(queue)
 
-    def _tier_code(self, tier: str) -> int:
-        if tier not in self._tiers:
-            self._tiers.append(tier)
-        return self._tiers.index(tier)
+    def _origin_code(self, origin: str) -> int:
+        if origin not in self._origins:
+            self._origins.append(origin)
+        return self._origins.index(origin)
 
     def finish(
         self,

@@ -41,7 +41,7 @@ class AutoSampler(Sampler):
     """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator.
 
     The choice depends on the number of finished trials (up to 1,000), of trials asked for (up to 64) and of
-    parameters, so that a study repeats itself; ``trial.tier`` names the sampler chosen. If parameters are
+    parameters, so that a study repeats itself; ``trial.origin`` names the sampler chosen. If parameters are
     conditional, TPE also has every third trial of those asked for one by one. While the Gaussian process is
     affordable, TPE also keeps to configurations that its model of failures expects to work.
     With ``max_ms`` the choice depends on measured time: the study then need not repeat itself elsewhere, but
@@ -63,7 +63,7 @@ class AutoSampler(Sampler):
     >>> import hpo_core as hpo
     >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="auto", seed=0)
     >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=20)
-    >>> study.trials[0].tier, study.trials[-1].tier, study.best_value < 1e-3
+    >>> study.trials[0].origin, study.trials[-1].origin, study.best_value < 1e-3
     ('sobol', 'gp', True)
     """
 
@@ -85,8 +85,8 @@ class AutoSampler(Sampler):
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with empty models."""
         self._gp, self._tpe = GPSampler(), TPESampler()
-        self._tiers: dict[str, Sampler] = {s.name: s for s in (self._gp, StartupSampler())}
-        for sampler in (*self._tiers.values(), self._tpe):
+        self._by_origin: dict[str, Sampler] = {s.name: s for s in (self._gp, StartupSampler())}
+        for sampler in (*self._by_origin.values(), self._tpe):
             sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._n_parameters = space.layout.size
         self._has_branches = space.layout.n_groups > 1
@@ -106,7 +106,7 @@ class AutoSampler(Sampler):
         started = time.perf_counter()
         suggestion = self._gp.ask(history, first, n)
         fitted = scheduled(history.count(State.COMPLETE))
-        if suggestion.tier == self._gp.name and fitted != self._fitted:
+        if suggestion.origin == self._gp.name and fitted != self._fitted:
             self._clock.record(expected, time.perf_counter() - started)
             self._fitted = fitted
         return suggestion
@@ -125,15 +125,15 @@ class AutoSampler(Sampler):
             return self._gp.recommend(history)
         return super().recommend(history)
 
-    def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:
-        """Propose again what ``tier`` proposed, whatever the time it took.
+    def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:
+        """Propose again what ``origin`` proposed, whatever the time it took.
 
         What completes an enqueued configuration is not on record: with ``max_ms`` that is always TPE.
         """
-        if tier == self._tpe.name:
+        if origin == self._tpe.name:
             return self._by_tpe(history, first, n)
-        if tier in self._tiers:
-            return self._tiers[tier].ask(history, first, n)
+        if origin in self._by_origin:
+            return self._by_origin[origin].ask(history, first, n)
         return (self if self.max_ms is None else self._tpe).ask(history, first, n)
 
 

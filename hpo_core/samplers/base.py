@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Suggestion:
-    """Configurations to try next, ``x`` (d, k) with k <= n asked for, and the tier that chose them."""
+    """Configurations to try next, ``x`` (d, k) with k <= n asked for, and the origin that chose them.
+
+    ``fit`` holds hyperparameters as JSON values, if they were fitted for this suggestion; they go on record.
+    """
 
     x: NDArray[np.float64]
-    tier: str
+    origin: str
+    fit: dict[str, Any] | None = None
 
 
 class Sampler(ABC):
@@ -63,10 +67,10 @@ class Sampler(ABC):
         """Return complete trials, best first: here as they are ranked (see ``hpo_core.samplers.ranking``)."""
         return completed(history)
 
-    def ask_again(self, history: History, first: int, n: int, tier: str) -> Suggestion:  # noqa: ARG002
-        """Propose what a recorded suggestion of ``tier`` was, given the history it had seen.
+    def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:  # noqa: ARG002
+        """Propose what a recorded suggestion of ``origin`` was, given the history it had seen.
 
-        A sampler whose choice of tier is not a function of the history follows the record. What completes
+        A sampler whose choice of origin is not a function of the history follows the record. What completes
         an enqueued configuration is on record as ``ENQUEUED``, and is asked for here the first time too.
         """
         return self.ask(history, first, n)

@@ -211,7 +211,13 @@ class Asking:
         k = x.shape[1]
         build = self._build and self._unrecorded_build(first)
         self._recorder.asked(
-            x, suggestion.tier, wanted=0 if k == n else n, cursor=cursor, worker=worker, build=build
+            x,
+            suggestion.origin,
+            wanted=0 if k == n else n,
+            cursor=cursor,
+            worker=worker,
+            build=build,
+            fit=suggestion.fit,
         )
         return range(first, first + k)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,18 +42,19 @@ class Recorder:
     def asked(
         self,
         x: NDArray[np.float64],
-        tier: str,
+        origin: str,
         *,
         wanted: int = 0,
         cursor: int | None = None,
         worker: str = "",
         given: NDArray[np.float64] | None = None,
         build: str = "",
+        fit: dict[str, Any] | None = None,
     ) -> None:
         """Start one trial per column of ``x``; without a cursor, the suggestion has seen the whole log."""
         history = self.history
         seen = history.position if cursor is None else cursor
-        self.apply(Asked(len(history), x, seen, tier, time.time(), wanted, worker, given, build))
+        self.apply(Asked(len(history), x, seen, origin, time.time(), wanted, worker, given, build, fit))
 
     def told_one(self, row: int, value: float) -> None:
         """Complete one trial: the work of ``told`` without arrays where a float will do."""

@@ -90,7 +90,7 @@ def replay(
     checked = 0
     for position, event in log(history):
         again.position = position
-        if isinstance(event, Asked) and event.first >= since and event.tier not in FOREIGN:
+        if isinstance(event, Asked) and event.first >= since and event.origin not in FOREIGN:
             derived, given = _derive(space, sampler, again, event, history)
             derived = derived if settle is None or not derived.size else settle(derived, given)
             difference = _first_difference(space, event, derived)
@@ -122,7 +122,7 @@ def log(history: History) -> Iterator[tuple[int, Event]]:
     ]
     for position, read, start, stop in sorted(slices, key=lambda entry: entry[0]):
         event = read(history, start, stop)
-        if isinstance(event, Asked) and event.tier == ENQUEUED:
+        if isinstance(event, Asked) and event.origin == ENQUEUED:
             yield position, history.fixed[event.first]
         yield position, event
 
@@ -139,7 +139,7 @@ def _asked(history: History, start: int, stop: int) -> Asked:
         first=start,
         x=x,
         cursor=history.cursor.item(start),
-        tier=history.tiers[history.tier[start]],
+        origin=history.origins[history.origin[start]],
         time=history.started.item(start),
         wanted=history.wanted.get(start, 0),
         given=given,
@@ -168,9 +168,9 @@ def _derive(
     space: Space, sampler: Sampler, again: History, event: Asked, history: History
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     try:
-        if event.tier == ENQUEUED:
+        if event.origin == ENQUEUED:
             return complete(space, sampler, again, history.fixed[event.first])[:2]
-        return sampler.ask_again(again, event.first, event.wanted or event.x.shape[1], event.tier).x, None
+        return sampler.ask_again(again, event.first, event.wanted or event.x.shape[1], event.origin).x, None
     except SpaceExhausted:
         return np.empty((len(event.x), 0)), None
 

@@ -148,10 +148,15 @@ class Trial:
         return TrialBatch(self._study, np.array([self._row])).reports[0]
 
     @property
-    def tier(self) -> str:
+    def origin(self) -> str:
         """Origin of the configuration: a sampler's name, or "enqueued", "added", "repeated"."""
         history = self._study.history
-        return history.tiers[history.tier.item(self._row)]
+        return history.origins[history.origin.item(self._row)]
+
+    @property
+    def tier(self) -> str:
+        """``origin`` by its former name."""
+        return self.origin
 
     @property
     def seed(self) -> int:
@@ -355,10 +360,15 @@ class TrialBatch:
         return [list(found[row]) for row in self._rows.tolist()]
 
     @property
-    def tier(self) -> NDArray[np.str_]:
-        """(k,) origins of the configurations: ``batch[batch.tier == "tpe"]``."""
+    def origin(self) -> NDArray[np.str_]:
+        """(k,) origins of the configurations: ``batch[batch.origin == "tpe"]``."""
         history = self._study.history
-        return np.array(history.tiers, np.str_)[history.tier[self._rows]]
+        return np.array(history.origins, np.str_)[history.origin[self._rows]]
+
+    @property
+    def tier(self) -> NDArray[np.str_]:
+        """``origin`` by its former name."""
+        return self.origin
 
     @property
     def seed(self) -> NDArray[np.int64]:

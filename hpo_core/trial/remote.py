@@ -71,13 +71,13 @@ class RemoteTrials:
         channel: ChannelLike,
         number: int,
         params: dict[str, Any],
-        tier: str = "",
+        origin: str = "",
         retries: Sequence[str] = (),
         notes: Mapping[str, Any] | None = None,
         reports: Sequence[tuple[int, float]] = (),
     ) -> Trial:
         """Make a trial that runs here."""
-        events: list[Event] = [Asked(0, np.empty((0, 1)), 0, tier)]
+        events: list[Event] = [Asked(0, np.empty((0, 1)), 0, origin)]
         events += [Retried(_ROW, "", reason) for reason in retries]
         if notes:
             events.append(Noted(_ROW, (notes,)))
@@ -89,7 +89,7 @@ def arguments_of(trial: Trial) -> tuple[Any, ...]:
     """Return what a worker is sent of a trial."""
     has_reports = trial._study.history.last_report.item(trial.number) >= 0
     reports = trial.reports if has_reports else []
-    return trial.number, trial.params, trial.tier, trial.retries, trial.notes, reports
+    return trial.number, trial.params, trial.origin, trial.retries, trial.notes, reports
 
 
 class _RemoteStudy:

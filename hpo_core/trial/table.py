@@ -64,7 +64,7 @@ def _about(batch: TrialBatch) -> dict[str, list[Any]]:
         "value": [*map(_finite, batch.value.tolist())],
         "seconds": [*map(_finite, seconds.tolist())],
         "started": [],
-        "tier": batch.tier.tolist(),
+        "tier": batch.origin.tolist(),
         "reason": batch.reason,
         "retries": batch.retries,
         "reports": batch.reports,

@@ -178,8 +178,8 @@ def check_distinct(study):
     if study.space.size == math.inf:
         return
     seen = set()
-    for column, tier in zip(columns_of(study.trials), study.history.tier, strict=True):
-        assert column not in seen or study.history.tiers[tier] in (ENQUEUED, ADDED, REPEATED)
+    for column, tier in zip(columns_of(study.trials), study.history.origin, strict=True):
+        assert column not in seen or study.history.origins[tier] in (ENQUEUED, ADDED, REPEATED)
         seen.add(column)
 
 
@@ -204,5 +204,5 @@ def check_history(study):
     check_continuation(study)
     replay = study.replay()
     assert replay, str(replay)
-    derived = [study.history.tiers[tier] not in (ADDED, REPEATED) for tier in study.history.tier]
+    derived = [study.history.origins[tier] not in (ADDED, REPEATED) for tier in study.history.origin]
     assert replay.checked == sum(derived)

@@ -94,7 +94,7 @@ def test_a_sampler_that_joins_late_proposes_the_same(sampler, name):
     for n in (1, 9):
         ours, theirs = (each.ask(history, first, n) for each in (study.sampler, late))
         np.testing.assert_array_equal(ours.x, theirs.x)
-        assert ours.tier == theirs.tier
+        assert ours.origin == theirs.origin
 
 
 @every_sampler

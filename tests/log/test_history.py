@@ -193,7 +193,7 @@ class HistoryMachine(RuleBasedStateMachine):
             else:
                 np.testing.assert_array_equal(history.given, given)
             np.testing.assert_array_equal(history.x_buffer[:, : len(trials)], history.x)
-        assert [history.tiers[tier] for tier in history.tier] == [trial["tier"] for trial in trials]
+        assert [history.origins[tier] for tier in history.origin] == [trial["tier"] for trial in trials]
 
     @invariant()
     def order_agrees(self):

@@ -104,3 +104,19 @@ def test_a_build_that_was_not_committed_is_not_on_record(tmp_path, monkeypatch):
     assert study.history.builds == {}
     study.ask()
     assert study.history.builds == {0: hpo.native.build_id()}
+
+
+def test_fitted_hyperparameters_go_on_record(tmp_path):
+    path = str(tmp_path / "s.db")
+    study = hpo.Study(
+        {"x": hpo.Float(0, 1), "y": hpo.Float(0, 1)}, sampler="gp", seed=0, name="s", storage=path
+    )
+    study.optimize(lambda trial: (trial["x"] - 0.3) ** 2 + trial["y"], n_trials=60)
+    fits = study.history.fits
+    chosen = [trial.number for trial in study.trials if trial.origin == "gp"]
+    assert min(fits) == min(chosen)
+    assert 1 < len(fits) < len(chosen)
+    for fit in fits.values():
+        assert len(fit["lengthscale"]) == 2
+        assert fit["noise"] > 0.0
+    assert hpo.Study.open(path, "s").history.fits == fits

@@ -71,14 +71,14 @@ def test_the_log_rebuilds_the_history(study):
             again.position = position
         again.apply(event)
     history = study.history
-    for name in ("x", "y", "state", "cost", "cursor", "fidelity", "started", "tier", "last_report",
+    for name in ("x", "y", "state", "cost", "cursor", "fidelity", "started", "origin", "last_report",
                  "finish_order", "finish_position", "running"):  # fmt: skip
         np.testing.assert_array_equal(getattr(again, name), getattr(history, name), name)
     for one, other in zip(again.reports, history.reports, strict=True):
         np.testing.assert_array_equal(one, other)
     assert again.reasons == history.reasons
     assert again.tracebacks == history.tracebacks
-    assert again.tiers == history.tiers
+    assert again.origins == history.origins
 
 
 def test_the_log_has_the_recorded_events_in_their_order():

@@ -26,7 +26,7 @@ def ask(first, n, *, seed=0, history=None):
     sampler = RandomSampler()
     sampler.start(SPACE, seed=seed)
     suggestion = sampler.ask(history or History(SPACE.layout), first, n)
-    assert suggestion.tier == "random"
+    assert suggestion.origin == "random"
     return suggestion.x
 
 

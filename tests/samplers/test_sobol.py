@@ -25,7 +25,7 @@ def ask(first, n, *, space=SPACE, seed=0):
     sampler = SobolSampler()
     sampler.start(space, seed=seed)
     suggestion = sampler.ask(History(space.layout), first, n)
-    assert suggestion.tier == "sobol"
+    assert suggestion.origin == "sobol"
     return suggestion.x
 
 

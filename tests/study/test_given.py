@@ -28,7 +28,7 @@ class TestEnqueue:
         assert batch[1]["depth"] == 4
         later = study.ask(3)
         assert later[0]["optimizer"] == "adam"
-        tiers = [study.history.tiers[tier] for tier in study.history.tier]
+        tiers = [study.history.origins[tier] for tier in study.history.origin]
         assert tiers == ["enqueued"] * 3 + ["hashed"] * 2
 
     def test_the_sampler_fills_what_is_left_open(self, study):

@@ -28,7 +28,7 @@ def independent(study, n):
 
 
 def tiers(study):
-    return [study.history.tiers[tier] for tier in study.history.tier]
+    return [study.history.origins[tier] for tier in study.history.origin]
 
 
 def searched(space, objective, sampler, seed, n):
