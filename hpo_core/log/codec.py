@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -110,6 +109,14 @@ class Codec:
             for name, own in parameters
             if isinstance(own, Categorical | Ordinal)
         }
+        self._fields = {
+            kind: [
+                (name, field.attribute or name, field.default, field.dump)
+                for name, field in each.fields.items()
+                if field.load is not None
+            ]
+            for kind, each in KINDS.items()
+        }
         rows = enumerate(space.names)
         self._with_none = {
             name: row for row, name in rows if name in self.listed and None in self.listed[name].written
@@ -170,15 +177,15 @@ class Codec:
         return self.listed[name].read(column)
 
     def write(self, event: Event) -> tuple[tuple[str, str], Event]:
-        """Return kind and JSON text, and the event that they give back."""
+        """Return kind and JSON text, and the event that they give back: the same object if it can be."""
         name = NAMES[type(event)]
         written: dict[str, Any]
         if isinstance(event, Asked):
-            columns, (x, given) = self.settle(event.x, event.given)
-            event = replace(event, x=x, given=given)
-            written = self._plain(name, event) | {"n": x.shape[1], "params": columns}
+            columns, (event.x, event.given) = self.settle(event.x, event.given)
+            written = self._plain(name, event)
+            written["n"], written["params"] = event.x.shape[1], columns
             if self._with_none:
-                written |= self._nones(columns, x)
+                written |= self._nones(columns, event.x)
         elif isinstance(event, Enqueued):
             written = {"params": self.fixed(event)}
             event = self.read_fixed(written["params"])
@@ -189,11 +196,10 @@ class Codec:
     def _plain(self, kind: str, event: Event) -> dict[str, Any]:
         """Fields of an event that need no space to be written."""
         written = {}
-        for name, field in KINDS[kind].fields.items():
-            if field.load is not None:
-                value = getattr(event, field.attribute or name)
-                if field.default is REQUIRED or value != field.default:
-                    written[name] = field.dump(self, value)
+        for name, attribute, default, dump in self._fields[kind]:
+            value = getattr(event, attribute)
+            if default is REQUIRED or value != default:
+                written[name] = dump(self, value)
         return written
 
     def _nones(self, columns: Columns, x: NDArray[np.float64]) -> dict[str, Any]:

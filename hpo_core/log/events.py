@@ -10,7 +10,8 @@ position in the log.
 To add a kind, write its class with ``apply``, and its line in ``KINDS``. To add a field to a kind, give it a
 default: older logs do not have it.
 
-Nobody changes an event. They are not frozen because making one would then take four times as long.
+Nobody but the codec changes an event, before it is applied. They are not frozen because making one would then
+take four times as long.
 """
 
 from __future__ import annotations
