@@ -139,7 +139,8 @@ def dying_at_three(trial):
 
 def dying_afterwards(trial):
     trial.note(pid=os.getpid())
-    threading.Timer(0.1, os._exit, (1,)).start()
+    if trial.number == 0:
+        threading.Timer(0.1, os._exit, (1,)).start()
     return float(trial.number)
 
 

@@ -154,7 +154,7 @@ def test_only_the_trial_of_a_dead_process_fails():
 def test_a_process_that_died_while_idle_is_replaced():
     with executor_of(objectives.dying_afterwards, n_jobs=1) as executor:
         outcome = run_all(executor, [0])[0]
-        wait_for(lambda: not is_alive(outcome.notes["pid"]))
+        os.waitid(os.P_PID, outcome.notes["pid"], os.WEXITED | os.WNOWAIT)
         assert run_all(executor, [1])[1].value == 1.0
 
 
