@@ -103,9 +103,11 @@ static inline double real_number(const hpo_domain *dom, int64_t i, double x)
     double low = dom->low[i], high = dom->high[i], span = dom->span[i], v;
     if (x >= 1.0)
         return high;
+    if (x <= 0.0)
+        return low;
     if (!dom->log[i])
         v = low + span * x;
-    else /* low exp(span x) is closer than exp(offset + span x), and exact at 0 */
+    else /* low exp(span x) is closer than exp(offset + span x) */
         v = span > WIDE ? exp(dom->offset[i] + span * x) : low * exp(span * x);
     return clip(v, low, high);
 }

@@ -76,7 +76,7 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
         vectorized=vectorized,
     )
     options.check_that_it_ends(study)
-    claims, places = study._worker(), _executor(study, options)
+    claims, places = study._claims(), _executor(study, options)
     bar = Progress(study, options.expected(study.n_finished)) if progress else None
     with Interrupts(lambda: claims.is_waiting) as interrupts:
         _Loop(study, options, claims, places, interrupts, bar).run()

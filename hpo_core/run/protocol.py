@@ -66,7 +66,7 @@ class StudyLike(Owner, Protocol):
     def in_new_space(self) -> StudyLike | None:
         """Return the study in the space that another process gave it; None if that has not happened."""
 
-    def _worker(self) -> ClaimsLike:
+    def _claims(self) -> ClaimsLike:
         """Who asks; an ``ArgumentError`` where a setting of the study is wrong."""
 
     def _transact(self, change: Callable[[], object]) -> None:

@@ -138,7 +138,8 @@ class _Continuous(Encoding):
             values = np.exp(self.offset + scaled)
         else:
             values = self.low * np.exp(scaled) if self.log else self.low + scaled
-        return np.where(x >= 1.0, self.high, np.clip(values, self.low, self.high))
+        values = np.clip(values, self.low, self.high)
+        return np.where(x >= 1.0, self.high, np.where(x <= 0.0, self.low, values))
 
     def encode(
         self, column: Sequence[Any] | Column, where: str, *, beyond: bool = False
@@ -472,7 +473,7 @@ def _wide_exponential(
 ) -> Callable[[float], float]:
     def value(x: float) -> float:
         y = float(exp(offset + span * x))
-        return low if y < low else high if y > high or x >= 1.0 else y
+        return low if y < low or x <= 0.0 else high if y > high or x >= 1.0 else y
 
     return value
 

@@ -652,7 +652,7 @@ class Study:
         """Let ``optimize`` end once its running trials have finished; for callbacks."""
         self._stops += 1
 
-    def _worker(self) -> Claims:
+    def _claims(self) -> Claims:
         self.lease_seconds, self.max_retries = checked_lease(self.lease_seconds, self.max_retries)
         return Claims(self._ledger, self._asking, self._batch, self.lease_seconds, self.max_retries)
 

@@ -35,7 +35,7 @@ def opened(path, *, retries=2, lease=60.0, **options):
 def dead_worker(study, n=None):
     """Claim trials for a worker that is never heard of again, its lease run out."""
     study.lease_seconds = 0.001
-    worker = study._worker()
+    worker = study._claims()
     trials = worker.claim(n, None)
     worker.close()
     time.sleep(0.01)
@@ -157,10 +157,10 @@ def test_an_objective_that_others_have_finished_is_not_disturbed(path):
 def test_until_counts_what_others_run(path):
     one, other = opened(path), opened(path)
     one.ask(2)  # by hand: perhaps never told
-    worker = one._worker()
+    worker = one._claims()
     trials = worker.claim(4, 10)
     assert len(trials) == 4
-    asker = other._worker()
+    asker = other._claims()
     assert len(asker.claim(100, 10)) == 6
     assert asker.claim(1, 10) is None
     assert asker.waits(10)
@@ -174,7 +174,7 @@ def test_until_counts_what_others_run(path):
 def test_a_worker_waits_for_what_another_runs(path, finite):
     space = {"x": Int(1, 3)} if finite else SPACE
     one, other = opened(path, space=space), opened(path, space=space)
-    worker = one._worker()
+    worker = one._claims()
     trial = worker.claim(None, 3)
     thread = threading.Thread(target=other.optimize, args=(square,), kwargs={"until": 3})
     thread.start()
@@ -198,7 +198,7 @@ def test_a_worker_takes_over_what_another_leaves(path):
 
 def test_waiting_ends_at_the_timeout_and_on_stop(path):
     one, other = opened(path), opened(path)
-    worker = one._worker()
+    worker = one._claims()
     worker.claim(None, 2)  # its lease lasts a minute
     other.optimize(square, until=2, timeout=0.3)
     assert not any(other.trials.retries)  # it was over before the lease was
@@ -213,7 +213,7 @@ def test_waiting_ends_at_the_timeout_and_on_stop(path):
 
 def test_ctrl_c_ends_the_wait(path):
     one, other = opened(path), opened(path)
-    worker = one._worker()
+    worker = one._claims()
     worker.claim(None, 2)
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
     timer.start()
@@ -270,7 +270,7 @@ def test_renewals_do_not_follow_trials(path):
 
 def test_a_lost_renewal_comes_with_the_next_trial(path, monkeypatch):
     study = opened(path)
-    worker = study._worker()
+    worker = study._claims()
 
     def full(key, events):
         raise hpo.StorageError("the disk is full")
@@ -286,7 +286,7 @@ def test_a_lost_renewal_comes_with_the_next_trial(path, monkeypatch):
 
 def test_a_worker_renews_after_waiting(path):
     study = opened(path, lease=0.6)
-    worker = study._worker()
+    worker = study._claims()
     study.tell(worker.claim(None, None), 0.0)
     worker.waits(9)
     time.sleep(0.5)
@@ -301,7 +301,7 @@ def test_in_memory_no_lease_is_needed():
     study = opened(storage)
     _, trial = dead_worker(study)
     assert opened(storage).ask().number == 1
-    assert study._worker().claim(None, 1) is None
+    assert study._claims().claim(None, 1) is None
     study.tell(trial, 0.0)
     assert kinds(study) == ["created", "asked", "asked", "told"]
 
@@ -344,7 +344,7 @@ def asked_for(study, seconds):
 @pytest.mark.parametrize("jump", [600.0, -600.0])
 def test_a_clock_jump_takes_no_living_workers_trial(path, jump, monkeypatch):
     one, other = opened(path, lease=3.0), opened(path)
-    worker = one._worker()
+    worker = one._claims()
     trial = worker.claim(None, None)
     storage = other._ledger.journal.storage
     now = storage.now
@@ -362,7 +362,7 @@ def test_a_worker_that_could_not_write_is_not_dead(place):
     if "://" in place:
         pytest.skip("a lock of another program is that of a file")
     one, other = opened(place, lease=0.9), opened(place)
-    worker = one._worker()
+    worker = one._claims()
     trial = worker.claim(None, None)
     with contextlib.closing(sqlite3.connect(place, isolation_level=None)) as program:
         program.execute("BEGIN IMMEDIATE")

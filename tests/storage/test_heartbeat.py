@@ -117,7 +117,7 @@ def test_they_reach_the_file_from_elsewhere(tmp_path, monkeypatch):
 
 def test_a_killed_heart_is_replaced(tmp_path):
     study = study_at(tmp_path / "s.db", 0.9)
-    worker = study._worker()
+    worker = study._claims()
     worker.claim(None, None)
     os.kill(worker._heart._process.pid, signal.SIGKILL)
     worker._heart._process.wait()

@@ -101,6 +101,8 @@ def _real_number(domain: DomainArrays, i: int, x: float) -> float:
     low, high, scaled = domain.low[i], domain.high[i], domain.span[i] * x
     if x >= 1.0:
         return float(high)
+    if x <= 0.0:
+        return float(low)
     if not domain.log[i]:
         v = low + scaled
     elif domain.span[i] > WIDE:
