@@ -68,8 +68,7 @@ class Leases:
 
     def over(self, workers: Iterable[str]) -> set[str]:
         """Those of the workers whose lease is over by the storage's clock."""
-        workers = set(workers)
-        now = self._now() if workers else 0.0
+        now = self._now()
         return {worker for worker in workers if self.until.get(worker, now) < now}
 
     def watch(self, over: set[str]) -> float:

@@ -250,7 +250,8 @@ class Asking:
         history, leases = self._history, self._ledger.leases
         if leases is None or not history.workers:
             return set()
-        return leases.over(set(history.held().values()) - {request.worker})
+        others = set(history.held().values()) - {request.worker}
+        return leases.over(others) if others else others
 
     def _abandoned(self, over: set[str], request: Request) -> _Abandoned:
         """What the workers among those overdue that are dead have left behind."""
