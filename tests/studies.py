@@ -17,6 +17,9 @@ from hpo_core.space import Categorical, Float, Int, Ordinal, Space
 from hpo_core.study import Study
 from hpo_core.trial.remote import RemoteTrials
 
+# Columns of exports, and of the views of SQL, before those of the parameters.
+ABOUT = ["number", "state", "value", "seconds", "started", "tier", "reason", "retries", "reports"]
+
 if TYPE_CHECKING:
     from hpo_core.trial import Trial
 

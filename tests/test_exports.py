@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from places import sql
 from space.strategies import spaces
+from studies import ABOUT
 
 import hpo_core as hpo
 from hpo_core.exports import WRITERS, plain
@@ -29,7 +30,6 @@ settings_here = settings(
 )
 names = itertools.count()
 
-ABOUT = ["number", "state", "value", "seconds", "started", "tier", "reason", "retries", "reports"]
 AWKWARD = [
     None, "", "None", "null",
     "'", "'=1", "=1+1", " =1", "+1", "-1.5", -1.5, "@x", "\t=1", "\n=1", "3", 3, "1e5",
