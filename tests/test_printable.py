@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import hpo_core as hpo
 from hpo_core.printable import displayed, printable
+from hpo_core.study.replay import Replay
 
 # Erases the screen, overwrites the line, turns the direction, hides, is beyond ASCII, is markup.
 HOSTILE = [
@@ -64,7 +65,7 @@ def everything_shown(text):
         "study html": study._repr_html_(),
         "trial": repr(trial),
         "batch": repr(study.trials),
-        "replay": str(hpo.replay.Replay(1, 0, text, text, text)),
+        "replay": str(Replay(1, 0, text, text, text)),
     }
 
 

@@ -26,7 +26,7 @@ def storage(request, tmp_path):
 
 def said_by(study):
     states = {state: len(study.trials.where(state)) for state in ("running", "complete", "stopped", "failed")}
-    best = study.best_value if study.history.best >= 0 else None
+    best = study.best_value if states["complete"] else None
     about = {
         "name": study.name,
         "sampler": study.sampler.name,
