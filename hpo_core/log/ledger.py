@@ -228,6 +228,7 @@ class Ledger:
         if self.journal is not None:
             self.journal.storage.reset()
         if self.suggesting or not self.history.is_at(mark):
+            self.suggesting = True  # interrupted after the roll-back, this would restart nothing next time
             self.history.roll_back(mark)
             self._restart()
         if self.journal is not None:
