@@ -131,9 +131,8 @@ class Asking:
             history = self._history
             first = len(history)
             x, given = history.configurations(np.array([row]))
-            if (
-                given is not None
-            ):  # copies get the parameters that the trial lacked, and all that depend on them
+            if given is not None:
+                # Copies get the parameters that the trial lacked, and all that depend on these.
                 given = np.where(np.isinf(given), np.nan, given)
                 x = self._space.impose(x, x[:, 0], given[:, 0])
                 given = given.repeat(n, axis=1)
