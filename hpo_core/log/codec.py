@@ -33,6 +33,16 @@ if TYPE_CHECKING:
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
+# Fields by kind, except fields that need the space: name, attribute, default and how it is written.
+_FIELDS: Final = {
+    kind: [
+        (name, field.attribute or name, field.default, field.dump)
+        for name, field in each.fields.items()
+        if field.load is not None
+    ]
+    for kind, each in KINDS.items()
+}
+
 # Characters of JSON text. A longer choice is written once, in the space, and not with each trial.
 LONG: Final = 256
 
@@ -106,14 +116,6 @@ class Codec:
             name: _Choices(name, [*(own.choices if isinstance(own, Categorical) else own.values)])
             for name, own in space.parameters.items()
             if isinstance(own, Categorical | Ordinal)
-        }
-        self._fields = {
-            kind: [
-                (name, field.attribute or name, field.default, field.dump)
-                for name, field in each.fields.items()
-                if field.load is not None
-            ]
-            for kind, each in KINDS.items()
         }
         self._with_none = {
             name: row
@@ -195,7 +197,7 @@ class Codec:
     def _plain(self, kind: str, event: Event) -> dict[str, Any]:
         """Return the fields that can be written without the space."""
         written = {}
-        for name, attribute, default, dump in self._fields[kind]:
+        for name, attribute, default, dump in _FIELDS[kind]:
             value = getattr(event, attribute)
             if default is REQUIRED or value != default:
                 written[name] = dump(self, value)

@@ -179,6 +179,14 @@ def _load_notes(_: Codec, name: str, values: Sequence[Any]) -> Sequence[Any]:
     return require(name, notes, OBJECTS)
 
 
+def _dump_note(_: Codec, note: Any) -> Any:
+    return dump_note(note)
+
+
+def _dump_notes(_: Codec, notes: Sequence[Any]) -> list[Any]:
+    return [dump_note(each) for each in notes]
+
+
 def _load_results(codec: Codec, name: str, values: Sequence[float]) -> NDArray[np.float64]:
     y = reals(name, values)
     if not np.isfinite(y).all():
@@ -217,7 +225,7 @@ ROWS: Final = Field((list,), _load_rows, _listed, per_row=True)
 COST: Final = Field((list,), _load_reals, _listed, per_row=True)
 STEP: Final = Field((int,), _load_step)
 REPORTS: Final = Field((list,), _load_reports, _dump_reports, attribute="y", per_row=True)
-NOTE: Final = Field((dict,), _load_notes, lambda _, note: dump_note(note))
-NOTES: Final = Field((list,), _load_notes, lambda _, notes: [dump_note(each) for each in notes], per_row=True)
+NOTE: Final = Field((dict,), _load_notes, _dump_note)
+NOTES: Final = Field((list,), _load_notes, _dump_notes, per_row=True)
 RESULTS: Final = Field((list,), _load_results, _dump_results, attribute="y", per_row=True)
 PARAMS: Final = Field((dict,))
