@@ -128,7 +128,7 @@ class Journal:
             self.taken_elsewhere.difference_update(event.rows.tolist())
 
     def renew(self, worker: str, seconds: float) -> None:
-        """Have the lease of a worker end ``seconds`` from now."""
+        """Renew the lease of a worker for ``seconds`` from now."""
         event = renewal(self.storage, worker, seconds)
         self._pending.append(event)
         self.leases.renew([event])
