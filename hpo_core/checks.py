@@ -1,7 +1,8 @@
 """Every check of an argument, in one wording: ``lr must be a number > 0, got -1.0``.
 
-A check returns the value as the library works with it, or raises an error that names the argument, what came
-and what is allowed. NumPy is imported where it is needed: the command line does without.
+A check returns the value in the form that the library works with, or raises an error that names the argument,
+the allowed values and the value that came. NumPy is imported only where it is needed: the command line does
+without it.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     Column: TypeAlias = list[Any] | tuple[Any, ...] | NDArray[Any]
 
 SHOWN: Final = 200  # characters of a value that an error message shows
-# What is written must be read back from a stack of any reasonable depth, and Python reads no int of more
-# than 4,300 digits.
+# A written value must be read back on a stack of any reasonable depth, and Python reads no int of more than
+# 4,300 digits.
 MAX_DEPTH: Final = 100  # of lists, tuples and mappings in a value
 MAX_BITS: Final = 13_000  # of an int
 STEP_LIMIT: Final = 2**63  # steps are kept as int64
+SEED_LIMIT: Final = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _QUICK: Final = frozenset({float, bool, type(None)})  # nothing to look at in them
@@ -37,7 +39,7 @@ _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = _SHORT.maxar
 
 
 def shown(value: object, limit: int = SHOWN) -> str:
-    """Return a value as an error message shows it: shortened, and whatever its own ``__repr__`` does."""
+    """Return a value as an error message shows it: shortened, and safe even if its ``__repr__`` raises."""
     try:
         text = _SHORT.repr(value)
     except Exception:  # the message is about the value, not about its repr
@@ -54,7 +56,7 @@ def some(names: Iterable[object]) -> str:
 
 
 def as_int(value: object) -> int | None:
-    """Return a Python or numpy integer as an int, None if it is something else; a bool is."""
+    """Return a Python or numpy integer as an int; None for anything else, bools included."""
     if type(value) is int:
         return value
     if isinstance(value, bool) or not isinstance(value, Integral):
@@ -66,7 +68,7 @@ def as_int(value: object) -> int | None:
 
 
 def as_real(value: object) -> float | None:
-    """Return a Python or numpy number as a float, an int as an int; None if it is something else."""
+    """Return a Python or numpy number as a float, or an integer as an int; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     number = as_int(value)
@@ -126,7 +128,7 @@ def check_flag(name: str, value: object, *, error: type[ArgumentError] = Argumen
 def check_one_of(
     name: str, value: object, allowed: Iterable[str], *, error: type[ArgumentError] = ArgumentError
 ) -> str:
-    """Return a str that is one of those allowed."""
+    """Return a str that is one of ``allowed``."""
     if not isinstance(value, str) or value not in allowed:
         *most, last = map(repr, allowed)
         raise error(f"{name} must be {', '.join(most)} or {last}, got {shown(value)}")
@@ -210,7 +212,7 @@ def as_json(name: str, value: object) -> object:
 
 
 def plain_text(text: str) -> str:
-    """Return a text of a class of its own as plain text."""
+    """Return a str, which may be of a subclass, as a plain str."""
     return str.__str__(text)
 
 

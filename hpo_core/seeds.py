@@ -1,4 +1,4 @@
-"""Hashes of (seed, trial number): random numbers that depend on nothing else."""
+"""Hashes of (seed, trial number), so that random numbers depend on nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def trial_seed(seed: int, number: Any) -> Any:
 
 
 def _splitmix64(z: Any, kind: type[Any]) -> Any:
-    """Finalise splitmix64 (Steele, Lea & Flood 2014) on an int or an array of uint64; ``kind`` says which."""
+    """Return splitmix64 (Steele, Lea & Flood 2014) of an int or an array of uint64; ``kind`` says which."""
     z = (z + kind(GOLDEN)) & kind(_MASK)
     z = ((z ^ (z >> kind(30))) * kind(0xBF58476D1CE4E5B9)) & kind(_MASK)
     z = ((z ^ (z >> kind(27))) * kind(0x94D049BB133111EB)) & kind(_MASK)

@@ -141,6 +141,29 @@ def test_a_strike_leaves_all_or_nothing(change, stored, tmp_path, soak):
     assert line > 30
 
 
+def test_a_strike_while_another_is_taken_back():
+    study = prepared(None)
+    ledger, restart, restarts = study._ledger, study._ledger._restart, []
+
+    def struck_at_first():
+        restarts.append(len(study.history))
+        if len(restarts) == 1:
+            raise Struck
+        restart()
+
+    def change():
+        study.ask()
+        raise Struck
+
+    ledger._restart = struck_at_first
+    n = len(study.history)
+    with pytest.raises(Struck):
+        ledger.transact(change)
+    study.ask()
+    assert restarts == [n, n]
+    assert_whole(study.history)
+
+
 # A module whose loading is broken off leaves its file to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.database)])

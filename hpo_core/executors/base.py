@@ -1,4 +1,4 @@
-"""What the loop needs from a place where objectives run, and how one evaluation ends."""
+"""The protocol between the loop and an executor, and how one evaluation ends."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from hpo_core.executors.failures import can_travel, describe, pack_error, reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TIMEOUT = "timeout"  # why a trial failed that was killed for the time it took
+TIMEOUT = "timeout"  # reason of a trial that was killed because it took too long
 
-# One death is a failed trial; this many with nothing finished in between is a broken set-up.
+# One death is a failed trial; so many, with nothing finished in between, are a broken set-up.
 MAX_DEATHS_IN_A_ROW = 5
 
-T = TypeVar("T")  # the handle that an objective is given
+T = TypeVar("T")  # the handle that is passed to an objective
 
 
 @dataclass(frozen=True)
 class Job(Generic[T]):
-    """What is done with every trial. Everything in it reaches every worker once.
+    """The work to do with every trial. It is sent to every worker once.
 
     Attributes
     ----------
     objective : callable
         The user's function of one handle.
     convert : callable of (result, handle)
-        Reads what the objective returned; a ``TrialError`` if that is not what it ought to be.
+        Reads the objective's result, and raises ``TrialError`` if the result is wrong.
     catch : tuple of exception types
-        Failures that the caller does not want to see raised.
+        Failures after which the caller goes on.
     """
 
     objective: Callable[[T], object]
@@ -41,7 +41,7 @@ class Job(Generic[T]):
     catch: tuple[type[Exception], ...] = ()
 
     def evaluate(self, trial: T) -> Outcome:
-        """Call the objective; whatever ``Exception`` it or its result raises becomes an ``Outcome``."""
+        """Call the objective. Any ``Exception`` that it or its result raises becomes an ``Outcome``."""
         try:
             result = self.objective(trial)
         except TrialStopped:
@@ -49,7 +49,7 @@ class Job(Generic[T]):
         except TrialFailed as failure:
             return Outcome("failed", reason=reason_of(failure))
         except Exception as error:
-            # The outermost entry is this function, which is nobody's concern.
+            # The outermost entry is this function, which is of no interest to the user.
             return self._failed(error, describe(error), trace(error, skip=1), error)
         try:
             return Outcome("complete", self.convert(result, trial))
@@ -69,7 +69,7 @@ class Job(Generic[T]):
 
 @dataclass(slots=True)
 class Outcome:
-    """How one evaluation ended. It can be pickled, whatever is in it: processes send it home.
+    """How one evaluation ended. It can always be pickled: workers send it to the loop.
 
     Attributes
     ----------
@@ -79,13 +79,13 @@ class Outcome:
     reason : str
         Why it failed, in a line.
     traceback : str or None
-        Of the exception that made it fail.
+        Traceback of the exception that made it fail.
     error : BaseException or None
-        What the caller is to see raised once the failure is recorded.
+        Raised by ``optimize`` once the failure is recorded.
     reports : sequence of (step, value), notes : dict or None
-        What the objective reported and noted, but for what the study has heard already.
+        Reports and notes of the objective that the study does not have yet.
     unheard : bool
-        Whether the objective reported or asked where nobody listened.
+        Whether the objective reported or asked when nobody listened.
     """
 
     state: Literal["complete", "stopped", "failed"]
@@ -128,13 +128,13 @@ def _failure(reason: str) -> Outcome:
 
 
 class Deaths:
-    """Counts the workers that died since something was finished."""
+    """Counts the workers that have died since a trial last finished."""
 
     def __init__(self) -> None:
         self.in_a_row = 0
 
     def outcome(self, reason: str) -> Outcome:
-        """Count one more; how its trial ended."""
+        """Count one more, and return how its trial ended."""
         self.in_a_row += 1
         if self.in_a_row < MAX_DEATHS_IN_A_ROW:
             return Outcome("failed", reason=reason)
@@ -148,9 +148,9 @@ Message: TypeAlias = Report | Question | Outcome
 class Executor(ABC, Generic[T]):
     """Runs one job on the trials submitted to it.
 
-    The protocol is ``submit`` while there is a free worker, ``wait``, ``collect``, and an ``answer`` to each
-    question that was collected. Waiting and collecting are apart so that an interrupted wait loses nothing
-    that has already arrived.
+    The loop calls ``submit`` while there is a free worker, then ``wait`` and ``collect``, and it gives an
+    ``answer`` to each question that it collected. ``wait`` and ``collect`` are separate so that an
+    interrupted wait loses nothing that has arrived.
 
     Attributes
     ----------
@@ -171,16 +171,16 @@ class Executor(ABC, Generic[T]):
 
     @abstractmethod
     def wait(self) -> None:
-        """Block until a running trial has said something or has ended. Signals interrupt it."""
+        """Block until a running trial has sent a message or has ended. Signals interrupt this."""
 
     @abstractmethod
     def collect(self) -> list[tuple[T, Message]]:
-        """Hand over what has arrived of each trial, in its order; the outcome comes last."""
+        """Return the messages that have arrived, each trial's in order; its outcome comes last."""
 
     @abstractmethod
     def answer(self, trial: T, decision: Decision) -> None:
-        """Answer the question of a trial; one that has ended meanwhile needs no answer."""
+        """Answer the question of a trial; do nothing if it has ended meanwhile."""
 
     @abstractmethod
     def close(self, *, cancel: bool = False) -> None:
-        """Release the workers; with ``cancel``, end those that are at work."""
+        """Release the workers; with ``cancel``, end also the busy ones."""

@@ -1,7 +1,7 @@
-"""What a running trial and its study say to each other, and the trial's end of the line.
+"""The messages between a running trial and its study, and the trial's end of the channel.
 
-A trial reports and asks; the study answers. Reports are not acknowledged. A question follows the reports that
-were told before it, so that the answer takes them into account.
+A trial reports and asks; the study answers. Reports are not acknowledged. A question arrives after the
+reports that were sent before it, so that the answer takes them into account.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from hpo_core.executors.base import Outcome
 
-# A trial waits this long for an answer, then goes on: the study may be computing a suggestion or waiting for
-# its storage, and a training must not stand still for that.
+# A trial waits this long for an answer, then goes on. A training must not stand still while the study
+# computes a suggestion or waits for its storage.
 ANSWER_SECONDS: Final = 1.0
-# An answer holds this long unless a report follows: objectives may ask in their innermost loop.
+# An answer is reused for this long unless a report follows: objectives may ask in their innermost loop.
 FRESH_SECONDS: Final = 0.1
 
 
 class Decision(Enum):
-    """What a running trial is told to do. The values travel."""
+    """The answer to a running trial. Workers are sent its value."""
 
     CONTINUE = "continue"
     STOP = "stop"
@@ -42,11 +42,11 @@ class Report(NamedTuple):
 
 
 class Question(NamedTuple):
-    """The trial asks whether to go on. One ``Executor.answer`` goes back."""
+    """The trial asks whether to go on. ``Executor.answer`` replies once."""
 
 
 class Channel:
-    """The trial's end of a line that leads nowhere: what it is told goes home with the result.
+    """The trial's end of a channel on which nobody listens: reports and notes travel with the result.
 
     Attributes
     ----------
@@ -62,10 +62,10 @@ class Channel:
         self._unheard = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Channel, ()  # a copy elsewhere has no part in the conversation
+        return Channel, ()  # a copy in another process reaches nobody
 
     def report(self, step: int, value: float) -> bool:
-        """Tell an intermediate value; False if the trial has ended."""
+        """Send an intermediate value; False if the trial has ended."""
         with self._lock:
             if not self.ended:
                 self._tell(Report(step, value))
@@ -84,7 +84,7 @@ class Channel:
         return False
 
     def close(self, outcome: Outcome) -> None:
-        """Give an outcome what is to travel with it; nothing is told after that."""
+        """Put reports and notes into the outcome. Nothing can be reported after that."""
         with self._lock:
             self.ended = outcome.state
             outcome.reports, outcome.notes, outcome.unheard = self._reports, self._notes, self._unheard
@@ -95,17 +95,17 @@ class Channel:
 
 
 class LiveChannel(Channel, ABC):
-    """The trial's end of a line on which somebody listens."""
+    """The trial's end of a channel on which the study listens."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._process = os.getpid()  # one that it forks must not talk on the same line
+        self._process = os.getpid()  # a process forked from it must not use the channel
         self._decision = Decision.CONTINUE
         self._is_asking = False
         self._fresh_until = -math.inf
 
     def should_stop(self) -> bool:
-        """Ask whether to end early, and wait a while for the answer; until it comes, the last one holds."""
+        """Ask whether to end early, and wait a while for the answer; without one, the last answer holds."""
         with self._lock:
             is_decided = self._decision is Decision.STOP or time.monotonic() < self._fresh_until
             if not (is_decided or self.ended or os.getpid() != self._process):
@@ -137,12 +137,12 @@ class LiveChannel(Channel, ABC):
 
 
 class QueueChannel(LiveChannel):
-    """The end of a line to another thread.
+    """The trial's end of a channel to another thread.
 
     Parameters
     ----------
     put : callable
-        Takes each message.
+        Receives each message.
 
     Attributes
     ----------

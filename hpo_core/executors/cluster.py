@@ -1,8 +1,7 @@
-"""Trials on the workers of a cluster: what Dask and Ray have in common.
+"""Trials on the workers of a cluster: the part that Dask and Ray share.
 
-A slot is a place where one trial runs at a time, made by the engine and replaced when it is lost. The
-objective is sent to it once; a trial costs a message each way, and one more each time that it says something
-before its outcome.
+A slot is a place where one trial runs at a time. The engine makes slots and replaces lost ones. The objective
+is sent to a slot once. A trial costs a message each way, and one more each time that it reports or asks.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-LOOK_SECONDS = 0.5  # between looks at what the cluster has
+LOOK_SECONDS = 0.5  # between looks at the workers of the cluster
 
 # A round trip takes a few milliseconds, and 20 on a busy machine. A worker that waits for one between
 # trials longer than BRIEF_SECONDS is idle for less than a tenth of the time; otherwise trials for
-# ROUND_TRIP_SECONDS wait at each slot. They are chosen without knowing those before them, hence no more.
+# ROUND_TRIP_SECONDS wait at each slot. No more do, because they are chosen before earlier trials have ended.
 BRIEF_SECONDS = 0.1
 ROUND_TRIP_SECONDS = 0.02
 MOST_WAITING = 2
 
-# One long trial outweighs dozens of brief ones: nothing ought to wait behind the next long one.
+# One long trial outweighs dozens of brief ones: no trial should wait behind the next long one.
 FORGETTING = 0.8
 
 ROUNDING = 1e-9  # three trials at 1/3 of a GPU fit one
@@ -48,7 +47,7 @@ T = TypeVar("T")
 
 
 def how_many_fit(has: Mapping[str, float], needs: Mapping[str, float]) -> float:
-    """Return how many trials with these needs a machine has resources for; inf where they need none."""
+    """Return how many trials with these needs a machine has resources for; inf if they need none."""
     fits = (math.floor(has.get(name, 0.0) / need + ROUNDING) for name, need in needs.items())
     return min(fits, default=math.inf)
 
@@ -59,13 +58,14 @@ class Slot(ABC, Generic[T]):
     Attributes
     ----------
     worker
-        What the slot is on, and lost with.
+        The worker that the slot is on, and lost with.
     opened : Future
-        Done when the slot is there: with None, or how every trial ends on it if the objective does not load.
+        Done when the slot is ready: with None, or with the outcome of every trial if the objective does not
+        load there.
     tasks : dict
-        Trials by the keys under which the worker knows them, in their order; the first one runs.
+        Trials by the keys under which the worker knows them, in order; the first one runs.
     since : float
-        When that began; inf if there is none.
+        When the first one began; inf if there is none.
     has_finished : bool
         Whether a trial has ended on it.
     """
@@ -80,11 +80,11 @@ class Slot(ABC, Generic[T]):
 
     @abstractmethod
     def submit(self, key: int, packed: bytes) -> Future[list[Message]]:
-        """Send the arguments of a handle; what the trial says first, its outcome at the latest."""
+        """Send the arguments of a handle; the future has the first messages of the trial."""
 
     @abstractmethod
     def resume(self, key: int, answer: Decision | None) -> Future[list[Message]]:
-        """Answer a trial if it has asked, and fetch what it says next."""
+        """Answer a trial if it has asked; the future has its next messages."""
 
     def put(self, key: int, packed: bytes, trial: T) -> Future[list[Message]]:
         """Queue a trial."""
@@ -106,12 +106,12 @@ SlotT = TypeVar("SlotT", bound=Slot[Any])
 
 
 class SlotExecutor(Executor[T], Generic[T, SlotT]):
-    """Deals trials to slots, and deals again those that a lost slot had not begun.
+    """Deals trials to slots. If a slot is lost, the trials that it had not begun are dealt again.
 
     Parameters
     ----------
     arguments : callable of a trial
-        The arguments of a handle, all that is sent for a trial.
+        The arguments of a handle, which are sent for each trial.
     trial_timeout : float
         Seconds after which a trial is killed together with its slot.
     """
@@ -127,16 +127,16 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
         self._arrived: list[tuple[T, Message]] = []
         self._bell = threading.Event()
         self._looked = -math.inf
-        self._seconds = 1.0  # of recent trials, the long ones above all
+        self._seconds = 1.0  # duration of recent trials, mostly of the long ones
         self._deaths = Deaths()
         self._load_failures: list[Outcome] = []  # of slots whose worker could not load the objective
-        self._has_loaded = False  # once a worker could, one that can may come back
+        self._has_loaded = False  # if a worker could once, such a worker may come back
         self.capacity = 1  # a trial may wait for the first slot
         self._look()
 
     @abstractmethod
     def _refresh(self) -> None:
-        """Open slots where there is room, lose those that are gone."""
+        """Open slots if there is room, and lose slots whose worker is gone."""
 
     @abstractmethod
     def _kill(self, slot: SlotT) -> None:
@@ -148,7 +148,7 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
 
     @property
     def running(self) -> list[T]:
-        """Trials that wait for a slot or that a slot has."""
+        """Trials that wait for a slot or are on one."""
         ended = [trial for trial, message in self._arrived if isinstance(message, Outcome)]
         return [*ended, *self._backlog, *(trial for slot in self._slots for trial in slot.tasks.values())]
 
@@ -158,14 +158,14 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
         self._deal()
 
     def wait(self) -> None:
-        """Block until a trial has said something or a slot has opened; kill trials whose time is up."""
-        # What has arrived of a trial is collected before the trial is killed.
+        """Block until a trial has sent a message or a slot has opened; kill trials whose time is up."""
+        # Messages that have arrived are collected before their trial is killed.
         while not (self._bell.is_set() or self._bell.wait(min(LOOK_SECONDS, self._end_overdue()))):
             self._look()
             self._deal()
 
     def collect(self) -> list[tuple[T, Message]]:
-        """Hand over what has arrived; a lost slot has failed the trial that it ran."""
+        """Return the messages that have arrived; a lost slot has failed the trial that it ran."""
         self._bell.clear()
         while self._done:
             slot, key, future = self._done.popleft()
@@ -239,12 +239,12 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
             self._end(self._backlog.popleft(), outcome)
 
     def _lose(self, slot: SlotT, reason: str) -> None:
-        """Fail what ran on the worker of a slot, or the slot's trial alone if its time was up.
+        """Fail the trials that ran on the worker of a slot, or only the slot's trial if its time was up.
 
         Every other trial of that worker is dealt again.
         """
         lost = [each for each in self._slots | self._opening if each.worker == slot.worker]
-        # A worker that has finished a trial is no sign of a broken set-up: it may have been taken away.
+        # The loss of a worker that has finished a trial is no sign of a broken set-up.
         counts = reason != TIMEOUT and not any(each.has_finished for each in lost)
         outcome = self._deaths.outcome(reason) if counts else Outcome("failed", reason=reason)
         for each in lost:
@@ -265,13 +265,13 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
             self._looked = time.monotonic()
 
     def _end_overdue(self) -> float:
-        """Kill the slots of trials whose time is up; seconds until that of another may be."""
+        """Kill the slots of trials whose time is up; return the seconds until the next one may be."""
         seconds = self._trial_timeout
         for slot in list(self._slots):
             left = slot.since + self._trial_timeout - time.monotonic()
             if left > 0:
                 seconds = min(seconds, left)
-            elif slot in self._slots:  # not lost with one before it
+            elif slot in self._slots:  # not lost with an earlier one
                 self._kill(slot)
                 self._lose(slot, TIMEOUT)
         return seconds

@@ -1,4 +1,4 @@
-"""What ``optimize`` takes as ``executor=``: where trials run, and on what terms."""
+"""The settings that ``optimize`` takes as ``executor=``: where trials run, and under which limits."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class ExecutorConfig(Protocol):
 class Processes:
     """Processes of this machine.
 
-    What the objective starts belongs to the process group of its worker, and ends with it if the worker is
-    killed: by a time limit, by Ctrl-C, or because the process that called ``optimize`` was.
+    Processes that the objective starts belong to the process group of its worker. They are killed with the
+    worker: by a time limit, by Ctrl-C, or because the process that called ``optimize`` was killed.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Pool:
     ----------
     executor : concurrent.futures.Executor
     workers : int, optional
-        How many trials it runs at the same time; needed where the executor does not say.
+        How many trials it runs at the same time; needed if the executor does not say.
     """
 
     executor: concurrent.futures.Executor
@@ -109,15 +109,15 @@ class Pool:
 class Dask:
     """The workers of a Dask cluster, one trial for each of their threads.
 
-    Workers that join take part. For as long as ``optimize`` runs it holds the threads that it uses. Ctrl-C
-    and ``trial_timeout`` end a trial by killing its worker, which the nanny starts again; what else ran
-    there begins anew. The client's ``connection_limit`` (512) also limits how many trials run at once.
+    Workers may join at any time. ``optimize`` holds the threads that it uses until it returns. Ctrl-C and
+    ``trial_timeout`` end a trial by killing its worker, which the nanny starts again; other tasks that ran
+    there start over. The client's ``connection_limit`` (512) also limits how many trials run at once.
 
     Parameters
     ----------
     client : distributed.Client
     resources : mapping, optional
-        What a trial takes of a worker's resources: with ``{"GPU": 1}``, workers that were started with
+        Resources of a worker that a trial takes: with ``{"GPU": 1}``, workers that were started with
         ``--resources GPU=2`` run two at a time.
     trial_timeout : float, optional
         Seconds after which a trial is killed, and fails with the reason "timeout".
@@ -146,14 +146,14 @@ class Dask:
 
 @dataclass(frozen=True, kw_only=True)
 class Ray:
-    """Actors on a Ray cluster: the one this process is connected to, or else what ``ray.init()`` finds.
+    """Actors on a Ray cluster: the one this process is connected to, or else the one ``ray.init()`` finds.
 
     Parameters
     ----------
     num_cpus, num_gpus : float
-        What a trial takes: with ``num_gpus=0.25``, four share a GPU.
+        CPUs and GPUs that a trial takes: with ``num_gpus=0.25``, four trials share a GPU.
     resources : mapping, optional
-        The same of the cluster's custom resources.
+        Custom resources of the cluster that a trial takes.
     workers : int, optional
         How many trials run at the same time. The default is as many as the cluster has room for; a
         cluster that grows on demand must be asked for more.

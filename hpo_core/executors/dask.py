@@ -1,8 +1,8 @@
 """Objectives on the workers of a Dask cluster.
 
-A Dask task per trial costs the scheduler and the worker several milliseconds. A slot is therefore one
-task that lasts, one for each thread of a worker or as many as its resources allow; trials go to it by
-messages that Dask's own scheduling does not see.
+A Dask task per trial would cost the scheduler and the worker several milliseconds. A slot is therefore one
+lasting task, one for each thread of a worker or as many as its resources allow. Trials reach it by messages
+that Dask's own scheduling does not see.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ logger = logging.getLogger("hpo_core")
 
 
 class DaskExecutor(SlotExecutor[T, "_DaskSlot[T]"]):
-    """A slot for each thread of each worker, those that join later included.
+    """A slot for each thread of each worker. Workers may join later.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class DaskExecutor(SlotExecutor[T, "_DaskSlot[T]"]):
     arguments : callable of a trial
     client : distributed.Client
     resources : mapping
-        What a trial needs of a worker's resources, by name.
+        Resources of a worker that a trial needs, by name.
     trial_timeout : float
-        Its worker is restarted: workers need a nanny.
+        Seconds after which the worker of a trial is restarted; workers then need a nanny.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class DaskExecutor(SlotExecutor[T, "_DaskSlot[T]"]):
         return DIED if isinstance(error, OSError) else f"{DIED} ({describe(error)})"
 
     def close(self, *, cancel: bool = False) -> None:
-        """Give the threads back; with ``cancel``, kill the workers that are at work."""
+        """Give the threads back; with ``cancel``, kill the busy workers."""
         busy = {slot.worker for slot in self._slots if slot.tasks}
         for slot in [*self._slots, *self._opening]:
             slot.serving.release()
@@ -176,7 +176,7 @@ async def _resume(name: str, key: int, answer: Decision | None) -> list[Message]
 
 
 def _serve(name: str, packed: bytes) -> None:
-    """Be a slot, for as long as somebody wants it."""
+    """Be a slot for as long as the client wants it."""
     from distributed import get_worker
 
     tasks = get_worker().state.tasks

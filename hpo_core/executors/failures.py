@@ -1,7 +1,7 @@
-"""An exception as a trial keeps it, in words, and as it travels to another process.
+"""Exceptions as text, which a trial keeps, and as bytes, which travel to another process.
 
-The exceptions are those of users: whatever they do when they are printed, pickled or built again, the
-functions here return.
+Exceptions come from users' code. Whatever they do when they are printed, pickled or rebuilt, the functions
+here return.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TRACEBACK_LENGTH: Final = 100_000
 
 
 def clip(text: str, limit: int) -> str:
-    """Return text that every storage takes: its two ends if it is longer, lone surrogates and NUL escaped."""
+    """Return text that every storage takes: cut in the middle, lone surrogates and NUL escaped."""
     if len(text) > limit:
         left_out = f"\n... ({len(text) - limit:,} characters left out) ...\n"
         half = (limit - len(left_out)) // 2
@@ -33,7 +33,7 @@ def describe(error: BaseException) -> str:
 
 
 def reason_of(failure: BaseException) -> str:
-    """Return what an exception says that names no type in its reason; the type if it says nothing."""
+    """Return the message of an exception without its type; the type if the message is empty."""
     return clip(_message(failure), REASON_LENGTH) or type(failure).__name__
 
 
@@ -50,7 +50,7 @@ def trace(error: BaseException, *, skip: int = 0) -> str:
 
 
 def pack_error(error: BaseException) -> bytes:
-    """Pickle an exception for ``unpack_error``, which gives back the closest that can be built there."""
+    """Pickle an exception for ``unpack_error``, which returns the closest one that can be rebuilt there."""
     description = describe(error)
     pickles: list[bytes] = []
     for pickled in (_without_init, _as_it_is, _as_its_base):
@@ -61,7 +61,7 @@ def pack_error(error: BaseException) -> bytes:
 
 
 def unpack_error(packed: bytes) -> BaseException:
-    """Return the exception; one of a base class, then a ``RuntimeError``, that names its type otherwise."""
+    """Return the exception, else one of a base class, else a ``RuntimeError`` that names its type."""
     description, pickles = pickle.loads(packed)
     for each in pickles:
         with contextlib.suppress(Exception):
@@ -72,7 +72,7 @@ def unpack_error(packed: bytes) -> BaseException:
 
 
 def can_travel(value: object) -> bool:
-    """Whether a value can be pickled and built again."""
+    """Return whether a value can be pickled and unpickled."""
     try:
         pickle.loads(pickle.dumps(value))
     except Exception:
@@ -88,9 +88,9 @@ def _message(error: BaseException) -> str:
 
 
 def _without_init(error: BaseException) -> Iterator[bytes]:
-    """Pickle what the interpreter knows of an exception, and of its attributes those that can be pickled.
+    """Pickle the fields of an exception's built-in base, and the attributes that can be pickled.
 
-    Its own ``__init__`` may take other arguments than it keeps; other libraries' reducers lose fields.
+    The exception's own ``__init__`` may take arguments that it does not keep; its reducer may lose fields.
     """
     native: Any = next(base for base in type(error).__mro__ if base.__module__ == "builtins")
     _, arguments, *state = native.__reduce__(error)
@@ -127,7 +127,7 @@ def _as_its_base(error: BaseException) -> Iterator[bytes]:
 
 
 class _Rebuilt:
-    """Is pickled to an exception that is made without its ``__init__``."""
+    """Pickled, this becomes an exception that is made without its ``__init__``."""
 
     def __init__(self, *parts: Any) -> None:
         self._parts = parts

@@ -1,7 +1,7 @@
-"""What ends the workers of a process that was killed.
+"""Ends the workers of a process that was killed.
 
 An objective that holds the GIL keeps every thread of its worker from noticing that the parent is gone, and
-processes that the objective started know nothing of it. So a small process of its own watches.
+processes that the objective started do not notice it either. A small separate process therefore watches.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Each line names a group that is to end with the parent; a second time, one that no longer is. The pipe does
-# not close with the parent if another of its children holds it too, hence the look at who the parent is.
+# Each line names a group that must end with the parent; naming it a second time takes it off the list. The
+# pipe does not close with the parent if another child holds it too, hence the check of the parent's id.
 _WATCH = """
 import os, signal, sys, threading
 groups, parent = set(), int(sys.argv[1])
@@ -37,20 +37,20 @@ for group in groups:
 
 
 def lead_group() -> None:
-    """Let this process lead a group of its own, which the processes that it starts belong to."""
+    """Let this process lead its own group, to which the processes that it starts will belong."""
     if hasattr(os, "setpgid") and os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
 
 
 class Guard:
-    """Kills process groups should this process die. Does nothing where there are none, as on Windows."""
+    """Kills process groups if this process dies. Does nothing on systems without them, such as Windows."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
 
     def toggle(self, group: int) -> None:
-        """Watch a group, or no longer."""
+        """Start to watch a group, or stop if it is watched already."""
         # The executable of a frozen program runs that program.
         if not hasattr(os, "killpg") or getattr(sys, "frozen", False) or not sys.executable:
             return
@@ -76,6 +76,6 @@ class Guard:
         """Watch nothing any more."""
         if self._process is not None:
             self._process.kill()
-            with contextlib.suppress(OSError):  # what it has not read
+            with contextlib.suppress(OSError):  # it has not read everything
                 self._process.communicate()
             self._process = None

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from hpo_core.executors.base import Message
     from hpo_core.executors.channel import Decision
 
-RELEASE_SECONDS = 0.1  # until a slot that nobody wants any more gives its thread back
+RELEASE_SECONDS = 0.1  # until a slot that is no longer wanted returns its thread
 
 
 class WorkerInbox:
-    """Where the engine's messages, in its event loop, meet the thread that evaluates.
+    """Passes messages between the engine's event loop and the thread that evaluates.
 
-    The next trial is in the inbox before the last outcome has left: nothing lies between two objectives
-    but a queue. A call that brings a trial returns with the first that the trial has to say, and each
-    ``resume`` with more, up to the outcome: a trial that neither reports nor asks costs one call.
+    The next trial is in the inbox before the last outcome has left, so that there is nothing but a queue
+    between two objectives. ``evaluate`` takes a trial and returns its first messages, and each ``resume``
+    returns more, up to the outcome: a trial that neither reports nor asks costs one call.
     """
 
     def __init__(self) -> None:
@@ -35,17 +35,17 @@ class WorkerInbox:
         self._conversations: dict[int, _Conversation] = {}
 
     async def opened(self) -> Outcome | None:
-        """Wait until the objective is loaded; how every trial ends if it cannot be."""
+        """Wait until the objective is loaded; return the outcome of every trial if it cannot be."""
         return await asyncio.wrap_future(self._opened)
 
     async def evaluate(self, key: int, packed: bytes) -> list[Message]:
-        """Have one trial evaluated, given the pickled arguments of its handle; what it says first."""
+        """Have one trial evaluated, given the pickled arguments of its handle; return its first messages."""
         self._conversations[key] = conversation = _Conversation()
         self._inbox.put((packed, conversation))
         return await self.resume(key, None)
 
     async def resume(self, key: int, answer: Decision | None) -> list[Message]:
-        """Answer the trial if it has asked, and wait for what it says next; the outcome comes last."""
+        """Answer the trial if it has asked, and wait for its next messages; the outcome comes last."""
         conversation = self._conversations[key]
         if answer is not None:
             conversation.channel.answers.put(answer)
@@ -55,7 +55,7 @@ class WorkerInbox:
         return messages
 
     def serve(self, packed: bytes, is_wanted: Callable[[], bool]) -> bool:
-        """Load the payload and evaluate what comes, in the calling thread; whether it could be loaded."""
+        """Load the payload, and evaluate trials in the calling thread; return whether it could be loaded."""
         payload = load(packed)
         if isinstance(payload, Outcome):
             self._opened.set_result(payload)
@@ -71,7 +71,7 @@ class WorkerInbox:
 
 
 class _Conversation:
-    """What a trial has said, until somebody fetches it."""
+    """The messages of a trial that have not been fetched yet."""
 
     def __init__(self) -> None:
         self.channel = QueueChannel(self.put)
@@ -86,7 +86,7 @@ class _Conversation:
                 self._bell.set_result(None)
 
     async def listen(self) -> list[Message]:
-        """Wait until there is something, and take it."""
+        """Wait until there are messages, and take them."""
         await asyncio.wrap_future(self._bell)
         with self._lock:
             said, self._said, self._bell = self._said, [], Future()

@@ -23,7 +23,7 @@ INSTALL = "or install cloudpickle: pip install 'hpo-core[parallel]'"
 
 
 def pack(value: object, *, what: str, here: bool = True) -> bytes:
-    """Pickle by reference where the worker can import it, by value (cloudpickle) elsewhere.
+    """Pickle by reference if the worker can import the value, otherwise by value (cloudpickle).
 
     Reference comes first: a module's data is then loaded by each worker instead of being copied.
     Workers that were not spawned ``here`` have another main module.
@@ -71,7 +71,7 @@ def _is_script(path: str | None) -> bool:
 
 
 def _obstacle(value: object, *, here: bool) -> str:
-    """Why a worker lacks names that a value needs from the main module, and a remedy; empty if it has all."""
+    """Return why a worker lacks names of the main module that a value needs, and a remedy; else ""."""
     if not here:
         return "it lives in the main program, which that worker does not have. Move it to a module"
     if not main_can_be_imported():
@@ -110,7 +110,7 @@ class _Referrer(pickle.Pickler):
 
 
 def _guarded_names(path: str | None) -> set[str]:
-    """Names that a script defines only when it is run, not when it is imported."""
+    """Return the names that a script defines only when it is run, not when it is imported."""
     try:
         with tokenize.open(path or "") as file:
             body = ast.parse(file.read()).body
@@ -127,7 +127,7 @@ def _is_guard(test: ast.expr) -> bool:
 
 
 def _defined(statements: Iterable[ast.stmt]) -> set[str]:
-    """Names that statements of a module bind, in whatever branch."""
+    """Return the names that statements of a module bind, in any branch."""
     return {name for statement in statements for name in _bound(statement)}
 
 

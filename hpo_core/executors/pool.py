@@ -1,4 +1,4 @@
-"""Objectives in an executor that somebody else made and keeps."""
+"""Objectives in a ``concurrent.futures.Executor`` that belongs to the user."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ T = TypeVar("T")
 
 
 class PoolExecutor(Executor[T]):
-    """Hands trials to a ``concurrent.futures.Executor``, whose running ones nobody can stop.
+    """Hands trials to a ``concurrent.futures.Executor``, which cannot stop running trials.
 
-    A pool does not say which of its workers takes a trial. The first trials carry the payload; a process
-    that has not seen it when a later one arrives says so, and that trial is sent again with it. Threads
-    get everything as it is, and their trials report and ask while they run. A channel that is pickled leads
-    nowhere: reports of other processes come with the result.
+    A pool does not say which of its workers takes a trial. The first trials carry the payload. If a later
+    trial reaches a process that has not seen the payload, the process says so, and the trial is sent again
+    with it. Threads get everything as it is, and their trials report and ask while they run. A pickled
+    channel reaches nobody: reports of other processes come with the result.
 
     Parameters
     ----------
     payload : Payload
     arguments : callable of a trial
-        The arguments of a handle, all that is sent for a trial.
+        The arguments of a handle, which are sent for each trial.
     pool : concurrent.futures.Executor
     workers : int
     """
@@ -75,7 +75,7 @@ class PoolExecutor(Executor[T]):
 
     @property
     def running(self) -> list[T]:
-        """Trials that the pool has."""
+        """Trials that the pool holds."""
         return [trial for trial, _ in self._running.values()]
 
     def submit(self, trial: T) -> None:
@@ -99,13 +99,13 @@ class PoolExecutor(Executor[T]):
             self._bell.set()
 
     def wait(self) -> None:
-        """Block until a trial has said something or the pool has finished one."""
+        """Block until a trial has sent a message or the pool has finished one."""
         # Windows cannot interrupt a wait that has no time limit.
         while not self._bell.wait(1.0):
             pass
 
     def collect(self) -> list[tuple[T, Message]]:
-        """Hand over what has arrived; in a broken pool every running trial has failed."""
+        """Return the messages that have arrived; in a broken pool every running trial has failed."""
         self._bell.clear()
         collected: list[tuple[T, Message]] = []
         while self._arrived:
@@ -137,7 +137,7 @@ class PoolExecutor(Executor[T]):
                 channel.answers.put(decision)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Take back what has not begun if ``cancel``; the pool goes on, but what runs is told to stop."""
+        """Tell running trials to stop; with ``cancel``, take back trials that have not begun."""
         self._is_closed = True
         for future, (_, channel) in self._running.items():
             channel.answers.put(Decision.STOP)
@@ -146,7 +146,7 @@ class PoolExecutor(Executor[T]):
 
 
 class _Parcel:
-    """A value for a worker: a thread finds it in ``value``, in a process it is unpickled to the value."""
+    """A value for a worker: a thread reads ``value``; in a process the parcel is unpickled to the value."""
 
     def __init__(self, value: Any, what: str) -> None:
         self.value = value
@@ -172,7 +172,7 @@ class _Sent(_Parcel):
 
 
 class _Known(_Parcel):
-    """The payload for a process that may have it; None in one that has not."""
+    """The payload for a process that may have it already; None in a process that does not."""
 
     def __init__(self, sent: _Sent) -> None:
         super().__init__(sent.value, sent.what)
@@ -200,7 +200,7 @@ def _recall(key: str) -> Payload | Outcome | None:
 
 
 def _work(payload: Any, task: Any, channel: Channel, caller: int) -> Outcome | None:
-    """Evaluate one trial; None without the payload."""
+    """Evaluate one trial; return None if the payload is missing."""
     if threading.get_ident() == caller:  # nobody would answer while it runs
         channel = Channel()
     payload, arguments = (each.value if isinstance(each, _Parcel) else each for each in (payload, task))

@@ -1,7 +1,7 @@
 """Objectives in worker processes, started with spawn.
 
-Each worker is a process, the group of processes that it leads, and a thread here that talks to it. When a
-process dies, the trial it ran is known, and the other workers do not notice.
+Each worker is a process, the group of processes that it leads, and a thread here that talks to it. If a
+process dies, only the trial that it ran is lost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 KILL_AFTER_SECONDS = 5.0  # between SIGTERM and SIGKILL
 # The pipe of a dead process stays open while another process, started by its objective, holds it too.
-LOOK_SECONDS = 0.5  # between looks whether such processes live
+LOOK_SECONDS = 0.5  # between checks whether processes live
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -60,7 +60,7 @@ class ProcessExecutor(Executor[T]):
     ----------
     payload : Payload
     arguments : callable of a trial
-        The arguments of a handle, all that is sent for a trial.
+        The arguments of a handle, which are sent for each trial.
     workers : int
     trial_timeout : float
         Seconds after which the process of a trial is killed.
@@ -95,7 +95,7 @@ class ProcessExecutor(Executor[T]):
 
     @property
     def running(self) -> list[T]:
-        """Trials that a worker has."""
+        """Trials that are on a worker."""
         return list(self._busy.values())
 
     def submit(self, trial: T) -> None:
@@ -112,13 +112,13 @@ class ProcessExecutor(Executor[T]):
         self._bell.set()
 
     def wait(self) -> None:
-        """Block until a worker has said something or has died; kill those whose time is up."""
+        """Block until a worker has sent a message or has died; kill workers whose time is up."""
         while not self._bell.wait(min(LOOK_SECONDS, self._end_overdue())):
             for member in self._busy:
                 member.look()
 
     def _end_overdue(self) -> float:
-        """Kill the processes whose time is up; seconds until that of another may be."""
+        """Kill the processes whose time is up; return the seconds until the next one may be."""
         seconds = self._trial_timeout
         for member in self._busy:
             left = member.since() + self._trial_timeout - time.monotonic()
@@ -129,7 +129,7 @@ class ProcessExecutor(Executor[T]):
         return seconds
 
     def collect(self) -> list[tuple[T, Message]]:
-        """Hand over what has arrived; a dead worker is one that failed its trial."""
+        """Return the messages that have arrived; a dead worker has failed its trial."""
         self._bell.clear()
         collected: list[tuple[T, Message]] = []
         while self._arrived:
@@ -161,7 +161,7 @@ class ProcessExecutor(Executor[T]):
         return self._deaths.outcome(f"the worker process died ({how})")
 
     def close(self, *, cancel: bool = False) -> None:
-        """End every process; with ``cancel`` those at work by force, with what they have started."""
+        """End every process; with ``cancel``, also busy ones by force, with the processes they started."""
         members = [*self._idle, *self._busy]
         try:
             for member in members:
@@ -178,8 +178,8 @@ class ProcessExecutor(Executor[T]):
 class _Worker:
     """A process, started at the first task and again after a death, and the thread that talks to it.
 
-    The thread alone reads, because a process may die in the middle of a message. It writes too, but for
-    answers: it is waiting for the outcome when they go out.
+    Only the thread reads, because a process may die in the middle of a message. It also writes everything
+    except answers, because it is waiting for the outcome when an answer is sent.
     """
 
     def __init__(
@@ -248,7 +248,7 @@ class _Worker:
                 connection.close()
 
     def answer(self, decision: Decision) -> None:
-        """Answer the question of the trial at hand."""
+        """Answer the question of the current trial."""
         connection = self._connection
         with self._closing, contextlib.suppress(OSError):  # the process has died, or the line is closed
             if connection is not None:
@@ -260,16 +260,16 @@ class _Worker:
         return self._loaded_at < math.inf
 
     def since(self) -> float:
-        """When the trial at hand began; inf while the process is starting."""
+        """Return when the current trial began; inf while the process is starting."""
         return max(self._given_at, self._loaded_at)
 
     def look(self) -> None:
-        """See whether the process has died; its pipe need not say so."""
+        """Check whether the process has died, which its pipe may not show."""
         if self._process is not None and _has_ended(self._process):
             self._kill()
 
     def time_out(self) -> None:
-        """Kill the process for what its trial has taken; the thread notices."""
+        """Kill the process because its trial has taken too long; the thread notices."""
         self.timed_out = True
         self._kill()
 
@@ -286,9 +286,9 @@ class _Worker:
             self._process.join(timeout)
 
     def bury(self, *, by_force: bool = True) -> str:
-        """Clean up after the process, which ends now; how it ended, in words.
+        """End the process and clean up after it; return how it ended, in words.
 
-        What its objective has started goes with it if it ends ``by_force``.
+        ``by_force`` also ends the processes that its objective has started.
         """
         process = self._process
         if process is None:
@@ -310,7 +310,7 @@ class _Worker:
         )
 
     def _kill(self) -> None:
-        """End the process and its group, and its conversation: others may hold the other end of the pipe."""
+        """End the process and its group, and shut the pipe, whose other end another process may hold."""
         if self._process is not None:
             self._process.kill()
             _signal_group(self._process, signal.SIGKILL)
@@ -367,7 +367,7 @@ def _thread_limit(threads: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _importable_main() -> Iterator[None]:
-    """Let a process start without the main module if that is standard input, whose name says otherwise."""
+    """Let a process start without the main module if that is standard input and has a file name."""
     main = vars(sys.modules["__main__"])
     if "__file__" not in main or main_can_be_imported():
         yield

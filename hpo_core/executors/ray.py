@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class RayExecutor(SlotExecutor[T, "_RaySlot[T]"]):
-    """One actor per trial that runs; it serves one trial after another.
+    """One actor for each trial that runs at the same time; it serves one trial after another.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ class _RaySlot(Slot[T]):
 
 
 class _Actor:
-    """What a slot is on the other side."""
+    """The worker's side of a slot."""
 
     def __init__(self) -> None:
         self._inbox = WorkerInbox()
-        # Ray sees the end of an actor when its sockets close, and what an objective has forked holds them.
+        # Ray notices the end of an actor when its sockets close; processes forked by an objective hold them.
         lead_group()
         self._guard = Guard()
         self._guard.toggle(os.getpid())

@@ -1,4 +1,4 @@
-"""What runs where the objective is: in a worker process, an actor, a thread of somebody's pool."""
+"""The worker's side of every executor: in a process, in an actor, in a thread of a pool."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class Payload(NamedTuple):
-    """What a worker receives when it starts: the job, and how to make a handle of a channel and a task."""
+    """Sent to a worker when it starts: the job, and a function that makes a handle from channel and task."""
 
     job: Job[Any]
     handle: Callable[..., Any]
 
 
-END = b""  # what a process is sent when there is nothing more to do
+END = b""  # sent to a process when there is nothing more to do
 ANSWERS: Final = {decision.value.encode(): decision for decision in Decision}  # no pickle begins like that
 
 
 class PipeChannel(LiveChannel):
-    """The end of a line that is the pipe of a worker process."""
+    """The trial's end of a channel that is the pipe of a worker process."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
@@ -66,12 +66,12 @@ def serve(connection: Connection) -> None:
 
 def _next_task(connection: Connection) -> bytes:
     while (message := connection.recv_bytes()) in ANSWERS:
-        pass  # it came too late for the trial before
+        pass  # an answer that came too late for the trial before
     return message
 
 
 def load(packed: bytes) -> Payload | Outcome:
-    """Return a payload, or how every trial ends if it cannot be loaded."""
+    """Return a payload; if it cannot be loaded, the outcome of every trial."""
     try:
         payload: Payload = pickle.loads(packed)
     except Exception as error:
@@ -104,7 +104,7 @@ def perform(payload: Payload, arguments: tuple[Any, ...], channel: Channel) -> O
 
 
 def failed(error: BaseException) -> Outcome:
-    """Return the outcome of a trial that ended with an error which is nobody's to catch."""
+    """Return the outcome of a trial that ended with an error which ``catch`` does not cover."""
     return Outcome("failed", reason=describe(error), error=error)
 
 

@@ -1,9 +1,9 @@
-"""The pool that a suggestion is chosen from: Sobol points, and perturbations of the best trials.
+"""The pool from which a suggestion is chosen: Sobol points, and perturbations of the best trials.
 
 Glossary
 --------
-stream      number of the suggestion's first trial: with the seed, the key of every random number
-earlier     (d, e) configurations of the same batch: used, like those of the history
+stream      number of the suggestion's first trial; with the seed, the key of every random number
+earlier     (d, e) configurations of the same batch, which count as used, like the history
 template    coordinate of each parameter where it is not active
 box         region that candidates stay in, (low, high), (d,) each
 """
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Of the 64-bit key: the studies' seeds leave it free, the prior's draws use the seed as it is.
+# A bit of the 64-bit key that seeds leave free. Draws from the prior use the seed without it.
 KEY = 1 << 63
-# Spread of perturbations, as a share of the range: from here down to a hundredth of it.
+# Largest spread of a perturbation, as a share of the range; the smallest is a hundredth of this.
 WIDEST = 0.2
-# Parameters that a perturbation moves, on average, where there are more.
+# Parameters that a perturbation moves on average, if there are more.
 FEWEST_MOVED = 4.0
-# New candidates that are enough where constraints reject most.
+# New candidates that suffice if constraints reject most draws.
 FEWEST_CANDIDATES = 64
 # Configurations of a finite space that are kept in memory.
 MAX_LISTED = 2**17
@@ -52,7 +52,7 @@ class Box:
     centre : (d,)
         Settled; inactive NaN.
     share : float
-        Of the parameters, those that differ from the centre.
+        Share of the parameters that differ from the centre.
     """
 
     low: Array
@@ -62,7 +62,7 @@ class Box:
 
 
 def whole(d: int) -> Box:
-    """The box of a space of d parameters without a trust region."""
+    """Return the box of a space of d parameters without a trust region."""
     return Box(np.zeros(d), np.ones(d), np.full(d, np.nan), 1.0)
 
 
@@ -98,31 +98,31 @@ class Candidates:
         self._least = np.where(discrete, 1.0 / np.maximum(layout.levels, 1), 0.0)[:, None]
 
     def sync(self, history: History) -> None:
-        """Take what has been asked as used, in infinite spaces too: clipping makes equal points there."""
+        """Take all trials as used, in infinite spaces too, where clipping makes equal points."""
         self._filter.sync(history)
         if self._space.size == math.inf and len(history) > self._n_seen:
             self._seen.insert(keys(self.domain, history.x_buffer[:, self._n_seen : len(history)]))
             self._n_seen = len(history)
 
     def feasible(self, x: Array) -> NDArray[np.bool_]:
-        """Where the constraints hold, (m,)."""
+        """Return where the constraints hold, (m,)."""
         return self._filter.feasible(x)
 
     def fresh(self, x: Array, earlier: Array) -> NDArray[np.bool_]:
-        """Where configurations (d, m) are neither used nor in ``earlier``, nor before in x, (m,)."""
+        """Return where configurations (d, m) are not used, in ``earlier`` or earlier in x, (m,)."""
         both = np.concatenate([earlier, x], axis=1)
         fresh = self._filter.fresh(both) & self._seen.fresh(keys(self.domain, both))
         return fresh[earlier.shape[1] :]
 
     def new(self, x: Array, earlier: Array) -> Array:
-        """Those of the configurations (d, m) that are fresh."""
+        """Return the fresh ones of the configurations (d, m)."""
         fresh = self.fresh(x, earlier)
         return x if fresh.all() else np.ascontiguousarray(x[:, fresh])
 
     def listed(self, max_size: float) -> Array | None:
-        """All permitted configurations of a finite space, (d, k), used ones included.
+        """Return all permitted configurations of a finite space, (d, k), used ones included.
 
-        None where there are more than ``max_size`` with those that are not permitted.
+        None if the space has more than ``max_size`` configurations, permitted or not.
         """
         if self._space.size > min(max_size, MAX_LISTED):
             return None
@@ -131,7 +131,7 @@ class Candidates:
         return self._every
 
     def filled(self, stream: int, n: int, x: Array, earlier: Array) -> Array:
-        """Those of x that are permitted and fresh, and if they are few, draws from the prior, n at least.
+        """Return the permitted and fresh ones of x. If they are few, add draws from the prior, to n at least.
 
         Raises
         ------
@@ -161,12 +161,12 @@ class Candidates:
         return np.concatenate([x, more], axis=1)
 
     def spread(self, stream: int, m: int, box: Box) -> Array:
-        """Sobol points in the box, (d, m)."""
+        """Return Sobol points in the box, (d, m)."""
         x = sobol_draws(self.domain, self._seed, stream * m % 2**32, m)
         return self._placed(x, stream, box) if box.share < 1.0 else x
 
     def near(self, stream: int, base: Array, m: int, box: Box) -> Array:
-        """Perturbations of configurations ``base`` (d, b), in turn: (d, m)."""
+        """Return perturbations (d, m) of the configurations ``base`` (d, b), in turn."""
         d = base.shape[0]
         u = uniforms_of_trial(self._seed | KEY, stream, 0, (2 * d + 1) * m).reshape(2 * d + 1, m)
         center = base[:, np.arange(m) % base.shape[1]]
@@ -180,7 +180,7 @@ class Candidates:
         return settle(self.domain, x)
 
     def _placed(self, x: Array, stream: int, box: Box) -> Array:
-        """Draws of the whole space brought into the box, a share of their parameters moved."""
+        """Bring draws of the whole space into the box, with a share of their parameters moved."""
         d, m = x.shape
         u = uniforms_of_trial(self._seed | KEY, stream, 1 << 32, d * m).reshape(d, m)
         low, high, centre = box.low[:, None], box.high[:, None], box.centre[:, None]
@@ -190,5 +190,5 @@ class Candidates:
         return settle(self.domain, np.where(np.isnan(placed), self._filler(u), placed))
 
     def _filler(self, u: Array) -> Array:
-        """Values for what is inactive, should it become active."""
+        """Return values of inactive parameters, in case they become active."""
         return np.where(self._numeric[:, None], u, np.floor(u * self._levels))

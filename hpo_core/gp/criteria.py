@@ -1,12 +1,12 @@
-"""What a candidate is worth: criteria that a search maximises.
+"""Criteria: scores of candidates that a search maximises.
 
 Everything is minimised: an improvement is a value below the incumbent.
 
 Glossary
 --------
 n, m, d     data, candidates, parameters
-bound       never below the criterion, and cheap: fewer data never leave less variance and EI grows with it,
-            so log EI given a few of the data bounds log EI; a weight is bounded by its mean alone
+bound       a cheap upper bound of the criterion. Variance never grows with more data, and EI grows with
+            variance, so log EI given a part of the data bounds log EI; the mean alone bounds a weight
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Data that bound all candidates, and those that bound what is left after the first exact values.
+# Data used to bound all candidates, and to bound the candidates left after the first exact values.
 N_BOUND, N_TIGHT = 32, 128
 
 
@@ -37,28 +37,28 @@ class Bound(Protocol):
         """At least the criterion, (m,)."""
 
     def tightened(self, rows: NDArray[np.int64]) -> Array:
-        """Closer bounds of the candidates ``rows`` (r,), at a higher cost."""
+        """Return closer bounds of the candidates ``rows`` (r,), at a higher cost."""
 
 
 class Criterion(Protocol):
     """A score of configurations that is maximised.
 
-    A search reads a criterion by these methods alone: another one (of several objectives, of constraints)
-    is another class here.
+    A search uses these methods alone. A new criterion (for several objectives, for constraints) is a new
+    class in this module.
     """
 
     @property
     def n(self) -> int:
-        """Rows of the largest factor: what a candidate costs."""
+        """Rows of the largest factor, which determine the cost of a candidate."""
 
     def value(self, x: Array) -> Array:
-        """The criterion of candidates (d, m), (m,)."""
+        """Return the criterion of candidates (d, m), (m,)."""
 
     def gradient(self, x: Array) -> tuple[Array, Array]:
-        """The criterion (m,) and its gradient (d, m)."""
+        """Return the criterion (m,) and its gradient (d, m)."""
 
     def bound(self, x: Array) -> Bound:
-        """Bounds of the criterion of candidates (d, m)."""
+        """Return bounds of the criterion of candidates (d, m)."""
 
 
 class LogEI:
@@ -77,23 +77,23 @@ class LogEI:
 
     @property
     def n(self) -> int:
-        """Data, and points conditioned on."""
+        """Number of data and of pending points that the posterior is conditioned on."""
         return self.posterior.n
 
     def value(self, x: Array) -> Array:
-        """Log EI of candidates (d, m), (m,)."""
+        """Return log EI of candidates (d, m), (m,)."""
         mean, variance = self.posterior.predict(x)
         return log_ei(mean, np.sqrt(variance), self.incumbent)
 
     def gradient(self, x: Array) -> tuple[Array, Array]:
-        """Log EI (m,) and its gradient (d, m)."""
+        """Return log EI (m,) and its gradient (d, m)."""
         at = self.posterior.evaluate(x)
         sd = np.sqrt(at.variance)
         value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
         return value, self.posterior.slopes(at, by_mean, by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny))
 
     def bound(self, x: Array) -> LogEIBound:
-        """Bounds from the exact means, and the variances given the best of the data."""
+        """Return bounds from the exact means, and the variances given the best of the data."""
         return LogEIBound(self, x)
 
 
@@ -106,7 +106,7 @@ class LogEIBound:
         self.value = self._given(x, self._mean, N_BOUND)
 
     def tightened(self, rows: NDArray[np.int64]) -> Array:
-        """Bounds of the candidates ``rows``, given more of the data."""
+        """Return bounds of the candidates ``rows``, given more of the data."""
         return self._given(np.ascontiguousarray(self._x[:, rows]), self._mean[rows], N_TIGHT)
 
     def _given(self, x: Array, mean: Array, k: int) -> Array:
@@ -116,7 +116,7 @@ class LogEIBound:
 
 
 class Weighted:
-    """A criterion plus the log weight of configurations that work.
+    """A criterion plus the log weight of a model of failures.
 
     Parameters
     ----------
@@ -133,32 +133,32 @@ class Weighted:
         return max(self.criterion.n, self.feasibility.n)
 
     def value(self, x: Array) -> Array:
-        """The weighted criterion of candidates (d, m), (m,)."""
+        """Return the weighted criterion of candidates (d, m), (m,)."""
         return self.criterion.value(x) + self.feasibility.log_weight(x)
 
     def gradient(self, x: Array) -> tuple[Array, Array]:
-        """The weighted criterion (m,) and its gradient (d, m)."""
+        """Return the weighted criterion (m,) and its gradient (d, m)."""
         value, slope = self.criterion.gradient(x)
         log_weight, by_x = self.feasibility.slopes(x)
         return value + log_weight, slope + by_x
 
     def bound(self, x: Array) -> WeightedBound:
-        """Bounds of both terms."""
+        """Return the sum of the bounds of both terms."""
         return WeightedBound(self.criterion.bound(x), self.feasibility.bound(x))
 
 
 class WeightedBound:
-    """Bounds of a criterion and of log weights (m,), added."""
+    """Sums of the bounds of a criterion and of log weights (m,)."""
 
     def __init__(self, bound: Bound, log_weight: Array) -> None:
         self._bound, self._log_weight = bound, log_weight
         self.value = bound.value + log_weight
 
     def tightened(self, rows: NDArray[np.int64]) -> Array:
-        """Closer bounds of the candidates ``rows``."""
+        """Return closer bounds of the candidates ``rows``."""
         return self._bound.tightened(rows) + self._log_weight[rows]
 
 
 def best_rows(y: Array, k: int) -> NDArray[np.int64]:
-    """Indices of the k least values, ascending; the earliest among equals."""
+    """Return the indices of the k least values, ascending; of equal values the earliest."""
     return np.sort(np.argsort(y, kind="stable")[:k])

@@ -1,4 +1,4 @@
-"""What is known of failures: labelled trials, hyperparameters on schedule, the posterior."""
+"""The model of failures: labelled trials, hyperparameters fitted on schedule, the posterior."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ MAX_LABELLED = 64
 # Hyperparameters are fitted again when there are this many times as many finished trials. This and the next:
 # bench/results/2026-11-28-failures-ablation.md.
 GROWTH = 1.4
-# Once a trial has worked, so many failures or more before it are forgotten: something may have been broken.
-# Where they were of a small region that works, what else fails says so as soon.
+# If so many trials or more failed before the first one worked, they are forgotten, because something may have
+# been broken. If only a small region works, later failures show that as soon.
 MIN_LEADING = 8
 
 
 class FailureModel:
-    """Where trials fail, a function of the finished trials in their order of finishing alone.
+    """Models where trials fail, as a function of the finished trials in their order of finishing alone.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ class FailureModel:
         self._failed: Mask = np.zeros(0, np.bool_)
 
     def failed(self, history: History) -> Mask:
-        """Which of the finished trials have failed, in their order of finishing: see ``have_failed``."""
+        """Return which finished trials have failed, in their order of finishing; see ``have_failed``."""
         if len(self._failed) != history.count_finished():
             self._failed = have_failed(history)
         return self._failed
 
     def of(self, history: History) -> Feasibility | None:
-        """What is known after the trials of a history that have finished; None if none has failed."""
+        """Return the posterior given the finished trials of a history; None if none has failed."""
         n = history.count_finished()
         if self._latest is None or self._latest[0] != n:
             failed = self.failed(history)
@@ -77,9 +77,9 @@ def _inputs(history: History, places: NDArray[np.int64]) -> Array:
 
 
 def have_failed(history: History) -> Mask:
-    """Which of the k finished trials have failed, or got a penalty that says the same.
+    """Return which of the k finished trials have failed, or have a penalty as their value, (k,).
 
-    (k,), in their order of finishing. What counts as a penalty depends on all values.
+    They are in their order of finishing. Whether a value is a penalty depends on all values.
     """
     order = history.finish_order
     failed: Mask = history.state[order] == State.FAILED
@@ -89,7 +89,7 @@ def have_failed(history: History) -> Mask:
 
 
 def labelled(failed: Mask) -> NDArray[np.int64]:
-    """Places of the finished trials that are labelled, ascending, from which of them have failed."""
+    """Return the places of the finished trials to label, ascending, given which trials have failed."""
     n_leading = int((~failed).argmax())  # 0 if none has worked
     first = n_leading if n_leading >= MIN_LEADING else 0
     kept = failed[first:]
@@ -99,12 +99,12 @@ def labelled(failed: Mask) -> NDArray[np.int64]:
 
 
 def turn(failed: Mask) -> int:
-    """Place in the order of finishing where failures end or begin for the first time; 0 if they never do."""
+    """Return the place, in the order of finishing, of the first trial whose label differs; 0 if none does."""
     return int((failed != failed[0]).argmax())
 
 
 def _spread(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At most ``MAX_LABELLED``: the newest half, and evenly spaced ones of those before."""
+    """Return at most ``MAX_LABELLED`` places: half are the newest, half are evenly spaced older ones."""
     if len(places) <= MAX_LABELLED:
         return places
     half = MAX_LABELLED // 2
@@ -113,7 +113,7 @@ def _spread(places: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def scheduled(n: int) -> int:
-    """Of ``n`` finished trials, the first ones that hyperparameters are fitted to."""
+    """Return to how many of ``n`` finished trials, the first ones, hyperparameters are fitted."""
     fitted = 1
     while (following := math.ceil(GROWTH * fitted)) <= n:
         fitted = following

@@ -134,14 +134,14 @@ class Sites(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FailureHyperparameters:
-    """What a fit decides.
+    """Hyperparameters of a fit.
 
     Attributes
     ----------
     kernel : Hyperparameters
-        Lengthscales and correlations; its noise means nothing.
+        Lengthscales and correlations; the noise has no meaning.
     rate : float
-        Of failures that no place explains.
+        Rate of failures that no place explains.
     """
 
     kernel: Hyperparameters
@@ -159,7 +159,7 @@ class Feasibility:
     ok : (n,) bool
         n is at least 1.
     start : Sites, optional
-        Of these trials, (n,), where the sweeps begin: from a posterior like this one, fewer are needed.
+        Sites (n,) of these trials, from which the sweeps begin. From a similar posterior, fewer are needed.
 
     Attributes
     ----------

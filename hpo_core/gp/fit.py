@@ -80,8 +80,8 @@ class GPSettings:
     max_evaluations : int
         Of the objective, at most, from one start.
     restart_from : int
-        Data from which on a cold fit has a second start. Fewer are fitted anew after each trial: it
-        would cost more than it brings.
+        Number of data from which on a cold fit has a second start. With fewer, which are fitted again after
+        each trial, it would cost more than it gains.
     max_subset, max_full : int
         A cold fit of more than 150 data is one of half of them, at most ``max_subset``, then at most
         ``max_full`` evaluations with all.
@@ -289,9 +289,9 @@ def _cold_starts(parameters: Parameters, settings: GPSettings, n: int) -> list[N
 
 
 def scheduled(n: int) -> int:
-    """Of n finished trials, the first ones that the hyperparameters are fitted to.
+    """Return to how many of n finished trials, the first ones, the hyperparameters are fitted.
 
-    All of them to 12, then those of the last fit until there are 8 % more: a function of n alone.
+    All are used up to 12; then the trials of the last fit until there are 8 % more: a function of n alone.
     """
     fitted = min(n, ALWAYS_REFIT)
     while (following := math.ceil(GROWTH * fitted)) <= n and n > ALWAYS_REFIT:

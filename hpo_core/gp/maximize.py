@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     Allowed = Callable[[Array], NDArray[np.bool_]]
     Gradient = Callable[[Array], tuple[Array, Array]]
 
-# Candidates whose exact variance is computed at once, where there are 400 data or more: the solves are
-# fastest so, and stop early. Fewer data, wider blocks.
+# Candidates whose exact variance is computed at once, given 400 data or more: solves of this size are fastest
+# and stop early. Fewer data mean wider blocks.
 BLOCK = 64
-# A bound pays where what it leaves out outweighs it: from this many data on, and values of the kernel.
+# A bound pays if it leaves out more work than it costs: from so many data, and so many kernel values, on.
 FEWEST_DATA, MIN_PRUNED = 4 * N_BOUND, 100_000
-# Rounding of a bound and of a value, many times over.
+# Many times the rounding error of a bound and of a value.
 SLACK = 1e-6
-# Of a climb. What a start may still expect to gain when it ends: log EI of 1e-4 is 0.01 % of the improvement.
+# Most steps of a climb, and the expected gain at which it ends: 1e-4 in log EI is 0.01 % of the improvement.
 MAX_STEPS, TOLERANCE = 30, 1e-4
 
 
@@ -52,10 +52,10 @@ class Ranked(NamedTuple):
 
 
 def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], Array]:
-    """The k best of the candidates (d, m): their indices, best first, and their values.
+    """Return the k best of the candidates (d, m): their indices, best first, and their values.
 
-    Exactly the k best, the earlier of equals first: a candidate whose bound is below the k-th best value
-    cannot be among them.
+    They are exactly the k best, the earlier of equals first: a candidate whose bound is below the k-th best
+    value cannot be among them.
     """
     m, n = x.shape[1], criterion.n
     block = BLOCK * max(1, 400 // n)
@@ -81,33 +81,33 @@ def best_of(criterion: Criterion, x: Array, k: int) -> tuple[NDArray[np.int64], 
 
 
 def _pays(n: int, m: int) -> bool:
-    """Whether bounds of m candidates, given n data, cost less than they save."""
+    """Return whether bounds of m candidates, given n data, cost less than they save."""
     return n >= FEWEST_DATA and n * m >= MIN_PRUNED
 
 
 def _least(value: Array, k: int) -> float:
-    """What a bound must reach for its candidate to be among the k best; -inf stands for no value yet."""
+    """Return the least bound that may be among the k best; -inf in ``value`` stands for no value yet."""
     known = value[value > -np.inf]  # a partition is slow where most are equal
     return float(np.partition(known, -k)[-k]) - SLACK if len(known) >= k else -np.inf
 
 
 @dataclass(frozen=True)
 class Search:
-    """What local search may do.
+    """The moves and limits of local search.
 
     Attributes
     ----------
     continuous : (p,) int64
-        Parameters that climb.
+        Parameters that move in climbs.
     scale, low, high : (d,)
-        Unit of each parameter, its lengthscale, and the box to stay in.
+        Unit of each parameter, which is its lengthscale, and the box to stay in.
     neighbours : Neighbours or None
-        Moves discrete ones; None if there are none.
+        Moves of discrete parameters; None if there are no such parameters.
     domain : Domain
     template : (d,)
         Values of parameters that become active.
     allowed : callable
-        Where configurations (d, m) may be proposed, (m,).
+        Maps configurations (d, m) to whether they may be proposed, (m,).
     """
 
     continuous: NDArray[np.int64]
@@ -122,14 +122,14 @@ class Search:
     n_rounds: int = 2
 
     def settled(self, x: Array) -> Array:
-        """Configurations snapped, what is inactive filled from the template before."""
+        """Return configurations snapped, after inactive parameters were filled from the template."""
         return settle(self.domain, np.where(np.isnan(x), self.template[:, None], x))
 
 
 def maximize(
     criterion: Criterion, pool: Array, search: Search, branch: NDArray[np.int64], *, k: int = 1
 ) -> Ranked:
-    """The best candidates found, at least the k best of the pool (fewer if it holds fewer).
+    """Return the best candidates found, including the k best of the pool (fewer if it holds fewer).
 
     Parameters
     ----------
@@ -138,10 +138,10 @@ def maximize(
         Candidates, settled and allowed; m is at least 1.
     search : Search
     branch : (m,) int64
-        Which branch of a conditional space each is in: the best of each branch is a start, as far
-        as starts go.
+        Branch of a conditional space that each candidate is in. The best of each branch is a start, as far
+        as the number of starts allows.
     k : int
-        Candidates wanted beside those that local search finds.
+        Candidates of the pool to return, in addition to the ones that local search finds.
     """
     spare = 4 if branch.any() else 1  # the best of a pool may all be in one branch
     index, value = best_of(criterion, pool, min(max(k, spare * search.n_starts), pool.shape[1]))
@@ -155,7 +155,7 @@ def maximize(
 
 
 def _starts(branch: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Places of the starts in a ranking: the best of each branch, then the best of all."""
+    """Return the places of the starts in a ranking: the best of each branch, then the best of all."""
     _, first = np.unique(branch, return_index=True)
     leaders = np.sort(first)[:n]
     others = np.setdiff1d(np.arange(len(branch)), leaders)[: n - len(leaders)]
@@ -163,13 +163,13 @@ def _starts(branch: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def _improved(criterion: Criterion, starts: Ranked, search: Search) -> Ranked:
-    """Each start, or something better that local search reached from it."""
+    """Return each start, or a better candidate that local search reached from it."""
     current = starts
     for turn in range(search.n_rounds):
         before = current.value
         if search.neighbours is not None:
             current = _stepped(criterion, current, search, search.neighbours)
-        # Where a climb has ended, only a discrete move opens another.
+        # After a climb has ended, only a discrete move makes another one worthwhile.
         open_ = np.flatnonzero((current.value > before) | (turn == 0))
         if not len(open_):
             break
@@ -179,7 +179,7 @@ def _improved(criterion: Criterion, starts: Ranked, search: Search) -> Ranked:
 
 
 def _climbed(criterion: Criterion, current: Ranked, search: Search, rows: NDArray[np.int64]) -> Ranked:
-    """The starts ``rows`` at the ends of their climbs, where these are better."""
+    """Replace the starts ``rows`` by the ends of their climbs, if these are better."""
     moved = search.continuous
     box = search.scale[moved], search.low[moved], search.high[moved]
     x = search.settled(climb(criterion.gradient, np.ascontiguousarray(current.x[:, rows]), moved, *box))
@@ -189,10 +189,10 @@ def _climbed(criterion: Criterion, current: Ranked, search: Search, rows: NDArra
 def climb(
     gradient: Gradient, x: Array, rows: NDArray[np.int64], scale: Array, low: Array, high: Array
 ) -> Array:
-    """Where the starts (d, m) end, which climb together: see ``hpo_core.native.climb``. Activity stays.
+    """Climb from all starts (d, m) together, and return the ends; see ``hpo_core.native.climb``.
 
     ``gradient`` gives values (m,) and gradients (d, m); ``rows`` (p,) are the parameters that move, in units
-    ``scale`` (p,) between ``low`` and ``high`` (p,).
+    ``scale`` (p,) between ``low`` and ``high`` (p,). Parameters stay active or inactive.
     """
     ends = x.copy()
     todo = np.arange(x.shape[1])
@@ -210,7 +210,7 @@ def climb(
 
 
 def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: Neighbours) -> Ranked:
-    """The best neighbour of each, where it is better."""
+    """Replace each candidate by its best neighbour, if that is better."""
     x, owner = neighbours.of(current.x, search.template)
     allowed = np.flatnonzero(search.allowed(x))
     if not len(allowed):
@@ -227,7 +227,7 @@ def _stepped(criterion: Criterion, current: Ranked, search: Search, neighbours: 
 
 
 def _better(current: Ranked, rows: NDArray[np.int64], x: Array, value: Array) -> Ranked:
-    """Candidates x (d, r) in place of the current ones ``rows`` (r,), where they are better."""
+    """Put candidates x (d, r) in the place of the current ones ``rows`` (r,), if they are better."""
     better = value > current.value[rows]
     moved, reached = current.x.copy(), current.value.copy()
     moved[:, rows[better]], reached[rows[better]] = x[:, better], value[better]

@@ -1,4 +1,4 @@
-"""What the gp sampler knows of the objective: hyperparameters on schedule, the posterior of the trials."""
+"""The gp sampler's model of the objective: hyperparameters fitted on schedule, posterior of the trials."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ class GPModel:
     structure : Structure
     fit_settings : GPSettings
     warp : callable
-        Of the values: (n,) to (n,), mean 0 and variance 1, never in another order.
+        Maps values (n,) to (n,) with mean 0 and variance 1, without changing their order.
     quiet : float
-        Noise, relative to the output scale, below which a value is compared by what was seen; above, by
-        its posterior mean.
+        Noise, relative to the output scale, below which trials are compared by their values; above, by
+        their posterior means.
     max_fit, max_posterior : int
-        Trials that hyperparameters are fitted to, and that are conditioned on; of more, a choice.
+        Most trials that hyperparameters are fitted to, and that the posterior is conditioned on. If there
+        are more, some are selected.
 
     Attributes
     ----------
     posterior : Posterior
-        In warped values.
+        Of the warped values.
     hyper : Hyperparameters or None
-        As fitted last.
+        From the last fit.
     level : (k,) float64
-        Of each trial conditioned on, what it is compared by: its warped value, where there is
-        noise its posterior mean.
+        The value by which each trial conditioned on is compared: its warped value or, if there is noise,
+        its posterior mean.
     """
 
     posterior: Posterior
@@ -101,16 +102,16 @@ class GPModel:
         return float(self.level.min())
 
     def best(self, k: int) -> Array:
-        """The k best trials, best first, (d, k)."""
+        """Return the k best trials, best first, (d, k)."""
         return self.posterior.x[:, np.argsort(self.level, kind="stable")[:k]]
 
     def by_mean(self) -> NDArray[np.int64]:
-        """Places of the trials conditioned on, by posterior mean, the least first."""
+        """Return the places of the trials conditioned on, by posterior mean, the least first."""
         order = np.argsort(self._means(), kind="stable")
         return order if self._rows is None else self._rows[order]
 
     def typical(self, default: Array) -> Array:
-        """Each parameter's value in the best trial that has it, (d,); a default where none has."""
+        """Return each parameter's value in the best trial that has it, (d,); the default if none has."""
         x = self.best(len(self.level))
         active = ~np.isnan(x)
         first = x[np.arange(len(x)), active.argmax(axis=1)]
@@ -123,7 +124,7 @@ class GPModel:
         return self.posterior.y if self.posterior.hyper.noise < self._quiet else self._means()
 
     def _means(self) -> Array:
-        """Posterior means of the data: mu + R alpha = y - (C - R) alpha."""
+        """Return the posterior means of the data: mu + R alpha = y - (C - R) alpha."""
         model = self.posterior
         means: Array = model.y - (model.hyper.noise + model.jitter) * model.alpha
         return means
@@ -131,7 +132,7 @@ class GPModel:
     def _fit(self, x: Array, y: Array) -> Hyperparameters:
         n = len(y)
         if n > self._max_fit:
-            # Half of them the best, where the model has to be right; half from the whole of the search.
+            # Half are the best, where the model must be right; half are from the whole search.
             best = best_rows(y, self._max_fit // 2)
             others = np.setdiff1d(np.arange(n), best)
             spread = others[np.linspace(0, len(others) - 1, self._max_fit - len(best)).astype(np.int64)]
@@ -140,7 +141,7 @@ class GPModel:
         return fit(self._structure, np.ascontiguousarray(x), y, settings=self._fit_settings)
 
     def _chosen(self, x: Array, y: Array, hyper: Hyperparameters) -> NDArray[np.int64]:
-        """Trials to condition on: half of them the best, half those most correlated with the best one."""
+        """Return the trials to condition on: half are the best, half are most correlated with the best."""
         kernel = covariance.Kernel(self._structure, hyper.lengthscale, hyper.correlation)
         centre = covariance.inputs(kernel, x[:, [y.argmin()]])
         near = covariance.cross(kernel, centre, covariance.inputs(kernel, x))[0]

@@ -1,7 +1,8 @@
 """Neighbours of configurations in their discrete parameters, all in one array.
 
-A neighbour differs in one parameter: a category is any other, and so is a level where there are few; else a
-level is one up or down, or an eighth of the range. What becomes active takes the values of a template.
+A neighbour differs in one parameter. A category may become any other, and so may a level if there are few;
+otherwise a level moves by one, or by an eighth of the range. Parameters that become active take their values
+from a template.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 FEW_LEVELS = 8
-# Moves of one start at most: those of a wider space are thinned out evenly.
+# Most moves of one start; if a space has more, they are thinned out evenly.
 MAX_MOVES = 512
 
 
@@ -38,7 +39,7 @@ class Neighbours:
     Attributes
     ----------
     rows : (r,) int64
-        The parameters that are moved: those with a table of levels, and categories.
+        The parameters that move: parameters with a table of levels, and categorical ones.
     """
 
     def __init__(self, domain: Domain) -> None:
@@ -59,7 +60,7 @@ class Neighbours:
         self._table = self._coordinate * repeated[0] + repeated[1]
 
     def of(self, x: Array, template: Array) -> tuple[Array, NDArray[np.int64]]:
-        """All neighbours of settled configurations (d, m): settled (d, k), and whose they are, (k,).
+        """Return all neighbours (d, k) of configurations (d, m), settled, and the column that each is from.
 
         ``template`` (d,) gives the values of parameters that become active.
         """
@@ -77,13 +78,13 @@ class Neighbours:
 
 
 def discrete_rows(layout: Layout) -> NDArray[np.int64]:
-    """Parameters with more than one level or choice and a table of them."""
+    """Return the parameters that have more than one level or choice, and a table of them."""
     tabular = np.isin(layout.kinds, (Kind.CATEGORICAL, Kind.DISCRETE))
     return np.flatnonzero(tabular & (layout.levels > 1))
 
 
 def _moves(place: int, layout: Layout, row: int) -> Iterator[tuple[int, int, int]]:
-    """Of one parameter: (place, levels up or 0, level to go to)."""
+    """Yield the moves of one parameter: (place, levels up or 0, level to go to)."""
     n = int(layout.levels[row])
     if layout.kinds[row] == Kind.CATEGORICAL or n <= FEW_LEVELS:
         yield from ((place, 0, level) for level in range(n))

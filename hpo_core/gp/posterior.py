@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hpo_core.native.covariance import Inputs, Structure
 
 EPSILON = float(np.finfo(np.float64).eps)
-# Rows are appended to a factor until n reaches a multiple of this; then it is computed anew.
+# Rows are appended to a factor until n reaches a multiple of this; then it is recomputed.
 BLOCK = 64
 # A row of the factor's buffer is this much longer than it need be: rows a power of two apart fall
 # into one set of the cache.
@@ -49,7 +49,7 @@ ROW_PADDING = 8
 
 @dataclass(frozen=True, eq=False)
 class Hyperparameters:
-    """What a fit decides.
+    """Hyperparameters of a fit.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class Posterior:
 
     @property
     def jitter(self) -> float:
-        """What was added to the diagonal beside the noise."""
+        """Number added to the diagonal in addition to the noise."""
         return linalg.JITTER[self._level]
 
     def append(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:

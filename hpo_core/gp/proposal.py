@@ -1,11 +1,11 @@
-"""What one ask of the gp sampler proposes: a criterion, a pool of candidates, a search, a choice.
+"""How the gp sampler answers one ask: a criterion, a pool of candidates, a local search, a choice.
 
 Glossary
 --------
-first       number of the first trial wanted: with the seed, the key of every random number
+first       number of the first trial asked for; with the seed, the key of every random number
 earlier     (d, e) configurations chosen before for the same batch
-pending     (d, r) running trials and ``earlier``: of the newest the values are drawn (fantasies), the others
-            are taken to be at their posterior mean (settled)
+pending     (d, r) running trials and ``earlier``. The values of the newest are drawn (fantasies), the others
+            are assumed to be at their posterior mean (settled)
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Trials that candidates are drawn near to.
+# Best trials, near which candidates are drawn.
 N_BEST = 5
-# Running trials that are conditioned on: the newest.
+# Newest pending configurations that the model is conditioned on.
 MAX_RUNNING = 256
-# Running trials whose values are drawn, the others are at their mean.
+# Newest pending configurations whose values are drawn.
 MAX_FANTASIES = 16
-# Candidates that a batch is chosen from, beside those local search found.
+# Candidates that a batch is chosen from: so many of the pool at least, and so many near the best.
 N_BATCH = 512
-# A batch is cut into parts; each is chosen given those before it.
+# A batch is cut into parts of at most this size; each is chosen given the earlier ones.
 MAX_PART = 256
 
 
@@ -50,32 +50,33 @@ MAX_PART = 256
 class SearchSettings:
     """Constants of the model and of the search for the next trial.
 
-    Those marked * were decided on the development suite: ``bench/results/ablation.jsonl``.
+    Constants marked * were decided on the development suite: ``bench/results/ablation.jsonl``.
 
     Attributes
     ----------
     n_startup : int
-        * Trials that have finished before the model is used; 0 stands for min(max(4, d + 1), 10).
+        * Trials that finish before the model is used; 0 stands for min(max(4, d + 1), 10).
     n_pool, n_near : int
-        Candidates spread over the space, and near the best trials.
+        Candidates spread over the space, and candidates near the best trials.
     n_starts, n_rounds : int
-        Of local search: candidates it begins with, and turns of discrete and continuous moves.
+        Candidates from which local search starts, and its rounds of discrete and continuous moves.
     warp, input_warp : str, bool
-        * Of the values (see ``hpo_core.gp.warps``) and of the inputs.
+        * Warp of the values (see ``hpo_core.gp.warps``), and whether the inputs are warped.
     zoomed : float
-        * Where the better half of the trials lies within this share of what the first trials' did, the
-        warped values tell small differences among them and little of elsewhere: every other suggestion
-        then comes from a model of the values as they are, the worst capped. 0 turns that off.
+        * Once the values of the better half of the trials span less than this share of the span of the first
+        trials' better half, warped values show small differences among them and little of the rest of the
+        space. Every other suggestion then comes from a model of the plain values, the worst capped. 0 turns
+        this off.
     noise_location : float
-        * Of the prior on the log of the noise.
+        * Location of the prior on the log of the noise.
     quiet : float
         * Noise below which the best value seen is the incumbent; above, the best posterior mean.
     trust_dims, trust_trials : int
         * Parameters, or trials, past which candidates are drawn in a trust region.
     max_fit, max_posterior : int
-        Trials that hyperparameters are fitted to, and that are conditioned on.
+        Trials that hyperparameters are fitted to, and trials that the posterior is conditioned on.
     max_enumerated : float
-        Configurations of a finite space, times trials, up to which each is looked at.
+        A finite space is enumerated while its size, times the number of trials, is at most this.
     """
 
     n_startup: int = 0
@@ -96,7 +97,7 @@ class SearchSettings:
 
 
 class Moves:
-    """What local search may move in one space: all that does not change from ask to ask."""
+    """The moves of local search in one space. They do not change from ask to ask."""
 
     def __init__(self, candidates: Candidates) -> None:
         layout = candidates.domain.layout
@@ -107,20 +108,21 @@ class Moves:
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """What an ask knows, and the choice of a batch from it.
+    """The models and candidates of one ask, and the choice of a batch from them.
 
     Attributes
     ----------
     model : GPModel
     feasibility : Feasibility or None
-        None where no trial has failed.
+        None if no trial has failed.
     running : (d, r) float64
+        Configurations of running trials.
     box : Box
-        Where candidates are drawn.
+        Region from which candidates are drawn.
     candidates : Candidates
     moves : Moves
     seed : int
-        The study's.
+        Seed of the study.
     settings : SearchSettings
     """
 
@@ -151,7 +153,7 @@ class Proposal:
         return x
 
     def _part(self, first: int, n: int, earlier: Array) -> Array:
-        """Choose ``n`` configurations, given those of ``earlier``."""
+        """Choose ``n`` configurations, given the configurations in ``earlier``."""
         pending = np.concatenate([self.running, earlier], axis=1)[:, -MAX_RUNNING:]
         settled, fantasies = np.split(pending, [max(pending.shape[1] - MAX_FANTASIES, 0)], axis=1)
         posterior = _conditioned(self.model.posterior, settled)
@@ -174,7 +176,7 @@ class Proposal:
             seed=self.seed,
             first=first,
         )
-        # A batch may be larger than a finite space of which everything may be tried again.
+        # If configurations may be tried again, a batch may be larger than a finite space.
         repeats = self.candidates.allow_duplicates and len(chosen) < n
         return x[:, np.resize(chosen, n) if repeats else chosen]
 
@@ -183,7 +185,7 @@ class Proposal:
         return improvement if self.feasibility is None else Weighted(improvement, self.feasibility)
 
     def _pool(self, first: int, n: int, earlier: Array) -> Array:
-        """All that is left of a small finite space, else draws that the constraints permit."""
+        """Return what is left of a small finite space; otherwise draws that the constraints permit."""
         candidates, settings = self.candidates, self.settings
         every = candidates.listed(settings.max_enumerated / len(self.model.level))
         if every is None:
@@ -198,7 +200,7 @@ class Proposal:
         return x
 
     def _around(self, x: Array, first: int) -> Array:
-        """Candidates near the best, for a batch: local search finds its first member, not the others."""
+        """Return candidates near the best, for the members of a batch that local search does not find."""
         near = self.candidates.near(first, x[:, : self.settings.n_starts], N_BATCH, self.box)
         return near[:, self.candidates.feasible(near)]
 
@@ -223,7 +225,7 @@ def _conditioned(posterior: Posterior, x: Array) -> Posterior:
 
 
 def branches(layout: Layout, x: Array) -> NDArray[np.int64]:
-    """A number for each combination of active groups, of configurations (d, m): (m,)."""
+    """Return a number (m,) for the combination of active groups in each configuration of x (d, m)."""
     if layout.n_groups == 1:
         return np.zeros(x.shape[1], np.int64)
     rows = np.searchsorted(layout.group, np.arange(1, layout.n_groups), sorter=np.argsort(layout.group))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Values that differ, without which a model has nothing to tell.
+# Different values that a model needs at least.
 FEWEST_VALUES = 3
 
 
@@ -43,14 +43,16 @@ class GPSampler(Sampler):
     The first trials are Sobol points. Then a Gaussian process (Matern-5/2, a lengthscale for each
     parameter, a factor for each group of conditional ones) is fitted to the complete trials, and the
     configuration of greatest expected improvement is proposed: the best of a pool, improved by local
-    search over all kinds of parameters. Once the better half of the trials is close together, every
-    other suggestion is that of a model which looks at the whole range of values again. A batch is chosen
-    as if its earlier members and the running trials were observed. Failed trials, for whatever reason, teach
-    where trials work: the expected improvement is weighed with that (see
-    ``hpo_core.gp.feasibility``), and the first trials keep away from where others failed; failures
-    that no place explains repel nothing. With more than
-    20 parameters or 500 trials the search keeps to a trust region; past 1,000 trials the model keeps to
-    the best and nearest of them, so that a suggestion costs the same at any number of trials.
+    search over all kinds of parameters. Once the values of the better half of the trials are close together,
+    every other suggestion comes from a model of the whole range of values. A batch is chosen as if its
+    earlier members and the running trials were observed.
+
+    Failed trials teach where trials work. The expected improvement is weighted by that (see
+    ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
+    explains repel nothing.
+
+    With more than 20 parameters or 500 trials the search keeps to a trust region. Past 1,000 trials the
+    model uses the best and nearest of them, so that a suggestion costs the same at any number of trials.
 
     References
     ----------
@@ -90,7 +92,7 @@ class GPSampler(Sampler):
 
     @usual_errors()
     def ask(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose Sobol points until the model can be fitted, then what it chooses."""
+        """Propose Sobol points until the model can be fitted, then the model's choice."""
         rows = self._modelled(history)
         if rows is None:
             return self._startup.ask(history, first, n)
@@ -115,7 +117,7 @@ class GPSampler(Sampler):
         return Suggestion(x, self.name, fit)
 
     def feasibility(self, history: History) -> Feasibility | None:
-        """Where trials fail, as far as is known; None if none has failed."""
+        """Return the model of where trials fail; None if none has failed."""
         return self._failures.of(history)
 
     @usual_errors()
@@ -128,7 +130,7 @@ class GPSampler(Sampler):
         return rows[self._sharp.by_mean()]
 
     def _model(self, layout: Layout, warp: Callable[[Array], Array]) -> GPModel:
-        """An empty model of values under a warp."""
+        """Return an empty model of values under a warp."""
         settings = self._settings
         return GPModel(
             Structure(layout),
@@ -140,7 +142,7 @@ class GPSampler(Sampler):
         )
 
     def _modelled(self, history: History) -> NDArray[np.int64] | None:
-        """Complete trials except penalties, in the order of finishing; None if too few for a model."""
+        """Return complete trials except penalties, in the order of finishing; None if too few for a model."""
         order = history.finish_order
         if len(order) < self._n_startup or history.count(State.COMPLETE) < 2:
             return None
@@ -148,7 +150,7 @@ class GPSampler(Sampler):
         return rows if len(np.unique(objective(history)[rows])) >= FEWEST_VALUES else None
 
     def _box(self, history: History, model: GPModel) -> Box:
-        """Where candidates are drawn: a trust region if there are many parameters or many trials."""
+        """Return the box to draw candidates from: a trust region if there are many parameters or trials."""
         settings, d = self._settings, len(history.x)
         start = 0 if d > settings.trust_dims else settings.trust_trials
         if history.count(State.COMPLETE) <= start or not d:

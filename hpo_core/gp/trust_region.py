@@ -33,10 +33,10 @@ MOVED = 20.0
 
 
 def length(y: Array, start: int, d: int) -> float:
-    """Side of the box after the values ``y`` (n,), the first ``start`` of which came before it.
+    """Return the side of the box after the values ``y`` (n,), of which the first ``start`` came before it.
 
-    Three successes in a row double it, max(4, d) failures halve it; once it is below ``LEAST_LENGTH``
-    it starts anew.
+    Three successes in a row double the side, and max(4, d) failures halve it. Once it is below
+    ``LEAST_LENGTH``, it returns to ``FIRST_LENGTH``.
     """
     side, successes, failures = FIRST_LENGTH, 0, 0
     for gained in gains(y)[start:].tolist():
@@ -51,7 +51,7 @@ def length(y: Array, start: int, d: int) -> float:
 
 
 def gains(y: Array) -> NDArray[np.bool_]:
-    """Where a value is below all before it by more than ``GAIN`` of their least's size, (n,)."""
+    """Return where a value is below the least earlier one by more than ``GAIN`` of its size, (n,)."""
     least = np.minimum.accumulate(y)
     before = np.concatenate([[np.inf], least[:-1]])
     with np.errstate(over="ignore"):
@@ -59,7 +59,7 @@ def gains(y: Array) -> NDArray[np.bool_]:
 
 
 def around(centre: Array, lengthscale: Array, side: float) -> Box:
-    """The box of a side around a configuration (d,), stretched along long lengthscales."""
+    """Return the box with this side around a configuration (d,), stretched along long lengthscales."""
     d = len(centre)
     relative = lengthscale / np.exp(np.mean(np.log(lengthscale)))
     half = 0.5 * side * relative

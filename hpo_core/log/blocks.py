@@ -1,7 +1,7 @@
-"""A block of a log applied in one pass: what opens a study of a million trials in seconds.
+"""A block of a log, applied in one pass: a study of a million trials opens in seconds.
 
-The kinds of events are taken one after the other instead of in the order of the log. That gives the same
-columns, because a valid log asks a trial before it says anything of it, and ends it last.
+The kinds of events are applied one after the other, not in the order of the log. That gives the same columns,
+because in a valid log a trial is asked before any other event is about it, and nothing follows its end.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _NO_ROWS = np.empty(0, np.int64)
 
 
-class _Said(NamedTuple):
-    """What is said of trials: their rows, and the place in the block of each event that says it."""
+class _Mentions(NamedTuple):
+    """Rows that events are about, and for each the place of the event in the block."""
 
     rows: Rows
     at: Rows
@@ -49,13 +49,13 @@ class EventBlock:
 
     @property
     def asked(self) -> tuple[Asked, Rows] | None:
-        """Trials that started, if there are any."""
+        """The event that started trials and its places, if there is one."""
         return next(((event, at) for event, at in self.events if isinstance(event, Asked)), None)
 
     @property
     def ended(self) -> Rows:
         """Trials that ended."""
-        return self._said(ends=True).rows
+        return self._mentions(ends=True).rows
 
     @property
     def retried(self) -> Rows:
@@ -65,33 +65,34 @@ class EventBlock:
 
     @property
     def size(self) -> int:
-        """How many trials, results and the like it says something of."""
+        """Number of rows in all events: trials, results and reports."""
         return sum(np.size(at) for _, at in self.events)
 
-    def _said(self, *, ends: bool) -> _Said:
+    def _mentions(self, *, ends: bool) -> _Mentions:
+        """Return the rows of events that end trials, or of the others that are about running trials."""
         about: list[tuple[Any, Any]] = []
         for event, at in self.events:
             kind = KINDS[NAMES[type(event)]]
             if "rows" in kind.fields and kind.ends is ends:
                 about.append((event, at))
-        return _Said(
+        return _Mentions(
             np.concatenate([_NO_ROWS, *(event.rows for event, _ in about)]),
             np.concatenate([_NO_ROWS, *(np.broadcast_to(at, event.rows.shape) for event, at in about)]),
         )
 
     def check(self, history: History) -> None:
-        """Raise unless every trial is asked first, runs while things are said of it, and ends once.
+        """Raise unless every event is about trials that were asked before it and have not ended.
 
         Raises
         ------
         StudyError
-            It does not follow from the history.
+            The block does not follow from the history.
         """
         n, asked = len(history), self.asked
         k = 0 if asked is None else asked[0].x.shape[1]
         if asked is not None:
             self._check_asked(history, *asked)
-        ended, others = self._said(ends=True), self._said(ends=False)
+        ended, others = self._mentions(ends=True), self._mentions(ends=False)
         rows, at = (np.concatenate(both) for both in zip(ended, others, strict=True))
         unknown = (rows < 0) | (rows >= n + k)
         if asked is not None and not unknown.any():
@@ -121,8 +122,8 @@ class EventBlock:
                 raise StudyError(f"field 'tier': nothing is enqueued where a trial is {ENQUEUED!r}")
 
 
-def _check_ends(ended: _Said, others: _Said) -> None:
-    """Raise if something is said of a trial after it has ended in the same block."""
+def _check_ends(ended: _Mentions, others: _Mentions) -> None:
+    """Raise if an event is about a trial that has ended earlier in the block."""
     order = np.lexsort((ended.at, ended.rows))
     rows, at = ended.rows[order], ended.at[order]
     twice = rows[1:][rows[1:] == rows[:-1]]

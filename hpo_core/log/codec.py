@@ -1,9 +1,8 @@
-"""Events as JSON text and back, their values as the user knows them.
+"""Events as JSON text and back. The text holds the values that the user knows, not coordinates.
 
-A log holds values. Coordinates come back from them, and not always to the last bit. The history of a stored
-study therefore holds what its log says, from the first moment on: ``Codec.write`` returns events as their
-text gives them back, and whoever reads the log later has the same bits. A value that its coordinate does
-not give back is kept beside it.
+A coordinate computed from a value may differ from the original in its last bits. ``Codec.write`` therefore
+returns each event as its text gives it back, and the history holds that event from the first moment on. Every
+later reader of the log gets the same bits. If a coordinate does not give its value back, ``given`` holds it.
 """
 
 from __future__ import annotations
@@ -34,15 +33,25 @@ if TYPE_CHECKING:
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
-# Characters of JSON text. A choice that takes more is written in the space and not with each trial.
+# Fields by kind, except fields that need the space: name, attribute, default and how it is written.
+_FIELDS: Final = {
+    kind: [
+        (name, field.attribute or name, field.default, field.dump)
+        for name, field in each.fields.items()
+        if field.load is not None
+    ]
+    for kind, each in KINDS.items()
+}
+
+# Characters of JSON text. A longer choice is written once, in the space, and not with each trial.
 LONG: Final = 256
 
 
 class _Choices:
-    """The values of a parameter, as trials have them in the log.
+    """The values of a parameter, as they are written with trials.
 
-    A long one is ``{"choice": "its beginning... checksum of its text"}``, which stays what it is where
-    choices are added later. Logs of old hold every one in full.
+    A long one is written as ``{"choice": "its beginning... checksum of its text"}``, which stays valid if
+    choices are added later. Old logs hold every choice in full.
     """
 
     def __init__(self, name: str, values: Sequence[Any]) -> None:
@@ -92,38 +101,30 @@ class Codec:
     Attributes
     ----------
     defaults : dict of str to object
-        Value of each parameter where it has none.
-    listed : mapping of str to values
-        Parameters with values that JSON may not have.
+        Value of each parameter where a trial has none.
+    listed : dict of str to _Choices
+        Parameters with listed values, which JSON may be unable to hold as they are.
     """
 
     def __init__(self, space: Space, sign: float) -> None:
         self.space = space
         self.sign = sign
-        parameters = space.parameters.items()
         self.defaults = {
             name: space.codec.column(name, np.array([np.nan])).tolist()[0] for name in space.names
         }
         self.listed = {
             name: _Choices(name, [*(own.choices if isinstance(own, Categorical) else own.values)])
-            for name, own in parameters
+            for name, own in space.parameters.items()
             if isinstance(own, Categorical | Ordinal)
         }
-        self._fields = {
-            kind: [
-                (name, field.attribute or name, field.default, field.dump)
-                for name, field in each.fields.items()
-                if field.load is not None
-            ]
-            for kind, each in KINDS.items()
-        }
-        rows = enumerate(space.names)
         self._with_none = {
-            name: row for row, name in rows if name in self.listed and None in self.listed[name].written
+            name: row
+            for row, name in enumerate(space.names)
+            if name in self.listed and None in self.listed[name].written
         }
 
     def settle(self, x: Coordinates, given: Coordinates | None = None) -> tuple[Columns, Settled]:
-        """Values of coordinates (d, n), null where inactive, and the x and ``given`` read back from them."""
+        """Return the values of coordinates (d, n), null where inactive, and what is read back from them."""
         if x.shape[1] == 1 and given is None and not self.space.codec.reads_reals:
             return self._settle_one(x[:, 0].tolist())
         names = self.space.names
@@ -135,7 +136,7 @@ class Codec:
         return written, self.space.codec.restore(columns)
 
     def settled(self, x: Coordinates, given: Coordinates | None) -> Coordinates:
-        """Coordinates (d, n) as they come back from the log."""
+        """Return coordinates (d, n) as they come back from the log."""
         return self.settle(x, given)[1][0]
 
     def _settle_one(self, x: list[float]) -> tuple[Columns, Settled]:
@@ -169,7 +170,7 @@ class Codec:
         return value if own is None else own.written[value]
 
     def written_default(self, name: str) -> Any:
-        """Return a value of the parameter, as ``Asked`` has it."""
+        """Return the default of a parameter, as it is written with trials."""
         return self._dump(name, self.defaults[name])
 
     def read_choices(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
@@ -177,7 +178,7 @@ class Codec:
         return self.listed[name].read(column)
 
     def write(self, event: Event) -> tuple[tuple[str, str], Event]:
-        """Return kind and JSON text, and the event that they give back: the same object if it can be."""
+        """Return kind and JSON text, and the event that they give back: the same object if possible."""
         name = NAMES[type(event)]
         written: dict[str, Any]
         if isinstance(event, Asked):
@@ -194,16 +195,16 @@ class Codec:
         return (name, _dumps(written)), event
 
     def _plain(self, kind: str, event: Event) -> dict[str, Any]:
-        """Fields of an event that need no space to be written."""
+        """Return the fields that can be written without the space."""
         written = {}
-        for name, attribute, default, dump in self._fields[kind]:
+        for name, attribute, default, dump in _FIELDS[kind]:
             value = getattr(event, attribute)
             if default is REQUIRED or value != default:
                 written[name] = dump(self, value)
         return written
 
     def _nones(self, columns: Columns, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Trials with the value None, for readers of the log, which has null for inactive parameters too."""
+        """Return which trials have the value None: the log has null for inactive parameters too."""
         found = {
             name: [k for k, value in enumerate(columns[name]) if value is None and x[row, k] == x[row, k]]
             for name, row in self._with_none.items()
@@ -212,11 +213,11 @@ class Codec:
         return {"none": found} if found else {}
 
     def values(self, y: NDArray[np.float64]) -> list[Any]:
-        """Minimised values in the user's direction; what JSON has no number for as text."""
+        """Return minimised values in the user's direction; JSON holds NaN and inf only as text."""
         return [value if math.isfinite(value) else repr(value) for value in (self.sign * y).tolist()]
 
     def fixed(self, event: Enqueued) -> dict[str, Any]:
-        """Values of the parameters that an enqueued configuration fixes."""
+        """Return the values of the parameters that an enqueued configuration fixes."""
         values = self.space.codec.decode_params(event.fixed, event.given)
         return {name: self._dump(name, values[name]) for name in self.space.names if name in values}
 

@@ -1,4 +1,4 @@
-"""What the columns of a history are made of."""
+"""The parts of a history: states of trials, reports, and tables of columns."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Table:
         self.write, self.read, self.capacity = write, read, capacity
 
     def add(self, name: str, lead: tuple[int, ...], kind: type, fill: float) -> None:
-        """Add a column, filled up."""
+        """Add a column of fill values."""
         self.fill[name] = fill
         column: NDArray[Any] = np.full((*lead, self.capacity), fill, kind)
         self._serve(self.write | {name: column}, self.capacity)
@@ -75,7 +75,7 @@ class Table:
         return start if k == 1 else slice(start, end)
 
     def cut(self, n: int) -> None:
-        """Leave the first ``n`` rows as they are, and whatever was broken off behind them as never begun."""
+        """Keep the first ``n`` rows and clear the others, which an exception may have left half written."""
         capacity = min(column.shape[-1] for column in self.write.values())
         self._serve(self.write, capacity)
         for name, column in self.write.items():

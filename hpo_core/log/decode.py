@@ -1,6 +1,6 @@
-"""From the records of a log to a block of events.
+"""Reads records of a log into a block of events.
 
-An event costs a few look-ups here, and arrays are made once for all of a kind: an object per event would
+Each event costs a few look-ups, and arrays are made once for all events of a kind: an object per event would
 take several times as long.
 """
 
@@ -48,24 +48,24 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
-# Events per call of the JSON parser: what it makes of so few is still in the cache when it is taken apart.
-# With thousands it takes half as long again.
+# Events per call of the JSON parser. So few objects are still in the cache when they are taken apart; with
+# thousands, reading takes half as long again.
 PARSED: Final = 96
 
-# What a damaged or forged event may raise on its way into a history. MemoryError and RecursionError too:
-# no event that was written says more than fits.
+# Errors that a damaged or forged event may raise on its way into a history. MemoryError and RecursionError
+# belong to them: an event that hpo_core has written is never too large to read.
 DAMAGE: Final = (
     LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError,
 )  # fmt: skip
 
 
 def read(codec: Codec, records: Sequence[Record]) -> EventBlock:
-    """Return what consecutive records say.
+    """Return the events of consecutive records.
 
     Raises
     ------
     LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError
-        It is not what ``Codec`` writes; ``explain`` says which event and field.
+        ``Codec`` does not write such a record; ``explain`` says which event and field are wrong.
     """
     known = [record for record in records if record[1] in KINDS]
     if len(known) < len(records):
@@ -78,7 +78,7 @@ def read(codec: Codec, records: Sequence[Record]) -> EventBlock:
 
 
 def _check_aside(records: Sequence[Record]) -> None:
-    """Raise unless records that the columns do not hold are what they must be."""
+    """Raise unless records whose kinds are not in ``KINDS`` are valid."""
     for position, kind, text, _ in records:
         if kind in KINDS:
             continue
@@ -94,7 +94,7 @@ def _check_aside(records: Sequence[Record]) -> None:
 
 
 def _take(codec: Codec, readers: dict[str, _Reader], first: int, records: Sequence[Record]) -> None:
-    """Hand a few records to the readers of their kinds; ``first`` is the place of the first of them."""
+    """Hand a few records to the readers of their kinds; ``first`` is the place of the first record."""
     data = _parser()(f"[{','.join([record[2] for record in records])}]")
     kinds = [record[1] for record in records]
     if len(data) != len(kinds):
@@ -114,7 +114,7 @@ def explain(codec: Codec, history: History, records: Sequence[Record], error: Ba
             scratch.extend(read(codec, [record]))
         except DAMAGE as found:
             return f"event {record[0]}, {shown(record[1], 40)}: {_reason(record, found)}"
-    return repr(error)  # the events are good one by one: this is no damage of theirs
+    return repr(error)  # each event is good by itself: the log is not damaged
 
 
 def _reason(record: Record, error: BaseException) -> str:
@@ -156,7 +156,7 @@ def _reader_of(codec: Codec, kind: str) -> _Reader:
 
 
 class _Reader:
-    """Reads events of one kind, each by itself."""
+    """Reads the events of one kind one by one."""
 
     def __init__(self, codec: Codec, kind: str) -> None:
         self.codec, self.kind = codec, KINDS[kind]
@@ -184,12 +184,12 @@ class _Reader:
         return event
 
     def events(self) -> list[tuple[Event, Any]]:
-        """Return what was read, each event with its place in the block, or a column of places."""
+        """Return the events, each with its place in the block or a column of places."""
         return self._events
 
 
 class _MergingReader(_Reader):
-    """Reads events of one kind as one, whose fields are columns."""
+    """Reads the events of one kind as a single event, whose fields are columns."""
 
     def __init__(self, codec: Codec, kind: str) -> None:
         super().__init__(codec, kind)
@@ -237,7 +237,7 @@ class _MergingReader(_Reader):
 
 
 class _AskedReader(_MergingReader):
-    """Reads the events that started trials, their values by parameter."""
+    """Reads ``Asked``, whose values are columns by parameter."""
 
     def __init__(self, codec: Codec, kind: str) -> None:
         super().__init__(codec, kind)
@@ -256,7 +256,7 @@ class _AskedReader(_MergingReader):
         starts = tuple(accumulate(counts, initial=first + before))
         if firsts != starts[:-1]:
             raise StudyError(f"field 'first': trials asked must start at numbers {starts[:-1]}, got {firsts}")
-        # Each value stands in the text: what follows is as long as n says, and no longer than the text.
+        # This checks n too: the text must hold n values, so that no array gets longer than the text.
         self._values_of([each["params"] for each in data], counts)
         for each in data:
             if "wanted" in each and each["wanted"] < each["n"]:
@@ -264,7 +264,7 @@ class _AskedReader(_MergingReader):
         self._gather(at, data, values, counts)
 
     def _values_of(self, params: Sequence[Data], counts: Sequence[int]) -> None:
-        """Read the values of trials that were asked, by parameter."""
+        """Add the values of new trials to the columns of their parameters."""
         if set(map(len, params)) != {len(self._params)}:
             self._values_of_fewer(params, counts)
             return
@@ -284,7 +284,7 @@ class _AskedReader(_MergingReader):
             column.extend(chain.from_iterable(lists))
 
     def _values_of_fewer(self, params: Sequence[Data], counts: Sequence[int]) -> None:
-        """Read parameters that may be younger than some trials."""
+        """Do the work of ``_values_of`` if some trials are older than a parameter."""
         for each, n in zip(params, counts, strict=True):
             if not each or not each.keys() <= self._params.keys():
                 raise WrongFieldError("params", f"values of {[*self._params]}", [*each])
@@ -317,7 +317,7 @@ class _AskedReader(_MergingReader):
         )
         if given is not None:
             self._require_in_range(given, origins)
-        # Where a condition reads a real number, what is written may activate what was inactive.
+        # If a condition reads a real number, a value in the log may activate a parameter that is null there.
         for name, null in nulls.items() if not space.codec.reads_reals else ():
             if (null & ~np.isnan(x[space.names.index(name)])).any():
                 raise WrongFieldError(f"params.{name}", "a number: the parameter is active", None)

@@ -36,8 +36,8 @@ class Era(NamedTuple):
     since : int
         First trial that was asked in it.
     settle : callable or None
-        From coordinates (d, n) of suggestions and their ``given`` to those that the log gives back; None
-        if there is no log.
+        Maps coordinates (d, n) of suggestions, and their ``given``, to the coordinates that the log gives
+        back. None if there is no log.
     """
 
     space: Space
@@ -47,7 +47,7 @@ class Era(NamedTuple):
 
 
 def eras(journal: Journal, history: History) -> Iterator[Era]:
-    """Give each space that a study has had, in their order."""
+    """Yield each space that a study has had, in order."""
     described = journal.storage.descriptions(journal.key)
     since = 0
     for (_, _, text, _), (end, *_) in pairwise(described):
@@ -64,7 +64,7 @@ def eras(journal: Journal, history: History) -> Iterator[Era]:
 
 
 def _for_earlier(space: Space) -> Callable[[Columns], Any] | None:
-    """The ``feasible`` function of a space for earlier ones; parameters that they lack have defaults."""
+    """Return a ``feasible`` function for earlier spaces; parameters that they lack have defaults."""
     feasible = space.feasible
     if feasible is None:
         return None

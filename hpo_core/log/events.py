@@ -1,17 +1,17 @@
 """The kinds of events in the log of a study. Each is declared once: its fields, their JSON, and its effect.
 
 A study is its log applied to a ``History``. An event holds a batch: one ``Asked`` for a whole ``ask(256)``.
-``x`` is in internal coordinates while the event is in memory; a storage holds the values that the user knows.
+``x`` holds internal coordinates while the event is in memory; a storage holds the values that the user knows.
 
-``apply`` serves one event and many. When a log is read, many events of a kind become one event that has the
-rows of all of them. A field marked "or a column" then holds an entry for each row, and so does ``at``, the
-position in the log.
+When a log is read, many events of a kind become one event with the rows of all of them. A field marked "or a
+column" then holds an entry for each row, and so does ``at``, the position in the log. ``apply`` accepts both
+forms.
 
 To add a kind, write its class with ``apply``, and its line in ``KINDS``. To add a field to a kind, give it a
 default: older logs do not have it.
 
-Nobody but the codec changes an event, before it is applied. They are not frozen because making one would then
-take four times as long.
+Only the codec changes an event, before it is applied. Events are not frozen because creating one would take
+four times as long.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
     Rows: TypeAlias = NDArray[np.int64]
     Reals: TypeAlias = NDArray[np.float64]
-    Position: TypeAlias = int | Rows  # where the event is in the log, or a column of that
+    Position: TypeAlias = int | Rows  # of the event in the log, or a column
 
 # The version of this reader. ``created`` holds the least version that can read the log, 1 if it says nothing.
-# A study that uses a new kind, or a field that changes what others mean, needs the version that brought it.
+# A study that uses a new kind, or a field that changes what others mean, needs the version that added it.
 READER: Final = 1
 
 # Origins of trials whose configuration came from the user, at least in part.
@@ -83,9 +83,9 @@ class Asked:
     cursor: int  # log position the suggestion had seen; or a column
     origin: str  # which sampler answered, "gp" say, or one of the constants above; or a column
     time: float = math.nan  # seconds since the epoch; or a column
-    wanted: int = 0  # number asked for, if a finite space ran out and fewer came, else 0; or a column
+    wanted: int = 0  # number asked for if a finite space ran out and gave fewer, else 0; or a column
     worker: str = ""  # who runs them under a lease, "" if they wait forever for results; or a column
-    given: Reals | None = None  # (d, n) numbers that x does not give back, see ``Codec``
+    given: Reals | None = None  # (d, n) exact values that x does not give back, see ``Codec``
     build: str = ""  # with the first suggestion after a study is opened; or a column
     fit: Mapping[str, Any] | None = None  # hyperparameters, if just fitted; or a column
 
@@ -179,7 +179,7 @@ class Stopped:
 
 @dataclass(slots=True, eq=False)
 class Failed:
-    """Trials failed; they are learnt from, never lost."""
+    """Trials failed. Samplers learn from them."""
 
     rows: Rows
     reason: str  # or a column
@@ -203,13 +203,13 @@ class Kind:
     ----------
     event : type
     fields : dict of str to Field
-        By the name in JSON, the first of them the rows if there are any.
+        By the name in JSON; the rows, if there are any, come first.
     ends : bool
-        Whether its trials end.
+        Whether the event ends its trials.
     merged : bool
-        Whether many are read as one.
+        Whether many events are read as one.
     late : tuple of str
-        Fields to keep of one that comes after another process has finished the trial.
+        Fields to keep if another process had finished the trial before.
     """
 
     event: type
@@ -221,8 +221,8 @@ class Kind:
 
 _ENDED = {"rows": fields.ROWS, "values": fields.RESULTS, "cost": fields.COST}
 
-# In the order in which the events of a block are applied, kind by kind: a trial starts before anything is
-# said of it, and ends last.
+# In the order in which the events of a block are applied, kind by kind: a trial starts before any other event
+# is about it, and ends last.
 KINDS: Final[dict[str, Kind]] = {
     "enqueued": Kind(Enqueued, {"params": fields.PARAMS}),
     "asked": Kind(
@@ -269,17 +269,17 @@ KINDS: Final[dict[str, Kind]] = {
 }
 NAMES: Final = {kind.event: name for name, kind in KINDS.items()}
 ABOUT_RUNNING: Final = frozenset(kind.event for kind in KINDS.values() if "rows" in kind.fields)
-# What the columns do not hold: what the study is, who lives, and results that came too late.
+# Kinds that do not change the columns: descriptions of the study, heartbeats and late results.
 ASIDE: Final = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})
 
 
 def require_reader(data: Mapping[str, Any]) -> None:
-    """Raise unless this version reads the log that begins with ``data``, what ``created`` holds.
+    """Raise unless this version can read a log whose event ``created`` holds ``data``.
 
     Raises
     ------
     StorageError
-        A newer version has written it.
+        A newer version has written the log.
     """
     needed = data.get("reader", 1)
     if type(needed) is not int or needed > READER:
@@ -290,7 +290,7 @@ def require_reader(data: Mapping[str, Any]) -> None:
 
 
 def part(event: Any, keep: NDArray[np.bool_]) -> Any:
-    """Return an event about some of its rows."""
+    """Return a copy of an event that has only the rows where ``keep`` is true."""
     kind = KINDS[NAMES[type(event)]]
     some: dict[str, Any] = {}
     for name, field in kind.fields.items():
@@ -302,14 +302,14 @@ def part(event: Any, keep: NDArray[np.bool_]) -> Any:
 
 
 def _by_row(rows: Sequence[int], value: Any) -> dict[int, Any]:
-    """Value of each row, from the text of one event or a column."""
+    """Return the value of each row, from one text for all or a column."""
     if isinstance(value, str):
         return dict.fromkeys(rows, value)
     return dict(zip(rows, value, strict=True))
 
 
 def _by_first_row(rows: Sequence[int], value: Any, at: Position) -> dict[int, Any]:
-    """Value of each event that has one, by its first row, from one event's value or a column."""
+    """Return the value of each event that has one, by its first row; ``value`` may be a column."""
     if isinstance(at, int):
         return {rows[0]: value}
     first = np.flatnonzero(np.diff(at, prepend=-1)).tolist()

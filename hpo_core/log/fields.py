@@ -1,4 +1,4 @@
-"""The fields of events in JSON: what each may hold, how it is written, and how it is read.
+"""The fields of events in JSON: the values that each allows, how it is written, and how it is read.
 
 A field is read from many events at once, with an entry in ``values`` for each row: an object per event would
 take several times as long.
@@ -60,17 +60,18 @@ class Field:
     Attributes
     ----------
     types : tuple of type
-        What JSON gives for the field of one event.
+        Types that the JSON of one event may have here.
     load : callable
-        From codec, name and one value per row to what the event holds. None: the codec reads and writes it.
+        From codec, name and one value per row to the attribute of the event. None if the codec reads and
+        writes the field.
     dump : callable
-        From codec and what the event holds to JSON.
+        From codec and the attribute of the event to JSON.
     attribute : str
-        Its name in the event, where that differs.
+        Name of the attribute, if it differs from the name in JSON.
     per_row : bool
-        Whether it is a list with an entry for each row of the event.
+        Whether the field is a list with an entry for each row of the event.
     default
-        Of an event in which it is not written.
+        Value in events that do not contain the field.
     """
 
     types: tuple[type, ...]
@@ -81,7 +82,7 @@ class Field:
     default: Any = REQUIRED
 
     def optional(self, default: Any) -> Field:
-        """Return the same field, which is not written where it has a default value."""
+        """Return the same field, left out of the JSON if it has this value."""
         return replace(self, default=default)
 
 
@@ -117,7 +118,7 @@ def as_reals(field: str, values: Sequence[float]) -> NDArray[np.float64]:
 
 
 def write_text(text: str) -> str | list[str]:
-    """Return text as JSON gives it back: whole, or in pieces."""
+    """Return text in a form that JSON gives back unchanged: whole, or in pieces."""
     parts = pieces(text)
     return text if len(parts) == 1 else parts
 

@@ -19,9 +19,6 @@ import numpy as np
 
 from hpo_core.errors import StudyError
 from hpo_core.log.columns import Reports, State, Table
-from hpo_core.log.events import (
-    Enqueued,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -320,10 +317,7 @@ class History:
         if self._undo:
             self._undo = []
         # Made for every change: by its constructor the tuple would take twice as long.
-        return _as_mark(
-            Mark,
-            (self._trials.n, self._finishes.n, self._reports.n, self.position),
-        )
+        return _as_mark(Mark, (self._trials.n, self._finishes.n, self._reports.n, self.position))
 
     def is_at(self, mark: Mark) -> bool:
         """Whether nothing has been applied since a mark, not even in part."""

@@ -1,4 +1,4 @@
-"""The log of a stored study: the events of other processes come from there, and ours go there."""
+"""The log of a stored study: events of other processes are read from it, and ours are written to it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-# Trials, results and reports read at a time: a long log passes through, it does not lie in memory as a whole.
+# Trials, results and reports read at a time, so that a long log never lies in memory as a whole.
 PAGE: Final = 8192
 
 
 class OutdatedError(StudyError):
-    """The study that is open is no longer the one in the storage: what it has found can still be read."""
+    """The open study is no longer the one in the storage. Its results so far can still be read."""
 
 
 class Place(NamedTuple):
@@ -41,13 +41,13 @@ class Place(NamedTuple):
 
     storage: Storage
     key: int
-    described: int  # position of the event that says what its space is
+    described: int  # position of the event that holds its space
 
 
 class Journal:
-    """Reads a log into a history, and collects what is to be written to it.
+    """Reads a log into a history, and collects new events until they are written.
 
-    It neither locks nor commits: ``Ledger`` does, and nobody else uses it.
+    It neither locks nor commits. ``Ledger`` does both, and nothing else changes a study through a journal.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Journal:
     taken_elsewhere : set of int
         Trials that another process has given out again.
     leases : Leases
-        Which workers are silent.
+        Leases of the workers.
     """
 
     def __init__(self, place: Place, name: str, space: Space, sign: float) -> None:
@@ -70,7 +70,7 @@ class Journal:
         self.taken_elsewhere: set[int] = set()
         self.leases = Leases(self.storage.now)
         self._pending: list[tuple[str, str]] = []
-        self._synced: float = math.inf  # events of the history when it last was what the log says
+        self._synced: float = math.inf  # position of the history when it last agreed with the log
 
     def load(self, history: History) -> None:
         """Apply the log from its beginning."""
@@ -82,7 +82,7 @@ class Journal:
         self._synced = history.position
 
     def read_on(self, history: History) -> Iterator[None]:
-        """Apply what has been added since, a page at a time."""
+        """Apply the events added to the log since the last call, a page at a time."""
         for block in self._pages(history):
             self.finished_elsewhere.update(block.ended.tolist())
             self.taken_elsewhere.update(block.retried.tolist())
@@ -90,7 +90,7 @@ class Journal:
         self._synced = history.position
 
     def _pages(self, history: History) -> Iterator[EventBlock]:
-        limit = 64  # events; how much they hold shows when they are read
+        limit = 64  # events; how many rows they hold shows when they are read
         while records := self.storage.read(self.key, self.cursor, limit):
             block = self._apply(history, records)
             yield block
@@ -120,7 +120,7 @@ class Journal:
         return block
 
     def record(self, history: History, event: Event) -> None:
-        """Apply an event as the log will give it back, and have it committed at the end."""
+        """Apply an event as the log will give it back, and queue it for ``flush``."""
         written, event = self.codec.write(event)
         self._pending.append(written)
         history.apply(event)
@@ -128,15 +128,15 @@ class Journal:
             self.taken_elsewhere.difference_update(event.rows.tolist())
 
     def renew(self, worker: str, seconds: float) -> None:
-        """Have the lease of a worker end ``seconds`` from now."""
+        """Renew the lease of a worker for ``seconds`` from now."""
         event = renewal(self.storage, worker, seconds)
         self._pending.append(event)
         self.leases.renew([event])
 
     def set_late_aside(self, event: Any) -> Any:
-        """Return an event without the trials that another process has finished, None if no other is left.
+        """Return an event without the trials that another process has finished; None if no trial is left.
 
-        The first result of a trial counts. Later ones are kept in the log, and change nothing.
+        The first result of a trial counts. Later results are kept in the log and change nothing.
         """
         late = np.array([row in self.finished_elsewhere for row in event.rows.tolist()], np.bool_)
         if not late.any():
@@ -155,7 +155,7 @@ class Journal:
         return None if late.all() else part(event, ~late)
 
     def flush(self) -> None:
-        """Write what was recorded, inside a transaction."""
+        """Write the queued events, inside a transaction."""
         if self._pending:
             length = self.storage.append(self.key, self._pending)
             if length != self.cursor + len(self._pending):
@@ -166,7 +166,7 @@ class Journal:
             self.cursor, self._pending = length, []
 
     def rewind(self, cursor: int) -> None:
-        """Forget what was not committed, and read on from ``cursor``."""
+        """Forget the events that were not committed, and read on from ``cursor``."""
         self.leases.forget(self._pending)
         self._pending = []
         self.cursor = cursor

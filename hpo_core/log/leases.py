@@ -1,11 +1,11 @@
 """Leases: which workers are taken for dead, so that their trials are given out again.
 
-A worker is one call of ``optimize``. A process of its own renews its lease while it lives. That a lease is
-over by the storage's clock says little: the clock may have been set, the machine may have slept, another
-program may have kept everybody from writing. A worker is dead only if this process, which could write in
-the meantime, has then watched for longer than a beat and none has come.
+A worker is one call of ``optimize``. A separate process renews its lease while it lives. A lease that is over
+by the storage's clock proves little: the clock may have been set, the machine may have slept, another program
+may have kept everybody from writing. A worker counts as dead only if this process, which could write in the
+meantime, has then watched for longer than two beats and seen none.
 
-Trials asked by hand have no lease: they wait for their results for ever.
+Trials asked by hand have no lease: they wait for their results forever.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MISSED: Final = 2.0
 # Seconds of watching that are better waited for than put off to the next ask.
 SHORT: Final = 1.0
-_OLD_LEASE: Final = 60.0  # of logs that do not say how long theirs were
+_OLD_LEASE: Final = 60.0  # seconds of a lease in old logs, which do not hold this
 
 
 class Leases:
-    """What the log says of workers, and what this process has seen of those that are silent.
+    """The leases in the log, and how long this process has watched silent workers.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ class Leases:
     Attributes
     ----------
     until : dict of str to float
-        End of each worker's lease by the storage's clock. One that is missing has no end: that worker
-        lives in the process that holds the log.
+        End of each worker's lease by the storage's clock. A worker that is missing here lives in the
+        process that holds the log, and its lease has no end.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -51,7 +51,7 @@ class Leases:
         self._looked = time.monotonic()
 
     def renew(self, events: Iterable[tuple[str, str]]) -> None:
-        """Take in how workers have renewed their leases, from kinds and JSON texts."""
+        """Take in renewals from events, given as kinds and JSON texts."""
         for kind, text in events:
             if kind == RENEWED:
                 data = json.loads(text)
@@ -61,13 +61,13 @@ class Leases:
                 self._silent.pop(worker, None)
 
     def forget(self, events: Iterable[tuple[str, str]]) -> None:
-        """Take renewals back that were not written."""
+        """Take back renewals that were not written."""
         for kind, text in events:
             if kind == RENEWED:
                 self.until.pop(json.loads(text)["worker"], None)
 
     def over(self, workers: Iterable[str]) -> set[str]:
-        """Those of the workers whose lease is over by the storage's clock."""
+        """Return the workers whose lease is over by the storage's clock."""
         now = self._now()
         return {worker for worker in workers if self.until.get(worker, now) < now}
 
@@ -77,7 +77,7 @@ class Leases:
         Returns
         -------
         float
-            Seconds after which to look again, where that is soon; else 0.
+            Seconds after which to look again, if that is soon; else 0.
         """
         gap = time.monotonic() - self._looked
         self._looked += gap
@@ -89,5 +89,5 @@ class Leases:
         return min(soon, default=0.0)
 
     def dead(self, over: set[str]) -> set[str]:
-        """Those of the workers that have been silent for long enough."""
+        """Return the workers that have been silent for long enough."""
         return {worker for worker in over if self._silent.get(worker, -1.0) >= MISSED * self._beat[worker]}

@@ -1,10 +1,10 @@
 """The ledger: every change of a study goes through here, as a whole or not at all.
 
-An exception may strike at any instruction: Ctrl-C, a handler of another signal, memory that runs out. What
-would have to be taken back is therefore noted before anything changes, in one store, and struck out in one
-store when all is done. Whatever lies between is taken back by ``mend``, at once or, should that be
-interrupted too, before the next change. What had reached the log all the same comes from there, as the
-changes of other processes do.
+An exception may strike at any instruction: Ctrl-C, a handler of another signal, memory that runs out. Before
+anything changes, the ledger therefore sets a mark in a single assignment. It clears the mark in another when
+the change is complete. If an exception strikes in between, ``mend`` takes everything back to the mark, at
+once or, if ``mend`` is interrupted too, before the next change. If the change had reached the log all the
+same, its events are then read from there, like the events of other processes.
 """
 
 from __future__ import annotations
@@ -45,12 +45,15 @@ logger = logging.getLogger("hpo_core")
 
 R = TypeVar("R")
 
-# Times that a change is tried whose transaction the server loses.
+# How often a change is tried if the server loses its transaction.
 ATTEMPTS: Final = 10
 
 
 def until_written(change: Callable[[], R]) -> R:
-    """Call ``change`` again, which then sees what others have done, if its transaction was lost."""
+    """Call ``change``, and retry it if its transaction was lost.
+
+    A retry sees events that other processes committed meanwhile.
+    """
     for _ in range(ATTEMPTS - 1):
         try:
             return change()
@@ -60,11 +63,11 @@ def until_written(change: Callable[[], R]) -> R:
 
 
 class Ledger:
-    """Keeps a history, and the log if there is one, the same. ``add`` is the only way to change a study.
+    """Keeps a history and its log, if there is one, the same. ``add`` is the only way to change a study.
 
-    Who uses it hears nothing of other processes: their events come in before a change begins, a change that
-    was lost with the server is made again, and what comes for a trial that another process has finished is
-    set aside.
+    Callers need not care about other processes: the ledger applies their events before a change begins,
+    retries a change whose transaction was lost, and sets aside events about trials that another process has
+    finished.
 
     Parameters
     ----------
@@ -72,7 +75,7 @@ class Ledger:
     journal : Journal or None
         The log, None in memory.
     restart : callable
-        Empties the sampler's cache: it may have seen what is taken back.
+        Empties the caches derived from the history: they may hold events that are taken back.
     read_only : bool
         Whether a change is an error.
 
@@ -81,7 +84,7 @@ class Ledger:
     lock : RLock
         Held while the study changes.
     suggesting : bool
-        Whether the sampler is at work: an exception leaves its cache in any state.
+        Whether the sampler is at work. An exception may then leave its cache in any state.
     """
 
     def __init__(
@@ -101,15 +104,14 @@ class Ledger:
         _ledgers.add(self)
 
     def unlock(self) -> None:
-        """Make new locks: another thread held the old ones, and did not come along into a forked process."""
+        """Make new locks: in a forked process, the thread that holds the old ones may be missing."""
         self.lock = threading.RLock()
         self._busy = threading.Lock()
 
     def transact(self, change: Callable[..., R], *arguments: Any) -> R:
-        """Call ``change`` when the whole log is in the history, and commit what it adds.
+        """Apply the new events of the log, call ``change``, and commit what it adds.
 
-        It is called again if its transaction was lost with the server. Inside another change it is a part
-        of that one.
+        It is called again if its transaction was lost. Inside another change it becomes a part of that one.
         """
         if self._read_only:
             raise StudyError("this study was opened for reading only")
@@ -125,7 +127,7 @@ class Ledger:
                 return until_written(written)
 
     def look(self, read: Callable[..., R], *arguments: Any) -> R:
-        """Call ``read``, which adds nothing, when the whole log is in the history. Nobody is waited for."""
+        """Apply the new events of the log and call ``read``, which adds none; wait for no other process."""
         with self.lock:
             if self._busy.locked():
                 return read(*arguments)
@@ -144,7 +146,7 @@ class Ledger:
         return self.history
 
     def is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Where a trial no longer runs here: it has ended, or another process has taken it over, (k,)."""
+        """Return whether each trial has ended or been taken over by another process, (k,)."""
         return self.look(self._is_over, rows)
 
     def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -154,12 +156,12 @@ class Ledger:
         return ended | np.isin(rows, list(self.journal.taken_elsewhere))
 
     def add(self, event: Event) -> None:
-        """Apply an event, inside ``transact``, and have it committed at the end.
+        """Apply an event, inside ``transact``, which commits it at the end.
 
         Raises
         ------
         TrialError
-            It is about a trial that has finished.
+            The event is about a trial that has finished.
         """
         journal = self.journal
         if type(event) in ABOUT_RUNNING:
@@ -180,27 +182,27 @@ class Ledger:
 
     @property
     def place(self) -> Place | None:
-        """Where the log is, and which event says what the study is; None in memory."""
+        """Where the log is, and which of its events holds the space; None in memory."""
         journal = self.journal
         return None if journal is None else Place(journal.storage, journal.key, journal.described)
 
     @property
     def leases(self) -> Leases | None:
-        """What the log says of workers, None in memory."""
+        """Leases of the workers, None in memory."""
         return None if self.journal is None else self.journal.leases
 
     def eras(self, space: Space) -> Iterator[Era]:
-        """Give each space that the study has had, the last one being ``space``."""
+        """Yield each space that the study has had; the last one is ``space``."""
         if self.journal is None:
             return iter([Era(space, self.history, 0, None)])
         return eras(self.journal, self.history)
 
     def turn(self) -> AbstractContextManager[None]:
-        """Wait for the suggestions that other processes began to compute before."""
+        """Wait until other processes have computed the suggestions that they began before."""
         return nullcontext() if self.journal is None else self.journal.storage.turn(self.journal.key)
 
     def pause(self, seconds: float) -> None:
-        """Wait, outside any change, for what others may write meanwhile."""
+        """Wait, outside any change, so that other processes can write."""
         storage = self.storage
         if storage is not None:
             storage.waiting = True
@@ -210,24 +212,25 @@ class Ledger:
                 storage.waiting = False
 
     def renew(self, worker: str, seconds: float) -> None:
-        """Have the lease of a worker end ``seconds`` from now, inside a change."""
+        """Renew the lease of a worker for ``seconds`` from now, inside a change."""
         if self.journal is not None:
             self.journal.renew(worker, seconds)
 
     def heartbeat(self, worker: str, seconds: float) -> Heartbeat | None:
-        """Start to renew the lease of a worker; None if no other process reaches the log."""
+        """Start to renew the lease of a worker regularly; None if no other process reaches the log."""
         if self.journal is None or not self.journal.storage.shared:
             return None
         return Heartbeat(self.journal.storage, self.journal.key, worker, seconds)
 
     def mend(self) -> None:
-        """Take back what an exception broke off. It may be run again."""
+        """Take back a change that an exception broke off. This may be interrupted, and run again."""
         if self._mark is None:
             return
         mark, cursor = self._mark
         if self.journal is not None:
             self.journal.storage.reset()
         if self.suggesting or not self.history.is_at(mark):
+            self.suggesting = True  # restart next time if this is interrupted after the roll-back
             self.history.roll_back(mark)
             self._restart()
         if self.journal is not None:
@@ -236,7 +239,7 @@ class Ledger:
         self._mark = None
 
     def _as_a_whole(self, work: Callable[..., R], *arguments: Any) -> R:
-        """Take back what ``work`` has done if it does not come to its end."""
+        """Call ``work``, and take back what it has done if it raises."""
         if self._mark is not None:
             self.mend()
         self._mark = self.history.mark(), 0 if self.journal is None else self.journal.cursor
@@ -267,9 +270,9 @@ class Ledger:
 
 
 def _require_running(history: History, rows: NDArray[np.int64]) -> None:
-    """Raise unless every trial runs."""
+    """Raise unless every trial is running."""
     states = history.state
-    if len(rows) == 1:  # the work of the lines below in a third of the time
+    if len(rows) == 1:  # in a third of the time
         row = rows.item()
         if states.item(row):
             raise _finished(row, states.item(row))

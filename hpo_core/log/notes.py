@@ -1,25 +1,23 @@
 """Notes as JSON values and back, of the types that the user gave.
 
-What JSON lacks is an object of one marked name: ``{"hpo_core:tuple": [...]}``,
-``{"hpo_core:dict": [key, value, ...]}`` for keys that are no text, ``{"hpo_core:text": [...]}`` for the
+A value that JSON lacks is written as an object with one marked name: ``{"hpo_core:tuple": [...]}``,
+``{"hpo_core:dict": [key, value, ...]}`` for keys that are not text, ``{"hpo_core:text": [...]}`` for the
 pieces of a text that JSON would not give back whole.
 """
 
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 from hpo_core.space.parameters import pieces
-
-MARK: Final = '"hpo_core:'  # in the text of an event, where there is anything to take apart
 
 _TUPLE, _DICT, _TEXT = (f"hpo_core:{kind}" for kind in ("tuple", "dict", "text"))
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 
 def dump_note(value: Any) -> Any:
-    """Return what ``checks.as_json`` made of a note as what JSON can hold."""
+    """Return a note, as ``checks.as_json`` returns it, in a form that JSON can hold."""
     if type(value) in _PLAIN:
         return value
     if type(value) is str:
@@ -39,7 +37,7 @@ def load_note(written: Any) -> Any:
     Raises
     ------
     TypeError, ValueError
-        It did not write this.
+        ``dump_note`` does not write this.
     """
     if type(written) is list:
         return [load_note(item) for item in written]

@@ -1,4 +1,4 @@
-"""What the objective of a batch returns: a number for each trial, or how that one ended."""
+"""The results of a batch: a number for each trial, or how the trial ended."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class Results(NamedTuple):
-    """Values (k,) of a batch, and the exceptions that stand in the place of some, by row."""
+    """Values (k,) of a batch, and by row the exceptions that took the place of a value."""
 
     values: NDArray[np.float64]
     ends: dict[int, TrialFailed | TrialStopped]
 
     def of(self, rows: NDArray[np.int64]) -> Results:
-        """Return those of some rows."""
+        """Return the results of some rows."""
         ends = {k: self.ends[row] for k, row in enumerate(rows.tolist()) if row in self.ends}
         return Results(self.values[rows], ends)
 
 
 def read_results(result: Any, batch: TrialBatch) -> Results:
-    """Read what an objective returned for a batch."""
+    """Read the result of an objective for a batch."""
     ends: dict[int, TrialFailed | TrialStopped] = {}
     if isinstance(result, list | tuple) or getattr(result, "dtype", None) == np.object_:
         ends = {k: each for k, each in enumerate(result) if isinstance(each, TrialFailed | TrialStopped)}
@@ -46,7 +46,7 @@ def read_results(result: Any, batch: TrialBatch) -> Results:
 
 
 def ends_of(study: StudyLike, batch: TrialBatch, results: Results) -> Iterator[Callable[[], None]]:
-    """Give the changes that end a batch: those that have a value complete in one, the others as they say."""
+    """Yield the changes that end a batch: one completes all trials with a value, the others end the rest."""
     complete = np.ones(len(batch), np.bool_)
     ended: dict[str | None, list[int]] = {}
     for row, end in results.ends.items():

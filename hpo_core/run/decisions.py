@@ -1,4 +1,4 @@
-"""What running trials are told to do."""
+"""Decisions about running trials: go on, or stop."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ logger = logging.getLogger("hpo_core")
 
 
 def decide(study: StudyLike, rows: NDArray[np.int64]) -> list[Decision]:
-    """Decide for each trial whether it goes on, from the state of the study: nothing else decides.
+    """Decide for each trial whether it goes on, from the state of the study. Nothing else decides this.
 
-    A storage that cannot be read now is no reason to stop a training.
+    If the storage cannot be read now, trainings go on.
     """
     try:
         is_over = study._is_over(rows)
     except HpoError as error:
-        logger.info("what is new to running trials cannot be read: %s", printable(str(error)))
+        logger.info("cannot read whether running trials have ended: %s", printable(str(error)))
         is_over = study.history.state[rows] != State.RUNNING
     return [Decision.STOP if over else Decision.CONTINUE for over in is_over.tolist()]

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class Interrupts:
-    """Holds Ctrl-C back except where it is let through; a second one always gets through.
+    """A context manager that holds Ctrl-C back until ``let_through``. A second one always gets through.
 
-    A context manager. Does nothing outside the main thread, where no signals arrive, and where
-    SIGINT is ignored. ``pending`` says whether one waits; it is delivered at the end at the latest.
+    It does nothing outside the main thread, where no signals arrive, or if SIGINT is ignored. ``pending``
+    says whether a Ctrl-C is held back; it is delivered at the end at the latest.
 
     Parameters
     ----------
     is_waiting : callable
-        Whether others are waited for, so that nothing is broken off: Ctrl-C gets through then, too.
+        Whether the study only waits for others. Ctrl-C then gets through too, because it breaks nothing off.
     """
 
     def __init__(self, is_waiting: Callable[[], bool]) -> None:
@@ -55,11 +55,11 @@ class Interrupts:
             self._previous(number, frame)
 
     def let_through(self) -> None:
-        """Deliver what was held back, and from now on at once."""
+        """Deliver a Ctrl-C that was held back, and from now on each one at once."""
         self._open, self._delivered = True, False
         if self.pending:
             self._deliver(signal.SIGINT, None)
 
     def hold_back(self) -> None:
-        """Keep what arrives from now on for later."""
+        """Hold back each Ctrl-C from now on."""
         self._open = False

@@ -1,7 +1,7 @@
-"""The loop: ask, evaluate, tell. Asynchronous: a free worker gets a new suggestion at once.
+"""The loop: ask, evaluate, tell. It is asynchronous: a free worker gets a new suggestion at once.
 
-Ctrl-C reaches the objective, a callback or the wait for a worker, never the inside of ask and tell:
-what has finished is kept, what was running becomes a failed trial with the reason "interrupted".
+Ctrl-C reaches the objective, a callback or the wait for a worker, never the inside of ask and tell. Finished
+trials are kept; running ones fail with the reason "interrupted".
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ logger = logging.getLogger("hpo_core")
 
 INTERRUPTED = "interrupted"
 
-# Seconds that a storage may refuse before the timeout without a word: writers wait for one another.
+# Seconds that a storage may refuse before the timeout without a warning: writers wait for one another.
 LONG_WAIT = 1.0
-# Seconds between looks at what others run: doubled from the first to the last while nothing comes.
+# Seconds between looks at the trials of others: doubled from the first to the last while nothing changes.
 FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0
 
 
@@ -102,16 +102,16 @@ class _Loop:
         self.deadline = math.inf if options.timeout is None else time.monotonic() + options.timeout
         self.claims = claims
         self.outbox = Outbox(study, claims, interrupts, self.deadline)
-        self.stops = study._stops  # those of other calls, before this one
-        self.n_started = 0  # by this call
+        self.stops = study._stops  # calls of ``stop`` before this call
+        self.n_started = 0  # trials, by this call
         self.pause = FIRST_PAUSE
         self.exhausted = False
-        self.asked: list[Trial | TrialBatch] = []  # and not started yet
-        self.asking: list[Trial] = []  # whether to go on
+        self.asked: list[Trial | TrialBatch] = []  # but not started yet
+        self.asking: list[Trial] = []  # trials that ask whether to go on
         self.error: BaseException | None = None  # the first one; raised when nothing runs any more
 
     def run(self) -> None:
-        """Run to a limit. After an error nothing starts, and what is running is awaited."""
+        """Run to a limit. After an error nothing starts, and running trials are awaited."""
         try:
             while self._start_trials() or self._await_others():
                 if self.executor.running:
@@ -130,7 +130,7 @@ class _Loop:
                 self.error = None
 
     def _start_trials(self) -> bool:
-        """Start what limits and free workers allow; whether anything is running."""
+        """Start as many trials as limits and free workers allow; return whether any is running."""
         while (free := self.executor.capacity - len(self.executor.running)) > 0:
             n = 0 if self.exhausted else self._allowance(free)
             if n <= 0 or not self._ask(n):
@@ -141,7 +141,7 @@ class _Loop:
         return bool(self.executor.running)
 
     def _await_others(self) -> bool:
-        """Pause if the study lacks only trials that others run: a worker that dies gives them back."""
+        """Pause if the study lacks only trials that others run: if a worker dies, its trials come back."""
         if self.options.until is None or self._allowance(1) <= 0 or not self.claims.waits(self.options.until):
             return False
         left = max(0.0, self.deadline - time.monotonic())
@@ -155,7 +155,7 @@ class _Loop:
         return True
 
     def _allowance(self, free: int) -> int:
-        """How many trials to ask for at once when so many workers are free."""
+        """Return how many trials to ask for at once if ``free`` workers are free."""
         if self.error is not None or self.study._stops > self.stops or self.interrupts.pending:
             return 0
         if time.monotonic() >= self.deadline:
@@ -188,7 +188,7 @@ class _Loop:
         return bool(self.asked)
 
     def _say_that_time_was_up(self, waited: float, error: StorageRefusedError) -> None:
-        """Warn that the storage refused until the timeout, but not about a usual wait for other writers."""
+        """Warn that the storage refused until the timeout, unless it was a usual wait for other writers."""
         if self.n_started and waited < LONG_WAIT:
             return
         logger.warning(
@@ -221,7 +221,7 @@ class _Loop:
                 self.asking.append(trial)
 
     def _answer(self) -> None:
-        """Tell the trials that ask whether to go on; what they reported before that has been written."""
+        """Answer the trials that ask whether to go on; their reports have been written by now."""
         self.claims.wait_until(time.monotonic() + ANSWER_SECONDS)
         decisions = decide(self.study, np.array([trial.number for trial in self.asking]))
         for trial, decision in zip(self.asking, decisions, strict=True):
@@ -229,7 +229,7 @@ class _Loop:
         self.asking.clear()
 
     def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
-        """Go on from a trial that was written, or was not because something is wrong."""
+        """Go on after the end of a trial was written, or could not be because of the error ``wrong``."""
         if wrong is not None:
             self._keep(wrong)
         else:
@@ -270,7 +270,7 @@ class _Loop:
             logger.error("after the first error, another one: %s", printable(describe(error)))
 
     def _leave(self, error: BaseException) -> None:
-        """Keep what has ended, fail what has not, and close, whatever goes wrong; the error says what did."""
+        """Keep ended trials, fail running ones, and close. Whatever goes wrong here is added to the error."""
         fail, close = partial(self._fail_running, INTERRUPTED), partial(self._close, cancel=True)
         for step in (self._collect, self.outbox.leave, fail, close):
             try:
@@ -280,7 +280,7 @@ class _Loop:
         self._name_unwritten(error)
 
     def _fail_running(self, reason: str) -> None:
-        """Fail the trials that nobody has any more, but for those whose result could not be written."""
+        """Fail the trials that nobody runs any more, except trials whose result could not be written."""
         running = self.claims.running()
         left = running[~np.isin(running.number, list(self.outbox.numbers))]
         try:

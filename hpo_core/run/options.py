@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """What ``optimize`` was asked to do. Wrong arguments are an ``ArgumentError``."""
+    """The arguments of ``optimize``; an ``ArgumentError`` if one is wrong."""
 
     objective: Callable[[Any], object]
     n_trials: int | None
@@ -63,7 +63,7 @@ class Options:
             raise ArgumentError("give n_trials, until or timeout: the space has no end")
 
     def expected(self, n_finished: int) -> int | None:
-        """How many trials this call will finish unless a timeout comes first; None if unknown."""
+        """Return how many trials this call will finish if no timeout comes first; None if unknown."""
         counts = [] if self.n_trials is None else [self.n_trials]
         if self.until is not None:
             counts.append(max(0, self.until - n_finished))
@@ -71,7 +71,7 @@ class Options:
 
 
 def read_executor(executor: object, n_jobs: object) -> ExecutorConfig | None:
-    """Return where trials run, given by either of two names."""
+    """Return where trials run, from the two arguments that say so."""
     jobs = as_int(n_jobs)
     if jobs is None or (jobs < 1 and jobs != -1):
         raise ArgumentError(f"n_jobs must be an int >= 1, or -1 for every CPU, got {shown(n_jobs)}")

@@ -1,8 +1,8 @@
 """Reports and ended trials on their way into the study.
 
-A storage may refuse them for now: it is locked, its disk is full, its server is away. A result that exists is
-kept and written once the storage takes it. What could not be written is told to the user. A trial that was
-ended from outside while it ran keeps that end: what comes of it later is set aside.
+A storage may refuse them for now: it is locked, its disk is full, its server is away. A result is then kept,
+and written once the storage takes it. The user is told about results that could not be written. If a trial
+was ended from outside while it ran, that end stays, and later results are set aside.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-# Seconds to wait for a storage before that is said, and between two attempts after it.
+# Seconds to wait for a storage before the user is told, and between two attempts after that.
 ATTEMPT_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 1.0
-# Seconds to wait for one when the time is up, and after Ctrl-C: others may be busy, but not for long.
+# Seconds to wait for a storage after the timeout, and after Ctrl-C: others may be busy, but not for long.
 LATE_SECONDS: Final = 5.0
 LEAVING_SECONDS: Final = 1.0
 
@@ -47,28 +47,28 @@ SHOWN: Final = 500  # characters of a reason
 
 
 class _Ended:
-    """A trial or batch, how it ended, and the changes of the study that are still to be made for it."""
+    """A trial or batch, how it ended, and the changes of the study that are still to be made."""
 
     __slots__ = ("changes", "outcome", "trial", "unended")
 
     def __init__(self, study: StudyLike, trial: Any, outcome: Outcome) -> None:
-        self.trial = self.unended = trial  # the second without what was ended from outside
+        self.trial = self.unended = trial  # the second without trials that were ended from outside
         self.outcome = outcome
         self.changes = deque(_changes(study, trial, outcome))
 
     @property
     def runs(self) -> bool:
-        """Whether the study does not know that it has ended."""
+        """Whether it, or a trial of the batch, has not ended in the study."""
         return bool(_running(self.trial).any())
 
     def set_aside(self, study: StudyLike) -> bool:
-        """Leave out the trials that the study has ended meanwhile; whether there were any."""
+        """Leave out the trials that have ended in the study meanwhile; return whether there were any."""
         running = _running(self.unended)
         if running.all():
             return False
         outcome = self.outcome
         logger.warning("%s, but the study had ended it before: that is set aside", self)
-        if isinstance(outcome.error, TrialError):  # the study has refused a report, say
+        if isinstance(outcome.error, TrialError):  # for example, the study has refused a report
             outcome.error = None
         self.changes.clear()
         if running.any():
@@ -79,12 +79,12 @@ class _Ended:
         return True
 
     def fail(self, study: StudyLike, error: TrialError) -> None:
-        """Have it fail with an error that the study has raised."""
+        """Replace the outcome by a failure with an error that the study has raised."""
         self.outcome = Outcome("failed", reason=describe(error), error=error)
         self.changes = deque(_changes(study, self.unended, self.outcome))
 
     def prepend(self, reports: list[Report]) -> None:
-        """Put reports first that could not be written before."""
+        """Put reports that could not be written before in front of the other changes."""
         self.outcome.reports = [*reports, *self.outcome.reports]
         self.changes.extendleft(partial(self.trial.report, *report) for report in reversed(reports))
 
@@ -97,14 +97,14 @@ def _running(trial: Any) -> NDArray[np.bool_]:
 
 
 class Outbox:
-    """Writes how trials ended, in the order in which they did.
+    """Writes the ends of trials, in the order in which they ended.
 
     Attributes
     ----------
     unwritten : list of str
-        What could not be written, a line for each trial or batch.
+        A line for each trial or batch whose end could not be written.
     numbers : set of int
-        Of these trials, and of those written where this study does not see it.
+        Numbers of these trials, and of trials whose end was written in a new space of the study.
     """
 
     def __init__(self, study: StudyLike, claims: ClaimsLike, interrupts: Interrupts, deadline: float) -> None:
@@ -114,24 +114,24 @@ class Outbox:
         self._deadline = deadline
         self._limit = math.inf
         self._reports: list[tuple[Trial, Report]] = []
-        self._kept: dict[int, list[Report]] = {}  # that could not be written and go with the results
+        self._kept: dict[int, list[Report]] = {}  # could not be written; they go with the results
         self._waiting: deque[_Ended] = deque()
         self.unwritten: list[str] = []
         self.numbers: set[int] = set()
 
     def put(self, trial: Any, outcome: Outcome) -> None:
-        """Take in how a trial or a batch ended."""
+        """Add the end of a trial or a batch."""
         self._waiting.append(_Ended(self._study, trial, outcome))
 
     def put_report(self, trial: Trial, report: Report) -> None:
-        """Take in what a running trial has reported."""
+        """Add a report of a running trial."""
         if trial.number in self._kept:
             self._kept[trial.number].append(report)
         else:
             self._reports.append((trial, report))
 
     def write_reports(self) -> None:
-        """Write what was reported in one change; what the study cannot take now goes with the results."""
+        """Write the reports in one change. If the study cannot take them now, they go with the results."""
         if not self._reports:
             return
         numbers = sorted({trial.number for trial, _ in self._reports})
@@ -148,11 +148,11 @@ class Outbox:
         for trial, report in self._reports:
             try:
                 trial.report(*report)
-            except TrialError as error:  # it was ended from outside
+            except TrialError as error:  # the trial was ended from outside
                 logger.info("a report is set aside: %s", error)
 
     def write(self) -> Iterator[tuple[Any, Outcome, Exception | None]]:
-        """Write what there is: trial, how it ended, and what went wrong with that."""
+        """Write the ends of trials; yield each trial, how it ended, and the error if that was not written."""
         while self._waiting:
             ended = self._waiting[0]
             wrong: Exception | None = None
@@ -167,7 +167,7 @@ class Outbox:
             wrong = None  # its traceback leads here: a circle would keep the study
 
     def leave(self) -> None:
-        """Write what can be written in a moment."""
+        """Write everything that can be written in a moment."""
         self._limit = time.monotonic() + LEAVING_SECONDS
         self._claims.wait_until(self._limit)
         try:
@@ -189,13 +189,13 @@ class Outbox:
                     continue
                 if ended.outcome.state == "failed":
                     raise
-                # A report or a note that the study refuses.
+                # The study refuses a report or a note.
                 ended.fail(self._study, error)
             else:
                 ended.changes.popleft()
 
     def _written_in_new_space(self, ended: _Ended) -> bool:
-        """Write how a trial ended, if that failed because another process has changed the space."""
+        """Write the end of a trial in the new space, if another process has changed the space."""
         try:
             study = self._study.in_new_space()
             if study is None:

@@ -19,27 +19,27 @@ class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
     def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
-        """Ask for one trial, or up to ``n``; None if the study holds ``until``, finished or claimed."""
+        """Start one trial, or up to ``n`` at once; None if ``until`` trials are finished or claimed."""
 
     def wait_until(self, latest: float) -> None:
-        """Wait for others, for a lock say, until this time of ``time.monotonic`` at the latest."""
+        """Let waits for others, for example for a lock, end at this time of ``time.monotonic``."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether others are waited for, and nothing of a change has been done."""
+        """Whether this waits for others and has not begun to change anything."""
 
     def running(self) -> TrialBatch:
-        """Return the trials of this call that run."""
+        """Return the running trials of this call."""
 
     def waits(self, until: int) -> bool:
-        """Whether trials that others have claimed may still come to this worker."""
+        """Whether this worker may still be given trials that others have claimed."""
 
     def close(self) -> None:
-        """Nothing is running any more."""
+        """Let the lease end: nothing is running any more."""
 
 
 class StudyLike(Owner, Protocol):
-    """What the loop needs of a study, beside what its trials need."""
+    """The part of a study that the loop needs, beyond the part that its trials need."""
 
     _stops: int  # calls of study.stop()
 
@@ -49,7 +49,7 @@ class StudyLike(Owner, Protocol):
 
     @property
     def suggest_seconds(self) -> float:
-        """Time spent inside ``ask`` so far."""
+        """Seconds spent computing suggestions."""
 
     @property
     def n_finished(self) -> int:
@@ -67,13 +67,13 @@ class StudyLike(Owner, Protocol):
         """Return the study in the space that another process gave it; None if that has not happened."""
 
     def _claims(self) -> ClaimsLike:
-        """Who asks; an ``ArgumentError`` where a setting of the study is wrong."""
+        """Return the claims of a new call; an ``ArgumentError`` if a setting of the study is wrong."""
 
     def _transact(self, change: Callable[[], object]) -> None:
-        """Call what changes the study several times; all of it is written, or nothing."""
+        """Call a function that changes the study several times; all changes are written, or none."""
 
     def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Where a trial no longer runs here: it has ended, or another process has taken it over, (k,)."""
+        """Return whether each trial has ended or been taken over by another process, (k,)."""
 
     def tell(self, trials: Any, values: Any) -> None:
         """Complete trials."""

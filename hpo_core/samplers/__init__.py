@@ -1,4 +1,4 @@
-"""Samplers: what to try next, given everything tried so far."""
+"""Samplers choose the next configurations, given everything tried so far."""
 
 from __future__ import annotations
 

@@ -23,29 +23,31 @@ if TYPE_CHECKING:
     from hpo_core.log import History
     from hpo_core.space import Space
 
-# Up to here a Gaussian process sees every trial, at most in a third of a second; past it TPE does.
+# Trials up to which a Gaussian process is used, which takes at most a third of a second; past that, TPE is.
 MAX_TRIALS = 1000
-# Trials squared times parameters: what kernel matrices cost. Not reached below 200 parameters.
+# Trials squared times parameters, the cost of kernel matrices. Not reached below 200 parameters.
 MAX_WORK = 2e8
-# A larger batch asks for throughput.
+# Batches up to this size go to the Gaussian process. A larger one asks for throughput.
 MAX_BATCH = 64
-# In a space with branches TPE has one trial of so many: it leaves a good branch sooner for a better one.
+# In a space with branches TPE chooses one trial in so many: it leaves a good branch sooner for a better one.
 TPE_EVERY = 3
-# With a budget: what is expected, times this, must be within it.
+# With ``max_ms``: the expected time, times this, must be within it.
 MARGIN = 1.5
-# Median of the latest measurements beside expectations; an import or a busy moment is outvoted.
+# Latest ratios of measured to expected time. Their median counts, which ignores an import or a busy moment.
 N_RATIOS = 9
 
 
 class AutoSampler(Sampler):
     """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator.
 
-    The choice depends on the number of finished trials (up to 1,000), of trials asked for (up to 64) and of
-    parameters, so that a study repeats itself; ``trial.origin`` names the sampler chosen. If parameters are
-    conditional, TPE also has every third trial of those asked for one by one. While the Gaussian process is
-    affordable, TPE also keeps to configurations that its model of failures expects to work.
-    With ``max_ms`` the choice depends on measured time: the study then need not repeat itself elsewhere, but
-    its replay follows the record.
+    The Gaussian process is used up to 1,000 finished trials, for batches of up to 64 trials, and for fewer
+    trials if there are more than 200 parameters. The choice depends on these numbers alone, so that a study
+    repeats itself; ``trial.origin`` names the sampler chosen. If parameters are conditional, TPE also chooses
+    every third trial that is asked for alone. While the Gaussian process is affordable, TPE keeps to
+    configurations that its model of failures expects to work.
+
+    With ``max_ms`` the choice depends on measured time. The study then need not repeat itself on another
+    machine, but its replay follows the record.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ class AutoSampler(Sampler):
 
     @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
-        """TPE's proposal; of what the Gaussian process takes to work, where that is affordable."""
+        """Propose by TPE; if affordable, among candidates that the model of failures expects to work."""
         affordable = is_affordable(history.count_finished(), self._n_parameters, n) and self.max_ms is None
         feasibility = self._gp.feasibility(history) if affordable else None
         weight = None if feasibility is None else feasibility.log_weight
@@ -128,7 +130,7 @@ class AutoSampler(Sampler):
     def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:
         """Propose again what ``origin`` proposed, whatever the time it took.
 
-        What completes an enqueued configuration is not on record: with ``max_ms`` that is always TPE.
+        The record does not say what completed an enqueued configuration: with ``max_ms`` it is always TPE.
         """
         if origin == self._tpe.name:
             return self._by_tpe(history, first, n)
@@ -138,26 +140,26 @@ class AutoSampler(Sampler):
 
 
 class Clock:
-    """Foretells seconds from how long the latest suggestions with a fit took beside what was expected."""
+    """Predicts seconds, from the ratios of measured to expected time of the latest suggestions with a fit."""
 
     def __init__(self) -> None:
         self._ratios = deque([1.0] * 3, maxlen=N_RATIOS)
 
     def predict(self, expected: float) -> float:
-        """Seconds to allow for."""
+        """Return the seconds to allow for."""
         return MARGIN * median(self._ratios) * expected
 
     def record(self, expected: float, measured: float) -> None:
-        """Take in one measurement."""
+        """Add one measurement."""
         self._ratios.append(measured / expected)
 
 
 def is_affordable(n: int, d: int, q: int) -> bool:
-    """Whether a Gaussian process chooses ``q`` configurations after ``n`` trials of ``d`` parameters."""
+    """Return whether a Gaussian process chooses ``q`` trials after ``n`` trials of ``d`` parameters."""
     return n <= MAX_TRIALS and n * n * d <= MAX_WORK and q <= MAX_BATCH
 
 
 def expected_seconds(n: int, d: int, q: int) -> float:
-    """Roughly what it takes one core, a fit included."""
+    """Return the approximate seconds that this takes one core, including a fit."""
     fit_and_search = 4e-3 + 1e-4 * d + 2e-5 * n + n * n * (1.5e-7 + 2.2e-9 * d)
     return fit_and_search + (q - 1) * (3e-4 + 3.5e-6 * n)

@@ -1,4 +1,4 @@
-"""What every sampler is: a pure function of (finish order, running set, seed) with a cache."""
+"""The contract of every sampler: a pure function of (finish order, running set, seed) with a cache."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Suggestion:
-    """Configurations to try next, ``x`` (d, k) with k <= n asked for, and the origin that chose them.
+    """Configurations ``x`` (d, k) to try next, k <= n, and the origin that chose them.
 
-    ``fit`` holds hyperparameters as JSON values, if they were fitted for this suggestion; they go on record.
+    ``fit`` holds hyperparameters as JSON values if they were fitted for this suggestion; they are recorded.
     """
 
     x: NDArray[np.float64]
@@ -36,8 +36,7 @@ class Sampler(ABC):
     """
 
     name: ClassVar[str]
-    # Whether a suggestion takes no longer than a write: studies in a storage compute others before they
-    # lock the log.
+    # Whether a suggestion takes no longer than a write. If not, it is computed before the log is locked.
     quick: ClassVar[bool] = False
 
     def options(self) -> dict[str, Any]:
@@ -64,13 +63,14 @@ class Sampler(ABC):
         """
 
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Return complete trials, best first: here as they are ranked (see ``hpo_core.samplers.ranking``)."""
+        """Return complete trials, best first; by default in the order of ``hpo_core.samplers.ranking``."""
         return completed(history)
 
     def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:  # noqa: ARG002
-        """Propose what a recorded suggestion of ``origin`` was, given the history it had seen.
+        """Propose a recorded suggestion of ``origin`` again, given the history that it had seen.
 
-        A sampler whose choice of origin is not a function of the history follows the record. What completes
-        an enqueued configuration is on record as ``ENQUEUED``, and is asked for here the first time too.
+        A sampler whose choice of origin is not a function of the history follows the record. A suggestion
+        that completes an enqueued configuration is recorded as ``ENQUEUED``; the first time, it is made here
+        too.
         """
         return self.ask(history, first, n)

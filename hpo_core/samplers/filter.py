@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     Draw: TypeAlias = Callable[[int, int], Coordinates]
 
 POOL = 1024
-# A finite space up to this size is searched to its last configuration; of a larger one this many
-# pools without anything new say that it is used up.
+# A finite space up to this size is searched to its last configuration. A larger one counts as used up after
+# so many draws without anything new.
 MAX_SEARCHED = 50_000
 MAX_BARREN = 16 * POOL
 
@@ -37,7 +37,7 @@ class Filter:
     ----------
     space : Space
     seed : int
-        The study's; orders what is left when a finite space is nearly used up.
+        Seed of the study; orders the last configurations when a finite space is nearly used up.
     allow_duplicates : bool
         Whether a finite space may propose a configuration again.
 
@@ -59,11 +59,11 @@ class Filter:
         self._distinct = not (allow_duplicates or self._size == math.inf)
         self.filters = self._constrained or self._distinct
         self._used = KeySet()
-        self._rows = 0  # of the history, in _used
+        self._rows = 0  # rows of the history in _used
         self._every: tuple[Coordinates, NDArray[np.uint64]] | None = None
 
     def sync(self, history: History) -> None:
-        """Take the rows that the history gained as used."""
+        """Count the new rows of the history as used."""
         n = len(history)
         if self._distinct and n > self._rows:
             x, given = history.x_buffer[:, self._rows : n], history.given
@@ -82,7 +82,7 @@ class Filter:
     def fresh(self, x: Coordinates) -> NDArray[np.bool_]:
         """Return where a configuration is not used and not an earlier column of x, (m,).
 
-        Always so in an infinite space and with ``allow_duplicates``.
+        Always true in an infinite space and with ``allow_duplicates``.
         """
         if not self._distinct:
             return np.ones(x.shape[1], np.bool_)
@@ -94,9 +94,9 @@ class Filter:
         """Return the first ``n`` feasible and fresh configurations of a sequence of draws, (d, k).
 
         ``draw(start, m)`` gives draws number ``start .. start + m - 1``, settled; it is called with
-        start = 0, m = n first, then on and on. k < n only where a finite space runs out. What
-        ``earlier`` (d, e) holds, of one batch with these, counts as used. Where the constraints reject
-        ``MAX_REJECTED`` draws in a row, ``least`` (default ``n``) will do.
+        start = 0, m = n first, then for later draws. k < n only if a finite space runs out. The
+        configurations ``earlier`` (d, e) of the same batch count as used. If the constraints reject
+        ``MAX_REJECTED`` draws in a row, ``least`` configurations (default ``n``) suffice.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Filter:
             trailing = int(feasible[::-1].argmax()) if feasible.any() else len(feasible)
             x = x if feasible.all() else x[:, feasible]
         both = np.concatenate([taken, x], axis=1) if found else x
-        good = self.fresh(both)  # so are those taken before
+        good = self.fresh(both)  # true for ``taken``
         return (both if good.all() else both[:, good])[:, :n], trailing
 
     def _redraw(self, draw: Draw, taken: Coordinates, n: int, rejected: int, least: int) -> Coordinates:
@@ -148,7 +148,7 @@ class Filter:
         return taken
 
     def _remaining(self, taken: Coordinates, n: int) -> Coordinates:
-        """Complete ``taken`` from the enumerated space, in an order of its own for each seed."""
+        """Complete ``taken`` from the enumerated space, in an order that depends on the seed."""
         if self._every is None:
             every = self._space.enumerate()
             self._every = every, keys(self.domain, every)

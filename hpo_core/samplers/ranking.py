@@ -1,16 +1,17 @@
-"""Which trial is better: said here and nowhere else.
+"""Which trial is better. Nothing else in the package decides this.
 
-Feasible trials come before infeasible ones, less violation before more; then complete trials before stopped
-ones, and deeper before shallower; then less of the objective, which is minimised; then what finished earlier.
+Feasible trials come before infeasible ones, and less violation before more; then complete trials before
+stopped ones, and deeper before shallower; then the smaller objective; then the trial that finished earlier.
 
 Glossary
 --------
-keys        (3, capacity) by trial: violation, minus the fidelity, objective. Less is better; the first
-            that differs decides. The first is NaN in a failed trial, which has no rank
-gain        (capacity,) by trial: minus the objective, of which differences mean something, of complete
-            feasible trials; NaN in others. Keys and gains of trials that run mean nothing
-violation   0 of a feasible trial; else the sum of what each constraint exceeds 0 by, in units of the most
-            that any finished trial exceeds it by. What is not known (NaN) is not exceeded
+keys        (3, capacity) by trial: violation, minus the fidelity, objective. Less is better, and the first
+            key that differs decides. A failed trial has no rank: its first key is NaN
+gain        (capacity,) by trial: minus the objective of a complete feasible trial, NaN in other ranked
+            trials. Differences of gains have a meaning. Running trials, whose keys too have none, and
+            failed trials may hold any gain
+violation   0 in a feasible trial; else the amounts by which its constraints exceed 0, each divided by the
+            largest such amount of any finished trial, and added. An unknown constraint (NaN) adds nothing
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ class Ranking:
     Attributes
     ----------
     keys, gain : ndarray
-        See the glossary of the module. They are moved to larger buffers as trials come.
+        See the glossary of the module. They move to larger buffers as trials are added.
     version : int
-        How many times keys or gains of trials ranked before have changed: what was derived from them is then
-        to be derived again from all finished trials.
+        How many times the keys or gains of ranked trials have changed. Whoever derived something from them
+        must then derive it again from all finished trials.
     """
 
     def __init__(self) -> None:
@@ -53,13 +54,13 @@ class Ranking:
         """Forget every trial."""
         self.version = 0
         self.keys, self.gain = _columns(0)
-        self._n = self._capacity = 0  # of finish_order, ranked; of the columns
+        self._n = self._capacity = 0  # ranked trials of finish_order; length of the columns
         self._constrained = False
         self._best, self._best_keys = -1, (math.inf,) * N_KEYS
         self._unit = np.zeros(0)  # of violation, by constraint
 
     def best(self, history: History) -> int:
-        """Complete trial that comes first, -1 if there is none."""
+        """Return the complete trial that comes first, -1 if there is none."""
         self.update(history)
         return self._best
 
@@ -89,15 +90,16 @@ class Ranking:
         self._rank(history, history.finish_order if self._exceeds(history.violation[:, new]) else new)
 
     def _exceeds(self, violation: Array) -> bool:
-        """Whether new trials change the unit of violation, and with it the keys of all trials."""
+        """Note whether new trials change the unit of violation, and with it the keys of all trials."""
         most = np.fmax.reduce(violation, axis=1, initial=0.0)
         unit = np.maximum(most, self._unit) if len(self._unit) else most
         if np.array_equal(unit, self._unit):
             return False
-        self._unit = unit
         if self._n:
             self.version += 1
             self._best, self._best_keys = -1, (math.inf,) * N_KEYS
+            self._n = 0  # before the unit: an exception may strike anywhere
+        self._unit = unit
         return True
 
     def _scaled(self, violation: Array) -> Array:
@@ -106,9 +108,9 @@ class Ranking:
         return scaled
 
     def _rank_one(self, history: History, trial: int) -> None:
-        """Do as ``_rank`` does without constraints; one trial at a time is the common case."""
+        """Do the work of ``_rank`` for one trial without constraints, the common case."""
         fidelity, y = history.fidelity.item(trial), history.y.item(0, trial)
-        if fidelity == math.inf:  # as the columns are filled up
+        if fidelity == math.inf:  # the other keys are as the columns were filled
             self.keys[2, trial], self.gain[trial] = y, -y
             keys = 0.0, -math.inf, y
             if keys < self._best_keys:
@@ -135,20 +137,20 @@ class Ranking:
 
 
 def _columns(capacity: int) -> tuple[Array, Array]:
-    """Keys and gains, filled up as those of feasible complete trials begin."""
+    """Return keys and gains for new trials, filled as for feasible complete ones."""
     keys = np.zeros((N_KEYS, capacity))
     keys[1] = -np.inf
     return keys, np.zeros(capacity)
 
 
 def sort(keys: Array) -> NDArray[np.int64]:
-    """Places of trials with ``keys`` (3, k), best first; equal ones stay in their order."""
+    """Return the places of trials with ``keys`` (3, k), best first; equal ones keep their order."""
     order: NDArray[np.int64] = np.lexsort(keys[::-1])
     return order
 
 
 def completed(history: History) -> NDArray[np.int64]:
-    """Complete trials, best first."""
+    """Return the complete trials, best first."""
     ranking, order = Ranking(), history.finish_order
     ranking.update(history)
     rows = order[history.state[order] == State.COMPLETE]
@@ -156,6 +158,6 @@ def completed(history: History) -> NDArray[np.int64]:
 
 
 def objective(history: History) -> Array:
-    """What is minimised, (n,); NaN where a trial has no value."""
+    """Return the values to minimise, (n,); NaN where a trial has none."""
     values: Array = history.y[0]
     return values

@@ -1,4 +1,4 @@
-"""Samplers by their names."""
+"""Samplers by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BY_NAME: dict[str, type[Sampler]] = {
 
 
 def resolve(sampler: str | Sampler) -> Sampler:
-    """A sampler by its name, with default options, or the sampler itself."""
+    """Return the sampler of a name, with default options, or the sampler itself."""
     if isinstance(sampler, Sampler):
         return sampler
     if isinstance(sampler, type):

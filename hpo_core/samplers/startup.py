@@ -1,4 +1,4 @@
-"""The first trials of the samplers that model: Sobol points, away from where trials have failed."""
+"""The first trials of samplers with a model: Sobol points, away from failed trials."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from hpo_core.log import History
     from hpo_core.space import Space
 
-# Points of which the likeliest to work is proposed, while none has worked and once one has. Where nothing has
-# worked the likeliest is the farthest: of 16 points a corner. Of two, a region inside is found as soon as
-# without any choice, and one at an edge sooner. See bench/results/2026-11-28-failures-ablation.md.
+# Points from which the likeliest to work is proposed, while no trial has worked and once one has. While none
+# has, the likeliest point is the farthest from the failures: of 16 points, a corner. With two points, a
+# region inside is found as soon as without a choice, and a region at an edge sooner. See
+# bench/results/2026-11-28-failures-ablation.md.
 N_BLIND, N_CHOICES = 2, 16
 
 
 class StartupSampler(SobolSampler):
-    """Sobol points until a trial has failed; then, of a few points each, the one that likeliest works.
+    """Sobol points until a trial has failed; then the likeliest to work of a few points each.
 
     Attributes
     ----------
     failures : FailureModel
-        Of the study, once started.
+        Model of the study's failures, once started.
     """
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
@@ -53,7 +54,7 @@ class StartupSampler(SobolSampler):
         return Suggestion(x[:, [part[weight[part].argmax()] for part in parts]], self.name)
 
     def _choices(self, point: int, start: int, m: int) -> NDArray[np.float64]:
-        """Sobol points from number ``point`` on, then draws from the prior for those that cannot be used."""
+        """Return Sobol points from number ``point`` on; draws from the prior in place of unusable ones."""
         domain = self._filter.domain
         if start == 0:
             return sobol_draws(domain, self._seed, point % 2**32, m)

@@ -85,7 +85,7 @@ def _is_column(value: Any) -> bool:
 def _coordinates(
     space: Space, params: Any, defaults: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Coordinates (d, n) of a mapping of columns or a sequence of mappings, and their ``given``."""
+    """Return coordinates (d, n) of a mapping of columns or a sequence of mappings, and their ``given``."""
     if isinstance(params, Mapping):
         return space.codec.encode(params, beyond=True, defaults=defaults)
     if not isinstance(params, Sequence) or isinstance(params, str):
@@ -114,7 +114,7 @@ def _alike(params: Sequence[Any]) -> list[list[int]]:
 def _rows(
     space: Space, rows: Sequence[Any], defaults: Any, places: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Coordinates of mappings with the same names; as columns they take a tenth of the time."""
+    """Return coordinates of mappings with the same names; as columns they take a tenth of the time."""
     if len(rows) > 1 and isinstance(rows[0], Mapping) and rows[0]:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         with contextlib.suppress(SpaceError):  # raised below, with its place
@@ -134,7 +134,7 @@ def _rows(
 
 
 def _each(name: str, value: Any, n: int) -> Sequence[Any]:
-    """One entry for each trial."""
+    """Return one entry for each trial."""
     if value is None or isinstance(value, str):
         return [value] * n
     if not _is_column(value) or len(value) != n:
@@ -143,7 +143,7 @@ def _each(name: str, value: Any, n: int) -> Sequence[Any]:
 
 
 def _curves(reports: Sequence[Any]) -> list[Report]:
-    """Every report, by step."""
+    """Return every report, in the order of the steps."""
     found: list[Report] = []
     for place, curve in enumerate(reports):
         if curve is None:
@@ -167,7 +167,7 @@ def _curves(reports: Sequence[Any]) -> list[Report]:
 def _values(
     value: Any, states: Sequence[Any], reasons: Sequence[Any], curves: Sequence[Report], n: int
 ) -> NDArray[np.float64]:
-    """One value for each trial: NaN if it has none, its last report if it was stopped."""
+    """Return a value for each trial: its last report if it was stopped, NaN if it has none."""
     last = {place: reported for _, place, reported in curves}
     listed = [None] * n if value is None else value
     if isinstance(listed, Sequence) and not isinstance(listed, str):

@@ -1,8 +1,8 @@
-"""How trials begin: those that wait come first, the sampler proposes the rest.
+"""How trials begin: waiting trials come first, and the sampler proposes the rest.
 
-A suggestion that takes longer than a write is computed before the log is locked, from what the log held
-then. It is on record with that cursor, and computed again only if others have asked meanwhile, which they do
-not while they wait for their turn.
+If a suggestion takes longer than a write, it is computed before the log is locked, from the events read by
+then. It is recorded with that cursor. It is computed again only if another process has asked meanwhile, which
+``Ledger.turn`` usually prevents.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from hpo_core.study.recorder import Recorder
 
     Numbers = Sequence[int] | NDArray[np.int64]
-    # Numbers of trials, the error that left none, seconds to wait and see whether a worker is dead; or None:
-    # the study holds what it is to hold.
+    # Numbers of trials; or the error that left none; or seconds to wait to see whether a worker is dead; or
+    # None if the study holds enough.
     _Started = Numbers | Exception | float | None
 
 logger = logging.getLogger("hpo_core")
 
-# How often an ask waits to see whether a worker is dead: twice are enough if it is.
+# How often an ask waits to see whether a worker is dead: twice is enough if it is.
 PAUSES: Final = 2
 
 
 @dataclass(slots=True, eq=False)  # frozen, making one would take four times as long
 class Request:
-    """What is asked for.
+    """One ask.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Request:
     max_retries : int
         A trial is given out again at most this often.
     worker : str
-        Who runs the trials under a lease; "" by hand.
+        Worker that runs the trials under a lease; "" by hand.
     until : int or None
-        Trials that the study is to hold.
+        Start nothing if the study holds this many trials, finished or claimed.
     started : callable or None
         Called inside the change in which trials started.
     """
@@ -80,7 +80,7 @@ class _Abandoned(NamedTuple):
     """Trials of dead workers, each with the reason."""
 
     back: dict[int, str]  # to be given out again
-    spent: dict[int, str]  # to fail: they were given out often enough, or cannot run any more
+    spent: dict[int, str]  # to fail: they were given out too often, or cannot run any more
 
 
 _NOTHING: Final = _Abandoned({}, {})
@@ -107,7 +107,7 @@ class Asking:
         self._build, self._build_at = build_id() if self._is_stored else "", -1
 
     def ask(self, request: Request) -> Numbers | None:
-        """Start up to ``n`` trials and return their numbers; None if the study holds ``until``.
+        """Start up to ``n`` trials and return their numbers; None if the study holds ``until`` trials.
 
         Raises
         ------
@@ -131,9 +131,8 @@ class Asking:
             history = self._history
             first = len(history)
             x, given = history.configurations(np.array([row]))
-            if (
-                given is not None
-            ):  # copies get the parameters that the trial lacked, and all that depend on them
+            if given is not None:
+                # Copies get the parameters that the trial lacked, and all that depend on these.
                 given = np.where(np.isinf(given), np.nan, given)
                 x = self._space.impose(x, x[:, 0], given[:, 0])
                 given = given.repeat(n, axis=1)
@@ -151,7 +150,7 @@ class Asking:
             return ledger.transact(self._start, request, pauses, proposal)
 
     def _propose(self, request: Request) -> _Proposal | None:
-        """Compute what ``_start`` will need, if nothing waits."""
+        """Compute the suggestion that ``_start`` will need; None if it will need none."""
         history, found = self._history, self._abandoned(self._overdue(request), request)
         wanted = self._allowed(request, found)
         if wanted <= 0 or found.back or history.queue:
@@ -159,7 +158,7 @@ class Asking:
         try:
             suggestion = self._suggest(wanted)
         except (SpaceExhausted, InfeasibleSpaceError):
-            return None  # it is found out again where it counts
+            return None  # ``_start`` asks again, and raises
         return _Proposal(len(history), wanted, history.position, suggestion)
 
     def _start(self, request: Request, pauses: int, proposal: _Proposal | None) -> _Started:
@@ -188,7 +187,7 @@ class Asking:
         return rows
 
     def _watch(self, request: Request, pauses: int) -> _Abandoned | float:
-        """Return what dead workers have left, or seconds to wait before it shows whether they are dead."""
+        """Return the trials of dead workers, or seconds to wait to see whether a worker is dead."""
         leases, storage = self._ledger.leases, self._ledger.storage
         over = self._overdue(request)
         if leases is None or storage is None or not over:
@@ -222,7 +221,7 @@ class Asking:
         return range(first, first + k)
 
     def _unrecorded_build(self, row: int) -> str:
-        """Return our build, "" if it is on record; the row is where it would be."""
+        """Return our build, which goes on record with trial ``row``; "" if it is on record already."""
         if self._history.builds.get(self._build_at) == self._build:
             return ""
         self._build_at = row
@@ -246,7 +245,7 @@ class Asking:
         return suggestion
 
     def _overdue(self, request: Request) -> set[str]:
-        """Other workers with running trials whose lease is over by the storage's clock."""
+        """Return other workers with running trials whose lease is over by the storage's clock."""
         history, leases = self._history, self._ledger.leases
         if leases is None or not history.workers:
             return set()
@@ -254,7 +253,7 @@ class Asking:
         return leases.over(others) if others else others
 
     def _abandoned(self, over: set[str], request: Request) -> _Abandoned:
-        """What the workers among those overdue that are dead have left behind."""
+        """Return the trials of the overdue workers that are dead."""
         leases, history = self._ledger.leases, self._history
         dead = leases.dead(over) if leases is not None and over else set()
         if not dead:
@@ -274,14 +273,14 @@ class Asking:
         return found
 
     def _lacks_a_parameter(self, row: int) -> bool:
-        """Whether a trial is older than a parameter that it would have: today's objective cannot run it."""
+        """Whether a trial lacks a parameter that was added later: the objective of today cannot run it."""
         given = self._history.given
         return given is not None and bool(np.isinf(given[:, row]).any())
 
     def _allowed(self, request: Request, found: _Abandoned) -> int:
-        """How many trials may start if the study is to hold ``until``.
+        """Return how many trials may start before the study holds ``until``.
 
-        What runs under a lease counts too: it will finish, here or elsewhere.
+        Claimed trials count: they will finish, here or elsewhere.
         """
         if request.until is None:
             return request.n
@@ -290,7 +289,7 @@ class Asking:
         return min(request.n, left)
 
     def _start_waiting(self, n: int, worker: str, found: _Abandoned) -> tuple[list[int], Exception | None]:
-        """Start up to ``n`` of the trials that wait; return numbers, and what ended the queue too early."""
+        """Start up to ``n`` waiting trials; return their numbers and the error that ended the queue."""
         taken = dict([*found.back.items()][:n])
         for row, reason in taken.items():
             logger.warning("trial %d is given out again: %s", row, printable(reason))
@@ -311,7 +310,7 @@ class Asking:
                 x, given, permitted = complete(self._space, self._sampler, history, history.queue[0])
             except (SpaceExhausted, InfeasibleSpaceError) as error:
                 ledger.suggesting = False
-                return taken, error  # what has started goes out; the next ask raises
+                return taken, error  # started trials are returned; the next ask raises
             ledger.suggesting = False
             self._recorder.asked(x, ENQUEUED, given=given, worker=worker)
             if permitted:

@@ -1,4 +1,4 @@
-"""The trials that one call of ``optimize`` claims: it holds a lease on them where others share the log."""
+"""The trials that one call of ``optimize`` claims, and its lease on them if other processes share the log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def checked_lease(lease_seconds: Any, max_retries: Any) -> tuple[float, int]:
     Raises
     ------
     StudyError
-        ``lease_seconds`` or ``max_retries`` is outside what is allowed.
+        A setting is not allowed.
     """
     seconds = check_number(
         "lease_seconds",
@@ -42,7 +42,7 @@ def checked_lease(lease_seconds: Any, max_retries: Any) -> tuple[float, int]:
 
 
 class Claims:
-    """Asks for the trials of one call of ``optimize``, and holds a lease on them where they are stored."""
+    """Asks for the trials of one call of ``optimize``, and keeps the lease on them if they are stored."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class Claims:
         self._next_look = -math.inf
 
     def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
-        """Start one trial, or up to ``n`` at once; None if the study holds ``until`` as it is.
+        """Start one trial, or up to ``n`` at once; None if ``until`` trials are finished or claimed.
 
-        What runs under a lease counts too: it will finish, here or elsewhere. It is counted in the
-        transaction that asks, so that any number of workers end with exactly ``until`` trials.
+        Claimed trials count because they will finish, here or elsewhere. They are counted in the transaction
+        that asks, so that any number of workers end with exactly ``until`` trials.
         """
         if self._heart is not None and not self._heart.beats:
             self.close()
@@ -76,7 +76,7 @@ class Claims:
         return batch[0] if n is None else batch
 
     def _renew(self) -> None:
-        """Renew the lease, inside a change, where the heart does not: at first, and should it stop."""
+        """Renew the lease inside a change: before the heartbeat has started, or if it has stopped."""
         leases, storage = self._ledger.leases, self._ledger.storage
         if leases is None or storage is None or not storage.shared:
             return
@@ -88,24 +88,24 @@ class Claims:
         self._next_look = time.monotonic() + self._seconds / BEATS_PER_LEASE
 
     def wait_until(self, latest: float) -> None:
-        """Wait for others, for a lock say, until this time of ``time.monotonic`` at the latest."""
+        """Let waits for others, for example for a lock, end at this time of ``time.monotonic``."""
         if self._ledger.storage is not None:
             self._ledger.storage.latest = latest
 
     @property
     def is_waiting(self) -> bool:
-        """Whether others are waited for, and nothing of a change has been done."""
+        """Whether this waits for others and has not begun to change anything."""
         storage = self._ledger.storage
         return storage is not None and storage.waiting
 
     def running(self) -> TrialBatch:
-        """Return the trials of this call that run."""
+        """Return the running trials of this call."""
         held = self._ledger.history.held()
         return self._handle([row for row, worker in held.items() if worker == self.worker])
 
     def waits(self, until: int) -> bool:
-        """Whether trials of others may still come to this worker, which has none of its own running."""
-        self.close()  # a lease would hold nothing
+        """Whether this worker, which runs nothing now, may still be given trials that others have claimed."""
+        self.close()  # there is nothing to hold a lease on
         history = self._ledger.latest()
         return history.count_finished() < until and bool(history.held())
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hpo_core.space import Space
 
 
-_OPEN = KINDS | {"spaces", "doc"}  # what may differ: looked at by kind, or of no effect
+_OPEN = KINDS | {"spaces", "doc"}  # may differ: compared by kind, or without effect
 
 
 def check_widening(stored: Space, given: Space, name: str) -> None:
@@ -29,7 +29,7 @@ def check_widening(stored: Space, given: Space, name: str) -> None:
 
 
 def _narrowed(old: dict[str, Any], new: dict[str, Any]) -> str | None:
-    """Why ``new`` does not hold all that ``old`` does, None if it does."""
+    """Return why ``new`` does not hold everything that ``old`` does; None if it does."""
     for name, was in old.items():
         if name not in new:
             return f"parameter {name!r} is missing"
@@ -63,7 +63,7 @@ def _holds(kind: str, was: Any, now: Any) -> bool:
 
 
 def _branches(was: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """The same question for the parameters that choices own."""
+    """Do the work of ``_narrowed`` for the parameters that choices own."""
     if "spaces" not in was:
         return None
     listed = now.get("spaces") or [{}] * len(now["categorical"])

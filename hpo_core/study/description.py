@@ -1,4 +1,4 @@
-"""Making a stored study or finding it again: what it is stands in the first event of its log."""
+"""Create a stored study or find it again. The first event of its log describes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from hpo_core.checks import shown
+from hpo_core.checks import SEED_LIMIT, shown
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.decode import DAMAGE
 from hpo_core.log.events import READER, require_reader
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a study is, apart from its trials."""
+    """Everything that defines a study, apart from its trials."""
 
     space: Space  # without its ``feasible`` function
     feasible: bool  # whether there is one
-    sampler: dict[str, Any]  # name and options; no options where the sampler is not one of ours
+    sampler: dict[str, Any]  # name and options; no options if the sampler is the user's own
     seed: int
     direction: Literal["minimize", "maximize"]
     allow_duplicates: bool
@@ -55,7 +55,7 @@ class Description:
 
     @classmethod
     def of(cls, records: Sequence[Record], name: str) -> Description:
-        """Description from the events that hold it, the space as it was last changed."""
+        """Read a description from the events that hold it, with the space as it was last changed."""
         event = records[0][0] if records else 0
         try:
             if not records or records[0][:2] != (0, CREATED):
@@ -74,7 +74,7 @@ class Description:
                 )
             event = records[-1][0]
             space = Space.from_json(json.dumps(_fields(records[-1], {"space": dict})["space"]))
-            if not 0 <= data["seed"] < 2**63:
+            if not 0 <= data["seed"] < SEED_LIMIT:
                 raise StorageError(f"field 'seed' must be in [0, 2**63), got {shown(data['seed'])}")
             if type(data["sampler"].get("name")) is not str:
                 raise StorageError(f"field 'sampler' must hold a name, got {shown(data['sampler'], 80)}")
@@ -104,7 +104,7 @@ _CREATED: Final[dict[str, type]] = {
 
 
 def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
-    """Return what an event holds, each field of the kind that it must be."""
+    """Return the content of an event, after checking the types of its fields."""
     data = json.loads(record[2])
     if type(data) is not dict:
         raise StorageError(f"it must be a JSON object, got {shown(data, 80)}")
@@ -115,7 +115,7 @@ def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
 
 
 def describe_sampler(sampler: Sampler) -> dict[str, Any]:
-    """Return a sampler's name and, where it is one of ours, its options."""
+    """Return the name of a sampler and, if it is one of hpo_core's, its options."""
     if BY_NAME.get(sampler.name) is not type(sampler):
         return {"name": sampler.name}
     return {"name": sampler.name, "options": sampler.options()}
@@ -135,7 +135,7 @@ def make_sampler(described: dict[str, Any]) -> Sampler:
 
 
 def find(storage: Storage, name: str) -> tuple[Place, Description]:
-    """Return where the log of a stored study is, and what the study is.
+    """Return the place of a stored study's log, and the description of the study.
 
     Raises
     ------
@@ -166,12 +166,12 @@ def attach(
     if_exists: str,
     durability: Literal["normal", "full"] | None,
 ) -> tuple[Place, int]:
-    """Create a study in a storage, or resume it there; return where its log is, and its seed.
+    """Create a study in a storage, or resume it there; return the place of its log, and its seed.
 
     Raises
     ------
     StudyError
-        It is there and must not be, or is another study than the one given.
+        The study exists and must not, or it differs from the one given.
     """
     _check_name(name)
     given = replace(given, durability=durability or "normal")
@@ -200,7 +200,7 @@ def _check_name(name: str) -> None:
 def _create_or_resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
 ) -> tuple[Place, Description]:
-    """Return log and description of a study, which is created if it is not there."""
+    """Return place and description of a study, and create it if it does not exist."""
     resume = partial(_resume, storage, name, given, seed_given=seed_given, if_exists=if_exists)
     if name in storage.studies() and (found := resume()) is not None:
         return found
@@ -224,7 +224,7 @@ def _create_or_resume(
 def _resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
 ) -> tuple[Place, Description] | None:
-    """Return log and description of a study that is there; None if its space is to be widened."""
+    """Return place and description of an existing study; None if its space must be widened first."""
     if if_exists == "error":
         raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
     place, stored = find(storage, name)
@@ -236,7 +236,7 @@ def _resume(
 
 
 def _complete(described: dict[str, Any]) -> dict[str, Any]:
-    """Return a sampler's description with options that are younger than it, at their defaults."""
+    """Return a sampler's description; options that did not exist when it was written have defaults."""
     if "options" not in described or described["name"] not in BY_NAME:
         return {"name": described["name"]}
     return describe_sampler(make_sampler(described))

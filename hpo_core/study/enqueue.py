@@ -1,4 +1,4 @@
-"""How an enqueued configuration is completed: the sampler chooses what the user left open."""
+"""How an enqueued configuration is completed: the sampler chooses the values that the user left open."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from hpo_core.samplers.base import Sampler
     from hpo_core.space import Space
 
-# Proposals drawn to complete an enqueued configuration; the first that the constraints permit is
-# taken. A sampler already avoids what is forbidden, so only the fixed values can spoil one.
+# Proposals drawn to complete an enqueued configuration. The first that the constraints permit is taken. A
+# sampler already avoids forbidden configurations, so only the fixed values can make a proposal forbidden.
 _PROPOSALS: Final = 32
 
 
 def complete(
     space: Space, sampler: Sampler, history: History, enqueued: Enqueued
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, bool]:
-    """Fill what an enqueued configuration leaves open with the sampler's choice for the next trial.
+    """Complete an enqueued configuration with the sampler's choice for the next trial.
 
     Returns
     -------

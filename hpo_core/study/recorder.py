@@ -1,7 +1,7 @@
-"""What happens in a study, as events: values flip to the minimised side here, clocks are read here.
+"""Turns what happens in a study into events: here values are minimised, and clocks are read.
 
-Rows are int64 arrays of trials. The ledger refuses an event about a trial that does not run; the change it
-belongs to is then taken back as a whole.
+Rows are int64 arrays of trial numbers. The ledger refuses an event about a trial that is not running, and
+then takes back the whole change that the event belongs to.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Recorder:
         build: str = "",
         fit: dict[str, Any] | None = None,
     ) -> None:
-        """Start one trial per column of ``x``; without a cursor, the suggestion has seen the whole log."""
+        """Start a trial for each column of ``x``; without a cursor, the suggestion has seen the whole log."""
         history = self.history
         seen = history.position if cursor is None else cursor
         self.apply(Asked(len(history), x, seen, origin, time.time(), wanted, worker, given, build, fit))
 
     def told_one(self, row: int, value: float) -> None:
-        """Complete one trial: the work of ``told`` without arrays where a float will do."""
+        """Complete one trial: ``told``, with floats instead of arrays."""
         rows = np.array([row])
         if math.isfinite(value):
             cost = max(0.0, time.time() - self.history.started.item(row))

@@ -1,4 +1,4 @@
-"""Whether the suggestions of a recorded study come out again: each is a function of the log."""
+"""Replay of a recorded study: each suggestion is a function of the log, and must come out again."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay found. It is true if every suggestion came out again, bit for bit.
+    """The result of a replay. It is true if every suggestion came out again, bit for bit.
 
     Attributes
     ----------
     checked : int
-        Trials whose configuration was derived again; those that the user chose are not.
+        Number of trials whose configuration was derived again; configurations that the user chose are not.
     number : int or None
         First trial that differs, None if none does.
     parameter : str or None
@@ -128,7 +128,7 @@ def log(history: History) -> Iterator[tuple[int, Event]]:
 
 
 def _starts(position: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Bounds of the runs of equal positions: one event each."""
+    """Return the bounds of the runs of equal positions, one for each event."""
     changes = np.flatnonzero(np.diff(position)) + 1
     return np.concatenate([[0], changes, [len(position)]]) if len(position) else np.zeros(1, np.int64)
 
@@ -178,7 +178,7 @@ def _derive(
 def _first_difference(
     space: Space, event: Asked, derived: NDArray[np.float64]
 ) -> tuple[int, str | None, Any, Any] | None:
-    """Return number, parameter and the two values where recorded and derived columns part."""
+    """Return trial, parameter and the two values at the first difference; None if there is none."""
     k = min(event.x.shape[1], derived.shape[1])
     recorded, derived = event.x[:, :k], derived[:, :k]
     equal = (recorded == derived) | (np.isnan(recorded) & np.isnan(derived))

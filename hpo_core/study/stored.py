@@ -1,4 +1,4 @@
-"""Looking after stored studies: reading one without taking part, deleting one, checking its log."""
+"""Looking after stored studies: read one without taking part, delete one, check its log."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class ReadOnlyStudy(Study):
-    """A stored study to look at. It waits for no lock, and a change of it is a ``StudyError``.
+    """A stored study to look at. It waits for no lock, and any change raises ``StudyError``.
 
-    Its sampler has the right name and no more, so that what hpo_core does not know, a sampler of the
-    user's or a ``feasible`` function, is no hindrance.
+    Its sampler has the right name and nothing else, so that a study can be read even if its sampler or its
+    ``feasible`` function is the user's own.
     """
 
     def __init__(self, storage: Storage, name: str) -> None:
@@ -43,7 +43,7 @@ class ReadOnlyStudy(Study):
 
 
 class _Absent(Sampler):
-    """Stands for a sampler that is not there."""
+    """Stands in for the sampler, which is not needed for reading."""
 
     def start(self, *_: Any, **__: Any) -> NoReturn:
         raise StudyError("this study was opened for reading only")
@@ -53,7 +53,7 @@ class _Absent(Sampler):
 
 
 def delete(storage: Storage, name: str) -> None:
-    """Give a study's name free; its log stays, and whoever has it open is told.
+    """Free the name of a study. Its log stays, and processes that have the study open get an error.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def delete(storage: Storage, name: str) -> None:
 
 
 def check(storage: Storage, name: str, key: int) -> dict[str, Any]:
-    """Read a log from its beginning to its end or to the first damage.
+    """Read a log up to its end or to the first damage.
 
     Returns
     -------
@@ -79,6 +79,6 @@ def check(storage: Storage, name: str, key: int) -> dict[str, Any]:
     problem = None
     try:
         ReadOnlyStudy(storage, name)
-    except Exception as error:  # whatever it is: this looks for what others do not expect
+    except Exception as error:  # any: this looks for damage that other code does not expect
         problem = str(error) if isinstance(error, HpoError) else f"it cannot be read: {error!r}"
     return {"study": name, "last_good": storage.count_good(key) - 1, "problem": problem}

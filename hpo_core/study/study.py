@@ -1,4 +1,4 @@
-"""Study: ask, tell, optimize. Every change of a study is an event that its ledger takes."""
+"""Study: ask, tell, optimize. Every change of a study is an event, and goes through its ledger."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 import numpy as np
 
 from hpo_core.checks import (
+    SEED_LIMIT,
     as_int,
     as_json,
     as_number,
@@ -66,7 +67,6 @@ logger = logging.getLogger("hpo_core")
 
 _NOT_PICKLED = ("_asking", "_ledger", "_ranking", "_recorder")
 _COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
-SEED_LIMIT = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 _LONGEST_REASON = 200  # characters of a reason in a message
 
 
@@ -138,7 +138,7 @@ class Study:
 
     lease_seconds: float = 60.0
     max_retries: int = 2
-    _stops: int = 0  # calls of ``stop``: each ends the calls of ``optimize`` that are under way
+    _stops: int = 0  # calls of ``stop``; each ends the running calls of ``optimize``
 
     @hinting
     def __init__(
@@ -199,8 +199,8 @@ class Study:
         )
 
     def _keep(self, journal: Journal | None, *, seconds: float = 0.0) -> None:
-        """Make what is not pickled."""
-        # The ledger must not hold the study: files would stay open until the garbage is collected.
+        """Make the parts that are not pickled."""
+        # The ledger must not refer to the study: the circle would keep files open until it is collected.
         self._ranking = Ranking()
         start = partial(
             self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
@@ -326,7 +326,7 @@ class Study:
         self._ledger.storage.backup(path)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pickling goes on after this returns, while other threads may tell: it gets a history of its own.
+        # Pickling continues after this returns, while other threads may tell: it needs its own history.
         with self._ledger.lock:
             self._ledger.mend()
             kept = {key: value for key, value in vars(self).items() if key not in _NOT_PICKLED}
@@ -433,7 +433,7 @@ class Study:
         return number
 
     def _rows(self, trials: object) -> Rows:
-        """Return the numbers of trials of this study, none of which is given twice."""
+        """Return the numbers of trials of this study; an error if one is given twice."""
         if isinstance(trials, TrialBatch):
             if trials._study is not self:
                 raise TrialError(f"{trials!r} belongs to another study")
@@ -506,7 +506,7 @@ class Study:
         self._ledger.transact(change)
 
     def _is_over(self, rows: Rows) -> NDArray[np.bool_]:
-        """Where a trial no longer runs here, (k,)."""
+        """Return whether each trial has ended or been taken over by another process, (k,)."""
         return self._ledger.is_over(rows)
 
     def note(self, /, **notes: object) -> None:
@@ -686,19 +686,20 @@ class Study:
         objective : callable
             ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
         n_trials, until : int, optional
-            How many trials this call finishes; how many the study holds finished in the end, so that a
-            script started again stops at the same place, and several that share a storage together.
+            ``n_trials``: how many trials this call finishes. ``until``: how many finished trials the study
+            holds in the end, so that a script that is started again, or several that share a storage, stop
+            at the same number.
         timeout : float, optional
             Seconds after which no trial starts, and after which no lock of a storage is waited for.
         executor : optional
-            Where trials run. None is this thread; a number that of processes (-1: one per CPU; 1 is this
-            thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
+            Where trials run. None is this thread; an int is the number of processes (-1: one per CPU; 1 is
+            this thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
             ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
             ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once. Reports are
             recorded as they come, notes with the result. With processes a script must call ``optimize`` under
             ``if __name__ == "__main__":``.
         n_jobs : int
-            The same for a number of processes, under the name that other libraries use.
+            Number of processes, under the name that other libraries use.
         callbacks : iterable of callables
             Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
         catch : exception type or tuple of them
@@ -712,7 +713,7 @@ class Study:
             At least 1; goes with ``vectorized``, and with ``executor=None``.
         vectorized : bool
             ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
-            for each, (k,). In the place of one may stand ``TrialFailed("why")`` or ``TrialStopped()``.
+            for each, (k,). ``TrialFailed("why")`` or ``TrialStopped()`` may take the place of a value.
 
         Raises
         ------
@@ -762,7 +763,7 @@ class Study:
 
     @property
     def best_trial(self) -> Trial:
-        """Complete trial with the best value, the first told among equals; ``StudyError`` without one."""
+        """The complete trial with the best value, the first told among equals; ``StudyError`` without one."""
         history = self._ledger.latest()
         best = self._best()
         if best < 0:
@@ -771,7 +772,7 @@ class Study:
         return Trial(self, best)
 
     def _best(self) -> int:
-        """Complete trial that comes first in the ranking, -1 if there is none."""
+        """Return the complete trial that comes first in the ranking, -1 if there is none."""
         with self._ledger.lock:
             return self._ranking.best(self.history)
 
@@ -883,7 +884,7 @@ def _restart(start: Callable[[], None], ranking: Ranking) -> None:
 
 
 def _all_failed(history: History) -> str:
-    """Message if every finished trial has failed, with the most common reason; otherwise empty."""
+    """Return a message if every finished trial has failed, with the most common reason; otherwise ""."""
     n = history.count(State.FAILED)
     if not n or n < history.count_finished():
         return ""

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     Spec = tuple[NDArray[np.int64], int, int, int]
 
-# Running trials and earlier picks that join g. More would cost every candidate more than they tell:
-# past this many the batch is large enough to be explored by its own spread.
+# Most running trials and earlier picks that join g. More would cost every candidate more than they are worth:
+# such a large batch spreads by itself.
 MAX_JOINED = 1024
 MAX_FAILED = 256
 # Pools of different sizes that are kept for the next suggestion.
 MAX_POOLS = 4
-# Candidates worth a thread: about 50 us against the smallest mixtures.
+# Candidates that are worth a thread: with the smallest mixtures they take about 50 us.
 MIN_PER_THREAD = 256
 
 
@@ -63,7 +63,7 @@ class ParzenSettings:
 
 
 def mixture_columns(layout: Layout, group: int) -> Spec:
-    """Columns of a group's mixtures: (parameters, numeric ones, numeric context, categorical context)."""
+    """Return a group's columns, and how many are numeric, numeric context and categorical context."""
     in_context = np.isin(layout.group, np.flatnonzero(layout.context[group]))
     in_group = layout.group == group
     categorical = layout.kinds == Kind.CATEGORICAL
@@ -79,8 +79,8 @@ def mixture_columns(layout: Layout, group: int) -> Spec:
 class TPEModel:
     """l, g and f of every group, kept up to date as trials finish.
 
-    What it holds is a function of the finished trials in their order of finishing, their ranking and the
-    running ones: observed one by one or all at once, it proposes the same.
+    Its state is a function of the finished trials in their order of finishing, their ranking, and the running
+    trials. It proposes the same whether trials are observed one by one or all at once.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class TPEModel:
     seed : int
         64-bit key of every random number.
     ranking : Ranking
-        Says which trials are below; an empty one.
+        Decides which trials are below; empty at first.
     """
 
     def __init__(self, domain: Domain, settings: ParzenSettings, seed: int, ranking: Ranking) -> None:
@@ -103,7 +103,7 @@ class TPEModel:
         self._pools: dict[int, native.Pool] = {}
 
     def refresh(self, history: History) -> None:
-        """Take in what has finished; the newest running trials, and no others, join g."""
+        """Add the trials that have finished; of the running trials, the newest join g."""
         ranking, x, finished = self._ranking, history.x_buffer, history.finish_order
         n = len(finished)
         if n != self._n_seen:
@@ -130,7 +130,7 @@ class TPEModel:
         self._pool(x.shape[1]).x[:, : x.shape[1]] = x
 
     def choose(self, m: int, n: int, *, stream: int, subset: int) -> NDArray[np.float64]:
-        """The best by log l - log g of ``n`` random subsets of the ``m`` candidates drawn or put last.
+        """Choose the best by log l - log g of ``n`` random subsets of the ``m`` candidates drawn or put last.
 
         Each joins g before the next is chosen. Returns (d, k), k < n only when every candidate was chosen.
         """
@@ -148,7 +148,7 @@ class TPEModel:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Log densities of one parameter under l and g, at coordinates ``x`` (m,).
 
-        Relative to the uniform density; where the parameter is conditional, given that it is active.
+        They are relative to the uniform density; if the parameter is conditional, given that it is active.
         """
         group = int(self._layout.group[parameter])
         column = int(np.flatnonzero(self._columns[group][0] == parameter)[0])

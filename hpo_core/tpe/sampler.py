@@ -1,4 +1,4 @@
-"""The Tree-structured Parzen Estimator: l of the good trials, g of the others, go where l / g is high."""
+"""The Tree-structured Parzen Estimator: density l of good trials, g of the others; go where l / g is high."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from hpo_core.log import History
     from hpo_core.space import Space
 
-    # Of configurations (d, m): logarithms (m,) that say how likely each is to work.
+    # Maps configurations (d, m) to logarithms (m,) of how likely each is to work.
     LogWeight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-# A batch is cut into parts that share one pool of candidates; a pool is at least 8 per pick and at
-# most this large, so that a part costs milliseconds.
+# A batch is cut into parts, each with one pool of candidates. A pool has at least 8 candidates per pick and
+# at most this many, so that a part costs milliseconds.
 MAX_PART = 1024
 MAX_POOL = 8192
-# Given a model of failures, so many times as many candidates are drawn; those it takes to work stand first:
+# With a model of failures, so many times as many candidates are drawn, and the likeliest to work are kept:
 # bench/results/2026-11-28-failures-ablation.md.
 SPARE, LIKELY = 8, math.log(0.5)
 
@@ -41,11 +41,11 @@ SPARE, LIKELY = 8, math.log(0.5)
 class TPESampler(Sampler):
     """Tree-structured Parzen Estimator over mixed and conditional spaces.
 
-    The first trials are Sobol points, of which those near failures are left out. Then candidates are
-    drawn from l, the density of the best trials, and the one with the highest l(x) / g(x) is proposed;
-    groups of conditional parameters have densities of their own, conditioned on the coordinates they
-    depend on. Running trials join g. Failed trials have a density of their own, f: the ratio is
-    multiplied by the square of the probability that a trial works, of all that g and f say of a place.
+    The first trials are Sobol points, except points near failures. Then candidates are drawn from l, the
+    density of the best trials, and the one with the highest l(x) / g(x) is proposed. Each group of
+    conditional parameters has its own density, conditioned on the coordinates it depends on. Running trials
+    join g. Failed trials have a density f: the ratio is multiplied by the square of the probability that a
+    trial works, which g and f give.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class TPESampler(Sampler):
     weigh_below : bool, default True
         Whether good trials count by how much better they are than the first that is not.
     max_above : int from 256 to 1,000,000, default 256
-        Kernels of g. Past it the newest quarter stay and the others are subsampled, so that a
+        Most kernels of g. Past this, the newest quarter stay and the others are subsampled, so that a
         suggestion costs the same at any number of trials.
 
     Raises
@@ -127,11 +127,11 @@ class TPESampler(Sampler):
         self._model = TPEModel(self._filter.domain, self._settings, seed, Ranking())
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose Sobol points until the model can be fitted, then what it chooses."""
+        """Propose Sobol points until the model can be fitted, then the model's choice."""
         return self.ask_where(history, first, n, None)
 
     def ask_where(self, history: History, first: int, n: int, log_weight: LogWeight | None) -> Suggestion:
-        """Propose from those candidates that a model of failures takes to work, if one is given."""
+        """Propose from the candidates that a model of failures expects to work, if one is given."""
         if history.count_finished() < self.n_startup or history.count(State.COMPLETE) < 2:
             return self._startup.ask(history, first, n)
         self._filter.sync(history)
@@ -155,9 +155,9 @@ class TPESampler(Sampler):
         Parameters
         ----------
         history : History
-            The study's, with at least one complete trial.
+            History of the study, with at least one complete trial.
         name : str
-            A parameter; if it is conditional, the densities are of where it is active.
+            A parameter; if it is conditional, the densities are given that it is active.
         x : (m,) float64
             Internal coordinates: [0, 1] for a numeric parameter, indices of choices else.
 
@@ -213,5 +213,5 @@ class TPESampler(Sampler):
 
 
 def _within(name: str, value: Any, low: float, high: float) -> float:
-    """An option as a float in [low, high]."""
+    """Return an option as a float in [low, high]."""
     return float(check_number(name, value, f"a number from {low:,} to {high:,}", lambda x: low <= x <= high))

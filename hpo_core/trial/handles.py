@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Owner(Protocol):
-    """What a handle needs of its study, or of what stands in for it in a worker."""
+    """The part of a study that a handle needs; a worker has a stand-in for it."""
 
     space: Space
     seed: int
@@ -34,7 +34,7 @@ class Owner(Protocol):
 
     @property
     def history(self) -> History:
-        """What is known of its trials."""
+        """Columns of its trials."""
 
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None: ...
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...
@@ -72,7 +72,7 @@ class Trial:
     ) -> None:
         self._study = study
         self.number = number
-        self._row = number if row is None else row  # of the history: a worker's has one
+        self._row = number if row is None else row  # of the history, which in a worker has one row
         self._params = params
 
     def __getitem__(self, name: str) -> Any:

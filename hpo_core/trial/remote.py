@@ -1,4 +1,4 @@
-"""Trials in workers: ``Trial``, over a study that holds this trial alone and a channel to the rest."""
+"""Trials in workers: a ``Trial`` of a study that holds nothing else, and a channel to the real study."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from hpo_core.log.events import Event
     from hpo_core.trial.handles import Owner
 
-_ROW = np.zeros(1, np.int64)  # where the history of a worker keeps its trial
+_ROW = np.zeros(1, np.int64)  # row of the trial in the history of a worker
 
 
 class ChannelLike(Protocol):
-    """What a trial needs of its channel."""
+    """The part of a channel that a trial needs."""
 
     @property
     def ended(self) -> str:
         """State in which the trial has ended, empty while it runs."""
 
     def report(self, step: int, value: float) -> bool:
-        """Tell an intermediate value; False if the trial has ended."""
+        """Send an intermediate value; False if the trial has ended."""
 
     def note(self, notes: dict[str, Any]) -> bool:
         """Keep notes for the result; False if the trial has ended."""
@@ -45,14 +45,14 @@ class ChannelLike(Protocol):
 
 @dataclass(frozen=True)
 class RemoteTrials:
-    """Makes the trials of a worker. What they have in common is sent once, a trial as ``arguments_of`` says.
+    """Makes the trials of a worker. This is sent once; ``arguments_of`` gives the arguments for each trial.
 
     Parameters
     ----------
     names : tuple of str
         Parameters of the space.
     seed : int
-        Of the study.
+        Seed of the study.
     sign : float
         1 when minimising, -1 when maximising.
     """
@@ -63,7 +63,7 @@ class RemoteTrials:
 
     @classmethod
     def of(cls, study: Owner) -> RemoteTrials:
-        """Make those of a study."""
+        """Return the maker for the trials of a study."""
         return cls(tuple(study.space.parameters), study.seed, study._sign)
 
     def __call__(
@@ -76,7 +76,7 @@ class RemoteTrials:
         notes: Mapping[str, Any] | None = None,
         reports: Sequence[tuple[int, float]] = (),
     ) -> Trial:
-        """Make a trial that runs here."""
+        """Make a trial of this worker."""
         events: list[Event] = [Asked(0, np.empty((0, 1)), 0, origin)]
         events += [Retried(_ROW, "", reason) for reason in retries]
         if notes:
@@ -86,14 +86,14 @@ class RemoteTrials:
 
 
 def arguments_of(trial: Trial) -> tuple[Any, ...]:
-    """Return what a worker is sent of a trial."""
+    """Return the arguments of ``RemoteTrials`` for a trial, which a worker is sent."""
     has_reports = trial._study.history.last_report.item(trial.number) >= 0
     reports = trial.reports if has_reports else []
     return trial.number, trial.params, trial.origin, trial.retries, trial.notes, reports
 
 
 class _RemoteStudy:
-    """A study as a worker knows it: one trial, and the channel to the rest."""
+    """A study as a worker knows it: one trial, and the channel to the real study."""
 
     def __init__(self, about: RemoteTrials, channel: ChannelLike, number: int, events: list[Event]) -> None:
         self.space = _constants(about.names)
@@ -101,12 +101,12 @@ class _RemoteStudy:
         self._sign = about.sign
         self._channel = channel
         self._number = number
-        self._events = events  # that are not in the history yet
+        self._events = events  # not applied to the history yet
         self._history: History | None = None
 
     @property
     def history(self) -> History:
-        """What is known of the trial; most objectives never look, and it takes as long as a brief trial."""
+        """History of the one trial, made when first needed: that takes as long as a brief trial."""
         if self._history is None:
             self._history = History(self.space.layout)
         while self._events:
@@ -134,5 +134,5 @@ class _RemoteStudy:
 
 @functools.cache
 def _constants(names: tuple[str, ...]) -> Space:
-    """Return a space that knows the names of the study's, and no more: values come with each trial."""
+    """Return a space with the names of the study's parameters alone: values come with each trial."""
     return Space(dict.fromkeys(names, 0))

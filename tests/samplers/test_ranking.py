@@ -113,6 +113,23 @@ def test_only_a_larger_violation_ranks_anew():
     assert versions == [0, 1, 2, 2, 2, 3]
 
 
+def test_an_interrupted_update_is_made_up_for(monkeypatch):
+    history, ranking, whole = asked(3, 1), Ranking(), Ranking()
+    finish(history, 0, "complete", 0, 0, [1.0])
+    ranking.update(history)
+    finish(history, 1, "complete", 1, 0, [4.0])
+    with monkeypatch.context() as patch:
+        patch.setattr("hpo_core.samplers.ranking.objective", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ranking.update(history)
+    assert ranking.best(history) == whole.best(history)
+    np.testing.assert_array_equal(ranking.keys, whole.keys)
+
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+
 def test_an_unconstrained_study_is_never_ranked_anew():
     history, ranking = asked(300), Ranking()
     for row in range(300):

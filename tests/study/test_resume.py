@@ -86,8 +86,10 @@ def test_a_pickled_study_goes_on_with_its_storage(place):
     study.ask(3)
     copy = pickle.loads(pickle.dumps(study))
     copy.ask()
+    copy.tell([0, 1], [0.5, 0.25])
     study.sync()
     assert len(study.trials) == 4
+    assert study.best_trial.number == 1
 
 
 def test_until_counts_what_the_study_holds(place):
