@@ -1,4 +1,4 @@
-"""Columns of everything observed so far, built by applying events."""
+"""The truth of a study: its events, the columns that they give, and the ledger that takes every change."""
 
 from hpo_core.log.columns import Reports, State
 from hpo_core.log.history import History

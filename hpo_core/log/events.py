@@ -196,7 +196,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class EventKind:
     """How events of one kind are written and read.
 
     Attributes
@@ -223,9 +223,9 @@ _ENDED = {"rows": fields.ROWS, "values": fields.RESULTS, "cost": fields.COST}
 
 # In the order in which the events of a block are applied, kind by kind: a trial starts before any other event
 # is about it, and ends last.
-KINDS: Final[dict[str, Kind]] = {
-    "enqueued": Kind(Enqueued, {"params": fields.PARAMS}),
-    "asked": Kind(
+KINDS: Final[dict[str, EventKind]] = {
+    "enqueued": EventKind(Enqueued, {"params": fields.PARAMS}),
+    "asked": EventKind(
         Asked,
         {
             "first": fields.INT,
@@ -241,20 +241,20 @@ KINDS: Final[dict[str, Kind]] = {
         },
         merged=True,
     ),
-    "retried": Kind(
+    "retried": EventKind(
         Retried, {"rows": fields.ROWS, "worker": fields.NAME, "reason": fields.TEXT, "time": fields.TIME}
     ),
-    "noted": Kind(Noted, {"rows": fields.ROWS, "notes": fields.NOTES}),
-    "annotated": Kind(Annotated, {"notes": fields.NOTE}),
-    "reported": Kind(
+    "noted": EventKind(Noted, {"rows": fields.ROWS, "notes": fields.NOTES}),
+    "annotated": EventKind(Annotated, {"notes": fields.NOTE}),
+    "reported": EventKind(
         Reported,
         {"rows": fields.ROWS, "step": fields.STEP, "values": fields.REPORTS},
         merged=True,
         late=("step", "values"),
     ),
-    "told": Kind(Told, _ENDED, ends=True, merged=True, late=("values",)),
-    "stopped": Kind(Stopped, _ENDED, ends=True, merged=True, late=("values",)),
-    "failed": Kind(
+    "told": EventKind(Told, _ENDED, ends=True, merged=True, late=("values",)),
+    "stopped": EventKind(Stopped, _ENDED, ends=True, merged=True, late=("values",)),
+    "failed": EventKind(
         Failed,
         {
             "rows": fields.ROWS,

@@ -36,7 +36,7 @@ class OutdatedError(StudyError):
     """The open study is no longer the one in the storage. Its results so far can still be read."""
 
 
-class Place(NamedTuple):
+class LogPlace(NamedTuple):
     """Where the log of a study is."""
 
     storage: Storage
@@ -61,7 +61,7 @@ class Journal:
         Leases of the workers.
     """
 
-    def __init__(self, place: Place, name: str, space: Space, sign: float) -> None:
+    def __init__(self, place: LogPlace, name: str, space: Space, sign: float) -> None:
         self.storage, self.key, self.described = place
         self.name = name
         self.codec = Codec(space, sign)

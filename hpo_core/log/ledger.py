@@ -24,7 +24,7 @@ from hpo_core.errors import StorageError, StudyError, TrialError
 from hpo_core.log.columns import State
 from hpo_core.log.eras import Era, eras
 from hpo_core.log.events import ABOUT_RUNNING
-from hpo_core.log.journal import OutdatedError, Place
+from hpo_core.log.journal import LogPlace, OutdatedError
 from hpo_core.storage.base import ChangeLostError
 from hpo_core.storage.heartbeat import Heartbeat
 
@@ -181,10 +181,10 @@ class Ledger:
         return None if self.journal is None else self.journal.storage
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> LogPlace | None:
         """Where the log is, and which of its events holds the space; None in memory."""
         journal = self.journal
-        return None if journal is None else Place(journal.storage, journal.key, journal.described)
+        return None if journal is None else LogPlace(journal.storage, journal.key, journal.described)
 
     @property
     def leases(self) -> Leases | None:

@@ -28,7 +28,7 @@ from hpo_core.run.decisions import decide
 from hpo_core.run.interrupts import Interrupts
 from hpo_core.run.options import Options, read_callbacks, read_catch, read_executor
 from hpo_core.run.outbox import Outbox
-from hpo_core.run.progress import Progress
+from hpo_core.run.progress import ProgressBar
 from hpo_core.trial.remote import RemoteTrials, arguments_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
     )
     options.check_that_it_ends(study)
     claims, places = study._claims(), _executor(study, options)
-    bar = Progress(study, options.expected(study.n_finished)) if progress else None
+    bar = ProgressBar(study, options.expected(study.n_finished)) if progress else None
     with Interrupts(lambda: claims.is_waiting) as interrupts:
         _Loop(study, options, claims, places, interrupts, bar).run()
 
@@ -92,7 +92,7 @@ class _Loop:
         claims: ClaimsLike,
         executor: Executor[Any],
         interrupts: Interrupts,
-        bar: Progress | None,
+        bar: ProgressBar | None,
     ) -> None:
         self.study = study
         self.options = options

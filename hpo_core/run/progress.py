@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 0.1
 
 
-class Progress:
+class ProgressBar:
     """A tqdm bar over the trials that finish.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hpo_core.trial.handles import Owner
+from hpo_core.trial.handles import OwningStudy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ class ClaimsLike(Protocol):
         """Let the lease end: nothing is running any more."""
 
 
-class StudyLike(Owner, Protocol):
+class StudyLike(OwningStudy, Protocol):
     """The part of a study that the loop needs, beyond the part that its trials need."""
 
     _stops: int  # calls of study.stop()

@@ -11,7 +11,7 @@ from hpo_core.checks import SEED_LIMIT, shown
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.decode import DAMAGE
 from hpo_core.log.events import READER, require_reader
-from hpo_core.log.journal import Place
+from hpo_core.log.journal import LogPlace
 from hpo_core.log.ledger import until_written
 from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.space import Space
@@ -134,7 +134,7 @@ def make_sampler(described: dict[str, Any]) -> Sampler:
     return sampler
 
 
-def find(storage: Storage, name: str) -> tuple[Place, Description]:
+def find(storage: Storage, name: str) -> tuple[LogPlace, Description]:
     """Return the place of a stored study's log, and the description of the study.
 
     Raises
@@ -145,7 +145,7 @@ def find(storage: Storage, name: str) -> tuple[Place, Description]:
     key = key_of(storage, name)
     records = storage.descriptions(key)
     described = Description.of(records, name)
-    return Place(storage, key, records[-1][0]), described
+    return LogPlace(storage, key, records[-1][0]), described
 
 
 def key_of(storage: Storage, name: str) -> int:
@@ -165,7 +165,7 @@ def attach(
     seed_given: bool,
     if_exists: str,
     durability: Literal["normal", "full"] | None,
-) -> tuple[Place, int]:
+) -> tuple[LogPlace, int]:
     """Create a study in a storage, or resume it there; return the place of its log, and its seed.
 
     Raises
@@ -199,18 +199,18 @@ def _check_name(name: str) -> None:
 
 def _create_or_resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
-) -> tuple[Place, Description]:
+) -> tuple[LogPlace, Description]:
     """Return place and description of a study, and create it if it does not exist."""
     resume = partial(_resume, storage, name, given, seed_given=seed_given, if_exists=if_exists)
     if name in storage.studies() and (found := resume()) is not None:
         return found
 
-    def change() -> tuple[Place, Description]:
+    def change() -> tuple[LogPlace, Description]:
         with storage.transaction():
             if name not in storage.studies():
                 key = storage.create(name)
                 storage.append(key, [(CREATED, given.to_json())])
-                return Place(storage, key, 0), given
+                return LogPlace(storage, key, 0), given
             if (found := resume()) is not None:
                 return found
             place, stored = find(storage, name)
@@ -223,7 +223,7 @@ def _create_or_resume(
 
 def _resume(
     storage: Storage, name: str, given: Description, *, seed_given: bool, if_exists: str
-) -> tuple[Place, Description] | None:
+) -> tuple[LogPlace, Description] | None:
     """Return place and description of an existing study; None if its space must be widened first."""
     if if_exists == "error":
         raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")

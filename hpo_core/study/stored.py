@@ -30,7 +30,7 @@ class ReadOnlyStudy(Study):
     def __init__(self, storage: Storage, name: str) -> None:
         place, stored = find(storage, name)
         self.space, self.direction, self.seed = stored.space, stored.direction, stored.seed
-        self.sampler = type("Absent", (_Absent,), {"name": stored.sampler["name"]})()
+        self.sampler = type("Absent", (_AbsentSampler,), {"name": stored.sampler["name"]})()
         self.name, self.allow_duplicates = name, stored.allow_duplicates
         self.history = History(self.space.layout)
         self._sign = 1.0 if self.direction == "minimize" else -1.0
@@ -42,7 +42,7 @@ class ReadOnlyStudy(Study):
         self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler)
 
 
-class _Absent(Sampler):
+class _AbsentSampler(Sampler):
     """Stands in for the sampler, which is not needed for reading."""
 
     def start(self, *_: Any, **__: Any) -> NoReturn:

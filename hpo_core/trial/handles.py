@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hpo_core.space import Space
 
 
-class Owner(Protocol):
+class OwningStudy(Protocol):
     """The part of a study that a handle needs; a worker has a stand-in for it."""
 
     space: Space
@@ -68,7 +68,7 @@ class Trial:
     __slots__ = ("_params", "_row", "_study", "number")
 
     def __init__(
-        self, study: Owner, number: int, *, row: int | None = None, params: dict[str, Any] | None = None
+        self, study: OwningStudy, number: int, *, row: int | None = None, params: dict[str, Any] | None = None
     ) -> None:
         self._study = study
         self.number = number
@@ -228,7 +228,7 @@ class TrialBatch:
 
     __slots__ = ("_rows", "_study")
 
-    def __init__(self, study: Owner, rows: NDArray[np.int64]) -> None:
+    def __init__(self, study: OwningStudy, rows: NDArray[np.int64]) -> None:
         self._study = study
         self._rows = rows
         rows.flags.writeable = False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log.events import Event
-    from hpo_core.trial.handles import Owner
+    from hpo_core.trial.handles import OwningStudy
 
 _ROW = np.zeros(1, np.int64)  # row of the trial in the history of a worker
 
@@ -62,7 +62,7 @@ class RemoteTrials:
     sign: float = 1.0
 
     @classmethod
-    def of(cls, study: Owner) -> RemoteTrials:
+    def of(cls, study: OwningStudy) -> RemoteTrials:
         """Return the maker for the trials of a study."""
         return cls(tuple(study.space.parameters), study.seed, study._sign)
 
