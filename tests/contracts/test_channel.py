@@ -16,7 +16,8 @@ from waiting import wait_for
 import hpo_core as hpo
 from hpo_core.log import State
 
-PLACES = ["serial", "processes", "threads", "dask", "ray"]
+CLUSTERS = [pytest.param(name, marks=pytest.mark.cluster) for name in ("dask", "ray")]
+PLACES = ["serial", "processes", "threads", *CLUSTERS]
 COMPLETE, STOPPED, FAILED = State.COMPLETE, State.STOPPED, State.FAILED
 
 
@@ -46,7 +47,7 @@ def executor(request):
         yield executor
 
 
-@pytest.fixture(params=["processes", "dask", "ray"])
+@pytest.fixture(params=["processes", *CLUSTERS])
 def killable(request):
     with opened(request.param, request) as executor:
         yield executor

@@ -161,9 +161,16 @@ def test_suggestions_in(name, sampler, situation):
     check_history(study)
 
 
-@every_sampler
-@pytest.mark.parametrize("name", ["float", "finite tree", "nested"])
-def test_ten_thousand_observations(sampler, name):
+# The slow ones meet the others in `make soak`.
+MANY = [
+    pytest.param(name, sampler, marks=pytest.mark.soak if slow and name != "nested" else ())
+    for name in ("float", "finite tree", "nested")
+    for sampler, slow in {each: each in ("gp", "auto") for each in SAMPLERS}.items()
+]
+
+
+@pytest.mark.parametrize(("name", "sampler"), MANY)
+def test_ten_thousand_observations(name, sampler):
     case = CASES[name]
     study = case.study(sampler, allow_duplicates=name == "finite tree")
     for _ in range(10):
