@@ -1,4 +1,4 @@
-"""What a space is to numerics: kinds, levels and condition groups, as frozen arrays.
+"""A space as numerics see it: kinds, levels and condition groups, as frozen arrays.
 
 Glossary
 --------

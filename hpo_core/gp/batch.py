@@ -71,7 +71,7 @@ def choose(
     posterior : Posterior
         Given the data, and running trials beyond ``pending`` at their means.
     x : (d, m) float64
-        Different configurations, those of greatest log-EI first where m is not the whole pool.
+        Different configurations; if they are a part of the pool, the greatest log EI comes first.
     q : int
         Wanted; min(q, m) come.
     best : float

@@ -1,4 +1,4 @@
-"""What the samplers that do not look at results have in common."""
+"""The base of samplers that do not look at results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PriorSampler(Sampler):
         return Suggestion(self._filter.fill(partial(self._draws, first), n), self.name)
 
     def _draws(self, first: int, start: int, m: int) -> NDArray[Any]:
-        """Those of the trials themselves, then those that replace what cannot be used."""
+        """Return the trials' own draws, then draws that replace unusable ones."""
         domain = self._filter.domain
         if start == 0:
             return self._draw(domain, self._seed, first, m)

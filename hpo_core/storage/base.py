@@ -1,4 +1,4 @@
-"""What a storage is: logs of events, appended to atomically and read after a cursor."""
+"""The contract of a storage: logs of events, appended to atomically and read after a cursor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Record: TypeAlias = tuple[int, str, str, int]
 
 
 class ChangeLostError(StorageRefusedError):
-    """A transaction was lost, and others may have written since: its change is to be made anew."""
+    """A transaction was lost, and others may have written since: retry its change."""
 
 
 class Storage(ABC):

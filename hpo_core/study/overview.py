@@ -62,7 +62,7 @@ def _records(storage: Storage, key: int) -> Iterator[Record]:
 
 
 class _Counts:
-    """What the records of one log, taken in their order, add up to."""
+    """Totals of one log, updated record by record."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""What a user holds: ``Trial`` and ``TrialBatch``."""
+"""Handles to trials: ``Trial`` and ``TrialBatch``."""
 
 from hpo_core.trial.handles import Trial, TrialBatch
 
