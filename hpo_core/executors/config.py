@@ -228,7 +228,8 @@ def _take_workers(config: Processes | Pool | Ray) -> None:
     """Check how many workers a configuration has, and have it as a Python int."""
     workers = as_int(config.workers)
     if workers is None or not (workers >= 1 or (workers == -1 and isinstance(config, Processes))):
-        raise ArgumentError(f"workers must be an int >= 1, got {shown(config.workers)}")
+        also = " or -1" if isinstance(config, Processes) else ""
+        raise ArgumentError(f"workers must be an int >= 1{also}, got {shown(config.workers)}")
     object.__setattr__(config, "workers", workers)
 
 

@@ -70,6 +70,7 @@ class Journal:
         self.taken_elsewhere: set[int] = set()
         self.leases = Leases(self.storage.now)
         self._pending: list[tuple[str, str]] = []
+        self._taken_here: set[int] = set()  # trials given out again by what is pending
         self._synced: float = math.inf  # position of the history when it last agreed with the log
 
     def load(self, history: History) -> None:
@@ -125,7 +126,7 @@ class Journal:
         self._pending.append(written)
         history.apply(event)
         if isinstance(event, Retried):
-            self.taken_elsewhere.difference_update(event.rows.tolist())
+            self._taken_here.update(event.rows.tolist())
 
     def renew(self, worker: str, seconds: float) -> None:
         """Renew the lease of a worker for ``seconds`` from now."""
@@ -164,9 +165,11 @@ class Journal:
                     "storage has been put back to an earlier state; open the study again"
                 )
             self.cursor, self._pending = length, []
+            self.taken_elsewhere -= self._taken_here
+            self._taken_here = set()
 
     def rewind(self, cursor: int) -> None:
         """Forget the events that were not committed, and read on from ``cursor``."""
         self.leases.forget(self._pending)
-        self._pending = []
+        self._pending, self._taken_here = [], set()
         self.cursor = cursor

@@ -15,6 +15,7 @@ from studies import Hashed, small_space
 import hpo_core as hpo
 from hpo_core import Float, Int
 from hpo_core.log import State
+from hpo_core.log.events import Retried
 from hpo_core.storage import MemoryStorage
 
 SPACE = {"x": Float(-1, 1)}
@@ -381,3 +382,19 @@ def test_one_look_after_a_pause_is_not_enough(path):
     assert study.ask().number == 6
     leases._looked -= 600.0
     assert study.ask().number == 0
+
+
+def test_a_retry_that_was_not_committed_changes_nothing():
+    study = hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=MemoryStorage())
+    ledger, retried = study._ledger, Retried(study.ask(1).number, "w", "died", 1.0)
+    ledger.journal.taken_elsewhere = {0}
+
+    def change():
+        ledger.add(retried)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ledger.transact(change)
+    assert study.trials[0].should_stop()
+    ledger.transact(ledger.add, retried)
+    assert not study.trials[0].should_stop()
