@@ -74,8 +74,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trial": {"space", "log"},
     "run": {"executors", "log", "trial"},
     "study": {
-        "native", "space", "log", "storage", "samplers", "samplers.base", "samplers.ranking", "executors",
-        "trial", "run",
+        "native", "layout", "space", "log", "storage", "samplers", "samplers.base", "samplers.ranking",
+        "samplers.registry", "executors", "trial", "run",
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS | {"samplers", "samplers.ranking", "tpe"},

@@ -49,6 +49,7 @@ ENQUEUED: Final = "enqueued"
 ADDED: Final = "added"
 REPEATED: Final = "repeated"
 FOREIGN: Final = frozenset({ADDED, REPEATED})  # origins whose values may be outside the ranges
+RESERVED: Final = FOREIGN | {ENQUEUED}  # a sampler has another
 
 # Writing an enum costs twice a plain int.
 _COMPLETE, _STOPPED, _FAILED = int(State.COMPLETE), int(State.STOPPED), int(State.FAILED)

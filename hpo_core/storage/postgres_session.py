@@ -182,8 +182,16 @@ def _secrets(options: str) -> list[str]:
 
 
 def _in_mid_command(connection: Any) -> bool:
-    """Whether a command was sent and its answer not read: the connection takes no other."""
-    return bool(connection.pgconn.transaction_status == driver().pq.TransactionStatus.ACTIVE)
+    """Whether a command was sent and nobody reads its answer: the connection takes no other.
+
+    Another thread that runs a command holds the lock of the connection.
+    """
+    if not connection.lock.acquire(blocking=False):
+        return False
+    try:
+        return bool(connection.pgconn.transaction_status == driver().pq.TransactionStatus.ACTIVE)
+    finally:
+        connection.lock.release()
 
 
 def _close(connection: Any, process: int) -> None:

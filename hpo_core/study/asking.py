@@ -10,14 +10,17 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from hpo_core.checks import shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted, StudyError
-from hpo_core.log.events import ENQUEUED, REPEATED, Retried
+from hpo_core.layout import Kind
+from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Retried
 from hpo_core.native import build_id
 from hpo_core.printable import printable
+from hpo_core.samplers.registry import BY_NAME
 from hpo_core.study.enqueue import complete
 
 if TYPE_CHECKING:
@@ -86,6 +89,39 @@ class _Abandoned(NamedTuple):
 _NOTHING: Final = _Abandoned({}, {})
 
 
+def check_suggestion(suggestion: Any, space: Space, n: int, who: str) -> None:
+    """Raise unless a sampler gave configurations of the space: what a log holds must be readable.
+
+    Raises
+    ------
+    StudyError
+        It names what came.
+    """
+    x, origin = getattr(suggestion, "x", None), getattr(suggestion, "origin", None)
+    if not isinstance(x, np.ndarray) or x.dtype != np.float64 or x.ndim != 2:
+        raise StudyError(
+            f"{who} must give a Suggestion with x, float64 of shape (d, k), got {shown(suggestion)}"
+        )
+    d, k = x.shape
+    if d != len(space.names) or not 1 <= k <= n:
+        raise StudyError(f"{who} was asked for {n} configurations, gave shape {(d, k)}")
+    if not isinstance(origin, str) or origin in RESERVED:
+        raise StudyError(f"{who} must give an origin, such as its name, got {shown(origin)}")
+    layout = space.layout
+    choice = (layout.kinds == Kind.CATEGORICAL)[:, np.newaxis]
+    most = np.where(choice, layout.levels[:, np.newaxis] - 1, 1.0)
+    inside = np.clip(x, 0.0, most)
+    inside = np.where(choice, np.floor(inside), inside)
+    active = ~np.isnan(space.impose(inside, np.full(d, np.nan)))
+    wrong = (np.isnan(x) == active) | (x < 0.0) | (x > most) | (choice & active & (x != np.floor(x)))
+    for row, j in np.argwhere(wrong)[:1].tolist():
+        allowed = "NaN, because it is inactive" if not active[row, j] else f"in [0, {most.item(row):g}]"
+        if active[row, j] and choice[row]:
+            allowed = f"the index of a choice, {allowed}"
+        name = space.names[row]
+        raise StudyError(f"{who}: the coordinate of {name!r} must be {allowed}, got {x[row, j]}")
+
+
 class Asking:
     """Starts the trials of a study.
 
@@ -101,7 +137,7 @@ class Asking:
         self.seconds = seconds
         self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
         self._history: History = ledger.history
-        self._d = space.layout.size
+        self._is_ours = BY_NAME.get(sampler.name) is type(sampler)
         # Our build goes on record with the first suggestion. Without a log nobody else asks.
         self._is_stored = ledger.storage is not None
         self._build, self._build_at = build_id() if self._is_stored else "", -1
@@ -237,11 +273,8 @@ class Asking:
             raise
         ledger.suggesting = False
         self.seconds += time.perf_counter() - started
-        d, k = suggestion.x.shape
-        if d != self._d or not 1 <= k <= n:
-            raise StudyError(
-                f"sampler {self._sampler.name!r} was asked for {n} configurations, gave shape {(d, k)}"
-            )
+        if not self._is_ours:
+            check_suggestion(suggestion, self._space, n, f"sampler {self._sampler.name!r}")
         return suggestion
 
     def _overdue(self, request: Request) -> set[str]:

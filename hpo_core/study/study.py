@@ -325,6 +325,10 @@ class Study:
             raise StorageError("this study has no storage to copy: it is kept in memory")
         self._ledger.storage.backup(path)
 
+    def __copy__(self) -> Self:
+        # Two studies cannot share a journal: each must know where it is in the log.
+        return copy.deepcopy(self)
+
     def __getstate__(self) -> dict[str, Any]:
         # Pickling continues after this returns, while other threads may tell: it needs its own history.
         with self._ledger.lock:

@@ -136,6 +136,40 @@ def test_pages_are_read_without_sorting(postgres):
     assert "Sort" not in plan
 
 
+def test_a_command_of_another_thread_is_left_alone(postgres):
+    session = PostgresStorage(postgres)._session
+    connection, begun = session.connected(), threading.Event()
+
+    def run():
+        begun.set()
+        connection.execute("SELECT pg_sleep(1)")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    begun.wait(10)
+    while thread.is_alive():
+        assert session.connected() is connection
+    thread.join()
+    assert not connection.closed
+
+
+def test_threads_share_a_study(postgres):
+    study = hpo.Study({"x": Float(-5, 5)}, sampler="gp", seed=0, storage=postgres, name="s")
+
+    def work():
+        for _ in range(10):
+            trial = study.ask()
+            study.tell(trial, trial["x"] ** 2)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert study.n_finished == 30
+    assert study.replay()
+
+
 def test_commits_are_durable_whatever_the_default(postgres):
     storage = PostgresStorage(with_options(postgres, "-csynchronous_commit%3Doff"))
     assert storage._session.connected().execute("SHOW synchronous_commit").fetchall() == [("on",)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import pickle
@@ -22,7 +23,7 @@ from hpo_core.errors import (
 from hpo_core.log import State
 from hpo_core.samplers import RandomSampler
 from hpo_core.samplers.base import Suggestion
-from hpo_core.space import Float, Int, Space, param
+from hpo_core.space import Categorical, Float, Int, Space, param
 from hpo_core.study import Study
 
 
@@ -108,6 +109,56 @@ def test_a_sampler_that_gives_something_else_is_named(shape):
     with pytest.raises(StudyError, match="sampler 'hashed' was asked for 3 configurations, gave shape"):
         study.ask(3)
     assert len(study.trials) == 0
+
+
+def gives(*coordinates, origin="w"):
+    return Suggestion(np.array(coordinates, np.float64)[:, np.newaxis], origin)
+
+
+NAN = math.nan
+WRONG = {  # what a sampler gives for f, k, m and i
+    "nothing": (None, "must give a Suggestion"),
+    "a row": (Suggestion(np.zeros(4), "w"), "must give a Suggestion"),
+    "integers": (Suggestion(np.zeros((4, 1), np.int64), "w"), "must give a Suggestion"),
+    "no origin": (gives(0.5, 0, 0.5, 0.5, origin=None), "must give an origin"),
+    "the user's origin": (gives(0.5, 0, 0.5, 0.5, origin="enqueued"), "must give an origin"),
+    "a missing choice": (gives(0.5, NAN, NAN, 0.5), "'k' must be the index of a choice"),
+    "no choice": (gives(0.5, 2, NAN, 0.5), "'k' must be the index of a choice"),
+    "between choices": (gives(0.5, 0.5, NAN, 0.5), "'k' must be the index of a choice"),
+    "a missing number": (gives(NAN, 0, 0.5, 0.5), r"'f' must be in \[0, 1\], got nan"),
+    "a number outside": (gives(7, 0, 0.5, 0.5), r"'f' must be in \[0, 1\], got 7"),
+    "an inactive number": (gives(0.5, 1, 0.5, 0.5), "'m' must be NaN"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_suggestion_is_refused(what, tmp_path):
+    suggestion, words = WRONG[what]
+
+    class Wrong(Hashed):
+        def ask(self, history, first, n):
+            return suggestion
+
+    space = {"f": Float(0, 9), "k": Categorical({"a": {"m": Float(0, 1)}, "b": {}}), "i": Int(0, 5)}
+    path = str(tmp_path / "s.db")
+    study = Study(space, sampler=Wrong(), seed=0, name="s", storage=path)
+    with pytest.raises(StudyError, match=f"sampler 'hashed'.*{words}"):
+        study.ask()
+    assert len(Study.open(path, "s", sampler=Wrong()).trials) == 0
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_copy_is_a_study_of_its_own(stored, tmp_path):
+    path = str(tmp_path / "s.db") if stored else None
+    study = Study({"x": Float(-5, 5)}, sampler="tpe", seed=0, storage=path, name="s")
+    other = copy.copy(study)
+    for k in range(30):
+        for each in (study, other) if k % 2 else (other, study):
+            each.tell(each.ask(), float(k % 7))
+    assert study.replay()
+    assert len(study.trials) == (60 if stored else 30)
+    if stored:
+        assert len(Study.open(path, "s").trials) == 60
 
 
 class Finite(Hashed):
