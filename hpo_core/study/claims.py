@@ -48,13 +48,15 @@ class Claims:
         self,
         ledger: Ledger,
         asking: Asking,
-        handle: Callable[[Numbers], TrialBatch],
+        trial: Callable[[int], Trial],
+        batch: Callable[[Numbers], TrialBatch],
         lease_seconds: float,
         max_retries: int,
     ) -> None:
         host = socket.gethostname().partition(".")[0][:24]
         self.worker = f"{host}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._ledger, self._asking, self._handle = ledger, asking, handle
+        self._ledger, self._asking, self._trial, self._batch = ledger, asking, trial, batch
+        self._is_shared = ledger.storage is not None and ledger.storage.shared
         self._seconds, self._max_retries = lease_seconds, max_retries
         self._heart: Heartbeat | None = None
         self._next_look = -math.inf
@@ -67,18 +69,18 @@ class Claims:
         """
         if self._heart is not None and not self._heart.beats:
             self.close()
-        numbers = self._asking.ask(Request(n or 1, self._max_retries, self.worker, until, self._renew))
+        renew = self._renew if self._is_shared else None
+        numbers = self._asking.ask(Request(n or 1, self._max_retries, self.worker, until, renew))
         if numbers is None:
             return None
-        if self._heart is None:
+        if self._is_shared and self._heart is None:
             self._heart = self._ledger.heartbeat(self.worker, self._seconds)
-        batch = self._handle(numbers)
-        return batch[0] if n is None else batch
+        return self._trial(int(numbers[0])) if n is None else self._batch(numbers)
 
     def _renew(self) -> None:
         """Renew the lease inside a change: before the heartbeat has started, or if it has stopped."""
         leases, storage = self._ledger.leases, self._ledger.storage
-        if leases is None or storage is None or not storage.shared:
+        if leases is None or storage is None:
             return
         until = leases.until.get(self.worker)
         if until is not None and time.monotonic() < self._next_look:
@@ -101,7 +103,7 @@ class Claims:
     def running(self) -> TrialBatch:
         """Return the running trials of this call."""
         held = self._ledger.history.held()
-        return self._handle([row for row, worker in held.items() if worker == self.worker])
+        return self._batch([row for row, worker in held.items() if worker == self.worker])
 
     def waits(self, until: int) -> bool:
         """Whether this worker, which runs nothing now, may still be given trials that others have claimed."""

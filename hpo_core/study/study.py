@@ -658,7 +658,14 @@ class Study:
 
     def _claims(self) -> Claims:
         self.lease_seconds, self.max_retries = checked_lease(self.lease_seconds, self.max_retries)
-        return Claims(self._ledger, self._asking, self._batch, self.lease_seconds, self.max_retries)
+        return Claims(
+            self._ledger,
+            self._asking,
+            partial(Trial, self),
+            self._batch,
+            self.lease_seconds,
+            self.max_retries,
+        )
 
     @hinting
     def optimize(  # noqa: PLR0913 - n_jobs is another name for executor
