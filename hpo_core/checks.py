@@ -112,6 +112,7 @@ def check_number(
     number = as_real(value)
     try:
         if number is not None and holds(number):
+            float(number)  # an int may be beyond all floats
             return number
     except OverflowError:
         raise error(f"{name} must be {rule}, got {shown(value)}, beyond all floats") from None

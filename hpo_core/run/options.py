@@ -82,9 +82,14 @@ def read_executor(executor: object, n_jobs: object) -> ExecutorConfig | None:
 
 def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     """Return the callbacks as a tuple."""
-    functions = tuple(callbacks) if hasattr(callbacks, "__iter__") else (None,)
+    try:
+        functions = tuple(callbacks)
+    except TypeError:
+        functions = (None,)
     if not all(map(callable, functions)):
-        raise ArgumentError(f"callbacks must be a sequence of functions of (study, trial), got {callbacks!r}")
+        raise ArgumentError(
+            f"callbacks must be a sequence of functions of (study, trial), got {shown(callbacks)}"
+        )
     for function in functions:
         _require_arguments("callbacks", function, "(study, trial)")
     return functions

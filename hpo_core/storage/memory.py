@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_core.storage.base import CHANGED, CREATED, DELETED, Record, Storage, checksum
 
@@ -36,6 +36,14 @@ class MemoryStorage(Storage):
 
     def __str__(self) -> str:
         return "memory"
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {"_logs": [list(log) for log in self._logs], "_names": dict(self._names)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.RLock()
 
     @contextmanager
     def transaction(self, key: int | None = None) -> Iterator[None]:  # noqa: ARG002 - one lock for all

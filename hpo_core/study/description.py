@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from hpo_core.checks import SEED_LIMIT, shown
+from hpo_core.checks import SEED_LIMIT, shown, some
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.decode import DAMAGE
 from hpo_core.log.events import READER, require_reader
@@ -151,9 +151,9 @@ def find(storage: Storage, name: str) -> tuple[LogPlace, Description]:
 def key_of(storage: Storage, name: str) -> int:
     """Return the key of a study by its name."""
     studies = storage.studies()
-    if name not in studies:
-        known = ", ".join(map(repr, list(studies)[:12])) or "none"
-        raise StudyError(f"name: there is no study {name!r} in {storage}; there is {known}")
+    if not isinstance(name, str) or name not in studies:
+        known = some(studies) or "none"
+        raise StudyError(f"name: there is no study {shown(name)} in {storage}; there is {known}")
     return studies[name]
 
 

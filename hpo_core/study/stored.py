@@ -41,6 +41,9 @@ class ReadOnlyStudy(Study):
         self._recorder = Recorder(self._ledger, self._sign)
         self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReadOnlyStudy, (self._ledger.storage, self.name)
+
 
 class _AbsentSampler(Sampler):
     """Stands in for the sampler, which is not needed for reading."""

@@ -24,7 +24,8 @@ from hpo_core.log import State
 from hpo_core.samplers import RandomSampler
 from hpo_core.samplers.base import Suggestion
 from hpo_core.space import Categorical, Float, Int, Space, param
-from hpo_core.study import Study
+from hpo_core.storage import MemoryStorage, open_storage
+from hpo_core.study import ReadOnlyStudy, Study
 
 
 @pytest.fixture
@@ -159,6 +160,28 @@ def test_a_copy_is_a_study_of_its_own(stored, tmp_path):
     assert len(study.trials) == (60 if stored else 30)
     if stored:
         assert len(Study.open(path, "s").trials) == 60
+
+
+def test_a_study_in_a_memory_storage_is_pickled_with_it():
+    study = Study({"x": Float(-5, 5)}, sampler="tpe", seed=0, storage=MemoryStorage(), name="s")
+    study.tell(study.ask(12), np.arange(12.0))
+    again = pickle.loads(pickle.dumps(study))
+    np.testing.assert_array_equal(again.ask(3)["x"], study.ask(3)["x"])
+    again.tell(again.trials[-3:], [1.0, 2.0, 3.0])
+    assert (again.n_finished, study.n_finished) == (15, 12)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda study: pickle.loads(pickle.dumps(study))]
+)
+def test_a_study_for_reading_is_copied(copied, tmp_path):
+    path = str(tmp_path / "s.db")
+    study = Study({"x": Float(-5, 5)}, sampler="random", seed=0, storage=path, name="s")
+    study.tell(study.ask(3), [3.0, 1.0, 2.0])
+    again = copied(ReadOnlyStudy(open_storage(path), "s"))
+    assert again.best_trial.number == 1
+    with pytest.raises(StudyError, match="opened for reading only"):
+        again.ask()
 
 
 class Finite(Hashed):
