@@ -47,8 +47,8 @@ class NoImprovement:
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""
+        best = _best(study)  # first: it reads the trials that other processes have finished
         last = study.history.finish_order[-self.trials :]
-        best = _best(study)
         if len(last) == self.trials and (best is None or best.number not in last):
             study.stop()
 
@@ -80,9 +80,10 @@ class Target:
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""
-        if _best(study) is not None:
-            best = study.best_value
-            if best <= self.value if study.direction == "minimize" else best >= self.value:
+        best = _best(study)
+        if best is not None and best.value is not None:
+            reached = best.value <= self.value if study.direction == "minimize" else best.value >= self.value
+            if reached:
                 study.stop()
 
 

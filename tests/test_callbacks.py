@@ -60,3 +60,16 @@ def test_what_earlier_calls_have_found_counts(tmp_path):
         searched([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], pickle.loads(pickle.dumps(rule)), **options).n_finished == 4
     )
     assert searched([1.0] * 6, hpo.callbacks.Target(1), **options).n_finished == 5
+
+
+def test_a_better_trial_of_another_process_is_an_improvement(tmp_path):
+    here, there = (
+        hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=str(tmp_path / "s.db")) for _ in range(2)
+    )
+    trial = here.add({"x": 0.5}, 1.0)
+    there.add({"x": 0.25}, 0.5)
+    hpo.callbacks.NoImprovement(1)(here, trial)
+    assert here._stops == 0
+    there.add({"x": 0.75}, 2.0)
+    hpo.callbacks.NoImprovement(1)(here, trial)
+    assert here._stops == 1
