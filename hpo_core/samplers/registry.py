@@ -17,6 +17,11 @@ BY_NAME: dict[str, type[Sampler]] = {
 }
 
 
+def is_ours(sampler: Sampler) -> bool:
+    """Return whether a sampler is one of hpo_core's, and not of a subclass."""
+    return BY_NAME.get(sampler.name) is type(sampler)
+
+
 def resolve(sampler: str | Sampler) -> Sampler:
     """Return the sampler of a name, with default options, or the sampler itself."""
     if isinstance(sampler, Sampler):

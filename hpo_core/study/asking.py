@@ -20,7 +20,7 @@ from hpo_core.layout import Kind
 from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Retried
 from hpo_core.native import build_id
 from hpo_core.printable import printable
-from hpo_core.samplers.registry import BY_NAME
+from hpo_core.samplers.registry import is_ours
 from hpo_core.study.enqueue import complete
 
 if TYPE_CHECKING:
@@ -137,10 +137,9 @@ class Asking:
         self.seconds = seconds
         self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
         self._history: History = ledger.history
-        self._is_ours = BY_NAME.get(sampler.name) is type(sampler)
-        # Our build goes on record with the first suggestion. Without a log nobody else asks.
+        self._is_ours = is_ours(sampler)
         self._is_stored = ledger.storage is not None
-        self._build, self._build_at = build_id() if self._is_stored else "", -1
+        self._build, self._build_at = "", -1  # unknown until the first suggestion: that takes 40 ms
 
     def ask(self, request: Request) -> Numbers | None:
         """Start up to ``n`` trials and return their numbers; None if the study holds ``until`` trials.
@@ -244,7 +243,8 @@ class Asking:
             cursor, suggestion = proposal.cursor, proposal.suggestion
         x = suggestion.x
         k = x.shape[1]
-        build = self._build and self._unrecorded_build(first)
+        # Our build goes on record with the first suggestion. Without a log nobody else asks.
+        build = self._unrecorded_build(first) if self._is_stored else ""
         self._recorder.asked(
             x,
             suggestion.origin,
@@ -258,9 +258,9 @@ class Asking:
 
     def _unrecorded_build(self, row: int) -> str:
         """Return our build, which goes on record with trial ``row``; "" if it is on record already."""
-        if self._history.builds.get(self._build_at) == self._build:
+        if self._build and self._history.builds.get(self._build_at) == self._build:
             return ""
-        self._build_at = row
+        self._build, self._build_at = self._build or build_id(), row
         return self._build
 
     def _suggest(self, n: int) -> Suggestion:

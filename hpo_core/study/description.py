@@ -14,6 +14,7 @@ from hpo_core.log.events import READER, require_reader
 from hpo_core.log.journal import LogPlace
 from hpo_core.log.ledger import until_written
 from hpo_core.samplers import BY_NAME, Sampler
+from hpo_core.samplers.registry import is_ours
 from hpo_core.space import Space
 from hpo_core.storage import Storage, open_storage
 from hpo_core.storage.base import CHANGED, CREATED, DURABILITY
@@ -116,7 +117,7 @@ def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
 
 def describe_sampler(sampler: Sampler) -> dict[str, Any]:
     """Return the name of a sampler and, if it is one of hpo_core's, its options."""
-    if BY_NAME.get(sampler.name) is not type(sampler):
+    if not is_ours(sampler):
         return {"name": sampler.name}
     return {"name": sampler.name, "options": sampler.options()}
 

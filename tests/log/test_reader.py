@@ -120,3 +120,11 @@ def test_fitted_hyperparameters_go_on_record(tmp_path):
         assert len(fit["lengthscale"]) == 2
         assert fit["noise"] > 0.0
     assert hpo.Study.open(path, "s").history.fits == fits
+
+
+def test_opening_and_reading_need_no_build(tmp_path, monkeypatch):
+    path = str(tmp_path / "s.db")
+    hpo.Study(SPACE, sampler="random", seed=0, name="s", storage=path).add({"x": 0.5}, 1.0)
+    monkeypatch.setattr("hpo_core.study.asking.build_id", lambda: 1 / 0)
+    assert hpo.Study.open(path, "s").best_value == 1.0
+    assert stored.ReadOnlyStudy(open_storage(path), "s").best_value == 1.0
