@@ -183,7 +183,7 @@ class Codec:
         written: dict[str, Any]
         if isinstance(event, Asked):
             columns, (event.x, event.given) = self.settle(event.x, event.given)
-            written = self._plain(name, event)
+            written = self.fields(event)
             written["n"], written["params"] = event.x.shape[1], columns
             if self._with_none:
                 written |= self._nones(columns, event.x)
@@ -191,13 +191,13 @@ class Codec:
             written = {"params": self.fixed(event)}
             event = self.read_fixed(written["params"])
         else:
-            written = self._plain(name, event)
+            written = self.fields(event)
         return (name, _dumps(written)), event
 
-    def _plain(self, kind: str, event: Event) -> dict[str, Any]:
-        """Return the fields that can be written without the space."""
+    def fields(self, event: Event) -> dict[str, Any]:
+        """Return the fields of an event as JSON values, except those that depend on the space."""
         written = {}
-        for name, attribute, default, dump in _FIELDS[kind]:
+        for name, attribute, default, dump in _FIELDS[NAMES[type(event)]]:
             value = getattr(event, attribute)
             if default is REQUIRED or value != default:
                 written[name] = dump(self, value)

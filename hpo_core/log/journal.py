@@ -143,8 +143,8 @@ class Journal:
         if not late.any():
             return event
         rows, kind = event.rows[late], KINDS[NAMES[type(event)]]
-        written = json.loads(self.codec.write(part(event, late))[0][1])
         if kind.late:
+            written = self.codec.fields(part(event, late))
             kept = {name: written[name] for name in ("rows", *kind.late)}
             self._pending.append((LATE, json.dumps(kept)))
             logger.warning(

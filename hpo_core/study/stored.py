@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hpo_core.errors import HpoError, StudyError
 from hpo_core.log import History
 from hpo_core.log.journal import Journal
-from hpo_core.log.ledger import Ledger, until_written
+from hpo_core.log.ledger import until_written
 from hpo_core.samplers import Sampler
-from hpo_core.samplers.ranking import Ranking
 from hpo_core.storage.base import DELETED
-from hpo_core.study.asking import Asking
 from hpo_core.study.description import find, key_of
-from hpo_core.study.recorder import Recorder
 from hpo_core.study.study import Study
 
 if TYPE_CHECKING:
@@ -34,12 +31,7 @@ class ReadOnlyStudy(Study):
         self.name, self.allow_duplicates = name, stored.allow_duplicates
         self.history = History(self.space.layout)
         self._sign = 1.0 if self.direction == "minimize" else -1.0
-        journal = Journal(place, name, self.space, self._sign)
-        journal.load(self.history)
-        self._ranking = Ranking()
-        self._ledger = Ledger(self.history, journal, lambda: None, read_only=True)
-        self._recorder = Recorder(self._ledger, self._sign)
-        self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler)
+        self._keep(Journal(place, name, self.space, self._sign), read_only=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ReadOnlyStudy, (self._ledger.storage, self.name)

@@ -40,6 +40,7 @@ from hpo_core.samplers.ranking import Ranking
 from hpo_core.space import Space
 from hpo_core.space.codec import as_columns
 from hpo_core.storage import Storage, open_storage
+from hpo_core.storage.base import DURABILITY
 from hpo_core.study.adding import add
 from hpo_core.study.asking import Asking, Request
 from hpo_core.study.claims import Claims, checked_lease
@@ -165,7 +166,7 @@ class Study:
         if not isinstance(name, str):
             raise StudyError(f"name must be a string, got {name!r}")
         check_one_of("if_exists", if_exists, ("resume", "error"), error=StudyError)
-        if durability not in ("normal", "full", None):
+        if durability not in (*DURABILITY, None):
             raise StudyError(f"durability must be 'normal', 'full' or None, got {shown(durability)}")
         self.space = space if isinstance(space, Space) else Space(space)
         self.sampler = copy.deepcopy(resolve(sampler))
@@ -198,16 +199,19 @@ class Study:
             allow_duplicates=self.allow_duplicates,
         )
 
-    def _keep(self, journal: Journal | None, *, seconds: float = 0.0) -> None:
+    def _keep(self, journal: Journal | None, *, seconds: float = 0.0, read_only: bool = False) -> None:
         """Make the parts that are not pickled."""
         # The ledger must not refer to the study: the circle would keep files open until it is collected.
         self._ranking = Ranking()
-        start = partial(
-            self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
-        )
-        restart = partial(_restart, start, self._ranking)
-        restart()
-        self._ledger = Ledger(self.history, journal, restart)
+        if read_only:
+            restart: Callable[[], None] = self._ranking.restart
+        else:
+            start = partial(
+                self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
+            )
+            start()
+            restart = partial(_restart, start, self._ranking)
+        self._ledger = Ledger(self.history, journal, restart, read_only=read_only)
         self._recorder = Recorder(self._ledger, self._sign)
         self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, seconds=seconds)
         if journal is not None and journal.cursor == 0:

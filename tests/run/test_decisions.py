@@ -24,16 +24,6 @@ from hpo_core.trial.remote import arguments_of
 COMPLETE, STOPPED, FAILED = State.COMPLETE, State.STOPPED, State.FAILED
 
 
-@pytest.fixture
-def file(tmp_path):
-    return str(tmp_path / "s.db")
-
-
-@pytest.fixture
-def study(file):
-    return make_study(storage=file, name="s")
-
-
 def until_told(trial):
     """Ask until the answer is stop; at most for a while."""
     limit = time.monotonic() + 30

@@ -40,16 +40,6 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def file(tmp_path):
-    return str(tmp_path / "s.db")
-
-
-@pytest.fixture
-def study(file):
-    return make_study(storage=file, name="s")
-
-
 class Lock:
     """The write lock of a file, held by another process."""
 
