@@ -17,6 +17,7 @@ SOURCES = {
     "_tpe": ["tpe.c", "tpe_ask.c", "parzen.c", "domain.c"],
     "_covariance": ["covariance.c"],
     "_improvement": ["improvement.c"],
+    "_ehvi": ["ehvi.c"],
     "_linalg": ["solve.c"],
     "_climb": ["climb.c"],
     "_hypervolume": ["hypervolume.c"],
