@@ -80,7 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "samplers.registry", "executors", "trial", "run",
     },
     "nn": FRONT_ENDS,
-    "plots": FRONT_ENDS | {"samplers", "samplers.ranking", "tpe"},
+    "plots": FRONT_ENDS | {"metrics", "samplers", "samplers.ranking", "tpe"},
     "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},

@@ -41,7 +41,7 @@ def front(history: History) -> NDArray[np.int64]:
     y = history.y[:, rows]
     on_it = native.is_front(np.ascontiguousarray(y))
     rows, y = rows[on_it], y[:, on_it]
-    return rows[np.lexsort(y[::-1])]
+    return np.take(rows, np.lexsort(y[::-1]))
 
 
 def reference_point(metrics: Metrics, y: Array, given: Mapping[str, float] | None = None) -> Array:
