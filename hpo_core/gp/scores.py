@@ -1,0 +1,265 @@
+"""What all metrics promise together: scores of normal predictions, as functions of means and deviations.
+
+Glossary
+--------
+M, m, c, p  metrics, objectives among them, constraints, candidates; rows are objectives first
+mean, sd    (M, p) of independent normal predictions, minimised; sd may be 0
+front       (m, k) points to improve on
+limit       (c,) a trial is feasible if each constraint is at most its limit
+bound       at least the score of any deviations from 0 to the given ones. What improves the hypervolume is,
+            as a function of one objective, minus the integral of an area that only shrinks: convex, so that
+            its expectation grows with every deviation
+
+References
+----------
+.. [1] M. Emmerich et al. (2016), A multicriteria generalization of expected global improvement.
+.. [2] J. Knowles (2006), ParEGO. IEEE Transactions on Evolutionary Computation 10 (the Chebyshev weights).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from hpo_core.native.ehvi import boxes, log_ehvi, log_ehvi_slopes
+from hpo_core.native.improvement import log_ei
+from hpo_core.native.hypervolume import is_front
+from hpo_core.native.normal import log_ndtr, uniforms_of_trial
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+# Objectives up to which the hypervolume is improved; past that, a weighted maximum with random weights.
+MAX_BY_HYPERVOLUME = 3
+# An objective with less weight would not count at all.
+LEAST_WEIGHT = 1e-3
+# A stream of the study's seed that nothing else reads.
+_WEIGHT_STREAM = 0x7765696768747300
+LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+# Nodes of the integral over a scalarised improvement, and how many e-folds they span down from ``FARTHEST``.
+N_NODES, FOLDS, FARTHEST = 48, 16.0, 10.0
+# Past so many deviations a probability is 0 or 1 whatever its slope, which float64 no longer resolves.
+FLAT = 1e6
+# Log of the score of a candidate that is known to be infeasible: below any that is not, above none at all.
+INFEASIBLE = -1e4
+
+
+class Score(Protocol):
+    """A score of predictions that is maximised."""
+
+    def value(self, mean: Array, sd: Array) -> Array:
+        """Return the score, (p,)."""
+
+    def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
+        """Return the score (p,) and its derivatives by mean and by sd, (M, p)."""
+
+    def bound(self, mean: Array, sd: Array) -> Array:
+        """Return at least the score of any deviations up to sd, (p,)."""
+
+
+class LogEHVI:
+    """Log of the expected improvement of the hypervolume that m <= 3 objectives dominate; see [1].
+
+    Of one objective it is log EI below the least value of the front.
+    """
+
+    def __init__(self, front: Array, reference: Array) -> None:
+        self._m = len(reference)
+        self._boxes = boxes(front, reference)
+
+    def value(self, mean: Array, sd: Array) -> Array:
+        """Return log EHVI, (p,)."""
+        return log_ehvi(mean[: self._m], sd[: self._m], *self._boxes)
+
+    def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
+        """Return log EHVI (p,) and its derivatives, (M, p)."""
+        by_mean, by_sd = np.zeros((2, *mean.shape))
+        m = self._m
+        value, by_mean[:m], by_sd[:m] = log_ehvi_slopes(mean[:m], sd[:m], *self._boxes)
+        return value, by_mean, by_sd
+
+    def bound(self, mean: Array, sd: Array) -> Array:
+        """Return the score itself, which grows with every deviation."""
+        return self.value(mean, sd)
+
+
+class LogChebyshev:
+    """Log of the expected improvement of a weighted maximum of the objectives [2].
+
+    With independent normal objectives the distribution of their weighted maximum is a product, and the
+    expectation of what lies below the incumbent an integral over one variable, taken over nodes that lie
+    closer towards the incumbent.
+
+    Parameters
+    ----------
+    front : (m, k) float64
+        k is at least 1.
+    weights : (m,) float64
+        Positive.
+    """
+
+    def __init__(self, front: Array, weights: Array) -> None:
+        self._m, self._weights = len(weights), weights[:, None]
+        self._incumbent = float((self._weights * front).max(axis=0).min())
+        logs = np.linspace(-FOLDS, 0.0, N_NODES)
+        self._depth = FARTHEST * np.exp(logs)
+        self._log_width = np.log(self._depth * (logs[1] - logs[0]))
+
+    def value(self, mean: Array, sd: Array) -> Array:
+        """Return the log of the expected improvement, (p,)."""
+        return _log_sum(self._terms(mean, sd)[0].sum(axis=0) + self._log_width[:, None])
+
+    def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
+        """Return the log of the expected improvement (p,) and its derivatives, (M, p)."""
+        by_mean, by_sd = np.zeros((2, *mean.shape))
+        logs, z = self._terms(mean, sd)
+        term = logs.sum(axis=0) + self._log_width[:, None]
+        value = _log_sum(term)
+        share = np.exp(term - np.maximum(value, -1e300))
+        ratio = share * np.exp(-0.5 * z * z - LOG_SQRT_2PI - logs)
+        scale = np.maximum(sd[: self._m], np.finfo(float).tiny)
+        by_mean[: self._m] = -ratio.sum(axis=1) / scale
+        by_sd[: self._m] = -(ratio * z).sum(axis=1) / scale
+        return value, by_mean, by_sd
+
+    def bound(self, mean: Array, sd: Array) -> Array:
+        """Return the least of the bounds by one objective alone, each of which is an expected improvement."""
+        target = self._incumbent / self._weights[:, 0]
+        alone = [log_ei(mean[j], sd[j], target[j]) + math.log(self._weights[j, 0]) for j in range(self._m)]
+        return np.min(alone, axis=0)
+
+    def _terms(self, mean: Array, sd: Array) -> tuple[Array, Array]:
+        """Log probability (m, nodes, p) of each objective below each node, and its z."""
+        target = (self._incumbent - self._depth) / self._weights  # (m, nodes)
+        off = target[:, :, None] - mean[: self._m, None]
+        z = np.clip(off / np.maximum(sd[: self._m, None], 1e-12), -FLAT, FLAT)
+        return log_ndtr(z), z
+
+
+class LogFeasible:
+    """Log of the probability that all constraints hold.
+
+    Parameters
+    ----------
+    limit : (c,) float64
+        Of the last c rows.
+    """
+
+    def __init__(self, limit: Array) -> None:
+        self._limit, self._c = limit[:, None], len(limit)
+
+    def value(self, mean: Array, sd: Array) -> Array:
+        """Return the sum of the constraints' log probabilities, (p,)."""
+        room, exact = self._room(mean), self._exact(sd)
+        z = room / np.where(exact, 1.0, sd[-self._c :])
+        return np.where(exact, _floor(room), log_ndtr(z)).sum(axis=0)
+
+    def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
+        """Return the sum (p,) and its derivatives, (M, p)."""
+        by_mean, by_sd = np.zeros((2, *mean.shape))
+        room, exact = self._room(mean), self._exact(sd)
+        scale = np.where(exact, 1.0, sd[-self._c :])
+        z = room / scale
+        logs = log_ndtr(z)
+        by_z = np.exp(-0.5 * z * z - LOG_SQRT_2PI - logs)
+        by_mean[-self._c :] = np.where(exact, np.where(room < 0.0, INFEASIBLE, 0.0), -by_z / scale)
+        by_sd[-self._c :] = np.where(exact, 0.0, -by_z * z / scale)
+        return np.where(exact, _floor(room), logs).sum(axis=0), by_mean, by_sd
+
+    def bound(self, mean: Array, sd: Array) -> Array:
+        """Return the score where the mean is infeasible, which grows with the deviation; elsewhere 0."""
+        room, exact = self._room(mean), self._exact(sd)
+        logs = log_ndtr(np.minimum(room, 0.0) / np.where(exact, 1.0, sd[-self._c :]))
+        return np.where(exact, _floor(room), np.where(room < 0.0, logs, 0.0)).sum(axis=0)
+
+    def _room(self, mean: Array) -> Array:
+        return self._limit - mean[-self._c :]
+
+    def _exact(self, sd: Array) -> NDArray[np.bool_]:
+        return sd[-self._c :] == 0.0
+
+
+class Total:
+    """Sum of scores."""
+
+    def __init__(self, *scores: Score) -> None:
+        self._scores = scores
+
+    def value(self, mean: Array, sd: Array) -> Array:
+        """Return the sum, (p,)."""
+        return np.sum([score.value(mean, sd) for score in self._scores], axis=0)
+
+    def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
+        """Return the sum (p,) and its derivatives, (M, p)."""
+        value, by_mean, by_sd = zip(*(score.slopes(mean, sd) for score in self._scores), strict=True)
+        return np.sum(value, axis=0), np.sum(by_mean, axis=0), np.sum(by_sd, axis=0)
+
+    def bound(self, mean: Array, sd: Array) -> Array:
+        """Return the sum of the bounds, (p,)."""
+        return np.sum([score.bound(mean, sd) for score in self._scores], axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What there is to improve on.
+
+    Attributes
+    ----------
+    level : (M, k) float64
+        Of the trials that were observed, or are supposed to have been.
+    reference, limit : (m,), (c,) float64
+    seed : int
+        Seed of the study, for random weights.
+    """
+
+    level: Array
+    reference: Array
+    limit: Array
+    seed: int
+
+    def score(self, number: int) -> Score:
+        """Return the score of the trial with this number."""
+        feasible = LogFeasible(self.limit)
+        front = self.front()
+        if not front.shape[1]:
+            return feasible
+        m = len(self.reference)
+        if m <= MAX_BY_HYPERVOLUME:
+            improvement: Score = LogEHVI(front, self.reference)
+        else:
+            improvement = LogChebyshev(front, self.weights(number))
+        return Total(improvement, feasible) if len(self.limit) else improvement
+
+    def front(self) -> Array:
+        """Return the objectives of the front, (m, f); f = 0 while nothing is feasible."""
+        m = len(self.reference)
+        y = self.level[:m, np.all(self.level[m:] <= self.limit[:, None], axis=0)]
+        return np.ascontiguousarray(y[:, is_front(y)]) if y.shape[1] else y
+
+    def weights(self, number: int) -> Array:
+        """Return weights of the objectives, uniform on the simplex, (m,)."""
+        logs = -np.log(uniforms_of_trial(self.seed ^ _WEIGHT_STREAM, number, 0, len(self.reference)))
+        return np.maximum(logs / logs.sum(), LEAST_WEIGHT)
+
+    def extended(self, level: Array) -> Aim:
+        """Return the aim had trials with levels (M, r) been observed, too."""
+        return replace(self, level=np.concatenate([self.level, level], axis=1))
+
+
+def _floor(room: Array) -> Array:
+    """Return the log probability of what is known: 0, or a floor that falls with the violation."""
+    return np.where(room < 0.0, INFEASIBLE * (1.0 - room), 0.0)
+
+
+def _log_sum(terms: Array) -> Array:
+    """Log of the sum of exp over the first axis; -inf where all are."""
+    top = terms.max(axis=0)
+    origin = np.where(np.isneginf(top), 0.0, top)
+    with np.errstate(divide="ignore"):
+        total: Array = origin + np.log(np.exp(terms - origin).sum(axis=0))
+    return total
