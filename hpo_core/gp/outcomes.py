@@ -160,7 +160,19 @@ class Outcomes:
         """Return what to improve on had the points (d, r) been observed at their means."""
         known = Known(self._space, self._metrics, self.units)
         outlook = Outlook(tuple(None if model is None else model.posterior for model in self._models), known)
-        aim = Aim(self.level, self.units.reference, self.units.limit, self._seed)
+        import hpo_core.gp.units as U
+        mode = U.MODE.get("mix", "none"); far, near = self.units.reference, self.units.near
+        far = np.maximum(far, near)
+        if mode == "alternate": ref = far if first % 2 else near
+        elif mode == "third": ref = far if first % 3 == 0 else near
+        elif mode == "uniform":
+            from hpo_core.native.normal import uniforms_of_trial
+            ref = near + (far - near) * uniforms_of_trial(self._seed ^ 77, first, 0, 1)
+        elif mode == "uniform2":
+            from hpo_core.native.normal import uniforms_of_trial
+            ref = near + (far - near) * uniforms_of_trial(self._seed ^ 77, first, 0, len(near))
+        else: ref = far
+        aim = Aim(self.level, ref, self.units.limit, self._seed)
         if settled.shape[1]:
             aim = aim.extended(outlook.mean(settled))
         return FrontImprovement(outlook.conditioned(settled), aim, self._order, first)

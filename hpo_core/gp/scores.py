@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 MAX_BY_HYPERVOLUME = 3
 # An objective with less weight would not count at all.
 LEAST_WEIGHT = 1e-3
-# A stream of the study's seed that nothing else reads.
+# Streams of the study's seed that nothing else reads.
 _WEIGHT_STREAM = 0x7765696768747300
+_REFERENCE_STREAM = 0x7265666572656E63
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 # Nodes of the integral over a scalarised improvement, and how many e-folds they span down from ``FARTHEST``.
 N_NODES, FOLDS, FARTHEST = 48, 16.0, 10.0
@@ -212,13 +213,16 @@ class Aim:
     ----------
     level : (M, k) float64
         Of the trials that were observed, or are supposed to have been.
-    reference, limit : (m,), (c,) float64
+    near, far : (m,) float64
+        References. The hypervolume of a trial is bounded by a point between them, drawn for each trial.
+    limit : (c,) float64
     seed : int
-        Seed of the study, for random weights.
+        Seed of the study.
     """
 
     level: Array
-    reference: Array
+    near: Array
+    far: Array
     limit: Array
     seed: int
 
@@ -228,22 +232,31 @@ class Aim:
         front = self.front()
         if not front.shape[1]:
             return feasible
-        m = len(self.reference)
+        m = len(self.near)
         if m <= MAX_BY_HYPERVOLUME:
-            improvement: Score = LogEHVI(front, self.reference)
+            improvement: Score = LogEHVI(front, self.reference(number))
         else:
             improvement = LogChebyshev(front, self.weights(number))
         return Total(improvement, feasible) if len(self.limit) else improvement
 
     def front(self) -> Array:
         """Return the objectives of the front, (m, f); f = 0 while nothing is feasible."""
-        m = len(self.reference)
+        m = len(self.near)
         y = self.level[:m, np.all(self.level[m:] <= self.limit[:, None], axis=0)]
         return np.ascontiguousarray(y[:, is_front(y)]) if y.shape[1] else y
 
+    def reference(self, number: int) -> Array:
+        """Return the reference of the trial with this number, (m,).
+
+        With the near one alone, a front that is short by chance stays short: nothing past its ends counts.
+        With the far one alone, the ends are worth more than all that lies between them.
+        """
+        share = uniforms_of_trial(self.seed ^ _REFERENCE_STREAM, number, 0, 1)
+        return self.near + share * (self.far - self.near)
+
     def weights(self, number: int) -> Array:
         """Return weights of the objectives, uniform on the simplex, (m,)."""
-        logs = -np.log(uniforms_of_trial(self.seed ^ _WEIGHT_STREAM, number, 0, len(self.reference)))
+        logs = -np.log(uniforms_of_trial(self.seed ^ _WEIGHT_STREAM, number, 0, len(self.near)))
         return np.maximum(logs / logs.sum(), LEAST_WEIGHT)
 
     def extended(self, level: Array) -> Aim:

@@ -5,13 +5,13 @@ Glossary
 M, m, c, k  metrics, objectives among them, constraints, trials; rows are objectives first, all minimised
 front       of the feasible trials; of all while none is feasible
 ideal       (m,) least value of each objective on the front
-nadir       (m,) greatest value of each objective on the front
-reference   (m,) what bounds the hypervolume: as given; otherwise ``BEYOND`` times the front's range past the
-            nadir [1]
+range       (m,) from the ideal to the greatest value of each objective on the front
+near, far   (m,) references that bound the hypervolume: past the front [1], and past all feasible trials
 
-An objective's unit is the range of the front, from the ideal. Hypervolume is not affected by that. Values
-past the reference add no hypervolume: their logarithm keeps the model from spending itself on them. Where
-there is only one objective, nothing but the order of its values counts, and they are warped as if alone.
+An objective's unit is the range of the front, from the ideal. The hypervolume stays the same but for a factor.
+Past the far reference values add nothing, and their logarithm is taken: a model does not spend itself on
+them. Where there is only one objective, nothing but the order of its values counts, and they are warped as
+if they were alone.
 
 References
 ----------
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.gp.warps import OUTPUT_WARPS
+from hpo_core.gp.warps import half_rank
 from hpo_core.native.hypervolume import is_front
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# How far a reference lies past the worst values, as a share of the front's range [1].
 BEYOND = 0.1
-MODE = {"objective": "log", "constraint": "bilog", "reference": "nadir", "single": "half-rank"}
 
 
 class Units:
@@ -51,73 +51,55 @@ class Units:
 
     Attributes
     ----------
-    reference, limit : (m,), (c,) float64
-        In units.
-    feasible : (k,) bool
-        Trials without a violation, as observed.
+    near, far : (m,) float64
+        In units; as the user gave them, or as the glossary says.
+    limit : (c,) float64
+        In units: 0.
+    values : (M, k) float64
+        The outcomes in units.
     """
 
     def __init__(self, metrics: Metrics, outcomes: Array) -> None:
-        self._metrics, self._outcomes = metrics, outcomes
-        m = self._m = len(metrics.objectives)
-        self._limit = metrics.limit
-        excess = outcomes[m:] - metrics.limit[:, None]
-        self.feasible = np.all(excess <= 0.0, axis=0)
-        y = outcomes[:m, self.feasible] if self.feasible.any() else outcomes[:m]
-        front = y[:, is_front(y)]
-        self._ideal, nadir = front.min(axis=1), front.max(axis=1)
-        self._range = _first_positive(nadir - self._ideal, np.ptp(y, axis=1), np.ptp(outcomes[:m], axis=1))
-        inferred = nadir + BEYOND * self._range
-        if MODE["reference"] == "worst":
-            inferred = y.max(axis=1) + BEYOND * self._range
-        elif MODE["reference"] == "optuna":
-            w = outcomes[:m].max(axis=1); inferred = np.maximum(1.1 * w, 0.9 * w)
-        elif MODE["reference"] == "half":
-            inferred = nadir + 0.5 * self._range
-        elif MODE["reference"] == "one":
-            inferred = nadir + 1.0 * self._range
-        given = np.where(np.isnan(metrics.reference), inferred, metrics.reference)
-        self.reference = (given - self._ideal) / self._range
+        self._m, self._limit = len(metrics.objectives), metrics.limit
+        objectives, excess = outcomes[: self._m], outcomes[self._m :] - metrics.limit[:, None]
+        feasible = np.all(excess <= 0.0, axis=0)
+        y = objectives[:, feasible] if feasible.any() else objectives
+        front = y[:, is_front(np.ascontiguousarray(y))]
+        self._ideal = front.min(axis=1)
+        self._range = _first_positive(*(_range(part) for part in (front, y, objectives)))
+        near, far = (
+            np.where(np.isnan(metrics.reference), worst + BEYOND * self._range, metrics.reference)
+            for worst in (front.max(axis=1), y.max(axis=1))
+        )
+        self.near, self.far = ((each - self._ideal) / self._range for each in (near, far))
         self.limit = np.zeros(len(excess))
-        self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.ptp(excess, axis=1))
-
-    def values(self) -> Array:
-        """Return the outcomes in units, (M, k)."""
-        inside = self.of(self._outcomes)
-        if self._m == 1 and self._metrics.known[0] is None:
-            inside[0] = OUTPUT_WARPS[MODE["single"]](self._outcomes[0])
-        elif self._m > 1 and MODE["objective"] == "half-rank":
-            for j in range(self._m):
-                y = self._outcomes[j]
-                v = OUTPUT_WARPS["half-rank"](y)
-                o = np.argsort(y, kind="stable")
-                ref = self.reference[j] * self._range[j] + self._ideal[j]
-                self._ref2 = getattr(self, "_ref2", self.reference.copy())
-                self._ref2[j] = np.interp(ref, y[o], v[o]) + (0.05 if ref > y.max() else 0)
-                inside[j] = v
-            self.reference = self._ref2
-        return inside
+        self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.abs(excess).max(axis=1))
+        self.values = self.of(outcomes)
+        self._only = objectives[0] if self._m == 1 and metrics.known[0] is None else None
+        if self._only is not None:
+            self.values[0] = half_rank(self._only)
 
     def of(self, outcomes: Array) -> Array:
         """Return outcomes (M, p) in units; NaN stays."""
-        m = self._m
-        y = (outcomes[:m] - self._ideal[:, None]) / self._range[:, None]
-        past = np.maximum(y - self.reference[:, None], 0.0)
-        if MODE["objective"] == "log":
-            y = np.where(past > 0.0, self.reference[:, None] + np.log1p(past), y)
-        elif MODE["objective"] == "cap":
-            y = y - np.maximum(past - 1.0, 0)
-        elif MODE["objective"] == "log1":
-            p1 = np.maximum(past - 1.0, 0)
-            y = np.where(p1 > 0.0, y - p1 + np.log1p(p1), y)
-        excess = (outcomes[m:] - self._limit[:, None]) / self._spread[:, None]
-        if MODE["constraint"] == "bilog":
-            excess = np.sign(excess) * np.log1p(np.abs(excess))
-        return np.concatenate([y, excess])
+        y = (outcomes[: self._m] - self._ideal[:, None]) / self._range[:, None]
+        past = np.maximum(y - self.far[:, None], 0.0)
+        excess = (outcomes[self._m :] - self._limit[:, None]) / self._spread[:, None]
+        return np.concatenate([y - past + np.log1p(past), np.sign(excess) * np.log1p(np.abs(excess))])
 
     def back(self, values: Array) -> Array:
-        """Return values (M, p) in units as outcomes: the inverse of :meth:`values`."""
-        raise NotImplementedError
+        """Return values (M, p) in units as outcomes: the inverse of :meth:`of`, or of a warp."""
+        y, excess = values[: self._m], values[self._m :]
+        past = np.maximum(y - self.far[:, None], 0.0)
+        y = self._ideal[:, None] + self._range[:, None] * (y - past + np.expm1(past))
+        if self._only is not None:
+            order = np.argsort(self._only, kind="stable")
+            y = np.interp(values[0], self.values[0, order], self._only[order])[None]
+        size = self._spread[:, None] * np.expm1(np.abs(excess))
+        return np.concatenate([y, self._limit[:, None] + np.sign(excess) * size])
+
+
+def _range(y: Array) -> Array:
+    return y.max(axis=1) - y.min(axis=1)
 
 
 def _first_positive(*ranges: Array) -> Array:
