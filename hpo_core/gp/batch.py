@@ -405,7 +405,7 @@ def _weighted_draws(
     for row, posterior in enumerate(outlook.posteriors):
         if posterior is not None:
             draws[row] = posterior.draws(x, n, seed=_mixed(key[0] + row, key[1]))
-    m = len(aim.reference)
+    m = len(aim.near)
     weights = np.array([aim.weights(key[1] + i) for i in range(n)]).T
     value: Matrix = (weights[:, :, None] * draws[:m]).max(axis=0)
     if len(aim.limit):

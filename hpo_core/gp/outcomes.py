@@ -15,6 +15,7 @@ lengthscales differ, and with them every correlation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,7 +53,7 @@ N_CENTRES = 16
 class MetricTargets:
     """Targets of one metric: in the units of as many trials as are asked for, the front first."""
 
-    units: Callable[[int], InUnits]
+    units: Callable[[int], Units]
     row: int
 
     def values(self, k: int) -> Array:
@@ -61,19 +62,8 @@ class MetricTargets:
 
     def order(self, k: int) -> Rows:
         """Return the places of the first k trials, best first."""
-        return self.units(k).order()
-
-
-class InUnits:
-    """Outcomes (M, k) in their own units."""
-
-    def __init__(self, metrics: Metrics, outcomes: Array) -> None:
-        self.units = Units(metrics, outcomes)
-        self.values = self.units.values()
-
-    def order(self) -> Rows:
-        """Return the places of the trials, best first."""
-        return ranked(self.values, self.units)
+        units = self.units(k)
+        return ranked(units.values, units)
 
 
 class Outcomes:
@@ -89,103 +79,85 @@ class Outcomes:
         Most trials that the models are conditioned on. If there are more, some are selected.
     seed : int
         Seed of the study.
-
-    Attributes
-    ----------
-    x : (d, k) float64
-        Trials conditioned on.
-    level : (M, k) float64
     """
 
     def __init__(
         self, space: Space, metrics: Metrics, model: Callable[[], GPModel], max_posterior: int, seed: int
     ) -> None:
         self._space, self._metrics, self._max_posterior, self._seed = space, metrics, max_posterior, seed
-        self._models = tuple(model() if known is None else None for known in metrics.known)
+        self._measured = [(row, model()) for row, known in enumerate(metrics.known) if known is None]
         self._outcomes = np.empty((len(metrics.rows), 0))
 
     def refresh(self, x: Array, outcomes: Array) -> None:
         """Take in all complete trials (d, n) and their outcomes (M, n), in their order of finishing."""
         n, before = outcomes.shape[1], self._outcomes.shape[1]
         if not np.array_equal(outcomes[:, :before], self._outcomes):  # a penalty turned out to be a result
-            for model in self._measured:
+            for _, model in self._measured:
                 model.restart()
         elif n == before:
             return
         self._outcomes = outcomes
-        made: dict[int, InUnits] = {}
-
-        def units(k: int) -> InUnits:
-            if k not in made:
-                made[k] = InUnits(self._metrics, outcomes[:, :k])
-            return made[k]
-
-        for row, model in enumerate(self._models):
-            if model is not None:
-                model.fit(x, MetricTargets(units, row))
+        units = cache(lambda k: Units(self._metrics, outcomes[:, :k]))
+        for row, model in self._measured:
+            model.fit(x, MetricTargets(units, row))
         self._condition(x, units(n))
 
-    def _condition(self, x: Array, now: InUnits) -> None:
-        self.units, n = now.units, x.shape[1]
-        self.rows = self._chosen(x, now) if n > self._max_posterior else None
-        kept = np.arange(n) if self.rows is None else self.rows
-        self.x, self.level = x[:, kept], now.values[:, kept]
-        for row, model in enumerate(self._models):
-            if model is not None:
-                model.condition(x, np.ascontiguousarray(now.values[row]), self.rows)
-                self.level[row] = model.level
-        self._order = ranked(self.level, self.units)
+    def _condition(self, x: Array, units: Units) -> None:
+        self._units, n = units, x.shape[1]
+        rows = self._rows = self._chosen(x, units) if n > self._max_posterior else np.arange(n)
+        self._x, self._level = x[:, rows], units.values[:, rows]
+        for row, model in self._measured:
+            model.condition(x, np.ascontiguousarray(units.values[row]), rows if len(rows) < n else None)
+            self._level[row] = model.level
+        self._order = ranked(self._level, units)
 
-    @property
-    def _measured(self) -> list[GPModel]:
-        return [model for model in self._models if model is not None]
+    def estimates(self) -> tuple[Rows, Array]:
+        """Return the places of the trials conditioned on (k,), and their outcomes (M, k) by posterior mean."""
+        outcomes = self._outcomes[:, self._rows]
+        values = self._units.of(outcomes)
+        for row, model in self._measured:
+            values[row] = model.means()
+        back, measured = self._units.back(values), [row for row, _ in self._measured]
+        outcomes[measured] = back[measured]
+        return self._rows, outcomes
+
+    def hyper(self) -> dict[str, Hyperparameters | None]:
+        """Return the hyperparameters from the last fit of each metric that is measured, by name."""
+        return {self._metrics.rows[row]: model.hyper for row, model in self._measured}
 
     @property
     def n(self) -> int:
         """Number of trials conditioned on."""
-        return self.level.shape[1]
-
-    def hyper(self) -> dict[str, Hyperparameters | None]:
-        """Return the hyperparameters from the last fit of each metric that is measured, by name."""
-        models = zip(self._metrics.rows, self._models, strict=True)
-        return {name: model.hyper for name, model in models if model is not None}
+        return len(self._rows)
 
     @property
     def lengthscale(self) -> Array:
         """Geometric mean of the models' lengthscales, (d,)."""
-        logs = [np.log(model.posterior.hyper.lengthscale) for model in self._measured]
-        return np.exp(np.mean(logs, axis=0)) if logs else np.full(len(self.x), LENGTHSCALE)
+        logs = [np.log(model.posterior.hyper.lengthscale) for _, model in self._measured]
+        return np.exp(np.mean(logs, axis=0)) if logs else np.full(len(self._x), LENGTHSCALE)
 
     def goal(self, settled: Array, first: int) -> FrontImprovement:
         """Return what to improve on had the points (d, r) been observed at their means."""
-        known = Known(self._space, self._metrics, self.units)
-        outlook = Outlook(tuple(None if model is None else model.posterior for model in self._models), known)
-        import hpo_core.gp.units as U
-        mode = U.MODE.get("mix", "none"); far, near = self.units.reference, self.units.near
-        far = np.maximum(far, near)
-        if mode == "alternate": ref = far if first % 2 else near
-        elif mode == "third": ref = far if first % 3 == 0 else near
-        elif mode == "uniform":
-            from hpo_core.native.normal import uniforms_of_trial
-            ref = near + (far - near) * uniforms_of_trial(self._seed ^ 77, first, 0, 1)
-        elif mode == "uniform2":
-            from hpo_core.native.normal import uniforms_of_trial
-            ref = near + (far - near) * uniforms_of_trial(self._seed ^ 77, first, 0, len(near))
-        else: ref = far
-        aim = Aim(self.level, ref, self.units.limit, self._seed)
+        units = self._units
+        posteriors = {row: model.posterior for row, model in self._measured}
+        outlook = Outlook(
+            tuple(posteriors.get(row) for row in range(len(self._level))),
+            Known(self._space, self._metrics, units),
+        )
+        aim = Aim(self._level, units.near, units.far, units.limit, self._seed)
         if settled.shape[1]:
             aim = aim.extended(outlook.mean(settled))
         return FrontImprovement(outlook.conditioned(settled), aim, self._order, first)
 
     def best(self, k: int) -> Array:
         """Return the k best trials, (d, k): the front by what it would lose without them."""
-        return self.x[:, self._order[:k]]
+        return self._x[:, self._order[:k]]
 
-    def _chosen(self, x: Array, now: InUnits) -> Rows:
+    def _chosen(self, x: Array, units: Units) -> Rows:
         """Return the trials to condition on: half are the best, half are most correlated with the best few."""
-        order = now.order()
+        order = ranked(units.values, units)
         near = np.full(x.shape[1], -np.inf)
-        for model in self._measured:
+        for _, model in self._measured:
             near = np.maximum(near, model.correlations(x, order[:N_CENTRES]).max(axis=0))
         near[order[: self._max_posterior // 2]] = np.inf
         return best_rows(-near, self._max_posterior)
@@ -197,23 +169,20 @@ def ranked(level: Array, units: Units) -> Rows:
     Feasible ones come first, then the least violation; then by front; on the first front the ends and what
     would be lost without each.
     """
-    m = len(units.reference)
+    m = len(units.far)
     y, excess = np.ascontiguousarray(level[:m]), level[m:] - units.limit[:, None]
     violation = np.maximum(excess, 0.0).sum(axis=0)
-    rank = front_ranks(y)
-    rank[violation > 0.0] = 0
-    gain = np.zeros(level.shape[1])
-    feasible = violation == 0.0
-    if feasible.any():
+    rank, gain = np.zeros(level.shape[1], np.int64), np.zeros(level.shape[1])
+    feasible = np.flatnonzero(violation == 0.0)
+    if len(feasible):
         rank[feasible] = front_ranks(np.ascontiguousarray(y[:, feasible]))
-        front = np.flatnonzero(feasible & (rank == 0))
-        gain[front] = _gains(np.ascontiguousarray(y[:, front]), units.reference)
+        front = feasible[rank[feasible] == 0]
+        gain[front] = _gains(np.ascontiguousarray(y[:, front]), units.far)
     return np.lexsort((-gain, rank, violation))
 
 
 def _gains(front: Array, reference: Array) -> Array:
     """Return what the front (m, f) would lose without each of its points, (f,); infinite at its ends."""
-    m = len(front)
-    gain = contributions(front, np.maximum(reference, front.max(axis=1) + 0.1)) if 1 < m <= MAX_EXACT else np.zeros(front.shape[1])
+    gain = contributions(front, reference) if len(front) <= MAX_EXACT else np.zeros(front.shape[1])
     gain[front.argmin(axis=1)] = np.inf
     return gain

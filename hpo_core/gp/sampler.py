@@ -131,6 +131,15 @@ class GPSampler(Sampler):
         self._sharp.refresh(history.x[:, rows], objective(history)[rows])
         return rows[self._sharp.by_mean()]
 
+    @usual_errors()
+    def estimates(self, history: History) -> tuple[NDArray[np.int64], Array]:
+        """Return complete trials and their outcomes by posterior mean; as observed if there is no model."""
+        rows = None if history.metrics.is_plain else self._modelled(history)
+        if rows is None:
+            return super().estimates(history)
+        places, outcomes = self._of_outcomes(history, rows)[0].estimates()
+        return rows[places], outcomes
+
     def _of_objective(
         self, history: History, rows: NDArray[np.int64], turn: int
     ) -> tuple[ObjectiveModel, Fit]:

@@ -42,10 +42,13 @@ LEAST_WEIGHT = 1e-3
 _WEIGHT_STREAM = 0x7765696768747300
 _REFERENCE_STREAM = 0x7265666572656E63
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
-# Nodes of the integral over a scalarised improvement, and how many e-folds they span down from ``FARTHEST``.
-N_NODES, FOLDS, FARTHEST = 48, 16.0, 10.0
+# Nodes of the integral over a weighted improvement, and how many e-folds they span down from ``FARTHEST``. A
+# step of one objective between two nodes changes the log of the integral by less than ``ERROR``.
+N_NODES, FOLDS, FARTHEST, ERROR = 96, 12.0, 10.0, 0.15
 # Past so many deviations a probability is 0 or 1 whatever its slope, which float64 no longer resolves.
 FLAT = 1e6
+# Of an objective that is known, in the same integral.
+LEAST_SD = 1e-12
 # Log of the score of a candidate that is known to be infeasible: below any that is not, above none at all.
 INFEASIBLE = -1e4
 
@@ -109,7 +112,9 @@ class LogChebyshev:
         self._incumbent = float((self._weights * front).max(axis=0).min())
         logs = np.linspace(-FOLDS, 0.0, N_NODES)
         self._depth = FARTHEST * np.exp(logs)
-        self._log_width = np.log(self._depth * (logs[1] - logs[0]))
+        width = self._depth * (logs[1] - logs[0])
+        width[0] += self._depth[0]
+        self._log_width = np.log(width)
 
     def value(self, mean: Array, sd: Array) -> Array:
         """Return the log of the expected improvement, (p,)."""
@@ -123,7 +128,7 @@ class LogChebyshev:
         value = _log_sum(term)
         share = np.exp(term - np.maximum(value, -1e300))
         ratio = share * np.exp(-0.5 * z * z - LOG_SQRT_2PI - logs)
-        scale = np.maximum(sd[: self._m], np.finfo(float).tiny)
+        scale = np.maximum(sd[: self._m], LEAST_SD)
         by_mean[: self._m] = -ratio.sum(axis=1) / scale
         by_sd[: self._m] = -(ratio * z).sum(axis=1) / scale
         return value, by_mean, by_sd
@@ -132,13 +137,13 @@ class LogChebyshev:
         """Return the least of the bounds by one objective alone, each of which is an expected improvement."""
         target = self._incumbent / self._weights[:, 0]
         alone = [log_ei(mean[j], sd[j], target[j]) + math.log(self._weights[j, 0]) for j in range(self._m)]
-        return np.min(alone, axis=0)
+        return np.min(alone, axis=0) + ERROR
 
     def _terms(self, mean: Array, sd: Array) -> tuple[Array, Array]:
         """Log probability (m, nodes, p) of each objective below each node, and its z."""
         target = (self._incumbent - self._depth) / self._weights  # (m, nodes)
         off = target[:, :, None] - mean[: self._m, None]
-        z = np.clip(off / np.maximum(sd[: self._m, None], 1e-12), -FLAT, FLAT)
+        z = np.clip(off / np.maximum(sd[: self._m, None], LEAST_SD), -FLAT, FLAT)
         return log_ndtr(z), z
 
 
@@ -156,16 +161,14 @@ class LogFeasible:
 
     def value(self, mean: Array, sd: Array) -> Array:
         """Return the sum of the constraints' log probabilities, (p,)."""
-        room, exact = self._room(mean), self._exact(sd)
-        z = room / np.where(exact, 1.0, sd[-self._c :])
-        return np.where(exact, _floor(room), log_ndtr(z)).sum(axis=0)
+        room, exact, scale = self._parts(mean, sd)
+        return np.where(exact, _floor(room), log_ndtr(room / scale)).sum(axis=0)
 
     def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
         """Return the sum (p,) and its derivatives, (M, p)."""
         by_mean, by_sd = np.zeros((2, *mean.shape))
-        room, exact = self._room(mean), self._exact(sd)
-        scale = np.where(exact, 1.0, sd[-self._c :])
-        z = room / scale
+        room, exact, scale = self._parts(mean, sd)
+        z = np.clip(room / scale, -FLAT, FLAT)
         logs = log_ndtr(z)
         by_z = np.exp(-0.5 * z * z - LOG_SQRT_2PI - logs)
         by_mean[-self._c :] = np.where(exact, np.where(room < 0.0, INFEASIBLE, 0.0), -by_z / scale)
@@ -174,15 +177,15 @@ class LogFeasible:
 
     def bound(self, mean: Array, sd: Array) -> Array:
         """Return the score where the mean is infeasible, which grows with the deviation; elsewhere 0."""
-        room, exact = self._room(mean), self._exact(sd)
-        logs = log_ndtr(np.minimum(room, 0.0) / np.where(exact, 1.0, sd[-self._c :]))
+        room, exact, scale = self._parts(mean, sd)
+        logs = log_ndtr(np.minimum(room, 0.0) / scale)
         return np.where(exact, _floor(room), np.where(room < 0.0, logs, 0.0)).sum(axis=0)
 
-    def _room(self, mean: Array) -> Array:
-        return self._limit - mean[-self._c :]
-
-    def _exact(self, sd: Array) -> NDArray[np.bool_]:
-        return sd[-self._c :] == 0.0
+    def _parts(self, mean: Array, sd: Array) -> tuple[Array, NDArray[np.bool_], Array]:
+        """Return how far the means are inside the limits, which of them are exact, and scales, (c, p)."""
+        sd = sd[-self._c :]
+        exact = sd == 0.0
+        return self._limit - mean[-self._c :], exact, np.where(exact, 1.0, np.maximum(sd, LEAST_SD))
 
 
 class Total:

@@ -63,11 +63,15 @@ def test_a_bound_covers_all_smaller_deviations(kind, least):
 def test_the_chebyshev_score_is_the_mean_improvement_of_draws():
     weights = np.array([0.4, 0.3, 0.2, 0.1])
     ours, (mean, sd) = LogChebyshev(front(4), weights), predictions(4, 20)
+    mean -= 0.5
     incumbent = (weights[:, None] * front(4)).max(axis=0).min()
     draws = mean[:, :, None] + sd[:, :, None] * np.random.default_rng(5).standard_normal((4, 20, 200_000))
     gain = np.maximum(incumbent - (weights[:, None, None] * draws).max(axis=0), 0.0)
     error = gain.std(axis=1) / np.sqrt(200_000)
-    assert np.all(np.abs(np.exp(ours.value(mean, sd)) - gain.mean(axis=1)) < 5.0 * error + 1e-3 * gain.mean(axis=1))
+    off = np.abs(np.exp(ours.value(mean, sd)) - gain.mean(axis=1))
+    sure = gain.mean(axis=1) > 20.0 * error
+    assert sure.sum() >= 8
+    assert np.all((off < 5.0 * error + 1e-2 * gain.mean(axis=1))[sure])
 
 
 def test_a_known_constraint_is_kept_or_orders_by_violation():
