@@ -42,12 +42,12 @@ LEAST_WEIGHT = 1e-3
 _WEIGHT_STREAM = 0x7765696768747300
 _REFERENCE_STREAM = 0x7265666572656E63
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
-# Nodes of the integral over a weighted improvement, and how many e-folds they span down from ``FARTHEST``. A
-# step of one objective between two nodes changes the log of the integral by less than ``ERROR``.
+# Nodes of the integral over a weighted improvement, and how many e-folds they span down from its whole depth, at
+# most ``FARTHEST``. The log of the integral is wrong by less than ``ERROR``.
 N_NODES, FOLDS, FARTHEST, ERROR = 96, 12.0, 10.0, 0.15
 # Past so many deviations a probability is 0 or 1 whatever its slope, which float64 no longer resolves.
 FLAT = 1e6
-# Of an objective that is known, in the same integral.
+# A deviation up to this is none, except for the distance to a limit.
 LEAST_SD = 1e-12
 # Log of the score of a candidate that is known to be infeasible: below any that is not, above none at all.
 INFEASIBLE = -1e4
@@ -95,9 +95,9 @@ class LogEHVI:
 class LogChebyshev:
     """Log of the expected improvement of a weighted maximum of the objectives [2].
 
-    With independent normal objectives the distribution of their weighted maximum is a product, and the
-    expectation of what lies below the incumbent an integral over one variable, taken over nodes that lie
-    closer towards the incumbent.
+    With independent normal objectives the probability that their weighted maximum is below a level is a
+    product. Its integral over all levels from what is known exactly to the incumbent is the expected
+    improvement, taken over nodes that lie closer towards the incumbent.
 
     Parameters
     ----------
@@ -111,26 +111,33 @@ class LogChebyshev:
         self._m, self._weights = len(weights), weights[:, None]
         self._incumbent = float((self._weights * front).max(axis=0).min())
         logs = np.linspace(-FOLDS, 0.0, N_NODES)
-        self._depth = FARTHEST * np.exp(logs)
-        width = self._depth * (logs[1] - logs[0])
-        width[0] += self._depth[0]
-        self._log_width = np.log(width)
+        width = np.exp(logs) * (logs[1] - logs[0])
+        width[[0, -1]] *= 0.5
+        width[0] += math.exp(-FOLDS)
+        self._node, self._log_width = np.exp(logs)[:, None], np.log(width)[:, None]
 
     def value(self, mean: Array, sd: Array) -> Array:
         """Return the log of the expected improvement, (p,)."""
-        return _log_sum(self._terms(mean, sd)[0].sum(axis=0) + self._log_width[:, None])
+        terms, *_ = self._terms(mean, sd)
+        return _log_sum(terms)
 
     def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
         """Return the log of the expected improvement (p,) and its derivatives, (M, p)."""
         by_mean, by_sd = np.zeros((2, *mean.shape))
-        logs, z = self._terms(mean, sd)
-        term = logs.sum(axis=0) + self._log_width[:, None]
-        value = _log_sum(term)
-        share = np.exp(term - np.maximum(value, -1e300))
+        m, columns = self._m, np.arange(mean.shape[1])
+        terms, logs, z, scale, level = self._terms(mean, sd)
+        value = _log_sum(terms)
+        hopeful = value > -np.inf
+        share = np.exp(np.where(hopeful, terms - np.where(hopeful, value, 0.0), -np.inf))
         ratio = share * np.exp(-0.5 * z * z - LOG_SQRT_2PI - logs)
-        scale = np.maximum(sd[: self._m], LEAST_SD)
-        by_mean[: self._m] = -ratio.sum(axis=1) / scale
-        by_sd[: self._m] = -(ratio * z).sum(axis=1) / scale
+        measured = sd[:m] > LEAST_SD
+        by_mean[:m] = np.where(measured, -ratio.sum(axis=1) / scale, 0.0)
+        by_sd[:m] = np.where(measured, -(ratio * z).sum(axis=1) / scale, 0.0)
+        # A level that is known moves the lower end of the integral.
+        row = level.argmax(axis=0)
+        known = hopeful & (level[row, columns] > self._incumbent - FARTHEST)
+        end = np.exp(logs[:, -1].sum(axis=0) - np.where(hopeful, value, 0.0))
+        by_mean[row, columns] -= np.where(known, self._weights[row, 0] * end, 0.0)
         return value, by_mean, by_sd
 
     def bound(self, mean: Array, sd: Array) -> Array:
@@ -139,12 +146,22 @@ class LogChebyshev:
         alone = [log_ei(mean[j], sd[j], target[j]) + math.log(self._weights[j, 0]) for j in range(self._m)]
         return np.min(alone, axis=0) + ERROR
 
-    def _terms(self, mean: Array, sd: Array) -> tuple[Array, Array]:
-        """Log probability (m, nodes, p) of each objective below each node, and its z."""
-        target = (self._incumbent - self._depth) / self._weights  # (m, nodes)
-        off = target[:, :, None] - mean[: self._m, None]
-        z = np.clip(off / np.maximum(sd[: self._m, None], LEAST_SD), -FLAT, FLAT)
-        return log_ndtr(z), z
+    def _terms(self, mean: Array, sd: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Logs of the sum's terms (nodes, p), of each probability, and its z (m, nodes, p); scales, levels.
+
+        The levels (m, p) are those of objectives that are known, elsewhere -inf.
+        """
+        mean, sd = mean[: self._m], sd[: self._m]
+        known = sd <= LEAST_SD
+        level = np.where(known, self._weights * mean, -np.inf)
+        depth = np.clip(self._incumbent - level.max(axis=0), 0.0, FARTHEST)
+        target = (self._incumbent - self._node * depth) / self._weights[:, None]
+        scale = np.where(known, 1.0, sd)
+        z = np.clip((target - mean[:, None]) / scale[:, None], -FLAT, FLAT)
+        logs = np.where(known[:, None], 0.0, log_ndtr(z))
+        with np.errstate(divide="ignore"):
+            terms = logs.sum(axis=0) + self._log_width + np.log(depth)
+        return terms, logs, np.where(known[:, None], FLAT, z), scale, level
 
 
 class LogFeasible:

@@ -8,7 +8,7 @@ import pytest
 from hpo_core.gp.scores import Aim, LogChebyshev, LogEHVI, LogFeasible, Total
 
 LIMIT = np.array([0.3, -0.2])
-KINDS = ("one", "two", "three", "chebyshev", "feasible", "total")
+KINDS = ("one", "two", "three", "four", "feasible", "total")
 
 
 def front(m, k=12):
@@ -23,7 +23,7 @@ def score(kind):
         return feasible, 4
     if kind == "total":
         return Total(LogEHVI(front(2), np.full(2, 1.2)), feasible), 4
-    if kind == "chebyshev":
+    if kind == "four":
         return LogChebyshev(front(4), np.array([0.4, 0.3, 0.2, 0.1])), 4
     m = ("one", "two", "three").index(kind) + 1
     return LogEHVI(front(m), np.full(m, 1.2)), m
@@ -72,6 +72,21 @@ def test_the_chebyshev_score_is_the_mean_improvement_of_draws():
     sure = gain.mean(axis=1) > 20.0 * error
     assert sure.sum() >= 8
     assert np.all((off < 5.0 * error + 1e-2 * gain.mean(axis=1))[sure])
+
+
+def test_an_objective_that_is_known_is_the_limit_of_one_that_is_measured():
+    ours, (mean, sd) = LogChebyshev(front(4), np.array([0.4, 0.3, 0.2, 0.1])), predictions(4, 50)
+    mean[1] = np.linspace(-1.0, 0.3, 50)
+    nearly, exactly = sd.copy(), sd.copy()
+    nearly[1], exactly[1] = 1e-2, 0.0
+    np.testing.assert_allclose(ours.value(mean, exactly), ours.value(mean, nearly), atol=0.1)
+    value, by_mean, _ = ours.slopes(mean, exactly)
+    step = np.zeros_like(mean)
+    step[1] = 1e-5
+    differences = (ours.value(mean + step, exactly) - ours.value(mean - step, exactly)) / 2e-5
+    assert np.any(by_mean[1] < -0.5)
+    np.testing.assert_allclose(by_mean[1], differences, rtol=0.05, atol=0.05)
+    assert np.all(value[mean[1] * 0.3 > 1.0] == -np.inf)
 
 
 def test_a_known_constraint_is_kept_or_orders_by_violation():
