@@ -269,10 +269,11 @@ class Aim:
         """Return the reference of the trial with this number, (m,).
 
         With the near one alone, a front that is short by chance stays short: nothing past its ends counts.
-        With the far one alone, the ends are worth more than all that lies between them.
+        With the far one alone, the ends are worth more than all that lies between them. The distance between
+        them is drawn by its logarithm, in ranges of the front.
         """
         share = uniforms_of_trial(self.seed ^ _REFERENCE_STREAM, number, 0, 1)
-        return self.near + share * (self.far - self.near)
+        return self.near + np.expm1(share * np.log1p(self.far - self.near))
 
     def weights(self, number: int) -> Array:
         """Return weights of the objectives, uniform on the simplex, (m,)."""

@@ -10,7 +10,7 @@ near, far   (m,) references that bound the hypervolume: past the front [1], and 
 
 An objective's unit is the range of the front, from the ideal. The hypervolume stays the same but for a factor.
 Past the far reference values add nothing, and their logarithm is taken: a model does not spend itself on
-them. Where there is only one objective, nothing but the order of its values counts, and they are warped as
+them; nor on values of infeasible trials that are as far below the ideal. Where there is only one objective, nothing but the order of its values counts, and they are warped as
 if they were alone.
 
 References
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.gp.warps import half_rank
+from hpo_core.gp.warps import FARTHEST, half_rank
 from hpo_core.native.hypervolume import is_front
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Units:
             for worst in (front.max(axis=1), y.max(axis=1))
         )
         self.near, self.far = ((each - self._ideal) / self._range for each in (near, far))
+        self._edge = np.maximum(self.far, 1.0 + BEYOND)[:, None]
         self.limit = np.zeros(len(excess))
         self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.abs(excess).max(axis=1))
         self.values = self.of(outcomes)
@@ -81,16 +82,20 @@ class Units:
 
     def of(self, outcomes: Array) -> Array:
         """Return outcomes (M, p) in units; NaN stays."""
-        y = (outcomes[: self._m] - self._ideal[:, None]) / self._range[:, None]
-        past = np.maximum(y - self.far[:, None], 0.0)
-        excess = (outcomes[self._m :] - self._limit[:, None]) / self._spread[:, None]
-        return np.concatenate([y - past + np.log1p(past), np.sign(excess) * np.log1p(np.abs(excess))])
+        with np.errstate(over="ignore"):  # to infinity, which is clipped
+            y = (outcomes[: self._m] - self._ideal[:, None]) / self._range[:, None]
+            excess = (outcomes[self._m :] - self._limit[:, None]) / self._spread[:, None]
+        y, excess = (np.clip(each, -FARTHEST, FARTHEST) for each in (y, excess))
+        past = np.maximum(np.abs(y) - self._edge, 0.0)
+        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.log1p(past)), y)
+        return np.concatenate([y, np.sign(excess) * np.log1p(np.abs(excess))])
 
     def back(self, values: Array) -> Array:
         """Return values (M, p) in units as outcomes: the inverse of :meth:`of`, or of a warp."""
         y, excess = values[: self._m], values[self._m :]
-        past = np.maximum(y - self.far[:, None], 0.0)
-        y = self._ideal[:, None] + self._range[:, None] * (y - past + np.expm1(past))
+        past = np.maximum(np.abs(y) - self._edge, 0.0)
+        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.expm1(past)), y)
+        y = self._ideal[:, None] + self._range[:, None] * y
         if self._only is not None:
             order = np.argsort(self._only, kind="stable")
             y = np.interp(values[0], self.values[0, order], self._only[order])[None]
@@ -99,7 +104,7 @@ class Units:
 
 
 def _range(y: Array) -> Array:
-    return y.max(axis=1) - y.min(axis=1)
+    return np.minimum(y.max(axis=1) - y.min(axis=1), np.finfo(float).max)
 
 
 def _first_positive(*ranges: Array) -> Array:
