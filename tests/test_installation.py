@@ -18,7 +18,17 @@ import pytest
 import hpo_core
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTENSIONS = {"_normal", "_domain", "_parzen", "_tpe", "_covariance", "_improvement", "_ehvi", "_linalg", "_climb"}
+EXTENSIONS = {
+    "_normal",
+    "_domain",
+    "_parzen",
+    "_tpe",
+    "_covariance",
+    "_improvement",
+    "_ehvi",
+    "_linalg",
+    "_climb",
+}
 
 
 def run(*command: str | Path, **environment: str) -> str:
