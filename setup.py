@@ -20,6 +20,7 @@ SOURCES = {
     "_ehvi": ["ehvi.c"],
     "_linalg": ["solve.c"],
     "_climb": ["climb.c"],
+    "_hypervolume": ["hypervolume.c"],
 }
 ROOM = "hpo_core.native"
 SHARED = f"{ROOM}._cyutility"  # what Cython would otherwise put into each module, two thirds of its C
