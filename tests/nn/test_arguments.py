@@ -48,6 +48,7 @@ CONSTRUCTOR = {
     "validation": NOT_EXAMPLES,
     "loss": ["mse", 3],
     "metric": ["accuracy", 3],
+    "result": ["error", 3, {"error": 0.1}],
     "direction": ["min", None, "maximize"],
     "training": [{"lr": 0.1}, 3],
     "vary": ["dropout", None, 3, [1]],
