@@ -105,6 +105,22 @@ class TrainingObjective:
     >>> best = study.best_trial
     >>> objective.train(best.params, seed=best.seed).value < 0.5
     True
+
+    Several metrics, one of which is measured on the trained network and one known before:
+
+    >>> from hpo_core.nn import measure_latency
+    >>> def result(value, network):
+    ...     return {"loss": value, "latency_ms": 1e3 * measure_latency(network, x[:1])}
+    >>> objective = TrainingObjective(build, (x, y), (x, y), result=result, device="cpu")
+    >>> metrics = {
+    ...     "loss": hpo.Minimize(),
+    ...     "latency_ms": hpo.AtMost(5.0),
+    ...     "params": hpo.Minimize(known=lambda columns: 4 * columns["width"] + 2),
+    ... }
+    >>> study = hpo.Study(space, metrics=metrics, sampler="random", seed=0)
+    >>> study.optimize(objective, n_trials=4)
+    >>> sorted(study.trials[0].values)
+    ['latency_ms', 'loss', 'params']
     """
 
     def __init__(  # noqa: PLR0913 - three things to train on and nine options
