@@ -51,7 +51,7 @@ LARGEST_ERROR = 0.5
 EPOCHS = 3
 RETRAININGS = 2
 
-LIGHT = LightNet((1, 14, 14), mnist.CLASSES, stages=3, max_width=64, max_repeats=2)
+LIGHT = LightNet((1, 14, 14), mnist.CLASSES, stages=2, max_width=64, max_repeats=2)
 
 
 def log10_params(columns: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -295,8 +295,12 @@ def report(results: Sequence[Result]) -> None:
     print(f"{'parameters':>12}{'test error':>12}")
     for trial in front[np.argsort(front.values["log10_params"])]:
         print(f"{LIGHT.counts(trial.params).params:>12,}{trial.values['error']:>12.1%}")
-    means = summary(results).groupby("way", sort=False)[["found", "judged", "front"]].mean()
-    print(f"\n{means.to_string(float_format='{:.3f}'.format)}")
+    volumes = summary(results)
+    for kind in ("found", "judged"):
+        by_seed = volumes.pivot(index="way", columns="seed", values=kind).loc[list(COLOURS)]
+        by_seed["mean"] = by_seed.mean(axis=1)
+        print(f"\nhypervolume of the fronts {kind}, by seed")
+        print(by_seed.to_string(float_format="{:.3f}".format))
     searches = [result for result in results if result.job.way == results[0].job.way]
     share = sum(result.suggesting for result in searches) / sum(result.searching for result in searches)
     print(f"\n{share:.1%} of the time of the one search was spent choosing")
