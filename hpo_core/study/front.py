@@ -16,6 +16,7 @@ import numpy as np
 from hpo_core.checks import check_mapping, check_number, shown, some
 from hpo_core.errors import StudyError
 from hpo_core.log import State
+from hpo_core.native import hypervolume as native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,8 +37,6 @@ def front(history: History) -> NDArray[np.int64]:
     rows = history.finish_order
     rows = rows[history.state[rows] == State.COMPLETE]
     rows = rows[(history.violation[:, rows] <= 0.0).all(axis=0)]
-    from hpo_core.native import hypervolume as native
-
     y = history.y[:, rows]
     on_it = native.is_front(np.ascontiguousarray(y))
     rows, y = rows[on_it], y[:, on_it]
@@ -65,15 +64,11 @@ def hypervolume(history: History, given: Mapping[str, float] | None) -> float:
         return 0.0
     point = reference_point(metrics, y, given)
     check_reference(metrics, y, point)
-    from hpo_core.native import hypervolume as native
-
     return native.hypervolume(np.ascontiguousarray(y), point)
 
 
 def growth(history: History, point: Array) -> Array:
     """Return the hypervolume up to a reference (m,) after each finished trial, in their order."""
-    from hpo_core.native import hypervolume as native
-
     rows = history.finish_order
     counts = (history.state[rows] == State.COMPLETE) & (history.violation[:, rows] <= 0.0).all(axis=0)
     y, gains = history.y[:, rows], np.zeros(len(rows))
@@ -142,8 +137,6 @@ def preferred(metrics: Metrics, outcomes: Array, weights: Array | None) -> int:
     y = np.ascontiguousarray(y[:, feasible])
     if weights is not None:
         return int(feasible[(weights @ y).argmin()])
-    from hpo_core.native import hypervolume as native
-
     on_it = np.flatnonzero(native.is_front(y))
     y = y[:, on_it]
     best = y.min(axis=1, keepdims=True)
