@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.gp.goals import Improvement
 from hpo_core.gp.criteria import best_rows
+from hpo_core.gp.goals import Improvement
 
 if TYPE_CHECKING:
     from collections.abc import Callable

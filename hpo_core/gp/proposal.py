@@ -105,7 +105,7 @@ class Moves:
 
 
 class Surrogate(Protocol):
-    """What is known of the metrics: models conditioned on the complete trials, and which of these are best."""
+    """Models of the metrics, conditioned on the complete trials, and which of these are best."""
 
     @property
     def n(self) -> int:

@@ -131,8 +131,14 @@ def test_before_the_models_estimates_are_what_was_observed():
 
 @pytest.mark.parametrize(
     ("case", "tolerance"),
-    [("two", 1e-4), ("known", 1e-4), ("bounded", 1e-4), ("known bound", 1e-4), ("nothing is feasible", 1e-3)]
-    + [("four", 0.1)],  # an integral over nodes, and its derivative by its end
+    [
+        ("two", 1e-4),
+        ("known", 1e-4),
+        ("bounded", 1e-4),
+        ("known bound", 1e-4),
+        ("nothing is feasible", 1e-3),
+        ("four", 0.1),  # an integral over nodes, and its derivative by its end
+    ],
 )
 def test_gradient_and_bound_are_those_of_the_criterion(case, tolerance):
     study = study_of(case, 30)
