@@ -80,6 +80,11 @@ class ObjectiveModel:
         return len(self._model.level)
 
     @property
+    def n_models(self) -> int:
+        """One."""
+        return 1
+
+    @property
     def lengthscale(self) -> Array:
         """Lengthscale of each parameter, (d,)."""
         return self._model.posterior.hyper.lengthscale

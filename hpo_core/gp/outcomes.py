@@ -131,6 +131,11 @@ class Outcomes:
         return len(self._rows)
 
     @property
+    def n_models(self) -> int:
+        """Number of metrics that are measured, at least 1."""
+        return max(len(self._measured), 1)
+
+    @property
     def lengthscale(self) -> Array:
         """Geometric mean of the models' lengthscales, (d,)."""
         logs = [np.log(model.posterior.hyper.lengthscale) for _, model in self._measured]
