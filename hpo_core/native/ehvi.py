@@ -62,8 +62,8 @@ def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
             f"front and reference must have shapes (m, k) and (m,) with 1 <= m <= {MAX_OBJECTIVES}, "
             f"got {front.shape} and {reference.shape}"
         )
-    if not (np.isfinite(front).all() and np.isfinite(reference).all()):
-        raise ArgumentError("front and reference must be finite everywhere")
+    if not (finite := np.isfinite(both := np.column_stack([front, reference]))).all():
+        raise ArgumentError(f"front and reference must be finite everywhere, got {both[~finite][0]}")
     inside = front[:, (front < reference[:, None]).all(axis=0)]
     inside = np.ascontiguousarray(inside[:, np.argsort(inside[-1], kind="stable")])
     m, k = inside.shape
