@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers.prior": {"space", "log", "native", "samplers.base", "samplers.filter"},
     "samplers.random": {"native", "samplers.prior"},
     "samplers.sobol": {"native", "samplers.prior"},
-    "gp": {"layout", "space", "log", "native", "samplers.ranking", "samplers.filter"},
+    "gp": {"layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter"},
     "samplers.startup": {"space", "log", "native", "samplers.base", "samplers.sobol", "gp"},
     "gp.sampler": {
         "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.startup", "gp",
@@ -80,7 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "samplers.registry", "executors", "trial", "run",
     },
     "nn": FRONT_ENDS,
-    "plots": FRONT_ENDS | {"samplers", "samplers.ranking", "tpe"},
+    "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},
     "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},
