@@ -24,7 +24,8 @@ REFERENCE = 1.1
 def _front(d: int, k: int) -> Array:
     """Points on a sphere: none dominates another."""
     points = np.abs(np.random.default_rng(0).normal(size=(d, k)))
-    return points / np.linalg.norm(points, axis=0)
+    front: Array = points / np.linalg.norm(points, axis=0)
+    return front
 
 
 def _predictions(d: int, m: int) -> tuple[Array, Array]:
