@@ -85,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},
-    "integrations.ray": FRONT_ENDS,
+    "integrations.ray": FRONT_ENDS | {"metrics"},
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers", "space",
