@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers.prior": {"space", "log", "native", "samplers.base", "samplers.filter"},
     "samplers.random": {"native", "samplers.prior"},
     "samplers.sobol": {"native", "samplers.prior"},
-    "gp": {"layout", "space", "log", "native", "samplers.ranking", "samplers.filter"},
+    "gp": {"layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter"},
     "samplers.startup": {"space", "log", "native", "samplers.base", "samplers.sobol", "gp"},
     "gp.sampler": {
         "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.startup", "gp",
@@ -63,7 +63,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.filter",
         "samplers.startup",
     },
-    "samplers.auto": {"space", "log", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe"},
+    "samplers.auto": {
+        "space", "log", "metrics", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe",
+    },
     "samplers.registry": {
         "samplers.base", "samplers.random", "samplers.sobol", "samplers.auto", "gp.sampler", "tpe",
     },
@@ -81,11 +83,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "samplers.registry", "executors", "trial", "run",
     },
     "nn": FRONT_ENDS,
-    "plots": FRONT_ENDS | {"samplers", "samplers.ranking", "tpe"},
+    "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},
     "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},
-    "integrations.ray": FRONT_ENDS,
+    "integrations.ray": FRONT_ENDS | {"metrics"},
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers", "space",

@@ -41,16 +41,7 @@ def _front_ranks(m: int, n: int) -> Prepared:
     from hpo_core.native import hypervolume as ours
 
     y, rows, _ = _points(m, n)
-
-    def by_peeling() -> Array:
-        ranks, left, rank = np.empty(n), np.arange(n), 0
-        while len(left):
-            front = moocore.is_nondominated(rows[left], keep_weakly=True)
-            ranks[left[front]] = rank
-            left, rank = left[~front], rank + 1
-        return ranks
-
-    return Prepared(lambda: ours.front_ranks(y), by_peeling, _work(m, n))
+    return Prepared(lambda: ours.front_ranks(y), lambda: moocore.pareto_rank(rows), _work(m, n))
 
 
 def _hypervolume(m: int, n: int) -> Prepared:
