@@ -8,10 +8,11 @@ ideal       (m,) least value of each objective on the front
 range       (m,) from the ideal to the greatest value of each objective on the front
 near, far   (m,) references that bound the hypervolume: past the front [1], and past all feasible trials
 
-An objective's unit is the range of the front, from the ideal: a factor of the hypervolume. Values past the
-far reference add nothing, and their logarithm is taken, so that a model does not spend itself on them; nor on
-values of infeasible trials that are as far below the ideal. Where there is only one objective, nothing but
-the order of its values counts, and they are warped as if they were alone.
+An objective's unit is the range of the front, from the ideal. Up to the knee, which is the median or the near
+reference if that is greater, units are linear: the hypervolume only changes by a factor. Past the knee the
+logarithm is taken: the loss of a bad configuration may be a thousand times that of a good one, and a model of
+plain values would not resolve it. The same holds below the ideal, where infeasible trials may lie. If there is
+only one objective, nothing but the order of its values counts, and they are warped as if they were alone.
 
 References
 ----------
@@ -72,7 +73,9 @@ class Units:
             for worst in (front.max(axis=1), y.max(axis=1))
         )
         self.near, self.far = ((each - self._ideal) / self._range for each in (near, far))
-        self._edge = np.maximum(self.far, 1.0 + BEYOND)[:, None]
+        middle = np.median((objectives - self._ideal[:, None]) / self._range[:, None], axis=1)
+        self._knee = np.clip(np.maximum(self.near, middle), 1.0 + BEYOND, FARTHEST)[:, None]
+        self.far = self._bent(self.far[:, None])[:, 0]
         self.limit = np.zeros(len(excess))
         self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.abs(excess).max(axis=1))
         self.values = self.of(outcomes)
@@ -86,15 +89,18 @@ class Units:
             y = (outcomes[: self._m] - self._ideal[:, None]) / self._range[:, None]
             excess = (outcomes[self._m :] - self._limit[:, None]) / self._spread[:, None]
         y, excess = (np.clip(each, -FARTHEST, FARTHEST) for each in (y, excess))
-        past = np.maximum(np.abs(y) - self._edge, 0.0)
-        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.log1p(past)), y)
-        return np.concatenate([y, np.sign(excess) * np.log1p(np.abs(excess))])
+        return np.concatenate([self._bent(y), np.sign(excess) * np.log1p(np.abs(excess))])
+
+    def _bent(self, y: Array) -> Array:
+        """Return objectives (m, p) in units, with the logarithm of what is past the knee."""
+        past = np.maximum(np.abs(y) / self._knee - 1.0, 0.0)
+        return np.where(past > 0.0, np.sign(y) * self._knee * (1.0 + np.log1p(past)), y)
 
     def back(self, values: Array) -> Array:
         """Return values (M, p) in units as outcomes: the inverse of :meth:`of`, or of a warp."""
         y, excess = values[: self._m], values[self._m :]
-        past = np.maximum(np.abs(y) - self._edge, 0.0)
-        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.expm1(past)), y)
+        past = np.maximum(np.abs(y) / self._knee - 1.0, 0.0)
+        y = np.where(past > 0.0, np.sign(y) * self._knee * (1.0 + np.expm1(past)), y)
         y = self._ideal[:, None] + self._range[:, None] * y
         if self._only is not None:
             order = np.argsort(self._only, kind="stable")
