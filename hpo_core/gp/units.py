@@ -11,8 +11,8 @@ near, far   (m,) references that bound the hypervolume: past the front [1], and 
 An objective's unit is the range of the front, from the ideal. Up to the knee, which is the median or the near
 reference if that is greater, units are linear: the hypervolume only changes by a factor. Past the knee the
 logarithm is taken: the loss of a bad configuration may be a thousand times that of a good one, and a model of
-plain values would not resolve it. The same holds below the ideal, where infeasible trials may lie. If there is
-only one objective, nothing but the order of its values counts, and they are warped as if they were alone.
+plain values would not resolve it. The same holds below the ideal, where infeasible trials may lie. If there
+is only one objective, nothing but the order of its values counts, and they are warped as if they were alone.
 
 References
 ----------
