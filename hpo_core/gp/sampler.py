@@ -53,10 +53,10 @@ class GPSampler(Sampler):
     ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
     explains repel nothing.
 
-    Each metric that is measured has a model of its own; a known one is computed. Several objectives are chosen
-    by the expected improvement of the hypervolume [5]_, more than three by that of a weighted maximum with
-    random weights. Constraints multiply it by the probability that they hold; until a trial is feasible, this
-    probability alone decides.
+    Each metric that is measured has a model of its own; a known one is computed. With several objectives the
+    hypervolume is to be improved [5]_, with more than three a weighted maximum with random weights. The
+    probability that constraints hold multiplies the expected improvement; until a trial is feasible, it alone
+    decides.
 
     With more than 20 parameters or 500 trials the search for the best value of one objective keeps to a trust
     region. Past 1,000 trials the
