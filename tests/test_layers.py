@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": set(),
     "log": {"layout", "space", "storage", "metrics"},
     # What samplers share, the models (the mathematics of gp knows no sampler), and the choice among them.
-    "samplers.ranking": {"log"},
+    "samplers.fronts": {"native"},
+    "samplers.ranking": {"log", "samplers.fronts"},
     "samplers.base": {"space", "log", "samplers.ranking"},
     "samplers.filter": {"space", "log", "native"},
     "samplers.prior": {"space", "log", "native", "samplers.base", "samplers.filter"},
@@ -62,7 +63,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.filter",
         "samplers.startup",
     },
-    "samplers.auto": {"space", "log", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe"},
+    "samplers.auto": {
+        "space", "log", "metrics", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe",
+    },
     "samplers.registry": {
         "samplers.base", "samplers.random", "samplers.sobol", "samplers.auto", "gp.sampler", "tpe",
     },
@@ -84,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},
-    "integrations.ray": FRONT_ENDS,
+    "integrations.ray": FRONT_ENDS | {"metrics"},
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers", "space",
