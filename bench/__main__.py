@@ -10,6 +10,7 @@ from bench.gate import command as gate
 from bench.native import command as native
 from bench.quality import ablation, failure_rows, failures
 from bench.quality import command as quality
+from bench.quality.fronts import command as fronts
 from bench.samplers import command as samplers
 from bench.study import command as study
 from bench.study import stored
@@ -19,6 +20,7 @@ from bench.surrogates import posterior
 COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "failures": (failures, "failed trials and best values where trials can fail, beside the peers"),
+    "fronts": (fronts, "hypervolume of several objectives, beside the peers"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
     "fit": (fit, "a Gaussian process's cold fit, beside the peers"),
