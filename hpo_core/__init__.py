@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         TrialFailed,
         TrialStopped,
     )
+    from hpo_core.metrics import AtLeast, AtMost, Maximize, Minimize
     from hpo_core.native import set_num_threads
     from hpo_core.samplers import AutoSampler, GPSampler, RandomSampler, SobolSampler, TPESampler
     from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
@@ -48,6 +49,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "AtLeast",
+    "AtMost",
     "AutoSampler",
     "BackendError",
     "Categorical",
@@ -56,6 +59,8 @@ __all__ = [
     "HpoError",
     "InfeasibleSpaceError",
     "Int",
+    "Maximize",
+    "Minimize",
     "NotPositiveDefiniteError",
     "Ordinal",
     "RandomSampler",
@@ -94,6 +99,7 @@ _ROOMS = {
         "TrialFailed",
         "TrialStopped",
     ),
+    "metrics": ("AtLeast", "AtMost", "Maximize", "Minimize"),
     "native": ("set_num_threads",),
     "samplers": ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler"),
     "space": ("Categorical", "Float", "Int", "Ordinal", "Space", "param"),

@@ -12,6 +12,7 @@ import numpy as np
 from contracts.cases import value_of
 
 from hpo_core.executors.channel import Channel
+from hpo_core.metrics import PLAIN, AtMost, Metrics, Minimize
 from hpo_core.samplers.base import Sampler, Suggestion
 from hpo_core.space import Categorical, Float, Int, Ordinal, Space
 from hpo_core.study import Study
@@ -46,12 +47,18 @@ def make_study(**options: Any) -> Study:
 
 
 # What makes the trials of workers, for a study of one number x.
-TRIALS = RemoteTrials(("x",), seed=17)
+TRIALS = RemoteTrials(("x",), seed=17, metrics=PLAIN)
 
 
 def remote_trial(params: dict[str, Any], number: int = 0) -> Trial:
     """A trial as a worker has it, which nobody listens to."""
-    return RemoteTrials(tuple(params), seed=17)(Channel(), number, params)
+    return RemoteTrials(tuple(params), seed=17, metrics=PLAIN)(Channel(), number, params)
+
+
+def several(m: int, c: int = 0) -> Metrics:
+    """Metrics with m objectives to minimise and c bounds of 0."""
+    objectives = {f"y{i}": Minimize() for i in range(m)}
+    return Metrics({**objectives, **{f"bound{i}": AtMost(0.0) for i in range(c)}})
 
 
 def states(study: Study) -> list[int]:

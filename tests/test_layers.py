@@ -43,8 +43,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "layout": set(),
     "native": {"layout"},
     "space": {"layout"},
+    "metrics": {"space"},
     "storage": set(),
-    "log": {"layout", "space", "storage"},
+    "log": {"layout", "space", "storage", "metrics"},
     # What samplers share, the models (the mathematics of gp knows no sampler), and the choice among them.
     "samplers.ranking": {"log"},
     "samplers.base": {"space", "log", "samplers.ranking"},
@@ -71,10 +72,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "acquisition": {"native", "gp"},
     "executors": set(),
-    "trial": {"space", "log"},
-    "run": {"executors", "log", "trial"},
+    "trial": {"space", "log", "metrics"},
+    "run": {"executors", "log", "trial", "metrics"},
     "study": {
-        "native", "layout", "space", "log", "storage", "samplers", "samplers.base", "samplers.ranking",
+        "native", "layout", "space", "metrics", "log", "storage", "samplers", "samplers.base",
+        "samplers.ranking",
         "samplers.registry", "executors", "trial", "run",
     },
     "nn": FRONT_ENDS,
@@ -85,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations.ray": FRONT_ENDS,
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
-        "acquisition", "executors", "integrations", "native", "nn", "plots", "samplers", "space",
+        "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers", "space",
         "storage", "study", "trial",
     },
 }  # fmt: skip

@@ -64,7 +64,7 @@ class Channel:
     def __reduce__(self) -> tuple[Any, ...]:
         return Channel, ()  # a copy in another process reaches nobody
 
-    def report(self, step: int, value: float) -> bool:
+    def report(self, step: int, value: Any) -> bool:
         """Send an intermediate value; False if the trial has ended."""
         with self._lock:
             if not self.ended:

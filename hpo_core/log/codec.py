@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hpo_core.log.events import KINDS, NAMES, Asked, Enqueued
-from hpo_core.log.fields import REQUIRED, WrongFieldError
+from hpo_core.log.fields import REQUIRED, WrongFieldError, reals
 from hpo_core.space import Categorical, Ordinal
 from hpo_core.space.json import dump_value, load_value
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log.events import Event
+    from hpo_core.metrics import Metrics
     from hpo_core.space import Space
 
     Columns = dict[str, list[Any]]
@@ -42,6 +44,8 @@ _FIELDS: Final = {
     ]
     for kind, each in KINDS.items()
 }
+
+_SPECIAL: Final = frozenset({"nan", "inf", "-inf"})
 
 # Characters of JSON text. A longer choice is written once, in the space, and not with each trial.
 LONG: Final = 256
@@ -95,8 +99,8 @@ class Codec:
     Parameters
     ----------
     space : Space
-    sign : float
-        1 when minimising, -1 when maximising: values are written in the user's direction.
+    metrics : Metrics
+        Values are written in the user's direction, of several metrics in the order of their names.
 
     Attributes
     ----------
@@ -106,9 +110,11 @@ class Codec:
         Parameters with listed values, which JSON may be unable to hold as they are.
     """
 
-    def __init__(self, space: Space, sign: float) -> None:
+    def __init__(self, space: Space, metrics: Metrics) -> None:
         self.space = space
-        self.sign = sign
+        self.metrics = metrics
+        self.sign: float = metrics.sign.item(0)  # of the metric, if it is the only one
+        self.is_single = len(metrics) == 1
         self.defaults = {
             name: space.codec.column(name, np.array([np.nan])).tolist()[0] for name in space.names
         }
@@ -213,8 +219,26 @@ class Codec:
         return {"none": found} if found else {}
 
     def values(self, y: NDArray[np.float64]) -> list[Any]:
-        """Return minimised values in the user's direction; JSON holds NaN and inf only as text."""
-        return [value if math.isfinite(value) else repr(value) for value in (self.sign * y).tolist()]
+        """Return signed values (k,), or (M, k), in the user's direction: for each trial one, or a list."""
+        if self.is_single:
+            return _finite_or_text((self.sign * y.reshape(-1)).tolist())
+        metrics = self.metrics
+        columns = (metrics.sign[:, np.newaxis] * y)[metrics.places]
+        return [_finite_or_text(values) for values in columns.T.tolist()]
+
+    def signed(self, values: Sequence[Any], field: str, *, finite: bool) -> NDArray[np.float64]:
+        """Read what ``values`` wrote: (k,), or (M, k)."""
+        if self.is_single:
+            return self.sign * _read_values(values, field, finite=finite)
+        metrics, m = self.metrics, len(self.metrics)
+        for each in values:
+            if type(each) is not list or len(each) != m:
+                raise WrongFieldError(field, f"lists of {m} numbers", each)
+        flat = _read_values([*chain.from_iterable(values)], field, finite=finite)
+        signed = np.empty((m, len(values)))
+        signed[metrics.places] = flat.reshape(-1, m).T
+        signed *= metrics.sign[:, np.newaxis]
+        return signed
 
     def fixed(self, event: Enqueued) -> dict[str, Any]:
         """Return the values of the parameters that an enqueued configuration fixes."""
@@ -230,3 +254,17 @@ class Codec:
             for name, value in params.items()
         }
         return Enqueued(*self.space.codec.partial(values))
+
+
+def _finite_or_text(values: list[float]) -> list[Any]:
+    """Return numbers as JSON holds them: NaN and inf only as text."""
+    return [value if math.isfinite(value) else repr(value) for value in values]
+
+
+def _read_values(values: Sequence[Any], field: str, *, finite: bool) -> NDArray[np.float64]:
+    if not finite and str in set(map(type, values)):
+        values = [float(each) if type(each) is str and each in _SPECIAL else each for each in values]
+    numbers = reals(field, values)
+    if finite and not np.isfinite(numbers).all():
+        raise WrongFieldError(field, "finite", numbers[~np.isfinite(numbers)].item(0))
+    return numbers

@@ -25,7 +25,10 @@ class State(IntEnum):
 
 
 class Reports(NamedTuple):
-    """Every report of every trial in the order of arrival; values are minimised."""
+    """Every report of every trial in the order of arrival.
+
+    ``value`` holds signed values, less is better: (r,), or (M, r) by row of several metrics.
+    """
 
     row: NDArray[np.int64]
     step: NDArray[np.int64]

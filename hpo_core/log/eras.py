@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -49,11 +50,13 @@ class Era(NamedTuple):
 def eras(journal: Journal, history: History) -> Iterator[Era]:
     """Yield each space that a study has had, in order."""
     described = journal.storage.descriptions(journal.key)
+    with_defaults = partial(_with_defaults, journal.codec.space)
+    metrics = history.metrics.with_functions(with_defaults)
     since = 0
     for (_, _, text, _), (end, *_) in pairwise(described):
         declared = Space.from_json(json.dumps(json.loads(text)["space"]))
-        codec = Codec(declared.with_feasible(_for_earlier(journal.codec.space)), journal.codec.sign)
-        then, cursor = History(codec.space.layout), 0
+        codec = Codec(declared.with_feasible(with_defaults(journal.codec.space.feasible)), metrics)
+        then, cursor = History(codec.space.layout, metrics), 0
         while records := journal.storage.read(journal.key, cursor, min(PAGE, end - cursor)):
             then.extend(read(codec, records))
             then.mark()
@@ -63,15 +66,16 @@ def eras(journal: Journal, history: History) -> Iterator[Era]:
     yield Era(journal.codec.space, history, since, journal.codec.settled)
 
 
-def _for_earlier(space: Space) -> Callable[[Columns], Any] | None:
-    """Return a ``feasible`` function for earlier spaces; parameters that they lack have defaults."""
-    feasible = space.feasible
-    if feasible is None:
+def _with_defaults(
+    space: Space, function: Callable[[Columns], Any] | None
+) -> Callable[[Columns], Any] | None:
+    """Return a function of columns for earlier spaces; parameters that they lack have defaults."""
+    if function is None:
         return None
     defaults = space.decode(np.full((len(space.names), 1), np.nan))
 
-    def permits(columns: Columns) -> Any:
+    def completed(columns: Columns) -> Any:
         n = len(next(iter(columns.values())))
-        return feasible({name: column.repeat(n) for name, column in defaults.items()} | columns)
+        return function({name: column.repeat(n) for name, column in defaults.items()} | columns)
 
-    return permits
+    return completed

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     Position: TypeAlias = int | Rows  # of the event in the log, or a column
 
 # The version of this reader. ``created`` holds the least version that can read the log, 1 if it says nothing.
-# A study that uses a new kind, or a field that changes what others mean, needs the version that added it.
-READER: Final = 1
+# A study that uses a new kind, or a field that changes what others mean, needs the version that added it:
+# 2 for several metrics.
+READER: Final = 2
 
 # Origins of trials whose configuration came from the user, at least in part.
 ENQUEUED: Final = "enqueued"
@@ -148,7 +149,7 @@ class Reported:
 
     rows: Rows
     step: int  # or a column
-    y: Reals  # (k,) minimised
+    y: Reals  # signed: (k,), or (M, k) with several metrics
 
     def apply(self, history: History, at: Position) -> None:
         history.report(self.rows, self.step, self.y, at)
@@ -159,7 +160,7 @@ class Told:
     """Trials completed."""
 
     rows: Rows  # (k,)
-    y: Reals  # (m, k), minimised
+    y: Reals  # (M, k), signed: see ``hpo_core.metrics``
     cost: Reals  # (k,) seconds since asked
 
     def apply(self, history: History, at: Position) -> None:

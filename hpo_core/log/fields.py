@@ -30,7 +30,6 @@ _JSON_NAMES: Final = {
 }  # fmt: skip
 INTS, NUMBERS, TEXTS = frozenset({int}), frozenset({int, float}), frozenset({str})
 LISTS, OBJECTS = frozenset({list}), frozenset({dict})
-_SPECIAL = frozenset({"nan", "inf", "-inf"})
 
 
 class WrongFieldError(StudyError):
@@ -187,24 +186,15 @@ def _dump_notes(_: Codec, notes: Sequence[Any]) -> list[Any]:
     return [dump_note(each) for each in notes]
 
 
-def _load_results(codec: Codec, name: str, values: Sequence[float]) -> NDArray[np.float64]:
-    y = reals(name, values)
-    if not np.isfinite(y).all():
-        raise WrongFieldError(name, "finite", y[~np.isfinite(y)].item(0))
-    return (codec.sign * y)[np.newaxis]
-
-
-def _dump_results(codec: Codec, y: NDArray[np.float64]) -> Any:
-    return codec.values(y[0])
+def _load_results(codec: Codec, name: str, values: Sequence[Any]) -> NDArray[np.float64]:
+    return np.atleast_2d(codec.signed(values, name, finite=True))
 
 
 def _load_reports(codec: Codec, name: str, values: Sequence[Any]) -> NDArray[np.float64]:
-    if str in set(map(type, values)):  # JSON has no number for these
-        values = [float(each) if type(each) is str and each in _SPECIAL else each for each in values]
-    return codec.sign * reals(name, values)
+    return codec.signed(values, name, finite=False)
 
 
-def _dump_reports(codec: Codec, y: NDArray[np.float64]) -> Any:
+def _dump_values(codec: Codec, y: NDArray[np.float64]) -> Any:
     return codec.values(y)
 
 
@@ -224,8 +214,8 @@ FIT: Final = Field((dict,), _load_some_objects, default=None)
 ROWS: Final = Field((list,), _load_rows, _listed, per_row=True)
 COST: Final = Field((list,), _load_reals, _listed, per_row=True)
 STEP: Final = Field((int,), _load_step)
-REPORTS: Final = Field((list,), _load_reports, _dump_reports, attribute="y", per_row=True)
+REPORTS: Final = Field((list,), _load_reports, _dump_values, attribute="y", per_row=True)
 NOTE: Final = Field((dict,), _load_notes, _dump_note)
 NOTES: Final = Field((list,), _load_notes, _dump_notes, per_row=True)
-RESULTS: Final = Field((list,), _load_results, _dump_results, attribute="y", per_row=True)
+RESULTS: Final = Field((list,), _load_results, _dump_values, attribute="y", per_row=True)
 PARAMS: Final = Field((dict,))

@@ -4,7 +4,7 @@ Glossary
 --------
 row         trial number; row i of every column belongs to trial i
 n, d        number of trials, number of parameters
-m, c        number of objectives, number of constraints
+M, m, c     number of metrics, objectives and constraints, see ``hpo_core.metrics``
 buffer      a column with spare capacity; rows past n hold the column's fill value
 position    number of events applied, the cursor of a suggestion computed now
 """
@@ -19,6 +19,7 @@ import numpy as np
 
 from hpo_core.errors import StudyError
 from hpo_core.log.columns import Reports, State, Table
+from hpo_core.metrics import PLAIN, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,11 +63,12 @@ class History:
     ----------
     layout : Layout
         The space that ``x`` belongs to.
-    n_objectives, n_constraints : int
-        m and c.
+    metrics : Metrics, optional
+        By default one objective, minimised.
 
     Attributes
     ----------
+    metrics : Metrics
     position : int
         Number of events applied.
     reasons : dict of int to str
@@ -104,6 +106,7 @@ class History:
         "fits",
         "fixed",
         "layout",
+        "metrics",
         "notes",
         "position",
         "queue",
@@ -115,8 +118,10 @@ class History:
         "workers",
     )
 
-    def __init__(self, layout: Layout, n_objectives: int = 1, n_constraints: int = 0) -> None:
+    def __init__(self, layout: Layout, metrics: Metrics = PLAIN) -> None:
         self.layout = layout
+        self.metrics = metrics
+        n_metrics = len(metrics.rows)
         self.position = 0
         self.reasons: dict[int, str] = {}
         self.tracebacks: dict[int, str] = {}
@@ -135,8 +140,8 @@ class History:
         self._undo: list[Callable[[], object]] = []  # each may run twice
         self._trials = Table(
             x=((layout.size,), np.float64, np.nan),
-            y=((n_objectives,), np.float64, np.nan),
-            violation=((n_constraints,), np.float64, np.nan),
+            outcomes=((n_metrics,), np.float64, np.nan),
+            violation=((len(metrics.limit),), np.float64, np.nan),
             state=((), np.uint8, State.RUNNING),
             cost=((), np.float64, np.nan),
             cursor=((), np.int64, 0),
@@ -149,7 +154,7 @@ class History:
         self._reports = Table(
             row=((), np.int64, 0),
             step=((), np.int64, 0),
-            value=((), np.float64, 0),
+            value=(() if n_metrics == 1 else (n_metrics,), np.float64, 0),
             position=((), np.int64, 0),
         )
 
@@ -196,9 +201,14 @@ class History:
         return self.x[:, at], None if given is None else given[:, at]
 
     @property
+    def outcomes(self) -> NDArray[np.float64]:
+        """(M, n) signed values, objectives first, then constraints; NaN where a trial has no value."""
+        return self._trials.read["outcomes"][:, : self._trials.n]
+
+    @property
     def y(self) -> NDArray[np.float64]:
         """(m, n) objectives, minimised; NaN where a trial has no value."""
-        return self._trials.read["y"][:, : self._trials.n]
+        return self._trials.read["outcomes"][: self.metrics.n_objectives, : self._trials.n]
 
     @property
     def violation(self) -> NDArray[np.float64]:
@@ -248,7 +258,7 @@ class History:
     @property
     def reports(self) -> Reports:
         """All reports, in the order of arrival."""
-        return Reports(*(column[: self._reports.n] for column in self._reports.read.values()))
+        return Reports(*(column[..., : self._reports.n] for column in self._reports.read.values()))
 
     @property
     def finish_order(self) -> NDArray[np.int64]:
@@ -358,7 +368,7 @@ class History:
         rows = ended[ended >= 0]
         write = self._trials.write
         write["state"][rows] = _RUNNING
-        for name in ("y", "cost", "fidelity"):
+        for name in ("outcomes", "violation", "cost", "fidelity"):
             write[name][..., rows] = self._trials.fill[name]
         for row in rows.tolist():
             self.reasons.pop(row, None)
@@ -433,18 +443,21 @@ class History:
         self._counts[state] += k
         if y is None:
             return
-        self._set_y(where, y)
+        self._set_outcomes(where, y)
         if state == _COMPLETE:
             write["fidelity"][where] = np.inf
         else:
             last = write["last_report"][where]
             write["fidelity"][where] = np.where(last >= 0, self._reports.write["step"][last], 0)
 
-    def _set_y(self, at: Index, y: NDArray[np.float64]) -> None:
+    def _set_outcomes(self, at: Index, y: NDArray[np.float64]) -> None:
         if y.size == 1:
-            self._trials.write["y"][0, at] = y.item()
-        else:
-            self._trials.write["y"][:, at] = y[:, 0] if isinstance(at, int) else y
+            self._trials.write["outcomes"][0, at] = y.item()
+            return
+        self._trials.write["outcomes"][:, at] = y[:, 0] if isinstance(at, int) else y
+        if limit := len(self.metrics.limit):
+            violation = y[-limit:] - self.metrics.limit[:, np.newaxis]
+            self._trials.write["violation"][:, at] = violation[:, 0] if isinstance(at, int) else violation
 
     def report(self, rows: NDArray[np.int64], step: Any, y: NDArray[np.float64], position: Position) -> None:
         """Add a report of each row, in the order of the log."""
@@ -452,7 +465,7 @@ class History:
         self._reports.append(k)
         at = slice(first, first + k)
         write = self._reports.write
-        write["row"][at], write["step"][at], write["value"][at] = rows, step, y
+        write["row"][at], write["step"][at], write["value"][..., at] = rows, step, y
         write["position"][at] = position
         # Of a row's reports the last counts: it is written last.
         self._trials.write["last_report"][rows] = np.arange(first, first + k)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hpo_core.log import History
     from hpo_core.log.blocks import EventBlock
     from hpo_core.log.events import Event
+    from hpo_core.metrics import Metrics
     from hpo_core.space import Space
     from hpo_core.storage import Record, Storage
 
@@ -61,10 +62,10 @@ class Journal:
         Leases of the workers.
     """
 
-    def __init__(self, place: LogPlace, name: str, space: Space, sign: float) -> None:
+    def __init__(self, place: LogPlace, name: str, space: Space, metrics: Metrics) -> None:
         self.storage, self.key, self.described = place
         self.name = name
-        self.codec = Codec(space, sign)
+        self.codec = Codec(space, metrics)
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
         self.taken_elsewhere: set[int] = set()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hpo_core.checks import as_numbers
 from hpo_core.errors import TrialError, TrialFailed, TrialStopped
 from hpo_core.executors.failures import reason_of
 
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hpo_core.metrics import ResultReader
     from hpo_core.run.protocol import StudyLike
     from hpo_core.trial import TrialBatch
 
 
 class Results(NamedTuple):
-    """Values (k,) of a batch, and by row the exceptions that took the place of a value."""
+    """Results of a batch as read, (measured, k), and by row the exceptions that took the place of one."""
 
     values: NDArray[np.float64]
     ends: dict[int, TrialFailed | TrialStopped]
@@ -30,17 +30,18 @@ class Results(NamedTuple):
     def of(self, rows: NDArray[np.int64]) -> Results:
         """Return the results of some rows."""
         ends = {k: self.ends[row] for k, row in enumerate(rows.tolist()) if row in self.ends}
-        return Results(self.values[rows], ends)
+        return Results(self.values[:, rows], ends)
 
 
-def read_results(result: Any, batch: TrialBatch) -> Results:
+def read_results(reader: ResultReader, result: Any, batch: TrialBatch) -> Results:
     """Read the result of an objective for a batch."""
     ends: dict[int, TrialFailed | TrialStopped] = {}
     if isinstance(result, list | tuple) or getattr(result, "dtype", None) == np.object_:
         ends = {k: each for k, each in enumerate(result) if isinstance(each, TrialFailed | TrialStopped)}
-        result = [math.nan if k in ends else each for k, each in enumerate(result)]
+        nothing = math.nan if len(reader.measured) == 1 else (math.nan,) * len(reader.measured)
+        result = [nothing if k in ends else each for k, each in enumerate(result)]
     try:
-        return Results(as_numbers(result, len(batch)), ends)
+        return Results(reader.many(result, len(batch)), ends)
     except TrialError as error:
         raise TrialError(f"the objective must return a number for each trial: {error}") from None
 
@@ -54,7 +55,8 @@ def ends_of(study: StudyLike, batch: TrialBatch, results: Results) -> Iterator[C
         reason = reason_of(end) if isinstance(end, TrialFailed) else None
         ended.setdefault(reason, []).append(row)
     if complete.any():
-        yield partial(study.tell, batch[complete], results.values[complete])
+        told = results.values[:, complete]
+        yield partial(study.tell, batch[complete], told[0] if len(told) == 1 else told.T)
     for reason, rows in ended.items():
         if reason is None:
             yield partial(study.stop_trials, batch[rows])

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpo_core.checks import as_number, shown
+from hpo_core.checks import shown
 from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
 from hpo_core.executors import Executor, Job, Outcome, Payload, Report, SerialExecutor
 from hpo_core.executors.channel import ANSWER_SECONDS
 from hpo_core.executors.failures import describe
+from hpo_core.metrics import VALUE
 from hpo_core.printable import printable
 from hpo_core.run.batches import read_results
 from hpo_core.run.decisions import decide
@@ -34,6 +35,7 @@ from hpo_core.trial.remote import RemoteTrials, arguments_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from hpo_core.metrics import ResultReader
     from hpo_core.run.protocol import ClaimsLike, StudyLike
     from hpo_core.trial import Trial, TrialBatch
 
@@ -312,19 +314,23 @@ def _add_note(error: BaseException, note: str) -> None:
 
 
 def _executor(study: StudyLike, options: Options) -> Executor[Any]:
-    convert = read_results if options.vectorized else _read_number
+    read = read_results if options.vectorized else _read_result
+    convert = partial(read, study.metrics.reader)
     job = Job(options.objective, convert, options.catch)
     if options.executor is None:
         return SerialExecutor(job)
     return options.executor.start(Payload(job, RemoteTrials.of(study)), arguments_of)
 
 
-def _read_number(result: object, _: object) -> float:
-    rule = "the objective must return a number"
+def _read_result(reader: ResultReader, result: object, _: object) -> float | tuple[float, ...]:
+    """Return what the objective returned in the form that ``tell`` takes."""
+    rule = "the objective must return"
     if result is None:
-        raise TrialError(f"{rule}, got None; is there a return?")
-    if isinstance(result, Mapping):
+        raise TrialError(f"{rule} {reader.what}, got None; is there a return?")
+    if isinstance(result, Mapping) and reader.measured == (VALUE,):
         raise TrialError(
-            f"{rule}, got {shown(result)}; return one entry, and keep the others with trial.note"
+            f"{rule} a number, got {shown(result)}; return one entry and keep the others with trial.note, or "
+            "say which are objectives and which are bounded: Study(metrics=...)"
         )
-    return as_number(result, rule=rule)
+    told = reader.one(result, rule)
+    return told[0] if len(told) == 1 else told

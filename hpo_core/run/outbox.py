@@ -258,7 +258,8 @@ def _shown(trial: Any, outcome: Outcome) -> str:
     number, value = trial.number, outcome.value
     if isinstance(value, Results):
         ends = {trial[row].number: reason_of(end) for row, end in value.ends.items()}
-        told = dict(zip(number.tolist(), value.values.tolist(), strict=True)) | ends
+        listed = [each[0] if len(each) == 1 else tuple(each) for each in value.values.T.tolist()]
+        told = dict(zip(number.tolist(), listed, strict=True)) | ends
         return printable(f"trials have ended with {told}")
     which = f"trial {number}" if np.ndim(number) == 0 else f"trials {number.tolist()}"
     if outcome.state == "complete":

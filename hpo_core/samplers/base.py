@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hpo_core.log import State
 from hpo_core.samplers.ranking import completed
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ class Sampler(ABC):
     def recommend(self, history: History) -> NDArray[np.int64]:
         """Return complete trials, best first; by default in the order of ``hpo_core.samplers.ranking``."""
         return completed(history)
+
+    def estimates(self, history: History) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return complete trials (k,), and their signed outcomes (M, k) as the sampler sees them.
+
+        By default these are the observed outcomes. A sampler with a model may see through their noise.
+        """
+        order = history.finish_order
+        rows = order[history.state[order] == State.COMPLETE]
+        return rows, history.outcomes[:, rows]
 
     def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:  # noqa: ARG002
         """Propose a recorded suggestion of ``origin`` again, given the history that it had seen.

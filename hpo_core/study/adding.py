@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.checks import as_number, as_numbers, check_step, plain_text, shown
+from hpo_core.checks import check_step, plain_text, shown
 from hpo_core.errors import SpaceError, TrialError
 from hpo_core.log.events import ADDED
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log.ledger import Ledger
+    from hpo_core.metrics import ResultReader
     from hpo_core.space import Space
     from hpo_core.study.recorder import Recorder
 
     Rows = NDArray[np.int64]
-    Report = tuple[int, int, float]  # step, place of the trial, value
+    Report = tuple[int, int, tuple[float, ...]]  # step, place of the trial, values as read
 
 STATES: Final = ("complete", "stopped", "failed")
 
@@ -47,7 +48,9 @@ def add(
     is_one : bool
         Whether one trial was given, and not a sequence.
     """
-    one = isinstance(params, Mapping) and not all(map(_is_column, [value, *params.values()]))
+    one = isinstance(params, Mapping) and not (
+        all(map(_is_column, params.values())) and _has_columns(value, recorder.metrics.reader)
+    )
     x, given = _coordinates(space, [params] if one else params, defaults)
     n = x.shape[1]
     if one:
@@ -63,8 +66,9 @@ def add(
     for each, why in zip(states, reasons, strict=True):
         if why is not None and each in ("complete", "stopped"):
             raise TrialError(f"reason must be None for a trial that is {each}, got {shown(why)}")
-    curves = _curves(_each("reports", reports, n))
-    values = _values(value, states, reasons, curves, n)
+    reader = recorder.metrics.reader
+    curves = _curves(_each("reports", reports, n), reader)
+    values = _values(value, states, reasons, curves, n, reader)
 
     def record() -> Rows:
         rows = np.arange(len(ledger.history), len(ledger.history) + n)
@@ -80,6 +84,15 @@ def _is_column(value: Any) -> bool:
     return (
         hasattr(value, "__len__") and not isinstance(value, str | Mapping) and getattr(value, "ndim", 1) != 0
     )
+
+
+def _has_columns(value: Any, reader: ResultReader) -> bool:
+    """Whether a value holds results of many trials."""
+    if isinstance(value, Mapping):
+        return all(map(_is_column, value.values()))
+    if len(reader.measured) == 1 or not _is_column(value):
+        return _is_column(value)
+    return all(isinstance(each, Mapping) or _is_column(each) or each is None for each in value)
 
 
 def _coordinates(
@@ -142,7 +155,7 @@ def _each(name: str, value: Any, n: int) -> Sequence[Any]:
     return list(value)
 
 
-def _curves(reports: Sequence[Any]) -> list[Report]:
+def _curves(reports: Sequence[Any], reader: ResultReader) -> list[Report]:
     """Return every report, in the order of the steps."""
     found: list[Report] = []
     for place, curve in enumerate(reports):
@@ -154,10 +167,7 @@ def _curves(reports: Sequence[Any]) -> list[Report]:
             ]
         except (TypeError, ValueError) as error:
             raise TrialError(f"reports must be pairs of step and value, got {shown(curve)}") from error
-        steps = [
-            (check_step(step), place, as_number(value, rule="reports must hold numbers"))
-            for step, value in pairs
-        ]
+        steps = [(check_step(step), place, reader.one(value, "reports must hold")) for step, value in pairs]
         if any(later[0] <= earlier[0] for earlier, later in pairwise(steps)):
             raise TrialError(f"reports must be in the order of their steps, got {shown(curve)}")
         found += steps
@@ -165,27 +175,33 @@ def _curves(reports: Sequence[Any]) -> list[Report]:
 
 
 def _values(
-    value: Any, states: Sequence[Any], reasons: Sequence[Any], curves: Sequence[Report], n: int
+    value: Any,
+    states: Sequence[Any],
+    reasons: Sequence[Any],
+    curves: Sequence[Report],
+    n: int,
+    reader: ResultReader,
 ) -> NDArray[np.float64]:
-    """Return a value for each trial: its last report if it was stopped, NaN if it has none."""
+    """Return values (measured, n) as read: the last report of a stopped trial, NaN of one without any."""
     last = {place: reported for _, place, reported in curves}
     listed = [None] * n if value is None else value
+    nothing = np.nan if len(reader.measured) == 1 else (np.nan,) * len(reader.measured)
     if isinstance(listed, Sequence) and not isinstance(listed, str):
         for each, state, reason in zip(listed, states, reasons, strict=False):
             if each is None and reason is None and state in (None, "complete"):
-                raise TrialError("value must be a number for a complete trial, got None")
-        listed = [np.nan if each is None else each for each in listed]
-    values = as_numbers(listed, n)
+                raise TrialError(f"value must be {reader.what} for a complete trial, got None")
+        listed = [nothing if each is None else each for each in listed]
+    values = reader.many(listed, n)
     for place, state in enumerate(states):
-        if state == "stopped" and np.isnan(values[place]):
-            values[place] = last.get(place, np.nan)
+        if state == "stopped" and np.isnan(values[:, place]).any():
+            values[:, place] = last.get(place, nothing)
     return values
 
 
 def _report(recorder: Recorder, rows: Rows, curves: Sequence[Report]) -> None:
     for step, same in groupby(curves, key=itemgetter(0)):
         _, places, values = zip(*same, strict=True)
-        recorder.reported(rows[[*places]], step, np.array(values))
+        recorder.reported(rows[[*places]], step, np.array(values).T)
 
 
 def _finish(
@@ -196,8 +212,8 @@ def _finish(
         for state, reason in zip(states, reasons, strict=True)
     ]
     kind = np.array(kinds, np.str_)
-    recorder.told(rows[kind == "complete"], values[kind == "complete"])
-    recorder.stopped(rows[kind == "stopped"], values[kind == "stopped"])
+    recorder.told(rows[kind == "complete"], values[:, kind == "complete"])
+    recorder.stopped(rows[kind == "stopped"], values[:, kind == "stopped"])
     failed = np.flatnonzero(kind == "failed")
     why = np.array([reasons[place] or "failed" for place in failed.tolist()], np.object_)
     for each in dict.fromkeys(why.tolist()):

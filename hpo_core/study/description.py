@@ -13,6 +13,7 @@ from hpo_core.log.decode import DAMAGE
 from hpo_core.log.events import READER, require_reader
 from hpo_core.log.journal import LogPlace
 from hpo_core.log.ledger import until_written
+from hpo_core.metrics import Metrics
 from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.samplers.registry import is_ours
 from hpo_core.space import Space
@@ -34,18 +35,22 @@ class Description:
     feasible: bool  # whether there is one
     sampler: dict[str, Any]  # name and options; no options if the sampler is the user's own
     seed: int
-    direction: Literal["minimize", "maximize"]
+    metrics: Metrics
     allow_duplicates: bool
     durability: str = "normal"
 
     def to_json(self) -> str:
-        """Return the text of the event ``created``."""
+        """Return the text of the event ``created``; without metrics, any version can read the log."""
+        direction = self.metrics.direction
+        goal: dict[str, Any] = {"directions": [direction]}
+        if direction is None:
+            goal = {"metrics": self.metrics.to_json()}
         written = {
-            "reader": READER,
+            "reader": READER if "metrics" in goal else 1,
             "space": json.loads(self.space.to_json()),
             "sampler": self.sampler,
             "seed": self.seed,
-            "directions": [self.direction],
+            **goal,
             "allow_duplicates": self.allow_duplicates,
         }
         rare = {
@@ -63,8 +68,7 @@ class Description:
                 raise StorageError("there is no such event")
             data = _fields(records[0], _CREATED)
             require_reader(data)
-            if data["directions"] not in (["minimize"], ["maximize"]):
-                raise StorageError(f"field 'directions' must hold one, got {shown(data['directions'], 80)}")
+            metrics = _metrics(data)
             feasible = data.get("feasible", False)
             if type(feasible) is not bool:
                 raise StorageError(f"field 'feasible' must be a bool, got {shown(feasible, 80)}")
@@ -84,7 +88,7 @@ class Description:
                 feasible,
                 data["sampler"],
                 data["seed"],
-                data["directions"][0],
+                metrics,
                 data["allow_duplicates"],
                 durability,
             )
@@ -99,9 +103,21 @@ _CREATED: Final[dict[str, type]] = {
     "space": dict,
     "sampler": dict,
     "seed": int,
-    "directions": list,
     "allow_duplicates": bool,
 }
+
+
+def _metrics(data: dict[str, Any]) -> Metrics:
+    if "metrics" not in data:
+        if data.get("directions") not in (["minimize"], ["maximize"]):
+            raise StorageError(f"field 'directions' must hold one, got {shown(data.get('directions'), 80)}")
+        return Metrics.of(data["directions"][0])
+    try:
+        return Metrics.from_json(data["metrics"])
+    except DAMAGE as error:
+        raise StorageError(
+            f"field 'metrics' must describe the metrics, got {shown(data['metrics'], 80)}"
+        ) from error
 
 
 def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
@@ -244,10 +260,16 @@ def _complete(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
-    names = ["sampler", "direction", "allow_duplicates", *(["seed"] if seed_given else [])]
-    for argument in names:
-        was, now = getattr(stored, argument), getattr(given, argument)
-        was = _complete(was) if argument == "sampler" else was
+    pairs = {
+        "sampler": (_complete(stored.sampler), given.sampler),
+        "metrics": (stored.metrics.to_json(), given.metrics.to_json()),
+        "allow_duplicates": (stored.allow_duplicates, given.allow_duplicates),
+        **({"seed": (stored.seed, given.seed)} if seed_given else {}),
+    }
+    directions = stored.metrics.direction, given.metrics.direction
+    if None not in directions:
+        pairs = {"direction": directions, **pairs}
+    for argument, (was, now) in pairs.items():
         if was != now:
             raise StudyError(f"{argument}: study {name!r} was created with {was!r}, got {now!r}")
     if stored.feasible != given.feasible:

@@ -1,4 +1,4 @@
-"""Turns what happens in a study into events: here values are minimised, and clocks are read.
+"""Turns what happens in a study into events: here values get their signs, and clocks are read.
 
 Rows are int64 arrays of trial numbers. The ledger refuses an event about a trial that is not running, and
 then takes back the whole change that the event belongs to.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log.ledger import Ledger
+    from hpo_core.space import Space
 
     Rows = NDArray[np.int64]
 
@@ -30,14 +31,24 @@ logger = logging.getLogger("hpo_core")
 
 
 class Recorder:
-    """Turns what happens, inside a change, into events."""
+    """Turns what happens, inside a change, into events.
 
-    __slots__ = ("apply", "history", "sign")
+    Attributes
+    ----------
+    apply : callable
+        Adds an event.
+    history : History
+    metrics : Metrics
+    """
 
-    def __init__(self, ledger: Ledger, sign: float) -> None:
+    __slots__ = ("_sign", "_space", "apply", "history", "metrics")
+
+    def __init__(self, ledger: Ledger, space: Space) -> None:
         self.apply = ledger.add
         self.history = ledger.history
-        self.sign = sign
+        self.metrics = ledger.history.metrics
+        self._space = space
+        self._sign: float = self.metrics.sign.item(0)  # of the metric, if it is the only one
 
     def asked(
         self,
@@ -52,29 +63,47 @@ class Recorder:
         fit: dict[str, Any] | None = None,
     ) -> None:
         """Start a trial for each column of ``x``; without a cursor, the suggestion has seen the whole log."""
+        if self.metrics.reader.known:  # a result must not be lost because a function fails later
+            self.metrics.known_values(self._space, x, given)
         history = self.history
         seen = history.position if cursor is None else cursor
         self.apply(Asked(len(history), x, seen, origin, time.time(), wanted, worker, given, build, fit))
 
+    def signed(self, rows: Rows, told: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return signed values (M, k), known ones included, of what was read of trials, (measured, k)."""
+        metrics = self.metrics
+        outcomes = metrics.signed(told)
+        if metrics.reader.known:
+            outcomes = metrics.fill_known(outcomes, self._space, *self.history.configurations(rows))
+        return outcomes
+
     def told_one(self, row: int, value: float) -> None:
-        """Complete one trial: ``told``, with floats instead of arrays."""
+        """Complete one trial of a plain study: ``told``, with floats instead of arrays."""
         rows = np.array([row])
         if math.isfinite(value):
             cost = max(0.0, time.time() - self.history.started.item(row))
-            self.apply(Told(rows, np.array([[self.sign * value]]), np.array([cost])))
+            self.apply(Told(rows, np.array([[self._sign * value]]), np.array([cost])))
         else:
             self.failed(rows, f"the value told is {value}")
 
-    def told(self, rows: Rows, values: NDArray[np.float64]) -> None:
-        """Complete trials; those whose value is not finite fail."""
-        finite = np.isfinite(values)
+    def told(self, rows: Rows, told: NDArray[np.float64]) -> None:
+        """Complete trials, with values (measured, k) as read; those with a value that is not finite fail."""
+        finite = np.isfinite(told)
         if not finite.all():
-            for text in ("nan", "inf", "-inf"):
-                bad = np.isnan(values) if text == "nan" else values == float(text)
-                self.failed(rows[bad], f"the value told is {text}")
-            rows, values = rows[finite], values[finite]
+            good = finite.all(axis=0)
+            self._fail_those_not_finite(rows[~good], told[:, ~good])
+            rows, told = rows[good], told[:, good]
         if len(rows):
-            self.apply(Told(rows, self.sign * values[np.newaxis], self._cost(rows)))
+            self.apply(Told(rows, self.signed(rows, told), self._cost(rows)))
+
+    def _fail_those_not_finite(self, rows: Rows, told: NDArray[np.float64]) -> None:
+        """Fail trials, each because of its first value that is not finite."""
+        first = (~np.isfinite(told)).argmax(axis=0)
+        for place, name in enumerate(self.metrics.reader.measured):
+            value = "value" if len(self.metrics) == 1 else f"value of {name!r}"
+            for text in ("nan", "inf", "-inf"):
+                bad = np.isnan(told[place]) if text == "nan" else told[place] == float(text)
+                self.failed(rows[bad & (first == place)], f"the {value} told is {text}")
 
     def failed(self, rows: Rows, reason: str, traceback: str | None = None) -> None:
         """End trials as failed."""
@@ -82,23 +111,25 @@ class Recorder:
             self.apply(Failed(rows, reason, self._cost(rows), traceback))
             logger.info("%d failed, trial %d first: %s", len(rows), rows[0], printable(reason))
 
-    def stopped(self, rows: Rows, values: NDArray[np.float64] | None = None) -> None:
-        """Stop trials with values or their last reports; a trial without a finite value fails."""
-        if values is None:
-            last = self.history.last_report[rows]
-            y = np.append(self.history.reports.value, np.nan)[last]  # -1, no report, reads the NaN
+    def stopped(self, rows: Rows, told: NDArray[np.float64] | None = None) -> None:
+        """Stop trials with values (measured, k) or their last reports; a trial without finite ones fails."""
+        if told is None:
+            values = np.atleast_2d(self.history.reports.value)
+            nothing = np.full((len(values), 1), np.nan)
+            y = np.concatenate([values, nothing], axis=1)[:, self.history.last_report[rows]]  # -1: no report
         else:
-            y = self.sign * values
-        known = np.isfinite(y)
+            y = self.signed(rows, told)
+        known = np.isfinite(y).all(axis=0)
         self.failed(rows[~known], "stopped without a finite report")
-        rows, y = rows[known], y[known]
+        rows, y = rows[known], y[:, known]
         if len(rows):
-            self.apply(Stopped(rows, y[np.newaxis], self._cost(rows)))
+            self.apply(Stopped(rows, y, self._cost(rows)))
 
-    def reported(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
-        """Record intermediate values."""
+    def reported(self, rows: Rows, step: int, told: NDArray[np.float64]) -> None:
+        """Record intermediate values, (measured, k) as read."""
         if len(rows):
-            self.apply(Reported(rows, step, self.sign * values))
+            y = self.signed(rows, told)
+            self.apply(Reported(rows, step, y[0] if len(y) == 1 else y))
 
     def noted(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         """Attach notes, one mapping per row."""

@@ -86,7 +86,7 @@ def replay(
     """
     sampler = copy.deepcopy(sampler)
     sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
-    again = History(history.layout, len(history.y))
+    again = History(history.layout, history.metrics)
     checked = 0
     for position, event in log(history):
         again.position = position
@@ -148,7 +148,7 @@ def _asked(history: History, start: int, stop: int) -> Asked:
 
 def _finished(history: History, start: int, stop: int) -> Event:
     rows = history.finish_order[start:stop]
-    y, cost = history.y[:, rows], history.cost[rows]
+    y, cost = history.outcomes[:, rows], history.cost[rows]
     match history.state[rows[0]]:
         case State.COMPLETE:
             return Told(rows, y, cost)
@@ -161,7 +161,7 @@ def _finished(history: History, start: int, stop: int) -> Event:
 
 def _reported(history: History, start: int, stop: int) -> Reported:
     reports = history.reports
-    return Reported(reports.row[start:stop], reports.step.item(start), reports.value[start:stop])
+    return Reported(reports.row[start:stop], reports.step.item(start), reports.value[..., start:stop])
 
 
 def _derive(

@@ -26,12 +26,11 @@ class ReadOnlyStudy(Study):
 
     def __init__(self, storage: Storage, name: str) -> None:
         place, stored = find(storage, name)
-        self.space, self.direction, self.seed = stored.space, stored.direction, stored.seed
+        self.space, self.metrics, self.seed = stored.space, stored.metrics, stored.seed
         self.sampler = type("Absent", (_AbsentSampler,), {"name": stored.sampler["name"]})()
         self.name, self.allow_duplicates = name, stored.allow_duplicates
-        self.history = History(self.space.layout)
-        self._sign = 1.0 if self.direction == "minimize" else -1.0
-        self._keep(Journal(place, name, self.space, self._sign), read_only=True)
+        self.history = History(self.space.layout, self.metrics)
+        self._keep(Journal(place, name, self.space, self.metrics), read_only=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ReadOnlyStudy, (self._ledger.storage, self.name)

@@ -17,14 +17,13 @@ from hpo_core.checks import (
     SEED_LIMIT,
     as_int,
     as_json,
-    as_number,
-    as_numbers,
     check_flag,
     check_int,
     check_one_of,
     check_step,
     plain_text,
     shown,
+    some,
 )
 from hpo_core.errors import SpaceError, StorageError, StudyError, TrialError
 from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
@@ -33,6 +32,8 @@ from hpo_core.log.events import Annotated, Enqueued
 from hpo_core.log.journal import Journal
 from hpo_core.log.ledger import Ledger
 from hpo_core.machine import fits_memory
+from hpo_core.metrics import Metrics
+from hpo_core.native.domain import Domain, random_draws
 from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
 from hpo_core.samplers.base import Sampler
@@ -46,6 +47,7 @@ from hpo_core.study.asking import Asking, Request
 from hpo_core.study.claims import Claims, checked_lease
 from hpo_core.study.description import Description, attach, describe_sampler, find, make_sampler
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
+from hpo_core.study.front import check_weights, front, hypervolume, preferred
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
 from hpo_core.trial import Trial, TrialBatch
@@ -55,8 +57,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
+    from hpo_core.metrics import Metric
     from hpo_core.run.protocol import StudyLike
     from hpo_core.study.asking import Numbers
 
@@ -86,6 +89,10 @@ class Study:
     sampler : str or Sampler, default "auto"
         "auto", "gp", "tpe", "sobol", "random", or a ``Sampler`` with options, which is copied.
     direction : {"minimize", "maximize"}, default "minimize"
+        Of the one value that an objective returns.
+    metrics : mapping of str to Minimize, Maximize, AtMost or AtLeast, optional
+        In place of a direction: several objectives, bounds on other results, and objectives that are known
+        from the parameters.
     seed : int, optional
         In [0, 2**63). The same seed gives the same suggestions. None draws one, kept as ``study.seed``.
     allow_duplicates : bool, default False
@@ -105,8 +112,10 @@ class Study:
 
     Attributes
     ----------
-    space, sampler, direction, seed, allow_duplicates, name
+    space, sampler, seed, allow_duplicates, name
         As given; the seed as drawn, or as stored.
+    metrics : Metrics
+        What results are, by name; ``{"value": Minimize()}`` for a study with a direction.
     history : History
         All results so far as columns, minimised, in internal coordinates.
     suggest_seconds : float
@@ -147,7 +156,8 @@ class Study:
         space: Space | Mapping[str, Any],
         *,
         sampler: str | Sampler = "auto",
-        direction: Literal["minimize", "maximize"] = "minimize",
+        direction: Literal["minimize", "maximize"] | None = None,
+        metrics: Mapping[str, Metric] | None = None,
         seed: int | None = None,
         allow_duplicates: bool = False,
         name: str = "",
@@ -157,9 +167,7 @@ class Study:
     ) -> None:
         if not isinstance(space, Space | Mapping):
             raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
-        if direction not in ("minimize", "maximize"):
-            hint = did_you_mean(direction, ("minimize", "maximize"))
-            raise StudyError(f"direction must be 'minimize' or 'maximize', got {shown(direction)}{hint}")
+        self.metrics = _read_metrics(direction, metrics)
         if seed is not None:
             seed = check_int("seed", seed, 0, SEED_LIMIT - 1, also=" or None", error=StudyError)
         check_flag("allow_duplicates", allow_duplicates, error=StudyError)
@@ -170,12 +178,12 @@ class Study:
             raise StudyError(f"durability must be 'normal', 'full' or None, got {shown(durability)}")
         self.space = space if isinstance(space, Space) else Space(space)
         self.sampler = copy.deepcopy(resolve(sampler))
-        self.direction = direction
         self.seed = int.from_bytes(os.urandom(4)) if seed is None else seed
         self.allow_duplicates = allow_duplicates
         self.name = name
-        self.history = History(self.space.layout)
-        self._sign = 1.0 if direction == "minimize" else -1.0
+        self.history = History(self.space.layout, self.metrics)
+        if self.metrics.reader.known:  # a function that does not fit is noticed here
+            self.metrics.known_values(self.space, random_draws(Domain(self.space.layout), 0, 0, 0, 2))
         journal = None
         if storage is not None:
             place, self.seed = attach(
@@ -186,7 +194,7 @@ class Study:
                 if_exists=if_exists,
                 durability=durability,
             )
-            journal = Journal(place, name, self.space, self._sign)
+            journal = Journal(place, name, self.space, self.metrics)
         self._keep(journal)
 
     def _described(self) -> Description:
@@ -195,9 +203,23 @@ class Study:
             feasible=self.space.feasible is not None,
             sampler=describe_sampler(self.sampler),
             seed=self.seed,
-            direction=self.direction,
+            metrics=self.metrics,
             allow_duplicates=self.allow_duplicates,
         )
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Direction of the one objective; ``StudyError`` if there are several."""
+        self._require_one_objective("direction")
+        return "minimize" if self.metrics.sign[0] > 0 else "maximize"
+
+    def _require_one_objective(self, what: str) -> None:
+        names = self.metrics.objectives
+        if len(names) > 1:
+            raise StudyError(
+                f"{what}: the study has {len(names)} objectives ({some(names)}); use front(), hypervolume(), "
+                "recommend() or trial.values"
+            )
 
     def _keep(self, journal: Journal | None, *, seconds: float = 0.0, read_only: bool = False) -> None:
         """Make the parts that are not pickled."""
@@ -212,7 +234,7 @@ class Study:
             start()
             restart = partial(_restart, start, self._ranking)
         self._ledger = Ledger(self.history, journal, restart, read_only=read_only)
-        self._recorder = Recorder(self._ledger, self._sign)
+        self._recorder = Recorder(self._ledger, self.space)
         self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, seconds=seconds)
         if journal is not None and journal.cursor == 0:
             journal.load(self.history)
@@ -254,7 +276,7 @@ class Study:
         return cls(
             stored.space,
             sampler=make_sampler(stored.sampler) if sampler is None else sampler,
-            direction=stored.direction,
+            metrics=stored.metrics,
             seed=stored.seed,
             allow_duplicates=stored.allow_duplicates,
             name=name,
@@ -283,7 +305,7 @@ class Study:
         return Study(
             stored.space.with_feasible(self.space.feasible),
             sampler=self.sampler,
-            direction=self.direction,
+            metrics=self.metrics,
             seed=self.seed,
             allow_duplicates=self.allow_duplicates,
             name=self.name,
@@ -396,7 +418,7 @@ class Study:
             raise StudyError(f"n must be a number of trials that memory has room for, got {number}")
         return number
 
-    def tell(self, trials: Trials, values: ArrayLike) -> None:
+    def tell(self, trials: Trials, values: Any) -> None:
         """Complete running trials.
 
         Parameters
@@ -404,7 +426,10 @@ class Study:
         trials : Trial, TrialBatch, trial number, or a sequence of trials or numbers
             Running trials, in any order.
         values : number or array-like of shape (k,)
-            In the study's direction. A trial whose value is NaN or inf fails, with that reason.
+            In the study's direction. A trial whose value is NaN or inf fails, with that reason. With several
+            metrics: a mapping of their names to numbers, or the numbers in the order of ``metrics``; for many
+            trials columns by name, an array of shape (k, M), or one such result for each. Known metrics are
+            left out.
 
         Raises
         ------
@@ -417,15 +442,20 @@ class Study:
             return
         before = self._best()
         self._ledger.transact(self._tell, trials, values)
-        if self._best() != before:
+        if self._best() != before and self.metrics.n_objectives == 1:
             logger.info("trial %d is the best so far: %.6g", self._best(), self.best_value)
 
-    def _tell(self, trials: Trials, values: ArrayLike) -> None:
+    def _tell(self, trials: Trials, values: Any) -> None:
+        reader = self.metrics.reader
         if isinstance(trials, Trial) or as_int(trials) is not None:
-            self._recorder.told_one(self._number(trials), as_number(values))
+            row, told = self._number(trials), reader.one(values)
+            if self.metrics.is_plain:
+                self._recorder.told_one(row, told[0])
+            else:
+                self._recorder.told(np.array([row]), np.array(told)[:, np.newaxis])
         else:
             rows = self._rows(trials)
-            self._recorder.told(rows, as_numbers(values, len(rows)))
+            self._recorder.told(rows, reader.many(values, len(rows)))
 
     def _number(self, trial: object) -> int:
         """Return the number of a trial of this study, running or not."""
@@ -570,7 +600,7 @@ class Study:
     def add(
         self,
         params: Mapping[str, Any],
-        value: float | None = None,
+        value: float | Mapping[str, float] | Sequence[float] | None = None,
         *,
         state: str | None = None,
         reason: str | None = None,
@@ -581,7 +611,7 @@ class Study:
     def add(
         self,
         params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
-        value: Sequence[float | None] | NDArray[Any],
+        value: Sequence[Any] | NDArray[Any] | Mapping[str, Any],
         *,
         state: str | Sequence[str | None] | None = None,
         reason: str | Sequence[str | None] | None = None,
@@ -611,7 +641,7 @@ class Study:
             entries of a column are ignored where the parameter is inactive.
         value : float, or one for each trial
             In the study's direction; a trial whose value is NaN or inf fails. None for a failed trial, or
-            for a stopped one, which then takes its last report.
+            for a stopped one, which then takes its last report. With several metrics as for ``tell``.
         state : {"complete", "stopped", "failed"}, or one for each trial, optional
             By default "complete", or "failed" if there is a reason.
         reason : str, or one for each trial, optional
@@ -778,7 +808,15 @@ class Study:
 
     @property
     def best_trial(self) -> Trial:
-        """The complete trial with the best value, the first told among equals; ``StudyError`` without one."""
+        """The complete trial with the best value, the first told among equals.
+
+        One that violates a bound is the best only while all do; then it is the one that violates them least.
+        ``StudyError`` if none has completed, or if the study has several objectives.
+        """
+        self._require_one_objective("best_trial")
+        return self._first_in_rank()
+
+    def _first_in_rank(self) -> Trial:
         history = self._ledger.latest()
         best = self._best()
         if best < 0:
@@ -800,25 +838,79 @@ class Study:
     def best_value(self) -> float:
         """Value of ``best_trial``."""
         number = self.best_trial.number
-        return self._sign * self.history.y.item(0, number)
+        return float(self.metrics.sign[0]) * self.history.y.item(0, number)
+
+    @property
+    def best_trials(self) -> TrialBatch:
+        """``front()``; while no complete trial keeps all bounds, the one that violates them least."""
+        front = self.front()
+        return front if len(front) or self._best() < 0 else TrialBatch(self, np.array([self._best()]))
+
+    def front(self) -> TrialBatch:
+        """Return the complete trials that keep all bounds and that no other such trial dominates.
+
+        A trial dominates another if it is at least as good in every objective and better in one. The front is
+        sorted by the first objective, best first; with one objective it holds the best trial, and its equals.
+        It is empty while no trial has completed that keeps all bounds.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, metrics={"f": hpo.Minimize(), "g": hpo.Maximize()})
+        >>> study.tell(study.ask(3), {"f": [1, 2, 3], "g": [5, 9, 7]})
+        >>> study.front().values["f"].tolist()
+        [1.0, 2.0]
+        """
+        return TrialBatch(self, front(self._ledger.latest()))
+
+    def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
+        """Return the volume between the front and a reference point: the larger, the better.
+
+        Parameters
+        ----------
+        reference : mapping of objectives to float, optional
+            The worst values of interest, in the user's direction. By default the ``reference`` of each
+            metric; of one without, the worst value of any trial on the front, and a tenth of the front's
+            range beyond. That point moves as the search goes on: to compare studies, give all the same.
+
+        Raises
+        ------
+        StudyError
+            ``reference`` is not a mapping of objectives to finite numbers, or there is a front but every
+            trial on it is worse than the reference in some objective.
+        """
+        return hypervolume(self._ledger.latest(), reference)
 
     @property
     def suggest_seconds(self) -> float:
         """Time spent computing suggestions."""
         return self._asking.seconds
 
-    def recommend(self) -> dict[str, Any]:
+    def recommend(self, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
         """Return the configuration to use: one that was tried and that the space permits.
 
         If the sampler has a model that sees through noise, it is the best configuration by that model;
         otherwise the one with the best value. ``best_trial`` may differ: it also counts added results that
         are outside the ranges or against ``forbid`` and ``feasible``.
 
+        With several objectives it is one of those that no other dominates, by the same model, and that keep
+        the bounds. If none does, it is the one that violates them least.
+
+        Parameters
+        ----------
+        weights : mapping of objectives to float, optional
+            The configuration with the least weighted sum of objectives, maximised ones negated. Objectives
+            without a weight do not count. Without weights it is the knee of the front: each objective is
+            scaled to its range on the front, and the least sum wins.
+
         Raises
         ------
         StudyError
-            No trial has completed, or the space permits none of the completed configurations.
+            No trial has completed, the space permits none of the completed configurations, or ``weights`` is
+            not a mapping of objectives to numbers >= 0.
         """
+        if weights is not None or not self.metrics.is_plain:
+            return self._recommend_of_several(weights)
         self.best_trial  # noqa: B018 - an error if there is none
         history = self.history
         for order in (self.sampler.recommend(history), Sampler.recommend(self.sampler, history)):
@@ -828,6 +920,17 @@ class Study:
         raise StudyError(
             "the space permits none of the completed configurations; best_params has the best of them"
         )
+
+    def _recommend_of_several(self, weights: Mapping[str, float] | None) -> dict[str, Any]:
+        self._first_in_rank()
+        checked = check_weights(self.metrics, weights)
+        history = self.history
+        rows, outcomes = self.sampler.estimates(history)
+        permitted = self.space.permits(*history.configurations(rows))
+        if not permitted.any():
+            raise StudyError("the space permits none of the completed configurations; see front()")
+        rows, outcomes = rows[permitted], outcomes[:, permitted]
+        return Trial(self, int(rows[preferred(self.metrics, outcomes, checked)])).params
 
     def replay(self) -> Replay:
         """Derive every suggestion again from the history, and compare.
@@ -876,20 +979,35 @@ class Study:
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
-        best = f", best {self.best_value:.6g}" if self._best() >= 0 else ""
-        return displayed(
-            f"Study({name}{self.sampler.name}, {self.direction}, {len(self.history)} trials{best})"
-        )
+        best = ""
+        if self.metrics.n_objectives > 1:
+            goal, best = ", ".join(self.metrics), f", {len(front(self.history))} on the front"
+        else:
+            goal = self.direction
+            if self._best() >= 0:
+                best = f", best {self.best_value:.6g}"
+        return displayed(f"Study({name}{self.sampler.name}, {goal}, {len(self.history)} trials{best})")
 
     def _repr_html_(self) -> str:
         facts = {"study": repr(self)}
-        if self._best() >= 0:
+        if self._best() >= 0 and self.metrics.n_objectives == 1:
             facts |= {"best trial": str(self._best()), "best value": f"{self.best_value:.6g}"}
             facts |= {name: repr(value) for name, value in self.best_params.items()}
         import html
 
         rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
         return f"<table>{''.join(f'<tr><th>{name}</th><td>{fact}</td></tr>' for name, fact in rows)}</table>"
+
+
+def _read_metrics(direction: Any, metrics: Any) -> Metrics:
+    if metrics is None:
+        if direction not in ("minimize", "maximize", None):
+            hint = did_you_mean(direction, ("minimize", "maximize"))
+            raise StudyError(f"direction must be 'minimize' or 'maximize', got {shown(direction)}{hint}")
+        return Metrics.of(direction or "minimize")
+    if direction is not None:
+        raise StudyError(f"direction must be left out where metrics are given, got {shown(direction)}")
+    return metrics if isinstance(metrics, Metrics) else Metrics(metrics)
 
 
 def _restart(start: Callable[[], None], ranking: Ranking) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
-from hpo_core.checks import as_number, as_numbers, note_of_each
+from hpo_core.checks import note_of_each, some
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from hpo_core.log import History
+    from hpo_core.metrics import Metrics
     from hpo_core.space import Space
 
 
@@ -30,7 +31,10 @@ class OwningStudy(Protocol):
 
     space: Space
     seed: int
-    _sign: float  # 1 when minimising, -1 when maximising
+
+    @property
+    def metrics(self) -> Metrics:
+        """What the results of its trials are."""
 
     @property
     def history(self) -> History:
@@ -97,8 +101,9 @@ class Trial:
         return hash((id(self._study), self.number))
 
     def __repr__(self) -> str:
-        value = "" if self.value is None else f", value={self.value:.6g}"
-        return displayed(f"Trial({self.number}, {self.state.name.lower()}{value}, params={self._decoded()})")
+        values = self.values
+        told = "".join(f", {name}={value:.6g}" for name, value in values.items()) if values else ""
+        return displayed(f"Trial({self.number}, {self.state.name.lower()}{told}, params={self._decoded()})")
 
     def _decoded(self) -> dict[str, Any]:
         if self._params is None:
@@ -118,9 +123,25 @@ class Trial:
 
     @property
     def value(self) -> float | None:
-        """The value told, or the last report if the trial was stopped early; otherwise None."""
-        y = self._study.history.y.item(0, self._row)
-        return None if y != y else self._study._sign * y
+        """The value of the objective told, or of the last report if the trial was stopped early; else None.
+
+        Raises
+        ------
+        TrialError
+            The study has several objectives: see ``values``.
+        """
+        metrics = self._study.metrics
+        _require_one_objective(metrics)
+        y: float = self._study.history.y.item(0, self._row)
+        return None if y != y else metrics.sign.item(0) * y
+
+    @property
+    def values(self) -> dict[str, float] | None:
+        """The value of every metric by name, known ones included; None if the trial has none."""
+        outcomes = self._study.history.outcomes[:, self._row]
+        if np.isnan(outcomes).all():
+            return None
+        return {name: float(value) for name, value in self._study.metrics.by_name(outcomes).items()}
 
     @property
     def reason(self) -> str | None:
@@ -143,8 +164,11 @@ class Trial:
         return copy.deepcopy(self._study.history.notes.get(self._row, {}))
 
     @property
-    def reports(self) -> list[tuple[int, float]]:
-        """Reported (step, value) pairs in the order of arrival, in the study's direction."""
+    def reports(self) -> list[tuple[int, Any]]:
+        """Reported (step, value) pairs in the order of arrival, in the study's direction.
+
+        With several metrics a value is a mapping of their names to numbers.
+        """
         return TrialBatch(self._study, np.array([self._row])).reports[0]
 
     @property
@@ -175,7 +199,7 @@ class Trial:
         """
         self._study._note(np.array([self._row]), [notes])
 
-    def report(self, step: int, value: float) -> None:
+    def report(self, step: int, value: Any) -> None:
         """Record an intermediate value of a running trial, such as an epoch's validation loss.
 
         In a worker the value is sent, and a trial that was ended from outside meanwhile is not told: ask
@@ -185,7 +209,7 @@ class Trial:
         ----------
         step : int
             At least 0.
-        value : float
+        value : float, or a mapping or sequence of them if the study has several metrics
             In the study's direction. NaN and inf are recorded like any other.
 
         Raises
@@ -193,7 +217,8 @@ class Trial:
         TrialError
             The trial has finished, ``step`` is negative or ``value`` is not a number.
         """
-        self._study._report(np.array([self._row]), step, np.array([as_number(value)]))
+        told = self._study.metrics.reader.one(value)
+        self._study._report(np.array([self._row]), step, np.array(told)[:, np.newaxis])
 
     def should_stop(self) -> bool:
         """Whether the trial ought to end early: the study has ended it, or another process has taken it over.
@@ -320,9 +345,24 @@ class TrialBatch:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(k,) values; NaN if a trial has none."""
-        values: NDArray[np.float64] = self._study._sign * self._study.history.y[0, self._rows]
+        """(k,) values of the objective, NaN if a trial has none; an error if there are several objectives."""
+        metrics = self._study.metrics
+        _require_one_objective(metrics)
+        values: NDArray[np.float64] = metrics.sign[0] * self._study.history.y[0, self._rows]
         return values
+
+    @property
+    def values(self) -> dict[str, NDArray[np.float64]]:
+        """(k,) values of every metric by name, known ones included; NaN if a trial has none."""
+        return self._study.metrics.by_name(self._study.history.outcomes[:, self._rows])
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """(k,) mask of the trials that have values and keep every bound of the metrics."""
+        history, rows = self._study.history, self._rows
+        kept = (history.violation[:, rows] <= 0.0).all(axis=0)
+        told = ~np.isnan(history.outcomes[:, rows]).any(axis=0)
+        return np.asarray(told & kept)
 
     @property
     def reason(self) -> list[str | None]:
@@ -347,12 +387,20 @@ class TrialBatch:
         return [copy.deepcopy(notes.get(row, {})) for row in self._rows.tolist()]
 
     @property
-    def reports(self) -> list[list[tuple[int, float]]]:
-        """Reported (step, value) pairs of each trial in the order of arrival, in the study's direction."""
-        found: dict[int, list[tuple[int, float]]] = {row: [] for row in self._rows.tolist()}
-        reports, sign = self._study.history.reports, self._study._sign
+    def reports(self) -> list[list[tuple[int, Any]]]:
+        """Reported (step, value) pairs of each trial; see ``Trial.reports``."""
+        found: dict[int, list[tuple[int, Any]]] = {row: [] for row in self._rows.tolist()}
+        reports, metrics = self._study.history.reports, self._study.metrics
         own = np.flatnonzero(np.isin(reports.row, self._rows))
-        values = (sign * reports.value[own]).tolist()
+        values: list[Any]
+        if len(metrics) == 1:
+            values = (metrics.sign[0] * reports.value[own]).tolist()
+        else:
+            told = metrics.by_name(reports.value[:, own])
+            columns = [told[name].tolist() for name in metrics.reader.measured]
+            values = [
+                dict(zip(metrics.reader.measured, each, strict=True)) for each in zip(*columns, strict=True)
+            ]
         for row, step, value in zip(
             reports.row[own].tolist(), reports.step[own].tolist(), values, strict=True
         ):
@@ -386,14 +434,14 @@ class TrialBatch:
         columns = {name: note_of_each(name, value, len(self)) for name, value in notes.items()}
         self._study._note(self._rows, [{name: c[i] for name, c in columns.items()} for i in range(len(self))])
 
-    def report(self, step: int, value: ArrayLike) -> None:
+    def report(self, step: int, value: Any) -> None:
         """Record an intermediate value of every trial; all must be running.
 
         Parameters
         ----------
         step : int
             At least 0.
-        value : array-like of shape (k,)
+        value : array-like of shape (k,); with several metrics, columns by name or of shape (k, M)
             In the study's direction. NaN and inf are recorded like any other.
 
         Raises
@@ -401,7 +449,7 @@ class TrialBatch:
         TrialError
             A trial has finished, ``step`` is negative, or there are not k numbers.
         """
-        self._study._report(self._rows, step, as_numbers(value, len(self)))
+        self._study._report(self._rows, step, self._study.metrics.reader.many(value, len(self)))
 
     def should_stop(self) -> NDArray[np.bool_]:
         """(k,) mask of the trials that ought to end early; see ``Trial.should_stop``."""
@@ -419,3 +467,11 @@ class TrialBatch:
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install 'hpo-core[pandas]'") from error
         return frame(pd, self)
+
+
+def _require_one_objective(metrics: Metrics) -> None:
+    if metrics.n_objectives > 1:
+        raise TrialError(
+            f"value: the study has {metrics.n_objectives} objectives ({some(metrics.objectives)}); values "
+            "has every metric by name"
+        )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log.events import Event
+    from hpo_core.metrics import Metrics
     from hpo_core.trial.handles import OwningStudy
 
 _ROW = np.zeros(1, np.int64)  # row of the trial in the history of a worker
@@ -33,7 +34,7 @@ class ChannelLike(Protocol):
     def ended(self) -> str:
         """State in which the trial has ended, empty while it runs."""
 
-    def report(self, step: int, value: float) -> bool:
+    def report(self, step: int, value: Any) -> bool:
         """Send an intermediate value; False if the trial has ended."""
 
     def note(self, notes: dict[str, Any]) -> bool:
@@ -53,18 +54,18 @@ class RemoteTrials:
         Parameters of the space.
     seed : int
         Seed of the study.
-    sign : float
-        1 when minimising, -1 when maximising.
+    metrics : Metrics
+        Without functions, which a worker does not need and might not be able to have.
     """
 
     names: tuple[str, ...]
     seed: int
-    sign: float = 1.0
+    metrics: Metrics
 
     @classmethod
     def of(cls, study: OwningStudy) -> RemoteTrials:
         """Return the maker for the trials of a study."""
-        return cls(tuple(study.space.parameters), study.seed, study._sign)
+        return cls(tuple(study.space.parameters), study.seed, study.metrics.without_functions())
 
     def __call__(
         self,
@@ -74,15 +75,21 @@ class RemoteTrials:
         origin: str = "",
         retries: Sequence[str] = (),
         notes: Mapping[str, Any] | None = None,
-        reports: Sequence[tuple[int, float]] = (),
+        reports: Sequence[tuple[int, Any]] = (),
     ) -> Trial:
         """Make a trial of this worker."""
         events: list[Event] = [Asked(0, np.empty((0, 1)), 0, origin)]
         events += [Retried(_ROW, "", reason) for reason in retries]
         if notes:
             events.append(Noted(_ROW, (notes,)))
-        events += [Reported(_ROW, step, np.array([self.sign * value])) for step, value in reports]
+        reader = self.metrics.reader
+        events += [self.reported(step, np.array(reader.one(value))[:, np.newaxis]) for step, value in reports]
         return Trial(_RemoteStudy(self, channel, number, events), number, row=0, params=params)
+
+    def reported(self, step: int, told: NDArray[np.float64]) -> Reported:
+        """Return the event of a report, (measured, 1) as read; the worker does not compute what is known."""
+        y = self.metrics.signed(told)
+        return Reported(_ROW, step, y[0] if len(y) == 1 else y)
 
 
 def arguments_of(trial: Trial) -> tuple[Any, ...]:
@@ -98,7 +105,8 @@ class _RemoteStudy:
     def __init__(self, about: RemoteTrials, channel: ChannelLike, number: int, events: list[Event]) -> None:
         self.space = _constants(about.names)
         self.seed = about.seed
-        self._sign = about.sign
+        self.metrics = about.metrics
+        self._about = about
         self._channel = channel
         self._number = number
         self._events = events  # not applied to the history yet
@@ -108,16 +116,17 @@ class _RemoteStudy:
     def history(self) -> History:
         """History of the one trial, made when first needed: that takes as long as a brief trial."""
         if self._history is None:
-            self._history = History(self.space.layout)
+            self._history = History(self.space.layout, self.metrics)
         while self._events:
             self._history.apply(self._events.pop(0))
         return self._history
 
-    def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
+    def _report(self, _: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
         step = check_step(step)
-        if not self._channel.report(step, values.item(0)):
+        told = values[:, 0].tolist()
+        if not self._channel.report(step, told[0] if len(told) == 1 else tuple(told)):
             raise self._finished()
-        self._events.append(Reported(rows, step, self._sign * values))
+        self._events.append(self._about.reported(step, values))
 
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:
         plain = {name: as_json(name, value) for name, value in notes[0].items()}

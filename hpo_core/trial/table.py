@@ -1,7 +1,8 @@
 """Trials as columns for other programs, with the same names in every export.
 
 ``number``, ``state``, ``value``, ``seconds``, ``started``, ``tier``, ``reason``, ``retries``, ``reports``,
-then ``params_...`` and ``notes_...``. A value of None stays None. ``ABSENT`` marks a missing value: an
+then ``params_...`` and ``notes_...``. A study with several metrics has ``values_...`` in place of ``value``,
+and ``feasible`` if there are bounds. A value of None stays None. ``ABSENT`` marks a missing value: an
 inactive parameter, or a note that the trial lacks.
 """
 
@@ -31,6 +32,7 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
+_OF_ONE_TYPE: Final = frozenset({"number", "state", "feasible", "tier", "reason"})
 _STATES: Final = [state.name.lower() for state in State]
 _EXACT: Final = 2**53  # ints up to here are the same as floats
 _INT64: Final = 2**63
@@ -61,7 +63,7 @@ def _about(batch: TrialBatch) -> dict[str, list[Any]]:
     return {
         "number": batch.number.tolist(),
         "state": [_STATES[state] for state in batch.state.tolist()],
-        "value": [*map(_finite, batch.value.tolist())],
+        **_values(batch),
         "seconds": [*map(_finite, seconds.tolist())],
         "started": [],
         "tier": batch.origin.tolist(),
@@ -69,6 +71,14 @@ def _about(batch: TrialBatch) -> dict[str, list[Any]]:
         "retries": batch.retries,
         "reports": batch.reports,
     }
+
+
+def _values(batch: TrialBatch) -> dict[str, list[Any]]:
+    metrics = batch._study.metrics
+    if len(metrics) == 1:
+        return {"value": [*map(_finite, batch.value.tolist())]}
+    told = {f"values_{name}": [*map(_finite, column.tolist())] for name, column in batch.values.items()}
+    return told | ({"feasible": batch.feasible.tolist()} if metrics.constraints else {})
 
 
 def _started(batch: TrialBatch) -> list[float]:
@@ -93,10 +103,11 @@ def _notes(batch: TrialBatch) -> dict[str, list[Any]]:
 def _frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFrame:
     about = _about(batch)
     columns: dict[str, Any] = {name: pd.Series(text(values), dtype=object) for name, values in about.items()}
-    for name in ("value", "seconds"):
-        columns[name] = columns[name].astype(np.float64)
-    for name in ("number", "state", "tier", "reason"):
-        columns[name] = columns[name].infer_objects()
+    for name, column in columns.items():
+        if name == "seconds" or name.startswith("value"):
+            columns[name] = column.astype(np.float64)
+        elif name in _OF_ONE_TYPE:
+            columns[name] = column.infer_objects()
     columns["started"] = pd.to_datetime(_started(batch), unit="s", utc=True)
     for name, column in batch.params.items():
         active = batch.active(name)

@@ -15,6 +15,7 @@ from studies import assert_same, columns, step
 import hpo_core as hpo
 from hpo_core.log import decode, journal
 from hpo_core.log.codec import Codec
+from hpo_core.metrics import Metrics
 from hpo_core.storage import MemoryStorage, SQLiteStorage
 
 
@@ -75,7 +76,7 @@ def test_a_log_reads_the_same_without_msgspec(note, monkeypatch):
     storage = MemoryStorage()
     grown(storage)
     records = [*storage.read(0), (0, "noted", json.dumps({"rows": [0], "notes": [note]}), 0)]
-    codec = Codec(CASES["nested"].study("tpe").space, -1.0)
+    codec = Codec(CASES["nested"].study("tpe").space, Metrics.of("maximize"))
     found = decode.read(codec, records)
     decode._parser.cache_clear()
     monkeypatch.setitem(sys.modules, "msgspec", None)

@@ -13,6 +13,7 @@ from hpo_core import Float, Int, param
 from hpo_core.log.codec import Codec
 from hpo_core.log.decode import read
 from hpo_core.log.events import Asked
+from hpo_core.metrics import PLAIN
 
 
 def written(codec, x):
@@ -26,7 +27,7 @@ def written(codec, x):
 def test_one_configuration_is_written_as_in_a_batch(name):
     study = CASES[name].study("random", seed=3, allow_duplicates=True)
     study.ask(200)
-    codec, x = Codec(study.space, 1.0), study.history.x
+    codec, x = Codec(study.space, PLAIN), study.history.x
     whole, settled, read = written(codec, x)
     np.testing.assert_array_equal(settled, read)
     for k in range(x.shape[1]):
@@ -43,7 +44,7 @@ def test_conditions_read_the_written_number():
         value = hpo.Space({"w": Float(low, high, log=True)}).codec.value(x, 0)
         space = hpo.Space({"w": Float(low, high, log=True), "k": Int(1, 3, when=param("w") >= value)})
         assert space.codec.reads_reals
-        _, own, again = written(Codec(space, 1.0), np.array([[x], [0.5]]))
+        _, own, again = written(Codec(space, PLAIN), np.array([[x], [0.5]]))
         np.testing.assert_array_equal(own, again)
         assert not np.isnan(own[1, 0])  # also where the coordinate has lost a last bit
 

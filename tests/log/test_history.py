@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from studies import several
 
 from hpo_core.errors import StudyError
 from hpo_core.layout import Layout
@@ -60,10 +61,10 @@ def tell(history: History, rows: list[int], values: list[float]) -> None:
 class HistoryMachine(RuleBasedStateMachine):
     """Random events, applied to both."""
 
-    @initialize(m=st.integers(1, 2))
-    def start(self, m):
-        self.m = m
-        self.history = History(continuous_layout(), m)
+    @initialize(m=st.integers(1, 2), c=st.integers(0, 1))
+    def start(self, m, c):
+        self.m, self.n_metrics = m, m + c
+        self.history = History(continuous_layout(), several(m, c))
         self.trials: list[dict] = []
         self.order: list[int] = []
         self.order_positions: list[int] = []
@@ -85,7 +86,7 @@ class HistoryMachine(RuleBasedStateMachine):
 
     def end(self, rows, state, y, cost):
         for j, row in enumerate(rows.tolist()):
-            self.trials[row].update(state=state, cost=cost[j], y=y[:, j])
+            self.trials[row].update(state=state, cost=cost[j], outcomes=y[:, j])
             self.order.append(row)
             self.order_positions.append(self.applied)
 
@@ -98,7 +99,12 @@ class HistoryMachine(RuleBasedStateMachine):
             given = np.full(D, np.nan) if exact is None else exact[:, j]
             trial = {"x": column, "given": given, "cursor": cursor, "started": 5.0, "tier": tier}
             trial["state"] = State.RUNNING
-            trial |= {"y": np.full(self.m, np.nan), "cost": math.nan, "fidelity": -math.inf, "last": -1}
+            trial |= {
+                "outcomes": np.full(self.n_metrics, np.nan),
+                "cost": math.nan,
+                "fidelity": -math.inf,
+                "last": -1,
+            }
             trial |= {"notes": {}, "reason": None, "traceback": None, "fixed": None, "wanted": None}
             self.trials.append(trial)
         self.trials[-n].update(extra)
@@ -126,7 +132,7 @@ class HistoryMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def told(self, data):
         rows = self.some_running(data)
-        y = np.round(self.random.random((self.m, len(rows))), 1)  # ties are common
+        y = np.round(self.random.random((self.n_metrics, len(rows))), 1)  # ties are common
         cost = self.random.random(len(rows))
         self.end(rows, State.COMPLETE, y, cost)
         for row in rows.tolist():
@@ -138,7 +144,7 @@ class HistoryMachine(RuleBasedStateMachine):
     def failed(self, data, traceback):
         rows = self.some_running(data)
         cost = self.random.random(len(rows))
-        self.end(rows, State.FAILED, np.full((self.m, len(rows)), np.nan), cost)
+        self.end(rows, State.FAILED, np.full((self.n_metrics, len(rows)), np.nan), cost)
         for row in rows.tolist():
             self.trials[row].update(reason="oom", traceback=traceback)
         self.apply(Failed(rows, "oom", cost, traceback))
@@ -147,7 +153,7 @@ class HistoryMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def stopped(self, data):
         rows = self.some_running(data)
-        y, cost = self.random.random((self.m, len(rows))), self.random.random(len(rows))
+        y, cost = self.random.random((self.n_metrics, len(rows))), self.random.random(len(rows))
         self.end(rows, State.STOPPED, y, cost)
         for row in rows.tolist():
             last = self.trials[row]["last"]
@@ -158,8 +164,8 @@ class HistoryMachine(RuleBasedStateMachine):
     @rule(data=st.data(), step=st.integers(0, 10))
     def reported(self, data, step):
         rows = self.some_running(data)
-        y = self.random.random(len(rows))
-        for row, value in zip(rows.tolist(), y.tolist(), strict=True):
+        y = self.random.random(len(rows) if self.n_metrics == 1 else (self.n_metrics, len(rows)))
+        for row, value in zip(rows.tolist(), y.T.tolist(), strict=True):
             self.trials[row]["last"] = len(self.reports)
             self.reports.append((row, step, value, self.applied))
         self.apply(Reported(rows, step, y))
@@ -186,7 +192,10 @@ class HistoryMachine(RuleBasedStateMachine):
         np.testing.assert_array_equal(history.last_report, [trial["last"] for trial in trials])
         if trials:
             np.testing.assert_array_equal(history.x, np.transpose([trial["x"] for trial in trials]))
-            np.testing.assert_array_equal(history.y, np.transpose([trial["y"] for trial in trials]))
+            outcomes = np.transpose([trial["outcomes"] for trial in trials])
+            np.testing.assert_array_equal(history.outcomes, outcomes)
+            np.testing.assert_array_equal(history.y, outcomes[: self.m])
+            np.testing.assert_array_equal(history.violation, outcomes[self.m :])
             given = np.transpose([trial["given"] for trial in trials])
             if np.isnan(given).all():
                 assert history.given is None
@@ -207,7 +216,7 @@ class HistoryMachine(RuleBasedStateMachine):
     @invariant()
     def sparse_columns_agree(self):
         history = self.history
-        assert list(zip(*(column.tolist() for column in history.reports), strict=True)) == self.reports
+        assert list(zip(*(column.T.tolist() for column in history.reports), strict=True)) == self.reports
         for name, kept in (("reason", history.reasons), ("traceback", history.tracebacks)):
             assert kept == {i: t[name] for i, t in enumerate(self.trials) if t[name] is not None}
         assert history.notes == {i: t["notes"] for i, t in enumerate(self.trials) if t["notes"]}
@@ -226,7 +235,17 @@ def test_views_are_read_only_and_keep_their_length():
     history = History(continuous_layout())
     ask(history, 3)
     early = history.x
-    for name in ("x", "x_buffer", "y", "violation", "state", "cost", "cursor", "fidelity", "finish_order"):
+    for name in (
+        "x",
+        "x_buffer",
+        "outcomes",
+        "violation",
+        "state",
+        "cost",
+        "cursor",
+        "fidelity",
+        "finish_order",
+    ):
         assert not getattr(history, name).flags.writeable, name
     before = early.copy()
     ask(history, 5_000)
@@ -268,7 +287,7 @@ def test_stopped_without_a_report_is_fidelity_0():
 
 
 def test_constraints_have_their_own_column():
-    history = History(continuous_layout(), n_constraints=2)
+    history = History(continuous_layout(), several(1, 2))
     ask(history, 4)
     assert history.violation.shape == (2, 4)
     assert np.isnan(history.violation).all()

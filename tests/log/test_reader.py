@@ -13,6 +13,7 @@ from hpo_core.storage import MemoryStorage, open_storage
 from hpo_core.study import stored
 
 SPACE = {"x": hpo.Float(0, 1)}
+SEVERAL = {"error": hpo.Minimize(), "size": hpo.AtMost(3.0)}
 
 
 def newer(path):
@@ -23,14 +24,15 @@ def newer(path):
     study.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpo_core.study.description.READER", events.READER + 1)
-        hpo.Study(SPACE, sampler="random", seed=0, name="tomorrow", storage=path).ask()
+        hpo.Study(SPACE, metrics=SEVERAL, sampler="random", seed=0, name="tomorrow", storage=path).ask()
     return kept
 
 
-def test_a_study_says_which_reader_it_needs():
+@pytest.mark.parametrize(("goal", "needed"), [({"direction": "maximize"}, 1), ({"metrics": SEVERAL}, 2)])
+def test_a_study_says_which_reader_it_needs(goal, needed):
     storage = MemoryStorage()
-    hpo.Study(SPACE, name="s", storage=storage)
-    assert json.loads(storage.read(0)[0][2])["reader"] == events.READER
+    hpo.Study(SPACE, name="s", storage=storage, **goal)
+    assert json.loads(storage.read(0)[0][2])["reader"] == needed <= events.READER
 
 
 def test_a_log_without_a_reader_is_read():
@@ -47,7 +49,9 @@ def test_a_log_without_a_reader_is_read():
 
 OPENINGS = {
     "open": lambda path: hpo.Study.open(path, "tomorrow"),
-    "resume": lambda path: hpo.Study(SPACE, sampler="random", seed=0, name="tomorrow", storage=path),
+    "resume": lambda path: hpo.Study(
+        SPACE, metrics=SEVERAL, sampler="random", seed=0, name="tomorrow", storage=path
+    ),
     "show": lambda path: stored.ReadOnlyStudy(open_storage(path), "tomorrow"),
 }
 

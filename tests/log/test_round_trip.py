@@ -361,7 +361,7 @@ def test_results_and_reports_are_read_back(storage, values, steps, direction):
         for trial in (again.trials[2 * k], again.trials[2 * k + 1]):
             assert trial.value == (float(value) if math.isfinite(value) else None)
     reported = [float(value) for value in values for _ in steps]
-    np.testing.assert_array_equal(again._sign * again.history.reports.value, reported)
+    np.testing.assert_array_equal(again.metrics.sign[0] * again.history.reports.value, reported)
     np.testing.assert_array_equal(again.history.reports.step, steps * len(values))
 
 

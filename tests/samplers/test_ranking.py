@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from studies import several
 
 import hpo_core as hpo
 from hpo_core.log import History, State
@@ -31,7 +32,7 @@ trials = st.lists(
 
 
 def asked(n, n_constraints=0):
-    history = History(LAYOUT, 1, n_constraints)
+    history = History(LAYOUT, several(1, n_constraints))
     history.apply(Asked(0, random_draws(Domain(LAYOUT), 3, 0, 0, n), 0, "random", 0.0))
     return history
 
@@ -72,22 +73,22 @@ def ranked(ranking, history):
 
 @pytest.mark.parametrize("n_constraints", [0, 2])
 @given(trials)
-def test_the_order_is_the_definition_and_kept_up_to_date(n_constraints, several):
+def test_the_order_is_the_definition_and_kept_up_to_date(n_constraints, given_trials):
     if not n_constraints:
-        several = [(*trial[:3], (0.0, 0.0)) for trial in several]
-    history, ranking = asked(len(several) + 1, n_constraints), Ranking()
-    for k, row in enumerate(order := np.random.default_rng(1).permutation(len(several)).tolist()):
-        state, value, step, violation = several[row]
+        given_trials = [(*trial[:3], (0.0, 0.0)) for trial in given_trials]
+    history, ranking = asked(len(given_trials) + 1, n_constraints), Ranking()
+    for k, row in enumerate(order := np.random.default_rng(1).permutation(len(given_trials)).tolist()):
+        state, value, step, violation = given_trials[row]
         finish(history, row, state, value, step, violation[:n_constraints])
         told = order[: k + 1]
-        known = [several[r] for r in told]
+        known = [given_trials[r] for r in told]
         expected = [told[i] for i in definition(known, range(k + 1))]
         whole = Ranking()
         assert ranking.best(history) == whole.best(history)
         assert ranked(ranking, history) == expected
         np.testing.assert_array_equal(ranking.keys, whole.keys)
         np.testing.assert_array_equal(ranking.gain, whole.gain)
-        complete = [r for r in expected if several[r][0] == "complete"]
+        complete = [r for r in expected if given_trials[r][0] == "complete"]
         assert ranking.best(history) == (complete[0] if complete else -1)
         assert completed(history).tolist() == complete
         assert Sampler.recommend(hpo.samplers.RandomSampler(), history).tolist() == complete
@@ -183,7 +184,7 @@ def kernels(model):
 def test_tpe_observing_one_by_one_equals_all_at_once(kind, n_constraints, max_above):
     """Also where the keys of trials that it has observed change: then it sorts again."""
     n, rng = 90, np.random.default_rng(0)
-    history = History(SPACE.layout, 1, n_constraints)
+    history = History(SPACE.layout, several(1, n_constraints))
     x = random_draws(Domain(SPACE.layout), 3, 0, 0, n)
     history.apply(Asked(0, x, 0, "random", 0.0))
     settings = ParzenSettings(max_above=max_above, newest=max_above // 4)
