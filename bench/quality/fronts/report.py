@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.quality.statistics import Interval, Runs
+    from bench.quality.statistics import Runs
 
 MODELLING = ("auto", "gp", "tpe")  # ours that model what they have seen
 FIRST = "gp"  # the row that is to be first in mean rank
@@ -67,39 +67,34 @@ def cohorts(runs: Mapping[str, Runs]) -> list[list[Runs]]:
     return found
 
 
-def _ranks(cohort: Sequence[Runs]) -> dict[int, dict[str, Interval]]:
-    return {c: statistics.rank_intervals(cohort, c) for c in statistics.checkpoints(*cohort)}
-
-
 def _rank_table(cohort: Sequence[Runs]) -> str:
-    by_checkpoint = _ranks(cohort)
-    last = by_checkpoint[max(by_checkpoint)]
+    checkpoints = statistics.checkpoints(*cohort)
+    by_checkpoint = [statistics.rank_intervals(cohort, c) for c in checkpoints]
     shown = [
         [
             label,
-            *(
-                f"{r[label].estimate:.2f} [{r[label].low:.2f}, {r[label].high:.2f}]"
-                for r in by_checkpoint.values()
-            ),
+            *(f"{r[label].estimate:.2f} [{r[label].low:.2f}, {r[label].high:.2f}]" for r in by_checkpoint),
         ]
-        for label in sorted(last, key=lambda label: last[label].estimate)
+        for label in sorted(by_checkpoint[-1], key=lambda label: by_checkpoint[-1][label].estimate)
     ]
     cells = statistics.shared_cells(*cohort)
     title = (
         f"Mean rank over {len(cells)} pairs of problem and seed, {len({p for p, _ in cells})} problems"
         " (1 is best; 95 % bootstrap intervals)"
     )
-    return f"{title}\n\n" + markdown(["optimiser", *(f"after {c}" for c in by_checkpoint)], shown)
+    return f"{title}\n\n" + markdown(["optimiser", *(f"after {c}" for c in checkpoints)], shown)
 
 
 def _hold_first(section: Section, cohort: Sequence[Runs]) -> None:
-    for checkpoint, ranks in _ranks(cohort).items():
-        best = min(ranks, key=lambda label: ranks[label].estimate)
+    """Among a cohort ``FIRST`` is first, or second to another of ours."""
+    for checkpoint in statistics.checkpoints(*cohort):
+        ranks = statistics.mean_ranks(cohort, checkpoint)
+        best = min(ranks, key=lambda label: ranks[label])
         if FIRST in ranks:
             section.hold(
-                met=ranks[FIRST].estimate <= ranks[best].estimate or best in MODELLING,
-                otherwise=f"{FIRST} has mean rank {ranks[FIRST].estimate:.2f} after {checkpoint} among"
-                f" {len(ranks)}, {best} {ranks[best].estimate:.2f}",
+                met=ranks[FIRST] <= ranks[best] or best in MODELLING,
+                otherwise=f"{FIRST} has mean rank {ranks[FIRST]:.2f} after {checkpoint} among"
+                f" {len(ranks)}, {best} {ranks[best]:.2f}",
             )
 
 

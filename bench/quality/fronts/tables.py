@@ -2,8 +2,8 @@
 
 An observation is one replicate of the loss, chosen by the trial's luck; its true value is the mean of all.
 Size and latency are the same for every replicate. The size is a formula over columns, which gives what the
-table holds: of HPOLib's networks without exception, of NAS-Bench-201 but for a replicate of another size in
-204 architectures of 15,625.
+table holds: of HPOLib's networks without exception, of NAS-Bench-201 but for replicates of another size in
+204 of 15,625 architectures.
 
 The front is that of the whole table, and the reference lies a tenth of the front's range beyond its worst.
 """
