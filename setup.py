@@ -17,8 +17,10 @@ SOURCES = {
     "_tpe": ["tpe.c", "tpe_ask.c", "parzen.c", "domain.c"],
     "_covariance": ["covariance.c"],
     "_improvement": ["improvement.c"],
+    "_ehvi": ["ehvi.c"],
     "_linalg": ["solve.c"],
     "_climb": ["climb.c"],
+    "_hypervolume": ["hypervolume.c"],
 }
 ROOM = "hpo_core.native"
 SHARED = f"{ROOM}._cyutility"  # what Cython would otherwise put into each module, two thirds of its C

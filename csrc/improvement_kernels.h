@@ -8,25 +8,13 @@
  * however far out; the exponent is 0 elsewhere. (Ament et al. 2023, arXiv:2310.20708, on why log EI.)
  */
 
-#ifndef HPO_IMPROVEMENT_TABLES
-#define HPO_IMPROVEMENT_TABLES
+#ifndef HPO_IMPROVEMENT_LIMITS
+#define HPO_IMPROVEMENT_LIMITS
 
 /* Beyond this z^2 overflows in what follows: log EI saturates at -5e149. */
 #define FARTHEST 1e75
 /* What a larger sd counts as: inf * 0 would be NaN. */
 #define WIDEST 1e300
-
-/* (t + 5)^2 D(t) in s = (t - 5) / (t + 5), t in [0, inf): a Chebyshev expansion written as powers, within
- * 1.2e-15 of D. */
-static const double decay[26] = {
-    3.5959476423421175,     -5.818827313525651,     6.082374411361284,      -4.798223165117077,
-    2.934497249096636,      -1.35228141899061,      0.41740149668139453,    -0.044026566865175566,
-    -0.030292390744729298,  0.015146923044923905,   -0.0002650681840667968, -0.0019986080107319134,
-    0.0004139054426764192,  0.00023689564821571303, -9.160433645185703e-05, -3.091935777960712e-05,
-    1.6898400771678573e-05, 4.985842290949531e-06,  -2.966103036497679e-06, -9.860653979399536e-07,
-    4.863614183922022e-07,  2.052544828363732e-07,  -6.547746130574846e-08, -3.522356552839328e-08,
-    5.159446504393579e-09,  3.366076047861771e-09,
-};
 
 #endif
 
@@ -49,7 +37,7 @@ HPO_INLINE improvement_v HPO_NAME(improvement_parts)(vd mean, vd sd, vd best, in
     vd w = 1.0 / (t + 5.0), s = (t - 5.0) * w;
     vd exponent = -0.5 * t * t - HPO_LOG_ROOT_TWO_PI;
     vd phi = HPO_NAME(vexp)(exponent);
-    vd slope = w * w * HPO_NAME(vpoly)(decay, 26, s);
+    vd slope = w * w * HPO_NAME(vpoly)(hpo_decay, 26, s);
     improvement_v part;
     part.value = vselect(lower, vmax(sd * slope, vset(DBL_MIN)), vmax(diff, zero) + sd * phi * slope);
     vi flat = part.value < DBL_MIN; /* 0, or subnormal: without an inverse or a logarithm */

@@ -115,8 +115,19 @@ def step(study, k):
 
 def columns(study):
     history = study.history
-    names = ("x", "y", "state", "cost", "cursor", "started", "last_report", "finish_order", "finish_position")
-    found = {name: getattr(history, name).copy() for name in names} | {"reports": np.array(history.reports)}
+    names = (
+        "x",
+        "outcomes",
+        "violation",
+        "state",
+        "cost",
+        "cursor",
+        "started",
+        "last_report",
+        "finish_order",
+        "finish_position",
+    )
+    found = {name: getattr(history, name).copy() for name in names} | {"reports": np.vstack(history.reports)}
     return found | {"given": np.array(np.nan) if history.given is None else history.given.copy()}
 
 

@@ -18,7 +18,10 @@ import pytest
 import hpo_core
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTENSIONS = {"_normal", "_domain", "_parzen", "_tpe", "_covariance", "_improvement", "_linalg", "_climb"}
+EXTENSIONS = {
+    "_normal", "_domain", "_parzen", "_tpe", "_covariance", "_improvement", "_ehvi", "_linalg", "_climb",
+    "_hypervolume",
+}  # fmt: skip
 
 
 def run(*command: str | Path, **environment: str) -> str:
