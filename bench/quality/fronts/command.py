@@ -7,12 +7,15 @@ Peers' runs that are not on file are made and kept. Ours are made again if other
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import machine, records
 from bench.quality import command, runner
 from bench.quality.fronts import problems, report, rows
 from bench.quality.fronts.optimiser import ENTRIES
+from bench.report import page
+from bench.samplers import fronts as front_times
 
 if TYPE_CHECKING:
     import argparse
@@ -36,10 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=rows.SEEDS, help="at most; slow peers have fewer")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="only write what is on file there, as a record"
+    )
     parser.add_argument("--record", action="store_true", help="keep our runs in bench/results, as peers' are")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.write:
+        sections = [report.section(), front_times.section()]
+        arguments.write.write_text(f"# Several objectives, {machine.today()}\n\n{page(sections)}")
+        return 0
     settings = command.parse_settings(arguments.settings)
     held, _ = rows.recorded()
     failed = 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from bench.quality.peers.optuna_study import SAMPLERS as ONE
-from bench.quality.peers.optuna_study import suggest
+from bench.quality.peers.optuna_study import past_trial, suggest
 
 if TYPE_CHECKING:
     from bench.quality.fronts.optimiser import Optimiser
@@ -29,6 +29,16 @@ class OptunaStudy:
         sampler = SAMPLERS[options.pop("sampler")](seed=seed, **options)
         directions = ["minimize"] * len(problem.objectives)
         self._study = optuna.create_study(sampler=sampler, directions=directions)
+
+    def load(self, configs: list[Config], outcomes: list[list[float]]) -> None:
+        """The history of the latency bench; NSGA-II, which knows its own trials alone, makes as many."""
+        if isinstance(self._study.sampler, optuna.samplers.NSGAIISampler):
+            for _ in configs:
+                handle, config = self.ask()
+                self.tell(handle, self._problem.true_outcome(config))
+            return
+        for config, outcome in zip(configs, outcomes, strict=True):
+            self._study.add_trial(past_trial(self._problem.parameters, config, values=outcome))
 
     def ask(self) -> tuple[optuna.Trial, Config]:
         trial = self._study.ask()
