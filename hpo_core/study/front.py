@@ -16,6 +16,7 @@ import numpy as np
 from hpo_core.checks import check_mapping, check_number, shown, some
 from hpo_core.errors import StudyError
 from hpo_core.log import State
+from hpo_core.native import hypervolume as native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,12 +37,10 @@ def front(history: History) -> NDArray[np.int64]:
     rows = history.finish_order
     rows = rows[history.state[rows] == State.COMPLETE]
     rows = rows[(history.violation[:, rows] <= 0.0).all(axis=0)]
-    from hpo_core.native import hypervolume as native
-
     y = history.y[:, rows]
     on_it = native.is_front(np.ascontiguousarray(y))
     rows, y = rows[on_it], y[:, on_it]
-    return rows[np.lexsort(y[::-1])]
+    return np.take(rows, np.lexsort(y[::-1]))
 
 
 def reference_point(metrics: Metrics, y: Array, given: Mapping[str, float] | None = None) -> Array:
@@ -66,8 +65,6 @@ def hypervolume(history: History, given: Mapping[str, float] | None) -> float:
     point = reference_point(metrics, y, given)
     if not (y < point[:, np.newaxis]).all(axis=0).any():
         raise StudyError(_useless(metrics, y, point))
-    from hpo_core.native import hypervolume as native
-
     return native.hypervolume(np.ascontiguousarray(y), point)
 
 
@@ -119,8 +116,6 @@ def preferred(metrics: Metrics, outcomes: Array, weights: Array | None) -> int:
     y = np.ascontiguousarray(y[:, feasible])
     if weights is not None:
         return int(feasible[(weights @ y).argmin()])
-    from hpo_core.native import hypervolume as native
-
     on_it = np.flatnonzero(native.is_front(y))
     y = y[:, on_it]
     best = y.min(axis=1, keepdims=True)
