@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hpo_core import __version__, native
-from hpo_core.errors import ArgumentError, BackendError, HpoError, StorageError
+from hpo_core.errors import ArgumentError, BackendError, HpoError, StorageError, StudyError
 from hpo_core.exports import WRITERS, export, plain
 from hpo_core.printable import displayed, printable
 
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "info", _info, "print backend, SIMD level, BLAS, threads and versions")
     _add(commands, "ls", _ls, "list the studies of a storage", "storage")
     _add(commands, "show", _show, "print what a study is and how far it has come", "storage", "name")
-    _add(commands, "best", _best, "print the best trial", "storage", "name")
+    _add(commands, "best", _best, "print the best trial, or those on the front", "storage", "name")
     export = _add(commands, "export", _export, "write the trials to a file", "storage", "name", "file")
     export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
     _add(commands, "delete", _delete, "delete a study; its log stays in the storage", "storage", "name")
@@ -133,8 +133,25 @@ def _ls(options: argparse.Namespace) -> int:
 def _summary(facts: dict[str, Any]) -> str:
     if "problem" in facts:
         return f"damaged: {facts['problem']}"
-    best = "no result" if facts["best_value"] is None else f"best {facts['best_value']:.6g}"
-    return f"{facts['sampler']}, {facts['direction']}, {facts['trials']} trials, {best}"
+    goal = facts["direction"] if "direction" in facts else ", ".join(map(_metric, facts["metrics"]))
+    if "front" in facts:
+        best = f"{facts['front']} on the front"
+    elif facts["best_value"] is None:
+        best = "none feasible" if facts["complete"] else "no result"
+    else:
+        best = f"best {facts['best_value']:.6g}"
+    return f"{facts['sampler']}, {goal}, {facts['trials']} trials, {best}"
+
+
+def _metric(written: dict[str, Any]) -> str:
+    """Return a metric in words: "minimize error", "latency <= 5", "maximize accuracy (reference 0.9)"."""
+    more = [f"reference {written['reference']:.6g}"] if "reference" in written else []
+    more += ["known"] if "known" in written else []
+    if "bound" in written:
+        goal = f"{written['name']} {'<=' if written['kind'] == 'at_most' else '>='} {written['bound']:.6g}"
+    else:
+        goal = f"{written['kind']} {written['name']}"
+    return f"{goal} ({', '.join(more)})" if more else goal
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -149,14 +166,41 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         return _print_json(facts | {"space": json.loads(described.space.to_json())})
     _say(*str(described.space).split("\n"))
-    notes = {"notes": _assignments(facts["notes"])} if "notes" in facts else {}
-    return _print(facts | notes, options)
+    metrics = {"metrics": [*map(_metric, facts["metrics"])]} if "metrics" in facts else {}
+    return _print(_in_python(facts) | metrics, options)
 
 
 def _best(options: argparse.Namespace) -> int:
-    trial = _open(options.storage, options.name).best_trial
-    params = trial.params if options.json else _assignments(trial.params)
-    return _print({"number": trial.number, "value": trial.value, "params": params}, options)
+    study = _open(options.storage, options.name)
+    metrics = study.metrics
+    several = metrics.n_objectives > 1
+    best = study.best_trials if several else study.trials[[study.best_trial.number]]
+    found: list[dict[str, Any]] = []
+    for trial, feasible in zip(best, best.feasible.tolist(), strict=True):
+        facts: dict[str, Any] = {"number": trial.number}
+        facts |= {} if several else {"value": trial.value}
+        facts |= {"values": trial.values} if len(metrics) > 1 else {}
+        facts |= {"feasible": feasible} if metrics.constraints else {}
+        found.append(facts | {"params": trial.params})
+    if not found:
+        raise StudyError(f"study {options.name!r}: no trial has completed yet")
+    if options.json:
+        return _print_json(found if several else found[0])
+    return _print_front(found) if several else _print(_in_python(found[0]), options)
+
+
+def _print_front(found: list[dict[str, Any]]) -> int:
+    """Print a table with a row for each trial."""
+    if not found[0].get("feasible", True):
+        _complain("no trial keeps all bounds; this one violates them least")
+    rows = [["number", *found[0]["values"], "params"]]
+    for each in found:
+        values = (f"{value:.6g}" for value in each["values"].values())
+        rows.append([str(each["number"]), *values, ", ".join(_assignments(each["params"]))])
+    rows = [[*map(printable, row)] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    _say(*("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
+    return 0
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -170,8 +214,11 @@ def _export(options: argparse.Namespace) -> int:
             f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.file!r}"
         )
     export(study, options.file, kind, storage=str(storage))
-    facts = {"file": options.file, "trials": len(study.trials)}
-    return _print(facts | ({"notes": study.notes} if options.json and study.notes else {}), options)
+    facts: dict[str, Any] = {"file": options.file, "trials": len(study.trials)}
+    if options.json:
+        facts |= {} if study.metrics.direction else {"metrics": study.metrics.to_json()}
+        facts |= {"notes": study.notes} if study.notes else {}
+    return _print(facts, options)
 
 
 def _backup(options: argparse.Namespace) -> int:
@@ -238,6 +285,11 @@ def _say(*lines: str) -> None:
 def _assignments(values: dict[str, Any]) -> list[str]:
     """Return values as they are written in Python."""
     return [f"{name}={value!r}" for name, value in values.items()]
+
+
+def _in_python(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts with the values that have names as they are written in Python."""
+    return {name: _assignments(fact) if isinstance(fact, dict) else fact for name, fact in facts.items()}
 
 
 def _in_words(fact: object) -> list[str]:

@@ -6,49 +6,69 @@ so that titles, limits and saving stay with the caller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from hpo_core.checks import some
 from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
+from hpo_core.metrics import AtMost
 from hpo_core.printable import printable
 from hpo_core.samplers import TPESampler
 from hpo_core.samplers.ranking import objective
-from hpo_core.space import Categorical
+from hpo_core.space import Categorical, Ordinal
 from hpo_core.study import Study
+from hpo_core.study.front import check_reference, growth, reference_point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from hpo_core.metrics import Metric
+    from hpo_core.trial import TrialBatch
+
     Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+    Studies = Study | Mapping[str, Study]
 
 # Okabe and Ito's colours, told apart with any colour vision; line styles tell the curves apart in
 # grey, and where more than five meet.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _STYLES = ("-", "--", "-.", ":")
 _BELOW, _ABOVE = _COLOURS[:2]
-_INK, _PALE = "#404040", "#E0E0E0"
+_INK, _GREY, _PALE = "#404040", "#808080", "#E0E0E0"
 _AS_IS: Final[dict[str, Any]] = {"parse_math": False, "usetex": False}  # names are no formulas
 _L_LABEL, _G_LABEL = "l(x), good trials", "g(x), the rest"
+_BROKEN: Final = "breaks a bound"
+_GOALS: Final = {"minimize": "minimised", "maximize": "maximised"}
+_DOT: Final[dict[str, Any]] = {"marker": "o", "linestyle": "", "markeredgewidth": 0}
+_FIRST: Final[dict[str, Any]] = {**_DOT, "markersize": 6.5}
+_OTHER: Final[dict[str, Any]] = {**_DOT, "markersize": 4, "alpha": 0.3}
+_CROSS: Final[dict[str, Any]] = {"marker": "x", "linestyle": "", "markersize": 4.5, "markeredgewidth": 0.9}
 
 _GRID = 513  # points along a curve: more than a panel has pixels in the README
 _MAX_BARS = 20  # an ordered parameter with more levels is drawn as a curve
 _LONGEST = 40  # characters of a user's text, so that it leaves room for the picture
 _WIDE = 20.0  # largest / smallest objective from which a logarithmic axis reads better
+_DECADES = 3.0  # of a logarithmic axis, from which 2 and 5 of each are too many ticks
+_MAX_TICKS = 12  # names of choices along an axis
+_GOLDEN = 0.6180339887498949  # steps by this fraction spread points evenly, however many there are
 
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
-def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None) -> Axes:
+def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
     """Draw the best value so far against the number of finished trials.
 
     Parameters
     ----------
     studies : Study or mapping of str to Study
-        One study, or several under the labels of the legend. All must share a direction.
+        One study, or several under the labels of the legend. All must have one objective, of the same
+        direction.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure without it.
 
@@ -56,13 +76,15 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
     -------
     matplotlib.axes.Axes
         Dots are single trials, lines the best so far. Failed trials count on the horizontal axis
-        and leave no dot. The vertical axis is logarithmic where the values are positive and span
-        more than a factor of 20.
+        and leave no dot. Crosses are trials that break a bound of the metrics; the best so far is of the
+        others. The vertical axis is logarithmic where the values are positive and span more than a factor
+        of 20.
 
     Raises
     ------
     ArgumentError
-        ``studies`` is empty, its directions differ, or no trial has completed.
+        ``studies`` is empty, its directions differ, a study has several objectives, or no trial has
+        completed.
 
     Examples
     --------
@@ -73,40 +95,246 @@ def plot_history(studies: Study | Mapping[str, Study], *, ax: Axes | None = None
     >>> plot_history(study, ax=Figure().subplots()).get_xlabel()
     'finished trials'
     """
-    curves = studies if isinstance(studies, Mapping) else {"best so far": studies}
+    curves = _labelled("best so far", studies)
     for study in curves.values():
-        _check_study("studies", study)
+        if study.metrics.n_objectives > 1:
+            raise ArgumentError(
+                f"studies must have one objective each, got {some(study.metrics.objectives)}; "
+                "for several see plot_front and plot_hypervolume"
+            )
     directions = {study.direction for study in curves.values()}
     if len(directions) != 1:
         found = " and ".join(sorted(directions)) or "no study"
         raise ArgumentError(f"studies must be one or more of the same direction, got {found}")
     values = {label: _finished_values(study) for label, study in curves.items()}
-    seen = np.concatenate(list(values.values()))
+    seen = np.concatenate([y for y, _ in values.values()])
     seen = seen[np.isfinite(seen)]
     if not seen.size:
         raise ArgumentError("studies must hold a completed trial; got none")
     ax = _new_figure().subplots() if ax is None else ax
     best = np.fmin if directions == {"minimize"} else np.fmax
-    lines = []
-    for k, (label, y) in enumerate(values.items()):
-        trials = np.arange(1, len(y) + 1)
-        colour, style = _COLOURS[k % len(_COLOURS)], _STYLES[k % len(_STYLES)]
-        ax.plot(trials, y, "o", color=colour, markersize=4, alpha=0.3, markeredgewidth=0)
+    lines, labels = [], [_text(label) for label in values]
+    for k, (label, (y, feasible)) in enumerate(values.items()):
+        trials, kept = np.arange(1, len(y) + 1), np.where(feasible, y, np.nan)
+        colour, style = _look(k)
+        ax.plot(trials, kept, **_OTHER, color=colour)
+        ax.plot(trials, np.where(feasible, np.nan, y), **_CROSS, color=colour, alpha=0.5)
         lines += ax.plot(
             trials,
-            best.accumulate(y),
+            best.accumulate(kept),
             style,
             color=colour,
             linewidth=2.2,
             drawstyle="steps-post",
             label=_text(label),
         )
-    if seen.min() > 0 and seen.max() > _WIDE * seen.min():
-        _scale_log(ax)
-    ax.set(xlim=(0, max(map(len, values.values())) + 1), xlabel="finished trials", ylabel="objective")
+    if not all(feasible.all() for _, feasible in values.values()):
+        lines += ax.plot([], [], **_CROSS, color=_GREY)
+        labels.append(_BROKEN)
+    _scale_if_wide(ax.yaxis, seen)
+    longest = max(len(y) for y, _ in values.values())
+    ax.set(xlim=(0, longest + 1), xlabel="finished trials")
+    ax.set_ylabel(_objective_label(curves), **_AS_IS)
     _style(ax)
-    _head(ax, "best value so far", lines, [_text(label) for label in values])
+    _head(ax, "best value so far", lines, labels)
     return ax
+
+
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
+def plot_front(
+    studies: Studies, *, reference: Mapping[str, float] | None = None, axes: Sequence[Axes] | None = None
+) -> tuple[Axes, ...]:
+    """Draw the front of a study with several objectives, for each pair of them.
+
+    Parameters
+    ----------
+    studies : Study or mapping of str to Study
+        One study, or several under the labels of the legend. All must have the same objectives.
+    reference : mapping of objectives to float, optional
+        The reference point, as for ``Study.hypervolume``; by default that of all fronts together.
+    axes : sequence of matplotlib.axes.Axes, optional
+        Where to draw, one for each pair of objectives; a new figure without it.
+
+    Returns
+    -------
+    tuple of matplotlib.axes.Axes
+        One for two objectives, three for three. Large dots are trials on the front, pale ones are
+        dominated, crosses break a bound. Everything above or beyond the line is dominated in these two
+        objectives; the shade reaches up to the reference point. An axis is logarithmic where the values
+        are positive and span more than a factor of 20.
+
+    Raises
+    ------
+    ArgumentError
+        ``studies`` is empty, its objectives differ, there is only one of them, no completed trial keeps all
+        bounds, ``reference`` is not a mapping of objectives to numbers, or there are too few ``axes``.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> metrics = {"error": hpo.Minimize(), "size": hpo.Minimize(known=lambda columns: columns["width"])}
+    >>> study = hpo.Study({"width": hpo.Int(1, 100)}, metrics=metrics, sampler="random", seed=0)
+    >>> study.optimize(lambda trial: 1 / trial["width"], n_trials=20)
+    >>> (ax,) = plot_front(study, axes=[Figure().subplots()])
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('error (minimised)', 'size (minimised)')
+    """
+    curves = _with_shared_objectives(_labelled("front", studies))
+    metrics = next(iter(curves.values())).metrics
+    point = _common_reference(curves, reference)
+    pairs = [*combinations(range(metrics.n_objectives), 2)]
+    panels = _new_panels(len(pairs)) if axes is None else [*axes]
+    if len(panels) != len(pairs):
+        raise ArgumentError(f"axes must be {len(pairs)}, one for each pair of objectives, got {len(panels)}")
+    parts = [_parted(study) for study in curves.values()]
+    for ax, pair in zip(panels, map(list, pairs), strict=True):
+        sign, corner = metrics.sign[pair], point[pair]
+        seen = [corner[:, np.newaxis]]
+        for k, study_parts in enumerate(parts):
+            of_pair = _Parts(*(y[pair] for y in study_parts))
+            _draw_front(ax, k, of_pair, sign, corner)
+            seen += of_pair
+        ax.plot(*sign * corner, "P", color=_INK, markersize=8, markeredgecolor="white")
+        values = sign[:, np.newaxis] * np.hstack(seen)
+        for axis, row, i in zip((ax.xaxis, ax.yaxis), values, pair, strict=True):
+            _scale_if_wide(axis, row)
+            name = metrics.objectives[i]
+            axis.set_label_text(f"{_text(name)} ({_GOALS[metrics[name].kind]})", **_AS_IS)
+        _style(ax)
+    _head(panels[0], "front", *_front_entries(panels[0], [*map(_text, curves)], parts))
+    return tuple(panels)
+
+
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
+def plot_hypervolume(
+    studies: Studies, *, reference: Mapping[str, float] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the hypervolume so far against the number of finished trials.
+
+    Parameters
+    ----------
+    studies : Study or mapping of str to Study
+        One study, or several under the labels of the legend. All must have the same objectives.
+    reference : mapping of objectives to float, optional
+        The reference point, as for ``Study.hypervolume``; by default that of all fronts together. Give it to
+        compare pictures.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A line for each study. Failed and stopped trials count on the horizontal axis.
+
+    Raises
+    ------
+    ArgumentError
+        ``studies`` is empty, its objectives differ, there is only one of them, no completed trial keeps all
+        bounds, or ``reference`` is not a mapping of objectives to numbers or better than every trial.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> metrics = {"error": hpo.Minimize(reference=1.0), "size": hpo.Minimize(reference=101.0)}
+    >>> study = hpo.Study({"width": hpo.Int(1, 100)}, metrics=metrics, sampler="random", seed=0)
+    >>> study.optimize(lambda trial: (1 / trial["width"], trial["width"]), n_trials=20)
+    >>> plot_hypervolume(study, ax=Figure().subplots()).get_ylabel()
+    'hypervolume'
+    """
+    curves = _with_shared_objectives(_labelled("hypervolume", studies))
+    metrics = next(iter(curves.values())).metrics
+    point = _common_reference(curves, reference)
+    check_reference(metrics, np.hstack([_front_of(study) for study in curves.values()]), point)
+    ax = _new_figure().subplots() if ax is None else ax
+    lines, longest = [], 0
+    for k, study in enumerate(curves.values()):
+        grown, (colour, style) = growth(study.history, point), _look(k)
+        longest = max(longest, len(grown))
+        lines += ax.plot(
+            np.arange(len(grown) + 1), np.append(0.0, grown), style, color=colour, linewidth=2.2,
+            drawstyle="steps-post",
+        )  # fmt: skip
+    ax.set(xlim=(0, longest + 1), ylim=(0, None), xlabel="finished trials", ylabel="hypervolume")
+    _style(ax)
+    _head(ax, "hypervolume so far", lines, [*map(_text, curves)])
+    return ax
+
+
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
+def plot_metrics(
+    study: Study, name: str, *, metrics: Sequence[str] | None = None, axes: Sequence[Axes] | None = None
+) -> tuple[Axes, ...]:
+    """Draw metrics of the completed trials against one parameter.
+
+    Parameters
+    ----------
+    study : Study
+    name : str
+        A parameter of the study's space. Trials in which it is inactive are left out.
+    metrics : sequence of str, optional
+        Which metrics; by default all of them.
+    axes : sequence of matplotlib.axes.Axes, optional
+        Where to draw, one for each metric; a new figure without it.
+
+    Returns
+    -------
+    tuple of matplotlib.axes.Axes
+        One for each metric. Large dots are trials on the front, or the best trial; crosses break a bound, the
+        far side of which is shaded. Points of the same choice are spread sideways. Scales are logarithmic
+        where the parameter's is, or where values are positive and span more than a factor of 20.
+
+    Raises
+    ------
+    ArgumentError
+        The space has no such parameter, the study no such metric, no trial in which the parameter is active
+        has completed, or there are too few ``axes``.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> metrics = {"error": hpo.Minimize(), "ms": hpo.AtMost(50.0)}
+    >>> study = hpo.Study({"width": hpo.Int(1, 100)}, metrics=metrics, sampler="random", seed=0)
+    >>> study.optimize(lambda trial: (1 / trial["width"], trial["width"]), n_trials=20)
+    >>> upper, lower = plot_metrics(study, "width", axes=Figure().subplots(2))
+    >>> upper.get_ylabel(), lower.get_ylabel(), lower.get_xlabel()
+    ('error', 'ms', 'width')
+    """
+    _check_study("study", study)
+    _check_parameter(study, name)
+    shown = _checked_metrics(study, metrics)
+    trials = study.trials.where("complete")
+    trials = trials[trials.active(name)]
+    if not len(trials):
+        raise ArgumentError(f"study must hold a completed trial in which {name!r} is active; got none")
+    panels = _new_column(len(shown)) if axes is None else [*axes]
+    if len(panels) != len(shown):
+        raise ArgumentError(f"axes must be {len(shown)}, one for each metric, got {len(panels)}")
+    first, feasible = np.isin(trials.number, study.best_trials.number), trials.feasible
+    x, several = _places(study, name, trials), study.metrics.n_objectives > 1
+    kinds = [
+        ("other trials", feasible & ~first, {**_OTHER, "color": _BELOW}),
+        (_BROKEN, ~feasible, {**_CROSS, "color": _GREY}),
+        ("front" if several else "best", feasible & first, {**_FIRST, "color": _ABOVE}),
+    ]
+    for ax, metric in zip(panels, shown, strict=True):
+        values = trials.values[metric]
+        for _, mask, look in kinds:
+            ax.plot(x[mask], values[mask], **look)
+        _scale_if_wide(ax.yaxis, values)
+        _mark_bound(ax, study.metrics[metric])
+        ax.set_ylabel(_text(metric), **_AS_IS)
+        _scale_parameter(ax, study, name)
+        _style(ax)
+    for ax in panels[:-1]:
+        ax.tick_params(labelbottom=False, which="both")
+    panels[-1].set_xlabel(_text(name), **_AS_IS)
+    found = [(label, look) for label, mask, look in reversed(kinds) if mask.any()]
+    entries = [panels[0].plot([], [], **look)[0] for _, look in found]
+    _head(panels[0], f"results against {_text(name)}", entries, [label for label, _ in found])
+    return tuple(panels)
 
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
@@ -145,10 +373,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     ('lr', 'log')
     """
     _check_study("study", study)
-    names = study.space.names
-    if name not in names:
-        hint = did_you_mean(name, names)
-        raise ArgumentError(f"name must be one of {', '.join(names)}, got {name!r}{hint}")
+    _check_parameter(study, name)
     x, widths = _cells(study, name)
     l, g = (widths * np.exp(log_ratio) for log_ratio in _tpe(study).marginals(study.history, name, x))  # noqa: E741
     shown = study.space.codec.column(name, x)
@@ -164,7 +389,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
         _mark_trials(upper, trials[name][trials.active(name)])
     lower.set_xlabel(_text(name), **_AS_IS)
     lower.set_ylabel("l / g")
-    _scale_log(lower)
+    _scale_log(lower.yaxis)
     for ax in (upper, lower):
         _style(ax)
     _head(upper, f"what TPE believes about {_text(name)}", *upper.get_legend_handles_labels())
@@ -177,12 +402,192 @@ def _check_study(argument: str, study: object) -> None:
         raise ArgumentError(f"{argument} must be a Study, got {study!r}")
 
 
-def _finished_values(study: Study) -> Vector:
-    """Values in the order the trials finished, as the user gave them; NaN unless complete."""
+def _check_parameter(study: Study, name: str) -> None:
+    names = study.space.names
+    if name not in names:
+        hint = did_you_mean(name, names)
+        raise ArgumentError(f"name must be one of {', '.join(names)}, got {name!r}{hint}")
+
+
+def _checked_metrics(study: Study, metrics: Sequence[str] | None) -> Sequence[str]:
+    if metrics is None:
+        return study.metrics.names
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not len(metrics):
+        raise ArgumentError(f"metrics must be a list of names of metrics, got {metrics!r}")
+    for metric in metrics:
+        if metric not in study.metrics:
+            names = ", ".join(study.metrics)
+            raise ArgumentError(
+                f"metrics must be among {names}, got {metric!r}{did_you_mean(metric, study.metrics)}"
+            )
+    return metrics
+
+
+def _labelled(label: str, studies: Studies) -> Mapping[str, Study]:
+    """Return studies by their labels; a single one gets ``label``."""
+    found = studies if isinstance(studies, Mapping) else {label: studies}
+    for study in found.values():
+        _check_study("studies", study)
+    return found
+
+
+def _with_shared_objectives(studies: Mapping[str, Study]) -> Mapping[str, Study]:
+    """Return studies, all of which must have the same objectives, several, in the same order."""
+    found = {
+        tuple(f"{study.metrics[name].kind} {name}" for name in study.metrics.objectives)
+        for study in studies.values()
+    }
+    if len(found) != 1:
+        got = " and ".join(sorted(some(each) for each in found)) or "no study"
+        raise ArgumentError(f"studies must be one or more with the same objectives, got {got}")
+    (objectives,) = found
+    if len(objectives) == 1:
+        raise ArgumentError(f"studies must have several objectives, got {some(objectives)}; see plot_history")
+    return studies
+
+
+def _common_reference(studies: Mapping[str, Study], given: Mapping[str, float] | None) -> Vector:
+    """Return the reference (m,) of all fronts, signed: given, of the first study, or beyond the worst."""
+    y = np.hstack([_front_of(study) for study in studies.values()])
+    if not y.shape[1]:
+        raise ArgumentError("studies must hold a completed trial that keeps all bounds; got none")
+    return reference_point(next(iter(studies.values())).metrics, y, given)
+
+
+def _front_of(study: Study) -> Matrix:
+    """Return the objectives (m, k) of the front, signed."""
+    return study.history.y[:, study.front().number]
+
+
+class _Parts(NamedTuple):
+    """Objectives (m, k) of completed trials, signed."""
+
+    broken: Matrix
+    dominated: Matrix
+    front: Matrix
+
+
+def _parted(study: Study) -> _Parts:
+    trials, first = study.trials.where("complete"), study.front().number
+    y, feasible = study.history.y[:, trials.number], trials.feasible
+    on_front = np.isin(trials.number, first)
+    return _Parts(y[:, ~feasible], y[:, feasible & ~on_front], y[:, on_front])
+
+
+def _draw_front(ax: Axes, k: int, parts: _Parts, sign: Vector, corner: Vector) -> None:
+    """Draw the parts of study ``k`` in two objectives (2, n), signed like the corner of what is shaded."""
+    colour, style = _look(k)
+    sign = sign[:, np.newaxis]
+    ax.plot(*sign * parts.broken, **_CROSS, color=colour, alpha=0.5)
+    ax.plot(*sign * parts.dominated, **_OTHER, color=colour)
+    if parts.front.size:
+        line = _staircase(parts.front, corner)
+        shade = np.column_stack([np.minimum(line, corner[:, np.newaxis]), corner])
+        ax.fill(*sign * shade, color=colour, alpha=0.08, linewidth=0)
+        ax.plot(*sign * line, style, color=colour, linewidth=1.6)
+        ax.plot(*sign * parts.front, **_FIRST, color=colour)
+
+
+def _staircase(y: Matrix, corner: Vector) -> Matrix:
+    """Return the line (2, n) that bounds what points (2, k) dominate, at least up to a corner."""
+    first, second = y[:, np.lexsort(y[::-1])]
+    kept = np.append(True, second[1:] < np.minimum.accumulate(second)[:-1])
+    first, second = np.repeat(first[kept], 2), np.repeat(second[kept], 2)
+    return np.array(
+        [np.append(first, max(corner[0], first[-1])), np.append(max(corner[1], second[0]), second)]
+    )
+
+
+def _front_entries(ax: Axes, labels: list[str], parts: list[_Parts]) -> tuple[list[Any], list[str]]:
+    """Return what the legend of fronts shows, and its labels."""
+    entries = []
+    for k in range(len(labels)):
+        colour, style = _look(k)
+        entries += ax.plot([], [], **_FIRST | {"color": colour, "linestyle": style, "linewidth": 1.6})
+    colour = _look(0)[0] if len(labels) == 1 else _GREY
+    if any(part.dominated.size for part in parts):
+        entries += ax.plot([], [], **_OTHER, color=colour)
+        labels = [*labels, "dominated"]
+    if any(part.broken.size for part in parts):
+        entries += ax.plot([], [], **_CROSS, color=colour)
+        labels = [*labels, _BROKEN]
+    entries += ax.plot([], [], "P", color=_INK, markersize=8, markeredgecolor="white")
+    return entries, [*labels, "reference"]
+
+
+def _objective_label(studies: Mapping[str, Study]) -> str:
+    """Return the name of the objective, if all studies gave it the same one."""
+    names = {study.metrics.objectives for study in studies.values() if not study.metrics.direction}
+    return _text(*names.pop()) if len(names) == 1 else "objective"
+
+
+def _look(k: int) -> tuple[str, str]:
+    """Return the colour and the line style of the k-th of several studies."""
+    return _COLOURS[k % len(_COLOURS)], _STYLES[k % len(_STYLES)]
+
+
+def _finished_values(study: Study) -> tuple[Vector, NDArray[np.bool_]]:
+    """Values in the order the trials finished, NaN unless complete, and which trials break no bound."""
     history = study.history
     rows = history.finish_order
     y = np.where(np.isposinf(history.fidelity[rows]), objective(history)[rows], np.nan)
-    return -y if study.direction == "maximize" else y
+    return study.metrics.sign[0] * y, np.all(~(history.violation[:, rows] > 0.0), axis=0)
+
+
+def _places(study: Study, name: str, trials: TrialBatch) -> Vector:
+    """Return where trials are along an axis of a parameter: its values, or numbers of its choices."""
+    declared, values = study.space.parameters[name], trials[name]
+    if not isinstance(declared, Categorical | Ordinal):
+        return np.asarray(values, np.float64)
+    row, layout = study.space.names.index(name), study.space.layout
+    x: Vector = study.history.configurations(trials.number)[0][row]
+    if isinstance(declared, Ordinal):
+        centers = layout.centers[layout.table_start[row] : layout.table_start[row + 1]]
+        x = np.abs(x[:, np.newaxis] - centers).argmin(axis=1).astype(np.float64)
+    return x + 0.5 * (trials.number * _GOLDEN % 1.0 - 0.5)
+
+
+def _scale_parameter(ax: Axes, study: Study, name: str) -> None:
+    """Make the horizontal axis one of a parameter."""
+    declared = study.space.parameters[name]
+    if getattr(declared, "log", False):
+        ax.set_xscale("log")
+    if isinstance(declared, Categorical | Ordinal):
+        listed = [*(declared.choices if isinstance(declared, Categorical) else declared.values)]
+        ticks = np.arange(0, len(listed), -(-len(listed) // _MAX_TICKS))
+        ax.set_xticks(ticks, [_text(listed[k]) for k in ticks], **_AS_IS)
+        ax.set_xlim(-0.5, len(listed) - 0.5)
+
+
+def _mark_bound(ax: Axes, metric: Metric) -> None:
+    """Draw the bound of a metric, if it has one, and shade what it forbids."""
+    if isinstance(metric, AtMost):
+        low, high = ax.get_ylim()
+        low, high = min(low, metric.bound), max(high, metric.bound)
+        far = high if metric.kind == "at_most" else low
+        ax.axhspan(metric.bound, far, color=_GREY, alpha=0.12, linewidth=0)
+        ax.axhline(metric.bound, color=_INK, linewidth=1.2, linestyle="--")
+        ax.set_ylim(low, high)
+
+
+def _new_panels(n: int) -> list[Axes]:
+    """Return axes for pictures side by side, three in a row."""
+    columns = min(n, 3)
+    rows = -(-n // columns)
+    figure = _new_figure()
+    if n > 1:
+        figure.set_size_inches(4.4 * columns, 4.2 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in panels[n:]:
+        ax.remove()
+    return [*panels[:n]]
+
+
+def _new_column(n: int) -> list[Axes]:
+    """Return axes for pictures below each other that share the horizontal axis."""
+    figure = _new_figure()
+    figure.set_size_inches(6.4, max(4.8, 1.0 + 2.2 * n))
+    return [*figure.subplots(n, sharex=True, squeeze=False)[:, 0]]
 
 
 def _tpe(study: Study) -> TPESampler:
@@ -253,14 +658,22 @@ def _new_figure() -> Figure:
     return plt.figure(layout="constrained")
 
 
-def _scale_log(ax: Axes) -> None:
-    """Make the vertical axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+def _scale_if_wide(axis: Axis, values: Vector) -> None:
+    """Make an axis logarithmic if it reads better."""
+    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    if low > 0 and high > _WIDE * low:
+        _scale_log(axis, sparse=bool(high > 10**_DECADES * low))
+
+
+def _scale_log(axis: Axis, *, sparse: bool = False) -> None:
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade; ``sparse``: with powers."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    (axis.axes.set_yscale if axis is axis.axes.yaxis else axis.axes.set_xscale)("log")
+    if not sparse:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _style(ax: Axes) -> None:

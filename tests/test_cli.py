@@ -105,6 +105,88 @@ def test_ls_show_and_best_say_what_is_there(stored, capsys):
         assert "1" in capsys.readouterr().out
 
 
+METRICS = {
+    "error": hpo_core.Minimize(reference=2.0),
+    "size": hpo_core.Maximize(known=lambda columns: columns["x"]),
+    "ms": hpo_core.AtMost(5.0),
+}
+
+
+@pytest.fixture
+def several(place):
+    """Where a storage with a study of two objectives and a bound is."""
+    space = {"x": hpo_core.Float(0, 1)}
+    study = hpo_core.Study(space, metrics=METRICS, sampler="sobol", seed=0, name="s", storage=place)
+    study.add({"x": [0.25, 0.5, 0.75, 1.0]}, {"error": [0.1, 0.2, 0.3, 0.4], "ms": [5.0, 1.0, 9.0, 2.0]})
+    return place
+
+
+def test_a_front_is_a_table(several, capsys):
+    assert cli.main(["best", several, "s"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "number  error  size  ms  params",
+        "0       0.1    0.25  5   x=0.25",
+        "1       0.2    0.5   1   x=0.5",
+        "3       0.4    1     2   x=1.0",
+    ]
+    status, found = printed(capsys, "best", several, "s")
+    assert status == 0
+    assert [row["number"] for row in found] == [0, 1, 3]
+    assert found[1] == {
+        "number": 1, "values": {"error": 0.2, "size": 0.5, "ms": 1.0}, "feasible": True, "params": {"x": 0.5},
+    }  # fmt: skip
+
+
+def test_metrics_are_said_in_words(several, capsys, tmp_path):
+    assert cli.main(["ls", several]) == 0
+    assert capsys.readouterr().out == (
+        "'s'  sobol, minimize error (reference 2), maximize size (known), ms <= 5, 4 trials, 3 on the front\n"
+    )
+    assert cli.main(["show", several, "s"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if "  " in line)
+    assert lines["metrics"] == "minimize error (reference 2), maximize size (known), ms <= 5"
+    assert lines["best_values"] == "error=0.1, size=1.0"
+    assert (lines["feasible"], lines["front"]) == ("3", "3")
+    metrics = [
+        {"name": "error", "kind": "minimize", "reference": 2.0},
+        {"name": "size", "kind": "maximize", "known": True},
+        {"name": "ms", "kind": "at_most", "bound": 5.0},
+    ]
+    assert printed(capsys, "show", several, "s")[1]["metrics"] == metrics
+    assert printed(capsys, "export", several, "s", str(tmp_path / "t.csv"))[1]["metrics"] == metrics
+
+
+def test_the_best_while_no_bound_is_kept(place, capsys):
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, metrics=METRICS, seed=0, name="s", storage=place)
+    assert cli.main(["best", place, "s"]) == 1
+    assert capsys.readouterr().err == "hpo-core: study 's': no trial has completed yet\n"
+    study.add({"x": [0.25, 0.5]}, {"error": [0.1, 0.2], "ms": [7.0, 6.0]})
+    assert cli.main(["best", place, "s"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1:] == ["1       0.2    0.5   6   x=0.5"]
+    assert err == "hpo-core: no trial keeps all bounds; this one violates them least\n"
+    assert not printed(capsys, "best", place, "s")[1][0]["feasible"]
+
+
+def test_one_objective_with_a_bound(place, capsys):
+    metrics = {"loss": hpo_core.Minimize(), "ms": hpo_core.AtLeast(5.0)}
+    study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, metrics=metrics, seed=0, name="s", storage=place)
+    for value, said in (((0.5, 4.0), "none feasible"), ((0.75, 5.0), "best 0.75")):
+        study.add({"x": 0.25}, value)
+        assert cli.main(["ls", place]) == 0
+        assert capsys.readouterr().out.endswith(
+            f", minimize loss, ms >= 5, {len(study.trials)} trials, {said}\n"
+        )
+    assert printed(capsys, "best", place, "s")[1] == {
+        "number": 1, "value": 0.75, "values": {"loss": 0.75, "ms": 5.0}, "feasible": True,
+        "params": {"x": 0.25},
+    }  # fmt: skip
+    assert cli.main(["best", place, "s"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "value     0.75", "values    loss=0.75, ms=5.0", "feasible  True",
+    ]  # fmt: skip
+
+
 def test_notes_of_a_study_are_shown_and_exported(tmp_path, capsys):
     path = str(tmp_path / "s.db")
     study = hpo_core.Study({"x": hpo_core.Float(0, 1)}, sampler="random", seed=0, name="s", storage=path)

@@ -34,12 +34,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hpo_core.gp.outlook import Outlook
     from hpo_core.gp.posterior import Posterior
+    from hpo_core.gp.scores import Aim
 
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
 N_FANTASIES = 64
+# Of several metrics, where each fantasy has a front of its own.
+N_FRONT_FANTASIES = 8
 # A batch up to the first is chosen by improvement; up to the second its first quarter is, and the rest
 # where least is known; a larger one is half Thompson draws, half that.
 MAX_BY_IMPROVEMENT = 16
@@ -125,6 +129,117 @@ def _choose_few(
         if k + 1 < n_improving:
             fantasies.observe(s, learnt)
     return chosen.order()
+
+
+def choose_for(
+    aim: Aim, outlook: Outlook, x: Matrix, q: int, *, bonus: Vector, pending: Matrix, seed: int, first: int
+) -> NDArray[np.int64]:
+    """Choose ``q`` candidates to evaluate together, by all metrics; as :func:`choose`, with
+
+    aim : Aim
+        What there is to improve on, in the units of the beliefs.
+    outlook : Outlook
+        Beliefs given the data, and running trials beyond ``pending`` at their means.
+    """
+    q = min(q, x.shape[1])
+    key = seed, first
+    if q > MAX_BY_EXPLORATION:
+        return _choose_many_for(aim, outlook, x, q, bonus, pending, key)
+    return _choose_few_for(aim, outlook, x, q, bonus, pending, key)
+
+
+def _choose_few_for(
+    aim: Aim, outlook: Outlook, x: Matrix, q: int, bonus: Vector, pending: Matrix, key: tuple[int, int]
+) -> NDArray[np.int64]:
+    """By score averaged over fantasies; of a larger batch, all but the first quarter by exploration."""
+    m, r = x.shape[1], pending.shape[1]
+    n_improving = q if q <= MAX_BY_IMPROVEMENT else -(-q // 4)
+    points = np.concatenate([x, pending], axis=1)
+    candidates = CandidateOutlook(outlook, points, r + q)
+    fantasies = FrontFantasies(aim, outlook, points, key)
+    chosen = Chosen(m)
+    for s in range(m, m + r):
+        fantasies.observe(s, candidates.observe(s))
+        chosen.avoid(candidates.near[:m])
+    for k in range(q):
+        sd = candidates.sd()
+        score = fantasies.score(sd, k) if k < n_improving else _total_log_sd(sd)
+        s = chosen.take(score[:m] + bonus)
+        learnt = candidates.observe(s)
+        chosen.avoid(candidates.near[:m])
+        if k + 1 < n_improving:
+            fantasies.observe(s, learnt)
+    return chosen.order()
+
+
+class CandidateOutlook:
+    """Beliefs about all metrics at candidates (d, m), given the data and those observed so far.
+
+    Attributes
+    ----------
+    near : (m,) bool
+        Candidates that all models take for the one that was observed last.
+    """
+
+    def __init__(self, outlook: Outlook, x: Matrix, capacity: int) -> None:
+        self.near = np.zeros(x.shape[1], np.bool_)
+        self._n_metrics = len(outlook.posteriors)
+        self._models = [
+            (row, posterior.s2, CandidatePosterior.of(posterior, x, capacity), _correlations(posterior, x))
+            for row, posterior in enumerate(outlook.posteriors)
+            if posterior is not None
+        ]
+
+    def sd(self) -> Matrix:
+        """Return standard deviations, (M, m)."""
+        sd = np.zeros((self._n_metrics, len(self.near)))
+        for row, s2, candidates, _ in self._models:
+            sd[row] = np.sqrt(s2 * candidates.variance)
+        return sd
+
+    def observe(self, s: int) -> Matrix:
+        """Condition on candidate ``s``; return how a deviation of its values would move all means, (M, m)."""
+        moves = np.zeros((self._n_metrics, len(self.near)))
+        self.near = np.ones(len(self.near), np.bool_) if self._models else np.zeros_like(self.near)
+        for row, s2, candidates, correlation in self._models:
+            r = correlation(s)
+            self.near &= r > NEAR
+            moves[row] = np.sqrt(s2) * candidates.observe(s, r)
+        return moves
+
+
+class FrontFantasies:
+    """Joint draws of all metrics at the observed candidates: means and fronts, one for each draw."""
+
+    def __init__(self, aim: Aim, outlook: Outlook, x: Matrix, key: tuple[int, int]) -> None:
+        self._mean = np.repeat(outlook.mean(x)[None], N_FRONT_FANTASIES, axis=0)
+        self._aims = [aim] * N_FRONT_FANTASIES
+        self._seed, self._first = key[0] ^ _FANTASY_STREAM, key[1]
+        self._drawn = 0
+
+    def score(self, sd: Matrix, k: int) -> Vector:
+        """Log of the score of the batch's member k, averaged over the fantasies, (m,)."""
+        scores = [
+            aim.score(self._first + k).value(mean, sd)
+            for aim, mean in zip(self._aims if self._drawn else self._aims[:1], self._mean, strict=False)
+        ]
+        top = np.max(scores, axis=0)
+        origin = np.where(np.isneginf(top), 0.0, top)
+        with np.errstate(divide="ignore"):
+            average: Vector = origin + np.log(np.mean(np.exp(scores - origin), axis=0))
+        return average
+
+    def observe(self, s: int, moves: Matrix) -> None:
+        """Draw values at candidate ``s``, whose deviations move the means by ``moves`` (M, m)."""
+        for row in np.flatnonzero(moves.any(axis=1)):
+            normals = stratified_normals(self._seed, self._first, self._drawn, N_FRONT_FANTASIES)
+            self._drawn += 1
+            self._mean[:, row] += normals[:, None] * moves[row]
+        # The latent values' means, not noisy draws: a front is not lucky.
+        self._aims = [
+            aim.extended(mean[:, s : s + 1]) for aim, mean in zip(self._aims, self._mean, strict=True)
+        ]
+        self._drawn = max(self._drawn, 1)
 
 
 class CandidatePosterior:
@@ -226,10 +341,10 @@ class Chosen:
         return np.array(self._order, np.int64)
 
 
-def stratified_normals(seed: int, stream: int, index: int) -> Vector:
-    """Return ``N_FANTASIES`` normals, one of each stratum, in an order of its own for each index."""
-    order = uniforms_of_trial(seed, stream, index * N_FANTASIES, N_FANTASIES).argsort()
-    return ndtri((order + 0.5) / N_FANTASIES)
+def stratified_normals(seed: int, stream: int, index: int, n: int = N_FANTASIES) -> Vector:
+    """Return n normals, one of each stratum, in an order of its own for each index."""
+    order = uniforms_of_trial(seed, stream, index * n, n).argsort()
+    return ndtri((order + 0.5) / n)
 
 
 def _choose_many(
@@ -256,6 +371,55 @@ def _choose_many(
         chosen.avoid(correlation(s) > NEAR)
         candidates.observe(s, residual[s])
     return chosen.order()
+
+
+def _choose_many_for(
+    aim: Aim, outlook: Outlook, x: Matrix, q: int, bonus: Vector, pending: Matrix, key: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Half by Thompson draws under random weights, half where these leave most unknown."""
+    n_draws, chosen = -(-q // 2), Chosen(x.shape[1])
+    everything = CandidateOutlook(outlook, np.concatenate([x, pending], axis=1), q + pending.shape[1])
+    m = x.shape[1]
+    for s in range(m, m + pending.shape[1]):
+        everything.observe(s)
+        chosen.avoid(everything.near[:m])
+    for draw in _weighted_draws(aim, outlook.conditioned(pending), x, n_draws, bonus, key):
+        everything.observe(chosen.take(-draw))
+        chosen.avoid(everything.near[:m])
+    for _ in range(q - n_draws):
+        s = chosen.take(_total_log_sd(everything.sd())[:m] + bonus)
+        everything.observe(s)
+        chosen.avoid(everything.near[:m])
+    return chosen.order()
+
+
+def _weighted_draws(
+    aim: Aim, outlook: Outlook, x: Matrix, n: int, bonus: Vector, key: tuple[int, int]
+) -> Matrix:
+    """Joint draws (n, p) of a weighted maximum of the objectives, each with weights of its own.
+
+    A candidate whose draw violates a constraint comes after all that do not, the least violation first.
+    """
+    mean = outlook.mean(x)
+    draws = np.repeat(mean[:, None], n, axis=1)
+    for row, posterior in enumerate(outlook.posteriors):
+        if posterior is not None:
+            draws[row] = posterior.draws(x, n, seed=_mixed(key[0] + row, key[1]))
+    m = len(aim.near)
+    weights = np.array([aim.weights(key[1] + i) for i in range(n)]).T
+    value: Matrix = (weights[:, :, None] * draws[:m]).max(axis=0)
+    if len(aim.limit):
+        violation = np.maximum(draws[m:] - aim.limit[:, None, None], 0.0).sum(axis=0)
+        value = np.where(violation > 0.0, value.max() + violation, value)
+    value[_uniforms(key, value.shape) > np.exp(bonus)] = np.inf  # a draw of the trial's fate, too
+    return value
+
+
+def _total_log_sd(sd: Matrix) -> Vector:
+    """Sum of the logs of the measured metrics' deviations, (m,)."""
+    with np.errstate(divide="ignore"):
+        total: Vector = np.log(sd[sd.any(axis=1)]).sum(axis=0)
+    return total
 
 
 def _correlations(posterior: Posterior, x: Matrix) -> Callable[[int], Vector]:

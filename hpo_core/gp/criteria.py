@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.gp.feasibility import Feasibility
+    from hpo_core.gp.outlook import Outlook
     from hpo_core.gp.posterior import Posterior
+    from hpo_core.gp.scores import Score
 
     Array = NDArray[np.float64]
 
@@ -113,6 +115,60 @@ class LogEIBound:
         posterior = self._criterion.posterior
         variance = posterior.variance_given(best_rows(posterior.y, k), x)
         return log_ei(mean, np.sqrt(variance), self._criterion.incumbent)
+
+
+class Scored:
+    """A score of what is believed of all metrics.
+
+    Parameters
+    ----------
+    outlook : Outlook
+        Conditioned on running trials, if there are any.
+    score : Score
+    order : (k,) int64
+        Places of the data, best first: those that tell bounds most.
+    """
+
+    def __init__(self, outlook: Outlook, score: Score, order: NDArray[np.int64]) -> None:
+        self.outlook, self.score, self.order = outlook, score, order
+
+    @property
+    def n(self) -> int:
+        """Number of data and of pending points that the models are conditioned on."""
+        return self.outlook.n
+
+    def value(self, x: Array) -> Array:
+        """Return the score of candidates (d, m), (m,)."""
+        at = self.outlook.assess(x)
+        return self.score.value(at.mean, at.sd)
+
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """Return the score (m,) and its gradient (d, m)."""
+        at = self.outlook.assess(x)
+        value, by_mean, by_sd = self.score.slopes(at.mean, at.sd)
+        return value, self.outlook.slopes(at, by_mean, by_sd)
+
+    def bound(self, x: Array) -> ScoredBound:
+        """Return bounds from the exact means, and the variances given the best of the data."""
+        return ScoredBound(self, x)
+
+
+class ScoredBound:
+    """Bounds of a score at candidates (d, m)."""
+
+    def __init__(self, criterion: Scored, x: Array) -> None:
+        self._criterion, self._x = criterion, x
+        self._mean = criterion.outlook.mean(x)
+        self.value = self._given(x, self._mean, N_BOUND)
+
+    def tightened(self, rows: NDArray[np.int64]) -> Array:
+        """Return bounds of the candidates ``rows``, given more of the data."""
+        return self._given(np.ascontiguousarray(self._x[:, rows]), self._mean[:, rows], N_TIGHT)
+
+    def _given(self, x: Array, mean: Array, k: int) -> Array:
+        criterion = self._criterion
+        sd = criterion.outlook.sd_given(np.sort(criterion.order[:k]), x)
+        return criterion.score.bound(mean, sd)
 
 
 class Weighted:

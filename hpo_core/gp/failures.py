@@ -11,7 +11,6 @@ from hpo_core.gp.feasibility import Feasibility, fit_failures
 from hpo_core.gp.warps import penalties
 from hpo_core.log import State
 from hpo_core.native.covariance import Structure
-from hpo_core.samplers.ranking import objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,14 +76,15 @@ def _inputs(history: History, places: NDArray[np.int64]) -> Array:
 
 
 def have_failed(history: History) -> Mask:
-    """Return which of the k finished trials have failed, or have a penalty as their value, (k,).
+    """Return which of the k finished trials have failed, or have a penalty as a value, (k,).
 
     They are in their order of finishing. Whether a value is a penalty depends on all values.
     """
     order = history.finish_order
     failed: Mask = history.state[order] == State.FAILED
     complete = history.state[order] == State.COMPLETE
-    failed[complete] = penalties(objective(history)[order[complete]])
+    for outcome in history.outcomes[:, order[complete]]:
+        failed[complete] |= penalties(outcome)
     return failed
 
 

@@ -11,13 +11,12 @@ pending     (d, r) running trials and ``earlier``. The values of the newest are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from hpo_core.errors import SpaceExhausted
-from hpo_core.gp import batch
-from hpo_core.gp.criteria import LogEI, Weighted
+from hpo_core.gp.criteria import Weighted
 from hpo_core.gp.maximize import Search, maximize
 from hpo_core.gp.neighbours import Neighbours, discrete_rows
 from hpo_core.seeds import GOLDEN
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from hpo_core.gp.candidates import Box, Candidates
     from hpo_core.gp.criteria import Criterion
     from hpo_core.gp.feasibility import Feasibility
-    from hpo_core.gp.model import GPModel
-    from hpo_core.gp.posterior import Posterior
+    from hpo_core.gp.goals import Goal
     from hpo_core.layout import Layout
 
     Array = NDArray[np.float64]
@@ -106,13 +104,31 @@ class Moves:
         self.continuous = np.setdiff1d(np.flatnonzero(layout.levels != 1), discrete)
 
 
+class Surrogate(Protocol):
+    """What is known of the metrics: models conditioned on the complete trials, and which of these are best."""
+
+    @property
+    def n(self) -> int:
+        """Number of trials conditioned on."""
+
+    @property
+    def lengthscale(self) -> Array:
+        """Unit of each parameter in a local search, (d,)."""
+
+    def goal(self, settled: Array, first: int) -> Goal:
+        """Return what the trials from number ``first`` on are for, had points (d, r) been at their mean."""
+
+    def best(self, k: int) -> Array:
+        """Return the k best trials, best first, (d, k); fewer if there are fewer."""
+
+
 @dataclass(frozen=True, eq=False)
 class Proposal:
     """The models and candidates of one ask, and the choice of a batch from them.
 
     Attributes
     ----------
-    model : GPModel
+    surrogate : Surrogate
     feasibility : Feasibility or None
         None if no trial has failed.
     running : (d, r) float64
@@ -126,7 +142,7 @@ class Proposal:
     settings : SearchSettings
     """
 
-    model: GPModel
+    surrogate: Surrogate
     feasibility: Feasibility | None
     running: Array
     box: Box
@@ -156,8 +172,8 @@ class Proposal:
         """Choose ``n`` configurations, given the configurations in ``earlier``."""
         pending = np.concatenate([self.running, earlier], axis=1)[:, -MAX_RUNNING:]
         settled, fantasies = np.split(pending, [max(pending.shape[1] - MAX_FANTASIES, 0)], axis=1)
-        posterior = _conditioned(self.model.posterior, settled)
-        criterion = self._criterion(_conditioned(posterior, fantasies))
+        goal = self.surrogate.goal(settled, first)
+        criterion = self._weighted(goal.criterion(fantasies))
         pool = self._pool(first, n, earlier)
         branch = branches(self.candidates.domain.layout, pool)
         k = n if n == 1 else max(N_BATCH, 4 * n)
@@ -166,31 +182,22 @@ class Proposal:
             return ranked.x[:, :1]
         x = self.candidates.new(np.concatenate([ranked.x, self._around(ranked.x, first)], axis=1), earlier)
         feasibility = self.feasibility
-        chosen = batch.choose(
-            posterior,
-            x,
-            n,
-            best=self.model.incumbent,
-            bonus=np.zeros(x.shape[1]) if feasibility is None else feasibility.log_weight(x),
-            pending=fantasies,
-            seed=self.seed,
-            first=first,
-        )
+        bonus = np.zeros(x.shape[1]) if feasibility is None else feasibility.log_weight(x)
+        chosen = goal.choose(x, n, bonus=bonus, pending=fantasies, seed=self.seed, first=first)
         # If configurations may be tried again, a batch may be larger than a finite space.
         repeats = self.candidates.allow_duplicates and len(chosen) < n
         return x[:, np.resize(chosen, n) if repeats else chosen]
 
-    def _criterion(self, posterior: Posterior) -> Criterion:
-        improvement = LogEI(posterior, self.model.incumbent)
-        return improvement if self.feasibility is None else Weighted(improvement, self.feasibility)
+    def _weighted(self, criterion: Criterion) -> Criterion:
+        return criterion if self.feasibility is None else Weighted(criterion, self.feasibility)
 
     def _pool(self, first: int, n: int, earlier: Array) -> Array:
         """Return what is left of a small finite space; otherwise draws that the constraints permit."""
         candidates, settings = self.candidates, self.settings
-        every = candidates.listed(settings.max_enumerated / len(self.model.level))
+        every = candidates.listed(settings.max_enumerated / self.surrogate.n)
         if every is None:
             spread = candidates.spread(first, settings.n_pool, self.box)
-            near = candidates.near(first, self.model.best(N_BEST), settings.n_near, self.box)
+            near = candidates.near(first, self.surrogate.best(N_BEST), settings.n_near, self.box)
             return candidates.filled(first, n, np.concatenate([spread, near], axis=1), earlier)
         if not every.shape[1]:
             return candidates.filled(first, n, every, earlier)
@@ -208,20 +215,26 @@ class Proposal:
         settings, candidates, moves = self.settings, self.candidates, self.moves
         return Search(
             moves.continuous,
-            self.model.posterior.hyper.lengthscale,
+            self.surrogate.lengthscale,
             self.box.low,
             self.box.high,
             moves.neighbours,
             candidates.domain,
-            self.model.typical(candidates.domain.layout.default),
+            typical(self.surrogate.best(self.surrogate.n), candidates.domain.layout.default),
             lambda x: candidates.feasible(x) & candidates.fresh(x, earlier),
             settings.n_starts,
             settings.n_rounds,
         )
 
 
-def _conditioned(posterior: Posterior, x: Array) -> Posterior:
-    return posterior.conditioned(x) if x.shape[1] else posterior
+def typical(x: Array, default: Array) -> Array:
+    """Return each parameter's value in the best trial that has it, (d,); the default if none has.
+
+    The trials (d, k) come best first.
+    """
+    active = ~np.isnan(x)
+    first = x[np.arange(len(x)), active.argmax(axis=1)]
+    return np.where(active.any(axis=1), first, default)
 
 
 def branches(layout: Layout, x: Array) -> NDArray[np.int64]:

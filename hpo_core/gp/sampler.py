@@ -12,6 +12,8 @@ from hpo_core.gp import trust_region
 from hpo_core.gp.candidates import Candidates, whole
 from hpo_core.gp.fit import GPSettings
 from hpo_core.gp.model import GPModel
+from hpo_core.gp.objective import ObjectiveModel
+from hpo_core.gp.outcomes import Outcomes
 from hpo_core.gp.proposal import Moves, Proposal, SearchSettings
 from hpo_core.gp.warps import OUTPUT_WARPS, capped, zoom
 from hpo_core.log import State
@@ -27,11 +29,11 @@ if TYPE_CHECKING:
 
     from hpo_core.gp.candidates import Box
     from hpo_core.gp.feasibility import Feasibility
-    from hpo_core.layout import Layout
     from hpo_core.log import History
     from hpo_core.space import Space
 
     Array = NDArray[np.float64]
+    Fit = dict[str, Any] | None
 
 # Different values that a model needs at least.
 FEWEST_VALUES = 3
@@ -80,41 +82,41 @@ class GPSampler(Sampler):
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with an empty model."""
-        layout, settings = space.layout, self._settings
+        settings = self._settings
         self._startup = StartupSampler()
         self._startup.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._failures = self._startup.failures
-        self._n_startup = settings.n_startup or min(max(4, layout.size + 1), 10)
+        self._n_startup = settings.n_startup or min(max(4, space.layout.size + 1), 10)
         self._candidates = Candidates(space, seed=seed, allow_duplicates=allow_duplicates)
-        self._moves, self._seed = Moves(self._candidates), seed
-        self._sharp = self._model(layout, OUTPUT_WARPS[settings.warp])
-        self._plain = self._model(layout, partial(capped, n_first=self._n_startup))
+        self._moves, self._space, self._seed = Moves(self._candidates), space, seed
+        self._structure = Structure(space.layout)
+        self._sharp = self._objective(OUTPUT_WARPS[settings.warp])
+        self._plain = self._objective(partial(capped, n_first=self._n_startup))
+        self._outcomes: Outcomes | None = None
 
     @usual_errors()
     def ask(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose Sobol points until the model can be fitted, then the model's choice."""
+        """Propose Sobol points until the models can be fitted, then the models' choice."""
         rows = self._modelled(history)
         if rows is None:
             return self._startup.ask(history, first, n)
         self._candidates.sync(history)
-        y = objective(history)[rows]
-        zoomed = first // n % 2 == 1 and zoom(y, self._n_startup) < self._settings.zoomed
-        model = self._plain if zoomed else self._sharp
-        before = model.hyper
-        model.refresh(history.x[:, rows], y)
+        surrogate: ObjectiveModel | Outcomes
+        if history.metrics.is_plain:
+            surrogate, fit = self._of_objective(history, rows, first // n)
+        else:
+            surrogate, fit = self._of_outcomes(history, rows)
         proposal = Proposal(
-            model,
+            surrogate,
             self.feasibility(history),
             history.x[:, history.running],
-            self._box(history, model),
+            self._box(history, surrogate),
             self._candidates,
             self._moves,
             self._seed,
             self._settings,
         )
-        x = proposal.choose(first, n)
-        fit = None if model.hyper is None or model.hyper is before else model.hyper.to_json()
-        return Suggestion(x, self.name, fit)
+        return Suggestion(proposal.choose(first, n), self.name, fit)
 
     def feasibility(self, history: History) -> Feasibility | None:
         """Return the model of where trials fail; None if none has failed."""
@@ -123,22 +125,54 @@ class GPSampler(Sampler):
     @usual_errors()
     def recommend(self, history: History) -> NDArray[np.int64]:
         """Return complete trials by posterior mean, the least first; by value if there is no model."""
-        rows = self._modelled(history)
+        rows = self._modelled(history) if history.metrics.is_plain else None
         if rows is None:
             return super().recommend(history)
         self._sharp.refresh(history.x[:, rows], objective(history)[rows])
         return rows[self._sharp.by_mean()]
 
-    def _model(self, layout: Layout, warp: Callable[[Array], Array]) -> GPModel:
-        """Return an empty model of values under a warp."""
+    @usual_errors()
+    def estimates(self, history: History) -> tuple[NDArray[np.int64], Array]:
+        """Return complete trials and their outcomes by posterior mean; as observed if there is no model."""
+        rows = None if history.metrics.is_plain else self._modelled(history)
+        if rows is None:
+            return super().estimates(history)
+        places, outcomes = self._of_outcomes(history, rows)[0].estimates()
+        return rows[places], outcomes
+
+    def _of_objective(
+        self, history: History, rows: NDArray[np.int64], turn: int
+    ) -> tuple[ObjectiveModel, Fit]:
+        """Return the model of one objective, and its hyperparameters if they were fitted again."""
+        y = objective(history)[rows]
+        zoomed = turn % 2 == 1 and zoom(y, self._n_startup) < self._settings.zoomed
+        model = self._plain if zoomed else self._sharp
+        before = model.hyper
+        model.refresh(history.x[:, rows], y)
+        return model, None if model.hyper is None or model.hyper is before else model.hyper.to_json()
+
+    def _of_outcomes(self, history: History, rows: NDArray[np.int64]) -> tuple[Outcomes, Fit]:
+        """Return the models of all metrics, and the hyperparameters of those that were fitted again."""
+        if self._outcomes is None:
+            self._outcomes = Outcomes(
+                self._space, history.metrics, self._model, self._settings.max_posterior, self._seed
+            )
+        models, before = self._outcomes, self._outcomes.hyper()
+        models.refresh(history.x[:, rows], history.outcomes[:, rows])
+        fits = {name: hyper.to_json() for name, hyper in models.hyper().items() if hyper is not before[name]}
+        return models, fits or None
+
+    def _objective(self, warp: Callable[[Array], Array]) -> ObjectiveModel:
+        return ObjectiveModel(self._model(), warp, self._settings.max_posterior)
+
+    def _model(self) -> GPModel:
+        """Return an empty model of one metric."""
         settings = self._settings
         return GPModel(
-            Structure(layout),
+            self._structure,
             GPSettings(input_warp=settings.input_warp, noise_prior=(settings.noise_location, 1.0)),
-            warp=warp,
             quiet=settings.quiet,
             max_fit=settings.max_fit,
-            max_posterior=settings.max_posterior,
         )
 
     def _modelled(self, history: History) -> NDArray[np.int64] | None:
@@ -147,18 +181,20 @@ class GPSampler(Sampler):
         if len(order) < self._n_startup or history.count(State.COMPLETE) < 2:
             return None
         rows = order[(history.state[order] == State.COMPLETE) & ~self._failures.failed(history)]
-        return rows if len(np.unique(objective(history)[rows])) >= FEWEST_VALUES else None
+        if history.metrics.is_plain:
+            return rows if len(np.unique(objective(history)[rows])) >= FEWEST_VALUES else None
+        return rows if len(rows) >= FEWEST_VALUES else None
 
-    def _box(self, history: History, model: GPModel) -> Box:
+    def _box(self, history: History, surrogate: ObjectiveModel | Outcomes) -> Box:
         """Return the box to draw candidates from: a trust region if there are many parameters or trials."""
         settings, d = self._settings, len(history.x)
         start = 0 if d > settings.trust_dims else settings.trust_trials
-        if history.count(State.COMPLETE) <= start or not d:
+        if history.count(State.COMPLETE) <= start or not d or isinstance(surrogate, Outcomes):
             return whole(d)
         order = history.finish_order
         y = objective(history)[order[history.state[order] == State.COMPLETE]]
         side = trust_region.length(y, start, d)
-        return trust_region.around(model.best(1)[:, 0], model.posterior.hyper.lengthscale, side)
+        return trust_region.around(surrogate.best(1)[:, 0], surrogate.lengthscale, side)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_settings": self._settings}

@@ -36,8 +36,7 @@ def log_ehvi_slopes(
     stop: int,
     scratch: NDArray[np.float64],
     out: NDArray[np.float64],
-    by_mean: NDArray[np.float64],
-    by_sd: NDArray[np.float64],
+    slopes: NDArray[np.float64],
 ) -> None: ...
 def _simd_level() -> int: ...
 def _set_simd_level(level: int) -> int: ...

@@ -93,13 +93,12 @@ def log_ehvi(const double[:, ::1] mean, const double[:, ::1] sd, double[:, ::1] 
 
 def log_ehvi_slopes(const double[:, ::1] mean, const double[:, ::1] sd, double[:, ::1] bounds,
                     int64_t[::1] n_bounds, int64_t[:, :, ::1] places, int64_t start, int64_t stop,
-                    double[:, ::1] scratch, double[::1] out, double[:, ::1] by_mean, double[:, ::1] by_sd):
+                    double[:, ::1] scratch, double[::1] out, double[:, :, ::1] slopes):
     cdef ehvi_region region
     fill(&region, bounds, n_bounds, places)
     check(&region, mean, sd, start, stop, scratch, out)
-    if not (by_mean.shape[0] == by_sd.shape[0] == region.m
-            and by_mean.shape[1] == by_sd.shape[1] == out.shape[0]):
-        raise ValueError("by_mean and by_sd are (m, p)")
+    if not (slopes.shape[0] == 2 and slopes.shape[1] == region.m and slopes.shape[2] == out.shape[0]):
+        raise ValueError("slopes is (2, m, p)")
     with nogil:
         ehvi_log_slopes(&region, &mean[0, 0], &sd[0, 0], out.shape[0], start, stop, &scratch[0, 0], &out[0],
-                        &by_mean[0, 0], &by_sd[0, 0])
+                        &slopes[0, 0, 0], &slopes[1, 0, 0])

@@ -7,10 +7,11 @@ lower, upper   (m, K) disjoint boxes: together what lies below the reference and
 mean, sd       (m, p) of the predictions; sd = 0 is a value that is known exactly, such as a formula's
 EHVI           the mean of what an outcome adds to the hypervolume that the front dominates; csrc/ehvi.h
 
-EHVI is a sum over boxes of products over objectives of differences of expected improvements, with no subtraction
-left that cancels. Relative error of EHVI below 1e-12 + 1e-15 z^2, z the standard deviations between the mean and the
-region, while z < 1e150 and each sd is 0 or above 1e-300; farther out log EHVI stays finite, but saturates. It
-is -inf only where EHVI is 0: where an objective with sd = 0 leaves no room for an improvement.
+EHVI is a sum over boxes of products over objectives of differences of expected improvements; no difference
+that would cancel is left in. Its relative error is below 1e-12 + 1e-15 z^2, with z the standard deviations
+from the mean to the region, while z < 1e150 and each sd is 0 or above 1e-300; farther out log EHVI stays
+finite, but saturates. It is -inf only where EHVI is 0: where an objective with sd = 0 leaves no room for an
+improvement.
 """
 
 from __future__ import annotations
@@ -82,14 +83,14 @@ def log_ehvi(mean: Array, sd: Array, lower: Array, upper: Array) -> Array:
 def log_ehvi_slopes(mean: Array, sd: Array, lower: Array, upper: Array) -> tuple[Array, Array, Array]:
     """Log EHVI (p,) and its derivatives with respect to mean and to sd, (m, p) each.
 
-    The derivative with respect to an sd of 0 is given as 0: what is known exactly stays so. Slopes are 0 where
+    The derivative with respect to an sd of 0 is given as 0: what is known exactly stays so. All are 0 where
     log EHVI is -inf.
     """
     mean, sd, lower, upper = _checked(mean, sd, lower, upper)
     value = np.full(mean.shape[1], -np.inf)
-    by_mean, by_sd = np.zeros((2, *mean.shape))
-    _over_candidates(module("ehvi").log_ehvi_slopes, mean, sd, lower, upper, value, by_mean, by_sd)
-    return value, by_mean, by_sd
+    slopes = np.zeros((2, *mean.shape))
+    _over_candidates(module("ehvi").log_ehvi_slopes, mean, sd, lower, upper, value, slopes)
+    return value, slopes[0], slopes[1]
 
 
 def _over_candidates(
@@ -111,8 +112,8 @@ def _over_candidates(
 def _checked(mean: Array, sd: Array, lower: Array, upper: Array) -> tuple[Array, ...]:
     arrays = tuple(np.ascontiguousarray(array, np.float64) for array in (mean, sd, lower, upper))
     mean, sd, lower, upper = arrays
-    m = len(mean) if mean.ndim == 2 else 0
-    if not (m and mean.shape == sd.shape and lower.ndim == 2 and lower.shape == upper.shape and len(lower) == m):
+    fit = mean.ndim == lower.ndim == 2 and mean.shape == sd.shape and lower.shape == upper.shape
+    if not fit or len(mean) != len(lower) or not len(mean):
         raise ArgumentError(
             "mean, sd, lower and upper must have shapes (m, p), (m, p), (m, K) and (m, K) with m >= 1, "
             f"got {mean.shape}, {sd.shape}, {lower.shape} and {upper.shape}"

@@ -1,15 +1,15 @@
-"""What a network costs, and a limit on it that works over columns."""
+"""What a network costs, and two functions of columns made of it: a cost as a metric, and a limit."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from hpo_core.checks import check_mapping, check_number
+from hpo_core.checks import check_mapping, check_number, check_one_of
 from hpo_core.errors import ArgumentError
 from hpo_core.space import Space
 
@@ -75,6 +75,30 @@ class CostedSpace(ABC):
         """
         return Budget(self, params=params, macs=macs)
 
+    def counts_of(self, name: Literal["params", "macs"]) -> Count:
+        """Return a function for ``known=``: one of the counts as a metric that needs no training.
+
+        Parameters
+        ----------
+        name : {"params", "macs"}
+            Which count.
+
+        Raises
+        ------
+        ArgumentError
+            There is no count of this name.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> from hpo_core.nn import LightNet
+        >>> net = LightNet((1, 28, 28), 10)
+        >>> columns = hpo.Space(net.parameters()).sample(3, seed=0)
+        >>> net.counts_of("params")(columns) == net.counts(columns).params
+        array([ True,  True,  True])
+        """
+        return Count(self, name)
+
     @cached_property
     def _space(self) -> Space:
         return Space(self.parameters())
@@ -84,6 +108,21 @@ class CostedSpace(ABC):
         check_mapping("params", params)
         own = {name: params[name] for name in self._space.names if name in params}
         return self._space.codec.encode_params(own)[0][:, np.newaxis]
+
+
+@dataclass(frozen=True)
+class Count:
+    """A function of columns for ``known=``: one of the counts of a network."""
+
+    of: CostedSpace
+    name: Literal["params", "macs"]
+
+    def __post_init__(self) -> None:
+        check_one_of("name", self.name, Counts._fields)
+
+    def __call__(self, columns: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Counts (n,) as built, exact up to 2**53."""
+        return np.asarray(getattr(self.of.counts(columns), self.name), dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 import os
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from hpo_core.checks import check_mapping, check_number
 from hpo_core.errors import ArgumentError, TrialFailed, TrialStopped
 from hpo_core.nn.cohort import check_configurations, cohorts, train_members
 from hpo_core.nn.data import read_examples
-from hpo_core.nn.task import Task, default_device
+from hpo_core.nn.task import Task, default_device, seeded
 from hpo_core.nn.trainer import train_single
 from hpo_core.nn.training import Training
 from hpo_core.trial import TrialBatch
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from hpo_core.nn.epochs import Report
     from hpo_core.nn.trained import Trained
     from hpo_core.trial import Trial
+
+    Result: TypeAlias = float | Mapping[str, float]
 
 
 class TrainingObjective:
@@ -54,6 +56,11 @@ class TrainingObjective:
     metric : callable, optional
         ``metric(outputs, targets)`` is a number, computed once over the whole validation set; the
         loss without label smoothing if None.
+    result : callable, optional
+        ``result(value, network)`` is called once a training has completed and returns the result of the
+        trial in place of the value: for a study of several metrics, a mapping of their names to numbers.
+        It gets the network of the best epoch, in evaluation mode on the device, and may raise
+        ``TrialFailed``. Epochs, of which only the value is known, are then not reported.
     direction : {"minimize", "maximize"}, default "minimize"
         Of the metric; that of the study.
     training : Training, optional
@@ -98,9 +105,25 @@ class TrainingObjective:
     >>> best = study.best_trial
     >>> objective.train(best.params, seed=best.seed).value < 0.5
     True
+
+    Several metrics, one of which is measured on the trained network and one known before:
+
+    >>> from hpo_core.nn import measure_latency
+    >>> def result(value, network):
+    ...     return {"loss": value, "latency_ms": 1e3 * measure_latency(network, x[:1])}
+    >>> objective = TrainingObjective(build, (x, y), (x, y), result=result, device="cpu")
+    >>> metrics = {
+    ...     "loss": hpo.Minimize(),
+    ...     "latency_ms": hpo.AtMost(5.0),
+    ...     "params": hpo.Minimize(known=lambda columns: 4 * columns["width"] + 2),
+    ... }
+    >>> study = hpo.Study(space, metrics=metrics, sampler="random", seed=0)
+    >>> study.optimize(objective, n_trials=4)
+    >>> sorted(study.trials[0].values)
+    ['latency_ms', 'loss', 'params']
     """
 
-    def __init__(  # noqa: PLR0913 - three things to train on and eight options
+    def __init__(  # noqa: PLR0913 - three things to train on and nine options
         self,
         build: Callable[[Mapping[str, Any]], nn.Module],
         train: Any,
@@ -108,6 +131,7 @@ class TrainingObjective:
         *,
         loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         metric: Callable[[Tensor, Tensor], Any] | None = None,
+        result: Callable[[float, nn.Module], Result] | None = None,
         direction: Literal["minimize", "maximize"] = "minimize",
         training: Training | None = None,
         vary: Collection[str] = ("dropout",),
@@ -115,7 +139,8 @@ class TrainingObjective:
         device: str | torch.device | None = None,
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
-        for name, function in (("build", build), ("loss", loss), ("metric", metric)):
+        functions = {"build": build, "loss": loss, "metric": metric, "result": result}
+        for name, function in functions.items():
             if not callable(function) and (function is not None or name == "build"):
                 raise ArgumentError(f"{name} must be callable, got {function!r}")
         if direction not in ("minimize", "maximize"):
@@ -123,6 +148,7 @@ class TrainingObjective:
         self.build = build
         self.loss = loss
         self.metric = metric
+        self.result = result
         self.direction = direction
         self.training = _read_training(training)
         self.vary = _read_vary(vary)
@@ -180,17 +206,17 @@ class TrainingObjective:
         return train_single(self.task, params, int(seed), _ignore, np.zeros(1, np.int64))
 
     @overload
-    def __call__(self, trial: Trial) -> float: ...
+    def __call__(self, trial: Trial) -> Result: ...
     @overload
-    def __call__(self, trial: TrialBatch) -> list[float | TrialFailed | TrialStopped]: ...
-    def __call__(self, trial: Trial | TrialBatch) -> float | list[float | TrialFailed | TrialStopped]:
+    def __call__(self, trial: TrialBatch) -> list[Result | TrialFailed | TrialStopped]: ...
+    def __call__(self, trial: Trial | TrialBatch) -> Result | list[Result | TrialFailed | TrialStopped]:
         """Train a running trial, or a batch of them.
 
         Returns
         -------
-        float or list
-            Value of the best epoch. In a batch one for each trial, or in its place the exception that a
-            single trial raises.
+        float, mapping or list
+            Value of the best epoch, or what ``result`` made of it. In a batch one for each trial, or in its
+            place the exception that a single trial raises.
 
         Raises
         ------
@@ -203,19 +229,20 @@ class TrainingObjective:
             return self._train_batch(trial)
 
         def report(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:  # noqa: ARG001
-            trial.report(epoch, values.item(0))
+            if self.result is None:
+                trial.report(epoch, values.item(0))
             if trial.should_stop():
                 raise TrialStopped
 
         trained = train_single(self.task, trial.params, trial.seed, report, np.zeros(1, np.int64))
-        result = self._result(trial.number, trained)
+        result = self._result(trial, trained)
         if isinstance(result, TrialFailed):
             raise result
         return result
 
-    def _train_batch(self, batch: TrialBatch) -> list[float | TrialFailed | TrialStopped]:
+    def _train_batch(self, batch: TrialBatch) -> list[Result | TrialFailed | TrialStopped]:
         configurations = [trial.params for trial in batch]
-        results: dict[int, float | TrialFailed | TrialStopped] = {}
+        results: dict[int, Result | TrialFailed | TrialStopped] = {}
         for rows in cohorts(configurations, self.vary):
             part = batch[rows]
             stopped = np.zeros(len(rows), np.bool_)
@@ -223,18 +250,39 @@ class TrainingObjective:
                 self.task,
                 [configurations[row] for row in rows],
                 part.seed.tolist(),
-                partial(_report, part, stopped),
+                partial(self._report, part, stopped),
                 vary=self.vary,
             )
             for row, trial, trained, told in zip(rows.tolist(), part, trainings, stopped, strict=True):
-                results[row] = TrialStopped() if told else self._result(trial.number, trained)
+                results[row] = TrialStopped() if told else self._result(trial, trained)
         return [results[row] for row in range(len(batch))]
 
-    def _result(self, number: int, trained: Trained) -> float | TrialFailed:
+    def _report(
+        self,
+        batch: TrialBatch,
+        stopped: NDArray[np.bool_],
+        epoch: int,
+        members: NDArray[np.int64],
+        values: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        running = batch[members]
+        if self.result is None:
+            running.report(epoch, values)
+        stopped[members] = running.should_stop()
+        return stopped[members]
+
+    def _result(self, trial: Trial, trained: Trained) -> Result | TrialFailed:
         if trained.reason is not None:
             return TrialFailed(trained.reason)
-        self._save(number, trained)
-        return trained.value
+        self._save(trial.number, trained)
+        if self.result is None:
+            return trained.value
+        with seeded(trial.seed, self.device):
+            network = trained.model(self.build).to(self.device)
+            try:
+                return self.result(trained.value, network)
+            except TrialFailed as failure:
+                return failure
 
     def _save(self, number: int, trained: Trained) -> None:
         if self.folder is not None:
@@ -305,19 +353,6 @@ def train_cohort(
 
 def _ignore(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:
     """Report to nobody."""
-
-
-def _report(
-    batch: TrialBatch,
-    stopped: NDArray[np.bool_],
-    epoch: int,
-    members: NDArray[np.int64],
-    values: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    running = batch[members]
-    running.report(epoch, values)
-    stopped[members] = running.should_stop()
-    return stopped[members]
 
 
 def _read_training(training: object) -> Training:

@@ -68,7 +68,7 @@ class Description:
                 raise StorageError("there is no such event")
             data = _fields(records[0], _CREATED)
             require_reader(data)
-            metrics = _metrics(data)
+            metrics = metrics_of(data)
             feasible = data.get("feasible", False)
             if type(feasible) is not bool:
                 raise StorageError(f"field 'feasible' must be a bool, got {shown(feasible, 80)}")
@@ -107,7 +107,8 @@ _CREATED: Final[dict[str, type]] = {
 }
 
 
-def _metrics(data: dict[str, Any]) -> Metrics:
+def metrics_of(data: dict[str, Any]) -> Metrics:
+    """Read the metrics from the event ``created``."""
     if "metrics" not in data:
         if data.get("directions") not in (["minimize"], ["maximize"]):
             raise StorageError(f"field 'directions' must hold one, got {shown(data.get('directions'), 80)}")

@@ -63,17 +63,38 @@ def hypervolume(history: History, given: Mapping[str, float] | None) -> float:
         reference_point(metrics, np.zeros((metrics.n_objectives, 1)), given)
         return 0.0
     point = reference_point(metrics, y, given)
-    if not (y < point[:, np.newaxis]).all(axis=0).any():
-        raise StudyError(_useless(metrics, y, point))
+    check_reference(metrics, y, point)
     return native.hypervolume(np.ascontiguousarray(y), point)
 
 
-def _useless(metrics: Metrics, y: Array, point: Array) -> str:
-    """Say that no trial is better than the reference in every objective."""
+def growth(history: History, point: Array) -> Array:
+    """Return the hypervolume up to a reference (m,) after each finished trial, in their order."""
+    rows = history.finish_order
+    counts = (history.state[rows] == State.COMPLETE) & (history.violation[:, rows] <= 0.0).all(axis=0)
+    y, gains = history.y[:, rows], np.zeros(len(rows))
+    point = point[:, np.newaxis]
+    front = y[:, :0]
+    for i in np.flatnonzero(counts & (y < point).all(axis=0)).tolist():
+        new = y[:, [i]]
+        if (front <= new).all(axis=0).any():
+            continue
+        # What lies between a trial and the reference, less the part of it that the front already covers:
+        # most of the front is cut away, so that this costs less than the volume of all of it.
+        covered = native.hypervolume(np.maximum(front, new), point[:, 0])
+        gains[i] = max(float(np.prod(point - new)) - covered, 0.0)
+        front = np.hstack([front[:, (front < new).any(axis=0)], new])
+    total: Array = gains.cumsum()
+    return total
+
+
+def check_reference(metrics: Metrics, y: Array, point: Array) -> None:
+    """Raise ``StudyError`` if no point of ``y`` (m, k) is better than a reference (m,) in every objective."""
+    if (y < point[:, np.newaxis]).all(axis=0).any():
+        return
     sign = metrics.sign[: len(point)]
     wanted = dict(zip(metrics.objectives, (sign * point).tolist(), strict=True))
     best = dict(zip(metrics.objectives, (sign * y.min(axis=1)).tolist(), strict=True))
-    return (
+    raise StudyError(
         f"reference must be worse than some trial in every objective, got {wanted}; the best values so far, "
         f"each by itself, are {best}"
     )

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from hpo_core.errors import StorageError
 from hpo_core.log.decode import DAMAGE
 from hpo_core.log.events import require_reader
 from hpo_core.log.notes import load_note
+from hpo_core.metrics import PLAIN
 from hpo_core.storage.base import CREATED, count_good
+from hpo_core.study.description import metrics_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hpo_core.metrics import Metrics
     from hpo_core.storage import Record, Storage
 
 ENDS: Final = {"told": "complete", "stopped": "stopped", "failed": "failed"}
 _COUNTED: Final = frozenset({CREATED, "asked", "annotated", *ENDS})
 _PAGE: Final = 512  # events
+_MANY: Final = 4096  # results, of which those on the front are then kept
 
 
 def overview(storage: Storage) -> list[dict[str, Any]]:
@@ -43,7 +50,10 @@ def summary(storage: Storage, name: str, key: int) -> dict[str, Any]:
     dict
         Its ``name``, and ``problem`` if its log is damaged; else ``sampler``, ``direction``, ``seed``, how
         many ``trials`` there are and of each state, ``best_value``, None without one, and ``notes`` if it has
-        any.
+        any. A study that was given metrics has ``metrics`` in place of ``direction``, and with several
+        objectives ``best_values``, each by itself, in place of ``best_value``, and the number of trials on
+        the ``front``. All of these are of trials that keep the bounds; if there are any bounds, ``feasible``
+        is the number of complete ones.
     """
     counts = _Counts(name)
     try:
@@ -61,6 +71,51 @@ def _records(storage: Storage, key: int) -> Iterator[Record]:
         after += len(records)
 
 
+class _Results:
+    """The best of what complete trials were told, updated event by event."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self._told: list[Any] = []  # numbers; one metric after the other, trial by trial
+        self._front = np.empty((metrics.n_objectives, 0))  # signed; with one objective the best value
+        self._feasible = 0
+
+    def take(self, values: list[Any]) -> None:
+        """Count the results of an event: for each trial a number, or a list of several."""
+        many = len(self.metrics)
+        if many > 1 and any(type(each) is not list or len(each) != many for each in values):
+            raise ValueError(f"results must be lists of {many} numbers, got {values!r}")
+        self._told += map(_finite, values if many == 1 else chain.from_iterable(values))
+        if len(self._told) >= _MANY * many:
+            self._reduce()
+
+    def _reduce(self) -> None:
+        metrics, m = self.metrics, self.metrics.n_objectives
+        outcomes = np.empty((len(metrics), len(self._told) // len(metrics)))
+        outcomes[metrics.places] = np.reshape(self._told, (-1, len(metrics))).T
+        outcomes *= metrics.sign[:, np.newaxis]
+        feasible = (outcomes[m:] <= metrics.limit[:, np.newaxis]).all(axis=0)
+        self._told = []
+        self._feasible += int(feasible.sum())
+        y = np.hstack([self._front, outcomes[:m, feasible]])
+        if m == 1:
+            self._front = y[:, [y[0].argmin()]] if y.size else y
+        else:
+            from hpo_core.native import hypervolume
+
+            self._front = y[:, hypervolume.is_front(y)]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the part of the result of ``summary`` that is about results."""
+        self._reduce()
+        metrics, (m, n) = self.metrics, self._front.shape
+        best = (metrics.sign[:m] * self._front.min(axis=1)).tolist() if n else [None] * m
+        feasible = {"feasible": self._feasible} if metrics.constraints else {}
+        if m == 1:
+            return feasible | {"best_value": best[0]}
+        return feasible | {"front": n, "best_values": dict(zip(metrics.objectives, best, strict=True))}
+
+
 class _Counts:
     """Totals of one log, updated record by record."""
 
@@ -72,7 +127,7 @@ class _Counts:
         self.notes: dict[str, Any] = {}
         self.trials = 0
         self.ended = dict.fromkeys(("complete", "stopped", "failed"), 0)
-        self.values: list[float] = []  # the least and the greatest
+        self.results = _Results(PLAIN)
 
     def take(self, record: Record) -> None:
         """Count one event, if all before it were good."""
@@ -92,9 +147,10 @@ class _Counts:
     def _count(self, kind: str, data: Any) -> None:
         if kind == CREATED:
             require_reader(data)
-            (direction,) = data["directions"]
-            name, seed = data["sampler"]["name"], data["seed"]
-            self.about = {"sampler": str(name), "direction": str(direction), "seed": int(seed)}
+            metrics = metrics_of(data)
+            goal = {"direction": metrics.direction} if metrics.direction else {"metrics": metrics.to_json()}
+            self.about = {"sampler": str(data["sampler"]["name"]), **goal, "seed": int(data["seed"])}
+            self.results = _Results(metrics)
         elif kind == "annotated":
             self.notes |= load_note(data["notes"])
         elif kind == "asked":
@@ -102,8 +158,7 @@ class _Counts:
         else:
             self.ended[ENDS[kind]] += len(data["rows"])
             if kind == "told":
-                values = [*self.values, *map(_finite, data["values"])]
-                self.values = [min(values), max(values)]
+                self.results.take(data["values"])
 
     def facts(self) -> dict[str, Any]:
         """Return the result of ``summary``."""
@@ -112,10 +167,9 @@ class _Counts:
             self.problem = "more trials have ended than were asked" if self.about else "it has no events"
         if self.problem is not None:
             return {"name": self.name, "problem": self.problem}
-        best = self.values[self.about["direction"] == "maximize"] if self.values else None
         counts = {"trials": self.trials, "running": running, **self.ended}
         notes = {"notes": self.notes} if self.notes else {}
-        return {"name": self.name, **self.about, **counts, "best_value": best, **notes}
+        return {"name": self.name, **self.about, **counts, **self.results.facts(), **notes}
 
 
 def _natural(value: Any) -> int:

@@ -48,6 +48,7 @@ CONSTRUCTOR = {
     "validation": NOT_EXAMPLES,
     "loss": ["mse", 3],
     "metric": ["accuracy", 3],
+    "result": ["error", 3, {"error": 0.1}],
     "direction": ["min", None, "maximize"],
     "training": [{"lr": 0.1}, 3],
     "vary": ["dropout", None, 3, [1]],
@@ -86,6 +87,7 @@ SMALLER = Compression(MODEL, EXAMPLE)
 WHOLE = {"prune.0": 0.5, "factor.0": "none", "factor.2": "none"}
 TRAINED = Trained({}, 0.5, 0, (0.5,), MODEL.state_dict())
 LIMITS = {name: [0, -1.0, "5", True, float("nan")] for name in ("params", "macs")}
+NOT_COUNTS = ["flops", "Params", None, 3, ["params"]]
 MEASURED = {"model": [None, "m", len], "example": [None, [1.0], torch.tensor(1.0), torch.zeros(0, 4)]}
 NOT_PATHS = [None, 3]
 # A callable, arguments that are fine, and what it refuses. A pair is a value and what its error names.
@@ -97,6 +99,7 @@ OTHERS = {
     "Compression.counts": (
         SMALLER.counts, {"params": WHOLE}, {"params": [None, 3, (WHOLE | {"prune.0": 0.95}, "prune.0")]},
     ),
+    "Compression.counts_of": (SMALLER.counts_of, {"name": "macs"}, {"name": NOT_COUNTS}),
     "LightNet": (LightNet, {"shape": (1, 8, 8), "classes": 10}, {
         "shape": [None, (8, 8), (0, 8, 8), (1, 8, 8.5)],
         "classes": [0, True, None],
@@ -110,6 +113,7 @@ OTHERS = {
         NET.build, {"params": ARCHITECTURE}, {"params": [None, 3, (ARCHITECTURE | {"head": "no"}, "head")]},
     ),
     "LightNet.counts": (NET.counts, {"params": ARCHITECTURE}, {"params": [None, 3, ({}, "activation")]}),
+    "LightNet.counts_of": (NET.counts_of, {"name": "params"}, {"name": NOT_COUNTS}),
     "Trained.load": (Trained.load, None, {"path": [*NOT_PATHS, __file__]}),
     "Trained.model": (TRAINED.model, {"build": lambda params: MODEL}, {
         "build": [None, "mlp", lambda params: None, lambda params: nn.Linear(4, 3)],

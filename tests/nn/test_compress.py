@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -183,6 +184,34 @@ def test_counts_are_those_of_the_compressed_models(model):
         assert compression.counts(one) == measured
         assert smaller(EXAMPLE).shape == (1, 5)
     assert len(set(counts.macs)) > 30
+
+
+@pytest.mark.parametrize("name", ["params", "macs"])
+def test_one_count_is_that_of_the_compressed_models(model, name):
+    compression = Compression(model, EXAMPLE)
+    count = compression.counts_of(name)
+    columns, params = configurations(compression, 15)
+    expected = [getattr(measure_counts(compression.apply(one), EXAMPLE), name) for one in params]
+    for twin in (count, pickle.loads(pickle.dumps(count)), copy.deepcopy(count)):
+        column = twin(columns)
+        assert column.dtype == np.float64
+        assert column.tolist() == expected
+    with pytest.raises(hpo.ArgumentError, match=r"name must be 'params' or 'macs', got 'latency'"):
+        compression.counts_of("latency")
+
+
+def test_what_is_inactive_does_not_count(model):
+    compression = Compression(model, EXAMPLE)
+    space = hpo.Space(compression.parameters())
+    columns = space.sample(200, seed=1)
+    before = compression.counts(columns)
+    active = ~np.isnan(space.encode(columns))
+    rng = np.random.default_rng(0)
+    for row, key in enumerate(space.names):
+        columns[key] = np.where(active[row], columns[key], rng.permutation(columns[key]))
+    assert not active.all()
+    for name in ("params", "macs"):
+        assert (compression.counts_of(name)(columns) == getattr(before, name)).all()
 
 
 def test_compressed_models_learn(model):

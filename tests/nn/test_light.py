@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import numpy as np
@@ -125,9 +126,30 @@ def test_a_budget_is_the_mask_of_the_counts():
 
 def test_nets_and_budgets_travel_to_other_processes():
     budget = NETS[0].budget(params=1e4)
-    copy = pickle.loads(pickle.dumps(budget))
-    assert copy == budget
-    assert copy.of.parameters().keys() == NETS[0].parameters().keys()
+    twin = pickle.loads(pickle.dumps(budget))
+    assert twin == budget
+    assert twin.of.parameters().keys() == NETS[0].parameters().keys()
+
+
+@pytest.mark.parametrize("name", ["params", "macs"])
+def test_one_count_is_a_column_of_floats(name):
+    columns, configurations = architectures(NETS[0], 200)
+    column = NETS[0].counts_of(name)(columns | {"lr": np.full(200, 0.1)})
+    assert column.dtype == np.float64
+    assert column.tolist() == [getattr(NETS[0].counts(params), name) for params in configurations]
+    assert NETS[0].counts_of(name)({key: part[:0] for key, part in columns.items()}).shape == (0,)
+
+
+def test_a_count_that_is_none_names_those_there_are():
+    with pytest.raises(hpo.ArgumentError, match=r"name must be 'params' or 'macs', got 'flops'"):
+        NETS[0].counts_of("flops")
+
+
+def test_counts_travel_to_other_processes():
+    count, columns = NETS[0].counts_of("macs"), architectures(NETS[0], 20)[0]
+    for twin in (pickle.loads(pickle.dumps(count)), copy.deepcopy(count)):
+        assert twin == count
+        assert (twin(columns) == count(columns)).all()
 
 
 @pytest.mark.parametrize(

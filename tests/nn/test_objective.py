@@ -132,6 +132,65 @@ class Counting(nn.Module):
         return self.layer(inputs)
 
 
+def error_and_size(value, network):
+    return {"loss": value, "weights": float(sum(each.numel() for each in network.parameters()))}
+
+
+SEVERAL = {"loss": hpo.Minimize(), "weights": hpo.AtMost(60)}
+
+
+@pytest.mark.parametrize("batches", [{}, {"batch_size": 4, "vectorized": True}], ids=["alone", "together"])
+def test_a_result_of_several_metrics_is_made_of_value_and_network(batches):
+    space = {"width": hpo.Ordinal([4, 8, 16]), "lr": hpo.Float(0.01, 0.1)}
+    task, seen = objective(result=error_and_size), study(space, metrics=SEVERAL)
+    seen.optimize(task, n_trials=8, **batches)
+    trials = seen.trials
+    assert trials.values["weights"].tolist() == [7 * width + 4 for width in trials["width"].tolist()]
+    for trial in trials:
+        alone = task.train(trial.params, seed=trial.seed)
+        assert trial.values["loss"] == pytest.approx(alone.value, rel=1e-4)
+        assert trial.reports == []
+    assert seen.best_trial["width"] < 16
+
+
+def test_the_network_of_a_result_is_that_of_the_best_epoch():
+    found = {}
+
+    def result(value, network):
+        assert not network.training
+        inputs, targets = points(64, seed=1)
+        found[value] = nn.functional.cross_entropy(network(inputs), targets).item()
+        return value
+
+    task = objective(result=result, training=Training(epochs=6, lr=0.5))
+    study({"lr": hpo.Float(1.0, 5.0)}).optimize(task, n_trials=3)
+    assert list(found.values()) == pytest.approx(list(found), rel=1e-5)
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("batches", [{}, {"batch_size": 4, "vectorized": True}], ids=["alone", "together"])
+def test_a_result_may_fail_its_trial(batches):
+    def result(value, network):
+        if len(network[0].weight) == 16:
+            raise hpo.TrialFailed("too wide")
+        return value
+
+    seen = study({"width": hpo.Ordinal([4, 16]), "lr": hpo.Float(0.01, 0.1)})
+    seen.optimize(objective(result=result), n_trials=8, **batches)
+    assert {trial["width"]: trial.reason for trial in seen.trials} == {4: None, 16: "too wide"}
+
+
+def test_one_measured_metric_beside_known_ones_needs_no_result():
+    metrics = {"loss": hpo.Minimize(), "width": hpo.Minimize(known=lambda columns: columns["width"])}
+    seen = study(metrics=metrics)
+    seen.optimize(objective(), n_trials=3)
+    seen.optimize(objective(), n_trials=6, batch_size=3, vectorized=True)
+    assert seen.trials.values["width"].tolist() == seen.trials["width"].tolist()
+    assert [len(trial.reports) for trial in seen.trials] == [3] * 9
+    for trial in seen.trials:
+        assert trial.values["loss"] == min(told["loss"] for _, told in trial.reports)
+
+
 @pytest.fixture(autouse=True)
 def no_steps():
     Counting.steps = 0

@@ -1,7 +1,7 @@
 """Expected hypervolume improvement with mpmath, over the grid that all coordinates span.
 
-Each cell of the grid lies wholly inside or outside the region that improves on the front; no box is larger than a
-cell, and no sum is saved. Arguments are the exact values of doubles.
+Each cell of the grid lies wholly inside or outside the region that improves on the front. Arguments are the
+exact values of doubles.
 """
 
 import itertools
@@ -25,23 +25,23 @@ def _ei(mean, sd, below):
 
 
 def cells(front, reference):
-    """Cells of the grid that no point of the front dominates: ``[((lower, upper) of each objective), ...]``."""
-    inside = front[:, np.all(front < reference[:, None], axis=0)]
-    edges = [[-np.inf, *sorted(set(row)), r] for row, r in zip(inside.tolist(), reference.tolist(), strict=True)]
-    found = itertools.product(*(list(itertools.pairwise(row)) for row in edges))
-    corners = inside.T.tolist()
-    return [
-        cell
-        for cell in found
-        if not any(all(c <= low for c, (low, _) in zip(p, cell, strict=True)) for p in corners)
-    ]
+    """Cells of the grid that no point of the front dominates: ``[((lower, upper), ...), ...]``."""
+    points = [p for p in front.T.tolist() if all(a < r for a, r in zip(p, reference.tolist(), strict=True))]
+    edges = [[-np.inf, *sorted({p[j] for p in points}), r] for j, r in enumerate(reference.tolist())]
+    grid = itertools.product(*(list(itertools.pairwise(row)) for row in edges))
+    return [cell for cell in grid if not any(_dominates(p, cell) for p in points)]
+
+
+def _dominates(point, cell):
+    return all(a <= low for a, (low, _) in zip(point, cell, strict=True))
 
 
 def _ehvi(mean, sd, boxes):
-    at = [{x: _ei(a, s, mpmath.mpf(x)) for box in boxes for x in box[j]} for j, (a, s) in enumerate(zip(mean, sd))]
-    return mpmath.fsum(
-        mpmath.fprod(value[high] - value[low] for value, (low, high) in zip(at, box, strict=True)) for box in boxes
+    at = [{x: _ei(mean[j], sd[j], mpmath.mpf(x)) for box in boxes for x in box[j]} for j in range(len(mean))]
+    gains = (
+        mpmath.fprod(of[high] - of[low] for of, (low, high) in zip(at, box, strict=True)) for box in boxes
     )
+    return mpmath.fsum(gains)
 
 
 def ehvi(mean, sd, front, reference):
@@ -81,5 +81,7 @@ def monte_carlo(mean, sd, front, reference, n, seed):
     y = mean[:, None] + sd[:, None] * rng.standard_normal((len(mean), n))
     gain = np.zeros(n)
     for cell in cells(front, reference):
-        gain += np.prod([np.clip(high - row, 0, high - low) for row, (low, high) in zip(y, cell)], axis=0)
+        gain += np.prod(
+            [np.clip(high - row, 0, high - low) for row, (low, high) in zip(y, cell, strict=True)], axis=0
+        )
     return gain.mean(), gain.std() / np.sqrt(n)

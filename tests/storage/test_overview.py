@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 
+import numpy as np
 import pytest
 from places import sql
 from studies import make_study, step
 
+import hpo_core as hpo
 from hpo_core import cli
 from hpo_core.storage import MemoryStorage, SQLiteStorage, open_storage
 from hpo_core.study import delete, overview
@@ -51,6 +54,58 @@ def test_the_overview_is_what_the_studies_say(storage):
     make_study(name="gone", storage=storage).ask()
     delete(storage, "gone")
     assert overview(storage) == [said_by(study) for study in studies]
+
+
+SEVERAL = {
+    "slow": hpo.AtMost(0.75),
+    "error": hpo.Minimize(reference=2.0),
+    "size": hpo.Maximize(known=lambda columns: np.round(columns["x"], 1)),
+}
+
+
+def of_several(study):
+    """What the overview says of the results of a study."""
+    front = study.front()
+    error, size = front.values["error"].tolist(), front.values["size"].tolist()
+    return {
+        "feasible": int(study.trials.where("complete").feasible.sum()),
+        "front": len(front),
+        "best_values": {"error": min(error, default=None), "size": max(size, default=None)},
+    }
+
+
+def test_the_overview_of_several_metrics_is_what_the_study_says(storage, monkeypatch):
+    monkeypatch.setattr(sys.modules[overview.__module__], "_MANY", 16)
+    study = hpo.Study(
+        {"x": hpo.Float(0, 1)}, metrics=SEVERAL, sampler="random", seed=0, name="s", storage=storage
+    )
+    (empty,) = overview(storage)
+    assert empty["metrics"] == study.metrics.to_json()
+    assert "direction" not in empty
+    assert {name: empty[name] for name in of_several(study)} == of_several(study)
+    for k in range(6):
+        batch = study.ask(20)
+        batch[0].report(1, (0.0, 0.0))
+        study.stop_trials(batch[0])  # not on the front, however good
+        study.fail(batch[1])
+        x = batch["x"][2:]
+        study.tell(
+            batch[2:], {"slow": (x * 7) % 1, "error": np.round(x + 0.3 * ((x * 31) % 1), 1)}
+        )  # with ties
+        (found,) = overview(storage)
+        assert {name: found[name] for name in of_several(study)} == of_several(study)
+        assert (found["trials"], found["complete"], found["stopped"]) == (20 * (k + 1), 18 * (k + 1), k + 1)
+    assert 2 < found["front"] < 50
+
+
+def test_the_best_of_one_objective_keeps_the_bounds(storage):
+    metrics = {"accuracy": hpo.Maximize(), "latency": hpo.AtMost(5.0)}
+    study = hpo.Study({"x": hpo.Float(0, 1)}, metrics=metrics, seed=0, name="s", storage=storage)
+    study.tell(study.ask(2), {"accuracy": [0.9, 0.8], "latency": [6.0, 7.0]})
+    assert [overview(storage)[0][name] for name in ("feasible", "best_value")] == [0, None]
+    study.tell(study.ask(3), {"accuracy": [0.5, 0.6, 0.7], "latency": [1.0, 5.0, 5.1]})
+    assert [overview(storage)[0][name] for name in ("feasible", "best_value")] == [2, 0.6]
+    assert study.best_value == 0.6
 
 
 def test_the_overview_goes_over_many_pages(storage):
@@ -110,6 +165,41 @@ FORGED = [
     ("told", '{"rows": [0, 0, 0], "values": [1, 1, 1]}'),
     ("failed", "{}"),
 ]
+
+
+def created(*metrics):
+    """The first event of a study with one objective and these metrics."""
+    return json.dumps(
+        {"metrics": [{"name": "y", "kind": "minimize"}, *metrics], "sampler": {"name": "tpe"}, "seed": 1}
+    )
+
+
+Z = {"name": "z", "kind": "at_most", "bound": 1}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "values"),
+    [
+        ([Z | {"kind": "between"}], "[[1, 2]]"),
+        ([Z | {"name": "y"}], "[[1, 2]]"),
+        ([Z | {"bound": "1"}], "[[1, 2]]"),
+        ([Z], "[1]"),
+        ([Z], "[[1]]"),
+        ([Z], "[[1, 2, 3]]"),
+        ([Z], '[[1, "2"]]'),
+        ([], "[[1]]"),
+    ],
+)
+def test_a_forged_result_is_a_damaged_study(metrics, values):
+    storage = MemoryStorage()
+    events = [
+        ("created", created(*metrics)),
+        ("asked", '{"n": 1}'),
+        ("told", f'{{"rows": [0], "values": {values}}}'),
+    ]
+    with storage.transaction():
+        storage.append(storage.create("forged"), events)
+    assert list(overview(storage)[0]) == ["name", "problem"]
 
 
 @pytest.mark.parametrize(("kind", "data"), FORGED)

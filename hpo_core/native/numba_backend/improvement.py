@@ -34,7 +34,8 @@ DECAY = np.array(
 
 
 @njit(cache=True)
-def _decay(t: float) -> float:
+def decay(t: float) -> float:
+    """1 - t R(t), t >= 0, with R the Mills ratio."""
     w = 1.0 / (t + 5.0)
     s = (t - 5.0) * w
     y = DECAY[-1]
@@ -53,9 +54,9 @@ def _parts(mean: float, sd: float, best: float) -> tuple[float, float, float, fl
     t = t if t < FARTHEST else FARTHEST  # so does 0 / 0
     exponent = -0.5 * t * t - LOG_ROOT_TWO_PI
     if diff < 0.0 and sd > 0.0:
-        return exponent, max(scale * _decay(t), SMALLEST_NORMAL), mills(t), 1.0
+        return exponent, max(scale * decay(t), SMALLEST_NORMAL), mills(t), 1.0
     density = math.exp(exponent)
-    value = max(diff, 0.0) + scale * density * _decay(t)
+    value = max(diff, 0.0) + scale * density * decay(t)
     if value < SMALLEST_NORMAL:
         return 0.0, 0.0, 0.0, 0.0
     return 0.0, value, 1.0 - density * mills(t), density

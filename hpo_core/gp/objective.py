@@ -1,0 +1,106 @@
+"""The gp sampler's view of one objective that is measured: its model, the best trials, what to improve on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.gp.goals import Improvement
+from hpo_core.gp.criteria import best_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hpo_core.gp.model import GPModel
+    from hpo_core.gp.posterior import Hyperparameters
+
+    Array = NDArray[np.float64]
+    Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Warped:
+    """Values (n,) under a warp, best the least."""
+
+    y: Array
+    warp: Callable[[Array], Array]
+
+    def values(self, k: int) -> Array:
+        """Return the warped values of the first k trials, (k,)."""
+        return self.warp(self.y[:k])
+
+    def order(self, k: int) -> Rows:
+        """Return the places of the first k trials, the least value first."""
+        return np.argsort(self.values(k), kind="stable")
+
+
+class ObjectiveModel:
+    """Model of one objective at the complete trials, a function of their order of finishing alone.
+
+    Parameters
+    ----------
+    model : GPModel
+    warp : callable
+        Maps values (n,) to (n,) with mean 0 and variance 1, without changing their order.
+    max_posterior : int
+        Most trials that the posterior is conditioned on. If there are more, some are selected.
+    """
+
+    def __init__(self, model: GPModel, warp: Callable[[Array], Array], max_posterior: int) -> None:
+        self._model, self._warp, self._max_posterior = model, warp, max_posterior
+        self._y = np.empty(0)
+        self._rows: Rows | None = None  # conditioned on, if these are not all
+
+    def refresh(self, x: Array, y: Array) -> None:
+        """Take in all complete trials (d, n) and their values (n,), in their order of finishing."""
+        n, known = len(y), len(self._y)
+        if not np.array_equal(y[:known], self._y):  # a supposed penalty turned out to be a result
+            self._model.restart()
+        elif n == known:
+            return
+        self._y = y
+        targets = Warped(y, self._warp)
+        self._model.fit(x, targets)
+        values = targets.values(n)
+        self._rows = self._chosen(x, values) if n > self._max_posterior else None
+        self._model.condition(x, values, self._rows)
+
+    @property
+    def hyper(self) -> Hyperparameters | None:
+        """Hyperparameters from the last fit."""
+        return self._model.hyper
+
+    @property
+    def n(self) -> int:
+        """Number of trials conditioned on."""
+        return len(self._model.level)
+
+    @property
+    def lengthscale(self) -> Array:
+        """Lengthscale of each parameter, (d,)."""
+        return self._model.posterior.hyper.lengthscale
+
+    def goal(self, settled: Array, first: int) -> Improvement:  # noqa: ARG002
+        """Return what to improve on had the points (d, r) been observed at their mean."""
+        posterior = self._model.posterior
+        incumbent = float(self._model.level.min())
+        return Improvement(posterior.conditioned(settled) if settled.shape[1] else posterior, incumbent)
+
+    def best(self, k: int) -> Array:
+        """Return the k best trials, best first, (d, k)."""
+        return self._model.posterior.x[:, np.argsort(self._model.level, kind="stable")[:k]]
+
+    def by_mean(self) -> Rows:
+        """Return the places of the trials conditioned on, by posterior mean, the least first."""
+        order = np.argsort(self._model.means(), kind="stable")
+        return order if self._rows is None else self._rows[order]
+
+    def _chosen(self, x: Array, y: Array) -> Rows:
+        """Return the trials to condition on: half are the best, half are most correlated with the best."""
+        near = self._model.correlations(x, y[None].argmin(axis=1))[0]
+        near[best_rows(y, self._max_posterior // 2)] = np.inf
+        return best_rows(-near, self._max_posterior)

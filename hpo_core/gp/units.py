@@ -1,0 +1,115 @@
+"""Units of all metrics, taken from the trials themselves: where the front lies decides what counts.
+
+Glossary
+--------
+M, m, c, k  metrics, objectives among them, constraints, trials; rows are objectives first, all minimised
+front       of the feasible trials; of all while none is feasible
+ideal       (m,) least value of each objective on the front
+range       (m,) from the ideal to the greatest value of each objective on the front
+near, far   (m,) references that bound the hypervolume: past the front [1], and past all feasible trials
+
+An objective's unit is the range of the front, from the ideal. The hypervolume stays the same but for a factor.
+Past the far reference values add nothing, and their logarithm is taken: a model does not spend itself on
+them; nor on values of infeasible trials that are as far below the ideal. Where there is only one objective, nothing but the order of its values counts, and they are warped as
+if they were alone.
+
+References
+----------
+.. [1] M. Balandat et al. (2020), BoTorch. NeurIPS 33: ``infer_reference_point``.
+.. [2] D. Eriksson, M. Poloczek (2021), Scalable constrained Bayesian optimization. AISTATS (the logarithm of
+   constraints, from their limits).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.gp.warps import FARTHEST, half_rank
+from hpo_core.native.hypervolume import is_front
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.metrics import Metrics
+
+    Array = NDArray[np.float64]
+
+# How far a reference lies past the worst values, as a share of the front's range [1].
+BEYOND = 0.1
+
+
+class Units:
+    """Maps of all metrics, a function of the outcomes (M, k) that they are made from.
+
+    Parameters
+    ----------
+    metrics : Metrics
+    outcomes : (M, k) float64
+        Of k >= 1 trials.
+
+    Attributes
+    ----------
+    near, far : (m,) float64
+        In units; as the user gave them, or as the glossary says.
+    limit : (c,) float64
+        In units: 0.
+    values : (M, k) float64
+        The outcomes in units.
+    """
+
+    def __init__(self, metrics: Metrics, outcomes: Array) -> None:
+        self._m, self._limit = len(metrics.objectives), metrics.limit
+        objectives, excess = outcomes[: self._m], outcomes[self._m :] - metrics.limit[:, None]
+        feasible = np.all(excess <= 0.0, axis=0)
+        y = objectives[:, feasible] if feasible.any() else objectives
+        front = y[:, is_front(np.ascontiguousarray(y))]
+        self._ideal = front.min(axis=1)
+        self._range = _first_positive(*(_range(part) for part in (front, y, objectives)))
+        near, far = (
+            np.where(np.isnan(metrics.reference), worst + BEYOND * self._range, metrics.reference)
+            for worst in (front.max(axis=1), y.max(axis=1))
+        )
+        self.near, self.far = ((each - self._ideal) / self._range for each in (near, far))
+        self._edge = np.maximum(self.far, 1.0 + BEYOND)[:, None]
+        self.limit = np.zeros(len(excess))
+        self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.abs(excess).max(axis=1))
+        self.values = self.of(outcomes)
+        self._only = objectives[0] if self._m == 1 and metrics.known[0] is None else None
+        if self._only is not None:
+            self.values[0] = half_rank(self._only)
+
+    def of(self, outcomes: Array) -> Array:
+        """Return outcomes (M, p) in units; NaN stays."""
+        with np.errstate(over="ignore"):  # to infinity, which is clipped
+            y = (outcomes[: self._m] - self._ideal[:, None]) / self._range[:, None]
+            excess = (outcomes[self._m :] - self._limit[:, None]) / self._spread[:, None]
+        y, excess = (np.clip(each, -FARTHEST, FARTHEST) for each in (y, excess))
+        past = np.maximum(np.abs(y) - self._edge, 0.0)
+        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.log1p(past)), y)
+        return np.concatenate([y, np.sign(excess) * np.log1p(np.abs(excess))])
+
+    def back(self, values: Array) -> Array:
+        """Return values (M, p) in units as outcomes: the inverse of :meth:`of`, or of a warp."""
+        y, excess = values[: self._m], values[self._m :]
+        past = np.maximum(np.abs(y) - self._edge, 0.0)
+        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.expm1(past)), y)
+        y = self._ideal[:, None] + self._range[:, None] * y
+        if self._only is not None:
+            order = np.argsort(self._only, kind="stable")
+            y = np.interp(values[0], self.values[0, order], self._only[order])[None]
+        size = self._spread[:, None] * np.expm1(np.abs(excess))
+        return np.concatenate([y, self._limit[:, None] + np.sign(excess) * size])
+
+
+def _range(y: Array) -> Array:
+    return np.minimum(y.max(axis=1) - y.min(axis=1), np.finfo(float).max)
+
+
+def _first_positive(*ranges: Array) -> Array:
+    """Return by row the first of the ranges that is above 0; 1 if none is."""
+    found = np.ones(len(ranges[0]))
+    for candidate in reversed(ranges):
+        found = np.where(candidate > 0.0, candidate, found)
+    return found
