@@ -17,7 +17,7 @@
 
 /* Cuts what lies below reference (m) and is not dominated by the front (m, n) into boxes, m <= 3: into rows of
  * lower and upper (m, 2 n + 1), of which it fills the first entries. Returns their number. The points lie below the
- * reference and ascend in the last objective. columns: scratch (3, n + 1). */
+ * reference; of three objectives they ascend in the third. columns: scratch (3, n + 1). */
 int64_t ehvi_boxes(const double *front, const double *reference, int64_t m, int64_t n, double *columns, double *lower,
                    double *upper);
 

@@ -237,7 +237,50 @@ void hypervolume_ranks(const int32_t *level, int64_t k, int64_t n, const int32_t
     rank_range(&r, 0, n, list, list + n);
 }
 
+static int is_no_worse(const double *a, const double *b, int64_t m)
+{
+    for (int64_t i = 0; i < m; i++) {
+        if (a[i] > b[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* What one front dominates, those before it dominate too. */
+int64_t hypervolume_place(const double *points, const int64_t *starts, int64_t n_fronts, int64_t m,
+                          const double *point)
+{
+    int64_t low = 0, high = n_fronts;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        int is_dominated = 0;
+        for (int64_t j = starts[middle]; j < starts[middle + 1] && !is_dominated; j++) {
+            const double *other = points + j * m;
+            is_dominated = is_no_worse(other, point, m) && !is_no_worse(point, other, m);
+        }
+        if (is_dominated) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 /* ---- volumes --------------------------------------------------------------------------------------------- */
+
+/* The length that points span grows as the second objective does. */
+static double strips_area(const double *points, int64_t n, const double *reference)
+{
+    double least = reference[0], area = 0.0;
+    for (int64_t j = 0; j < n; j++) {
+        const double *point = points + 2 * j;
+        least = point[0] < least ? point[0] : least;
+        area += (reference[0] - least) * ((j + 1 < n ? point[3] : reference[1]) - point[1]);
+    }
+    return area;
+}
 
 static double box(const double *point, const double *reference, int64_t m)
 {
@@ -293,16 +336,6 @@ static double sweep_volume(const double *points, int64_t n, const double *refere
     return volume;
 }
 
-static int is_no_worse(const double *a, const double *b, int64_t m)
-{
-    for (int64_t i = 0; i < m; i++) {
-        if (a[i] > b[i]) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
 /* Copies n points, raised to the coordinates of one of them: what of it they dominate. */
 static void raise_to(const double *point, const double *points, int64_t n, int64_t m, double *out)
 {
@@ -332,6 +365,9 @@ static void keep_sorted(double *points, int64_t *n, const double *point, int64_t
 /* Slices along the last objective: between two points the volume of one objective less stays as it is. */
 double hypervolume_volume(const double *points, int64_t n, int64_t m, const double *reference, double *scratch)
 {
+    if (m == 2) {
+        return strips_area(points, n, reference);
+    }
     if (m == 3) {
         return sweep_volume(points, n, reference, scratch);
     }
@@ -353,6 +389,13 @@ double hypervolume_volume(const double *points, int64_t n, int64_t m, const doub
         volume += slice * ((j + 1 < n ? point[2 * m - 1] : reference[m - 1]) - point[m - 1]);
     }
     return volume;
+}
+
+double hypervolume_share(const double *points, int64_t n, int64_t m, const double *reference, const double *point,
+                         double *scratch)
+{
+    raise_to(point, points, n, m, scratch);
+    return box(point, reference, m) - hypervolume_volume(scratch, n, m, reference, scratch + (n + 1) * m);
 }
 
 void hypervolume_shares(const double *points, int64_t n, int64_t m, const double *reference, double *scratch,

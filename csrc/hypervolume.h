@@ -32,8 +32,17 @@ void hypervolume_pair_ranks(const double *second, int64_t n, double *tail, int32
 void hypervolume_ranks(const int32_t *level, int64_t k, int64_t n, const int32_t *sweep, int32_t *scratch,
                        int32_t *ranks);
 
-/* Hypervolume of points (n, m) sorted by the last objective, m >= 3. scratch: (m, m, n + 1). */
+/* Rank of a point among n_fronts fronts, whose points (n, m) begin at starts (n_fronts + 1): the number of them that
+ * hold a point which dominates it. */
+int64_t hypervolume_place(const double *points, const int64_t *starts, int64_t n_fronts, int64_t m,
+                          const double *point);
+
+/* Hypervolume of points (n, m) sorted by the last objective, m >= 2. scratch: (m, m, n + 1). */
 double hypervolume_volume(const double *points, int64_t n, int64_t m, const double *reference, double *scratch);
+
+/* What one more point adds to it. scratch: (m + 1, m, n + 1). */
+double hypervolume_share(const double *points, int64_t n, int64_t m, const double *reference, const double *point,
+                         double *scratch);
 
 /* What each of such points, none of them dominated or twice there, adds to the volume of the others. scratch:
  * (m + 1, m, n + 1). */

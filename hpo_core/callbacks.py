@@ -6,10 +6,14 @@ For a limit in seconds use ``optimize(timeout=...)``, for a number of trials ``n
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from hpo_core.checks import check_int, check_number
-from hpo_core.errors import StudyError
+import numpy as np
+
+from hpo_core.checks import check_int, check_number, shown, some
+from hpo_core.errors import ArgumentError, StudyError
+from hpo_core.hints import did_you_mean
 
 if TYPE_CHECKING:
     from hpo_core.study import Study
@@ -21,7 +25,8 @@ __all__ = ["NoImprovement", "Target"]
 class NoImprovement:
     """Stops a search when the last ``trials`` finished trials have brought no new best value.
 
-    Failed trials count, and so do trials of other processes and of earlier calls.
+    With several objectives, when none of them has come to the front; one whose values equal those of an
+    earlier trial has not. Failed trials count, and so do trials of other processes and of earlier calls.
 
     Parameters
     ----------
@@ -47,24 +52,43 @@ class NoImprovement:
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""
-        best = _best(study)  # first: it reads the trials that other processes have finished
-        last = study.history.finish_order[-self.trials :]
-        if len(last) == self.trials and (best is None or best.number not in last):
+        improved = _front_has if study.metrics.n_objectives > 1 else _best_is
+        if not improved(study, self.trials):
             study.stop()
 
 
+def _best_is(study: Study, trials: int) -> bool:
+    """Whether the best trial is among the last ``trials``, or there are fewer."""
+    best = _best(study)  # first: it reads the trials that other processes have finished
+    last = study.history.finish_order[-trials:]
+    return len(last) < trials or (best is not None and best.number in last)
+
+
+def _front_has(study: Study, trials: int) -> bool:
+    """Whether one of the last ``trials`` has come to the front with values of its own, or there are fewer."""
+    front = study.best_trials  # first, as above
+    last = study.history.finish_order[-trials:]
+    points = zip(*(front.values[name].tolist() for name in study.metrics.objectives), strict=True)
+    new: set[Any] = set()
+    old: set[Any] = set()
+    for number, point in zip(front.number.tolist(), points, strict=True):
+        (new if number in last else old).add(point)
+    return len(last) < trials or bool(new - old)
+
+
 class Target:
-    """Stops a search when a trial is at least as good as ``value``.
+    """Stops a search when a trial that keeps all bounds is at least as good as ``value``.
 
     Parameters
     ----------
-    value : float
-        In the study's direction.
+    value : float, or mapping of objectives to float
+        In the study's direction. With several objectives a mapping: one trial must reach all that it names.
 
     Raises
     ------
     ArgumentError
-        ``value`` is not a finite number.
+        ``value`` is not a finite number or a mapping of names to such numbers; in ``optimize``, if it does
+        not fit the objectives of the study.
 
     Examples
     --------
@@ -75,16 +99,49 @@ class Target:
     (True, True)
     """
 
-    def __init__(self, value: float) -> None:
-        self.value = check_number("value", value, "a finite number", math.isfinite)
+    def __init__(self, value: float | Mapping[str, float]) -> None:
+        self.value: float | dict[str, float]
+        rule = "a finite number"
+        if not isinstance(value, Mapping):
+            self.value = check_number("value", value, f"{rule}, or a mapping of names to them", math.isfinite)
+            return
+        if not value:
+            raise ArgumentError("value must name an objective, got {}")
+        self.value = {
+            name: check_number(f"value[{name!r}]", each, rule, math.isfinite) for name, each in value.items()
+        }
 
     def __call__(self, study: Study, trial: Trial) -> None:  # noqa: ARG002 - what optimize calls
         """Stop the study if it is time."""
-        best = _best(study)
-        if best is not None and best.value is not None:
-            reached = best.value <= self.value if study.direction == "minimize" else best.value >= self.value
-            if reached:
-                study.stop()
+        wanted = self._by_objective(study)
+        several = study.metrics.n_objectives > 1
+        found = study.trials.where("complete") if several else _best(study)
+        values = None if found is None else found.values
+        if found is None or values is None:
+            return
+        reached = np.asarray(found.feasible)
+        for name, value in wanted.items():
+            sign = -1.0 if study.metrics[name].kind == "maximize" else 1.0
+            reached = reached & (sign * np.asarray(values[name]) <= sign * value)
+        if reached.any():
+            study.stop()
+
+    def _by_objective(self, study: Study) -> dict[str, float]:
+        names = study.metrics.objectives
+        if isinstance(self.value, dict):
+            for name in self.value:
+                if name not in names:
+                    hint = did_you_mean(name, names)
+                    raise ArgumentError(
+                        f"value must name objectives ({some(names)}), got {shown(name)}{hint}"
+                    )
+            return self.value
+        if len(names) > 1:
+            raise ArgumentError(
+                f"value must be a mapping, because the study has {len(names)} objectives ({some(names)}), "
+                f"got {self.value!r}; write Target({{{names[0]!r}: {self.value!r}}})"
+            )
+        return {names[0]: self.value}
 
 
 def _best(study: Study) -> Trial | None:

@@ -174,13 +174,12 @@ def _best(options: argparse.Namespace) -> int:
     study = _open(options.storage, options.name)
     metrics = study.metrics
     several = metrics.n_objectives > 1
-    best = study.best_trials if several else study.trials[[study.best_trial.number]]
     found: list[dict[str, Any]] = []
-    for trial, feasible in zip(best, best.feasible.tolist(), strict=True):
+    for trial in study.best_trials if several else [study.best_trial]:
         facts: dict[str, Any] = {"number": trial.number}
         facts |= {} if several else {"value": trial.value}
         facts |= {"values": trial.values} if len(metrics) > 1 else {}
-        facts |= {"feasible": feasible} if metrics.constraints else {}
+        facts |= {"feasible": trial.feasible} if metrics.constraints else {}
         found.append(facts | {"params": trial.params})
     if not found:
         raise StudyError(f"study {options.name!r}: no trial has completed yet")

@@ -159,6 +159,8 @@ def _json(value: Any) -> str:
 def _write_parquet(study: ReadOnlyStudy, path: str) -> None:
     try:
         frame = study.to_pandas()
+        if study.metrics.direction is None:
+            frame.attrs["metrics"] = study.metrics.to_json()  # read_parquet gives it back
         frame["reports"] = [
             [{"step": step, "value": value} for step, value in each] for each in frame["reports"]
         ]

@@ -82,6 +82,12 @@ STUDY: Final[Hints] = {
     "add_trial": lambda *_, **__: "write `study.add(params, value)`",
     "get_trials": lambda *_, **__: "read `study.trials`",
     "trials_dataframe": lambda *_, **__: "write `study.to_pandas()`",
+    "set_metric_names": lambda names=("error",), *_: (
+        "names come first: write `hpo.Study(space, metrics={"
+        f"{', '.join(f'{shown(name)}: hpo.Minimize()' for name in names)}}})`"
+    ),
+    "directions": "read `study.metrics`",
+    "metric_names": "read `study.metrics`",
 }
 MODULE: Final[Hints] = {
     "create_study": _created,
@@ -114,7 +120,8 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "feasible": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, feasible=function))",
     "forbid": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, forbid=[condition]))",
     "pruner": "a trial ends early if its objective raises hpo.TrialStopped()",
-    "directions": "a study has one: direction='minimize'",
+    "constraints_func": "bounds belong to the study, as in "
+    "hpo.Study(space, metrics={'error': hpo.Minimize(), 'latency_ms': hpo.AtMost(5.0)})",
 }
 
 
@@ -165,7 +172,19 @@ def _keyword(name: str, value: object) -> str:
     """Return one of Optuna's arguments as it is written here, empty if it has no counterpart."""
     if name == "load_if_exists":
         return f'if_exists="{"resume" if value else "error"}"'
+    if name == "directions":
+        return _directions(value)
     return f"{KEYWORDS[name]}={shown(value)}" if name in KEYWORDS else ""
+
+
+def _directions(directions: object) -> str:
+    """Return Optuna's directions as they are written here, with names to be replaced."""
+    listed = directions if isinstance(directions, list | tuple) else ("minimize", "maximize")
+    kinds = ["maximize" if str(each).lower().endswith("maximize") else "minimize" for each in listed]
+    if len(kinds) == 1:
+        return f"direction={kinds[0]!r}"
+    metrics = (f'"objective_{k}": hpo.{kind.title()}()' for k, kind in enumerate(kinds))
+    return f"metrics={{{', '.join(metrics)}}}"
 
 
 def hinting(function: Callable[P, T]) -> Callable[P, T]:

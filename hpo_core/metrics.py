@@ -22,7 +22,7 @@ import numpy as np
 
 from hpo_core.checks import as_number, as_numbers, check_mapping, check_number, shown, some
 from hpo_core.errors import ArgumentError, HpoError, StudyError, TrialError
-from hpo_core.hints import did_you_mean
+from hpo_core.hints import did_you_mean, hinting_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ MAX_METRICS: Final = 64
 VALUE: Final = "value"  # the one metric of a study that was given a direction
 
 
+@hinting_class
 @dataclass(frozen=True, kw_only=True)
 class Minimize:
     """An objective to minimise.
@@ -81,6 +82,7 @@ class Minimize:
         _check_known(self.known)
 
 
+@hinting_class
 @dataclass(frozen=True, kw_only=True)
 class Maximize(Minimize):
     """An objective to maximise; the arguments are those of ``Minimize``."""
@@ -88,6 +90,7 @@ class Maximize(Minimize):
     kind: ClassVar[str] = "maximize"
 
 
+@hinting_class
 @dataclass(frozen=True)
 class AtMost:
     """A metric that must not exceed a bound.
@@ -122,6 +125,7 @@ class AtMost:
         _check_known(self.known)
 
 
+@hinting_class
 @dataclass(frozen=True)
 class AtLeast(AtMost):
     """A metric that must not fall below a bound; the arguments are those of ``AtMost``."""

@@ -47,6 +47,7 @@ _L_LABEL, _G_LABEL = "l(x), good trials", "g(x), the rest"
 _BROKEN: Final = "breaks a bound"
 _GOALS: Final = {"minimize": "minimised", "maximize": "maximised"}
 _DOT: Final[dict[str, Any]] = {"marker": "o", "linestyle": "", "markeredgewidth": 0}
+_CORNER: Final[dict[str, Any]] = {**_DOT, "marker": "P", "color": _INK, "markersize": 8}
 _FIRST: Final[dict[str, Any]] = {**_DOT, "markersize": 6.5}
 _OTHER: Final[dict[str, Any]] = {**_DOT, "markersize": 4, "alpha": 0.3}
 _CROSS: Final[dict[str, Any]] = {"marker": "x", "linestyle": "", "markersize": 4.5, "markeredgewidth": 0.9}
@@ -57,6 +58,7 @@ _LONGEST = 40  # characters of a user's text, so that it leaves room for the pic
 _WIDE = 20.0  # largest / smallest objective from which a logarithmic axis reads better
 _DECADES = 3.0  # of a logarithmic axis, from which 2 and 5 of each are too many ticks
 _MAX_TICKS = 12  # names of choices along an axis
+_HEAD_WIDTH, _SYMBOL_WIDTH = 66, 6  # characters above the axes, and those that the symbol of a label takes
 _GOLDEN = 0.6180339887498949  # steps by this fraction spread points evenly, however many there are
 
 
@@ -195,7 +197,7 @@ def plot_front(
             of_pair = _Parts(*(y[pair] for y in study_parts))
             _draw_front(ax, k, of_pair, sign, corner)
             seen += of_pair
-        ax.plot(*sign * corner, "P", color=_INK, markersize=8, markeredgecolor="white")
+        ax.plot(*sign * corner, **_CORNER)
         values = sign[:, np.newaxis] * np.hstack(seen)
         for axis, row, i in zip((ax.xaxis, ax.yaxis), values, pair, strict=True):
             _scale_if_wide(axis, row)
@@ -511,7 +513,7 @@ def _front_entries(ax: Axes, labels: list[str], parts: list[_Parts]) -> tuple[li
     if any(part.broken.size for part in parts):
         entries += ax.plot([], [], **_CROSS, color=colour)
         labels = [*labels, _BROKEN]
-    entries += ax.plot([], [], "P", color=_INK, markersize=8, markeredgecolor="white")
+    entries += ax.plot([], [], **_CORNER)
     return entries, [*labels, "reference"]
 
 
@@ -555,7 +557,9 @@ def _scale_parameter(ax: Axes, study: Study, name: str) -> None:
     if isinstance(declared, Categorical | Ordinal):
         listed = [*(declared.choices if isinstance(declared, Categorical) else declared.values)]
         ticks = np.arange(0, len(listed), -(-len(listed) // _MAX_TICKS))
-        ax.set_xticks(ticks, [_text(listed[k]) for k in ticks], **_AS_IS)
+        labels = [_text(listed[k]) for k in ticks]
+        look = _AS_IS | ({"rotation": 30, "ha": "right"} if sum(map(len, labels)) > _HEAD_WIDTH else {})
+        ax.set_xticks(ticks, labels, **look)
         ax.set_xlim(-0.5, len(listed) - 0.5)
 
 
@@ -690,11 +694,18 @@ def _text(value: object) -> str:
 
 def _head(ax: Axes, title: str, entries: list[Any], labels: list[str]) -> None:
     """Put the title and below it the legend above the axes, where they hide no data."""
-    ax.set_title(title, loc="left", pad=24, fontweight="bold", **_AS_IS)
+    columns = max((n for n in range(1, len(_COLOURS) + 1) if _width(labels, n) <= _HEAD_WIDTH), default=1)
+    ax.set_title(title, loc="left", pad=6 + 18 * -(-len(labels) // columns), fontweight="bold", **_AS_IS)
     # Labels are put in afterwards: Matplotlib leaves out those that begin with an underscore.
     legend = ax.legend(
         entries, [" "] * len(entries), frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1),
-        ncols=len(_COLOURS), borderaxespad=0,
+        ncols=columns, borderaxespad=0,
     )  # fmt: skip
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set(text=label, **_AS_IS)
+
+
+def _width(labels: list[str], columns: int) -> int:
+    """Return about how many characters wide a legend is; it fills its columns one after the other."""
+    lengths = np.array_split([*map(len, labels)], columns)
+    return sum(_SYMBOL_WIDTH + int(column.max(initial=0)) for column in lengths)

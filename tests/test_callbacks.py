@@ -73,3 +73,63 @@ def test_a_better_trial_of_another_process_is_an_improvement(tmp_path):
     there.add({"x": 0.75}, 2.0)
     hpo.callbacks.NoImprovement(1)(here, trial)
     assert here._stops == 1
+
+
+METRICS = {"error": hpo.Minimize(), "score": hpo.Maximize(), "ms": hpo.AtMost(5.0)}
+
+
+@pytest.mark.parametrize(
+    ("values", "n"),
+    [
+        (
+            [(3, 1, 1), (2, 0, 1), (4, 2, 1), (4, 1, 1), (5, 2, 1), (3, 1, 1), (1, 9, 1)],
+            6,
+        ),  # equal is no better
+        ([(3, 1, 1), (4, 0, 1), (1, 9, 6), (2, 1, 1), (2, 1, 1), (3, 0, 1), (3, 1, 1), (1, 1, 1)], 7),
+        ([(3, 1, 8), (3, 1, 9), (3, 1, 7), (0, 9, 9), None, (0, 9, 8), (3, 1, 1)], 6),  # none keeps the bound
+        ([None, None, None, (1, 1, 1)], 3),
+        ([(1, 1, 1), (2, 2, 1)], 2),
+    ],
+)
+def test_no_improvement_counts_trials_that_do_not_come_to_the_front(values, n):
+    assert searched(values, hpo.callbacks.NoImprovement(3), metrics=METRICS).n_finished == n
+
+
+def test_a_trial_that_was_pushed_off_the_front_at_once_was_an_improvement():
+    values = [(3, 1, 1), (4, 0, 1), (2, 1, 1), (1, 1, 1), (5, 0, 1), (5, 0, 1), (0, 0, 0)]
+    assert searched(values, hpo.callbacks.NoImprovement(2), metrics=METRICS).n_finished == 6
+
+
+@pytest.mark.parametrize(
+    ("target", "n"),
+    [
+        ({"error": 1.0}, 3),
+        ({"score": 5.0}, 2),
+        ({"error": 1.0, "score": 5.0}, 5),  # both by one trial
+        ({"error": 1.0, "score": 5.1}, 6),
+    ],
+)
+def test_a_target_of_several_objectives_is_reached_by_one_trial(target, n):
+    values = [(0.5, 9.0, 5.1), (2.0, 5.0, 5.0), (1.0, 4.0, 1.0), None, (1.0, 5.0, 0.0), (9.0, 0.0, 0.0)]
+    callback = pickle.loads(pickle.dumps(hpo.callbacks.Target(target)))
+    assert searched(values, callback, metrics=METRICS).n_finished == n
+
+
+def test_a_target_of_one_objective_keeps_the_bounds():
+    metrics = {"score": hpo.Maximize(), "ms": hpo.AtMost(5.0)}
+    values = [(9.0, 6.0), (1.0, 5.0), (9.0, 5.5), (3.0, 5.0), (4.0, 1.0)]
+    for target in (3.0, {"score": 3.0}):
+        assert searched(values, hpo.callbacks.Target(target), metrics=metrics).n_finished == 4
+
+
+def test_targets_that_do_not_fit_are_refused():
+    for value in ({}, {"error": "1"}, {"error": float("inf")}, [1.0], None):
+        with pytest.raises(hpo.ArgumentError, match=r"value.* must"):
+            hpo.callbacks.Target(value)
+    for value, words in (
+        (0.5, r"must be a mapping.*2 objectives \('error', 'score'\).*write Target\({'error': 0.5}\)"),
+        ({"eror": 1.0}, "must name objectives .*got 'eror'; did you mean 'error'"),
+        ({"ms": 1.0}, "must name objectives .*got 'ms'"),
+    ):
+        with pytest.raises(hpo.ArgumentError, match=words):
+            searched([(1, 1, 1)], hpo.callbacks.Target(value), metrics=METRICS)

@@ -85,15 +85,15 @@ def rows_of_json(study, folder):
     return json.loads(text, parse_constant=refuse)
 
 
-def rows_of_view(place, study):
-    columns = [*ABOUT, "params", "notes"]
+def rows_of_view(place, study, more=()):
+    columns = [*ABOUT, "params", "notes", *more]
     rows = []
     for row in sql(
         place, f"SELECT {', '.join(columns)} FROM trials WHERE study = '{study.name}' ORDER BY number"
     ):
         found = dict(zip(columns, row, strict=True))
-        for name in ("retries", "reports", "params", "notes"):  # PostgreSQL has a type for them
-            if isinstance(found[name], str):
+        for name in ("retries", "reports", "params", "notes", "metrics"):  # PostgreSQL has a type for them
+            if isinstance(found.get(name), str):
                 found[name] = json.loads(found[name], parse_constant=refuse)
         rows.append(found)
     return rows
@@ -279,3 +279,110 @@ def test_reports_have_the_direction_of_the_study(steps, direction):
     assert repr(batch[1].reports) == repr(steps)
     batch[1].reports.clear()
     assert len(batch[1].reports) == len(steps)
+
+
+METRICS = {
+    "latency_ms": hpo.AtMost(5.0),
+    "error": hpo.Minimize(reference=2.0),
+    'si"ze': hpo.Maximize(known=lambda columns: columns["x"] / 3),
+    "share": hpo.AtLeast(0.25),
+}
+
+
+def study_of(place, metrics=METRICS):
+    """Trials in every state with those metrics, with reports; some break a bound, others are just inside."""
+    study = hpo.Study(
+        {"x": hpo.Float(0, 1)}, metrics=metrics, sampler="random", seed=0, name="s", storage=place
+    )
+    batch = study.ask(8)
+    measured = study.metrics.reader.measured
+    told = {
+        "latency_ms": [5.0, math.nextafter(5.0, 9.0), 1e-300, 0.1 + 0.2, 2.0],
+        "error": [0.1 + 0.2, -1e300, 3.0, 1 / 3, 0.0],
+        "share": [0.25, 1.0, math.nextafter(0.25, 0.0), 0.5, 2.0],
+    }
+    batch[0].report(3, dict.fromkeys(measured, math.nan))
+    batch[5].report(1, {name: told[name][0] for name in measured})
+    study.tell(batch[:4], {name: told[name][:4] for name in measured})
+    study.tell(batch[4], {name: told[name][4] for name in measured})
+    study.stop_trials(batch[5])
+    study.fail(batch[6], reason="oom")
+    return study
+
+
+def test_every_metric_comes_back_from_every_export(place, tmp_path):
+    study = study_of(place)
+    columns = [f"values_{name}" for name in METRICS]
+    about = [*ABOUT[:2], *columns, "feasible", *ABOUT[3:]]
+    from_csv, from_json, frame = (
+        rows_of_csv(study, tmp_path),
+        rows_of_json(study, tmp_path),
+        study.to_pandas(),
+    )
+    assert [*frame.reset_index().columns[: len(about)]] == about == [*from_csv[0]][: len(about)]
+    assert all(frame[name].dtype == np.float64 for name in columns)
+    assert frame["feasible"].dtype == np.bool_
+    assert frame["feasible"].tolist() == [True, False, False, True, True, True, False, False]
+    for trial, cells, row, seen in zip(
+        study.trials, from_csv, from_json, rows_of_view(place, study, ("metrics", "feasible")), strict=True
+    ):
+        values = trial.values or {}
+        assert seen["value"] is None
+        assert seen["metrics"] == values
+        for name in METRICS:
+            assert row[f"values_{name}"] == values.get(name)
+            assert cells[f"values_{name}"] == str(values.get(name, ""))
+            seen_by_pandas = frame.at[trial.number, f"values_{name}"]
+            assert seen_by_pandas == values[name] if values else math.isnan(seen_by_pandas)
+        feasible = bool(frame.at[trial.number, "feasible"])
+        assert row["feasible"] == feasible == bool(seen["feasible"])
+        assert cells["feasible"] == str(feasible)
+        reports = plain(trial.reports)
+        assert row["reports"] == seen["reports"] == reports == json.loads(cells["reports"] or "[]")
+    assert from_json[5]["reports"] == [[1, {"latency_ms": 5.0, "error": 0.1 + 0.2, "share": 0.25}]]
+
+
+def test_parquet_holds_every_metric_and_what_is_wanted_of_it(tmp_path):
+    pytest.importorskip("pyarrow")
+    study = study_of(str(tmp_path / "s.db"))
+    frame = pd.read_parquet(written(study, "parquet", tmp_path))
+    for name in METRICS:
+        np.testing.assert_array_equal(frame[f"values_{name}"], study.trials.values[name])
+    assert frame["feasible"].tolist() == study.trials.feasible.tolist()
+    assert frame["reports"][5][0]["value"] == {"latency_ms": 5.0, "error": 0.1 + 0.2, "share": 0.25}
+    assert frame.attrs["metrics"] == study.metrics.to_json()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "value"),
+    [
+        ({"error": hpo.Maximize()}, "error"),
+        ({"latency_ms": hpo.AtMost(5.0), "error": hpo.Minimize()}, "error"),
+        ({"error": hpo.Minimize(), "latency_ms": hpo.Minimize()}, None),
+    ],
+)
+def test_a_view_has_the_value_of_one_objective(place, metrics, value):
+    study = study_of(place, metrics)
+    rows = rows_of_view(place, study, ("metrics", "feasible"))
+    for trial, row in zip(study.trials, rows, strict=True):
+        assert row["metrics"] == (trial.values or {})
+        assert row["value"] == (trial.values or {}).get(value)
+        assert row["feasible"] == study.trials.feasible[trial.number]
+
+
+def test_a_view_has_studies_of_every_kind(place):
+    study_of(place)
+    plain_study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0, name="plain", storage=place)
+    plain_study.tell(plain_study.ask(2)[0], 0.1 + 0.2)
+    first, second = rows_of_view(place, plain_study, ("metrics", "feasible"))
+    assert (first["value"], first["metrics"], first["feasible"]) == (0.1 + 0.2, {"value": 0.1 + 0.2}, True)
+    assert (second["value"], second["metrics"], second["feasible"]) == (None, {}, False)
+
+
+def test_metrics_of_any_name_are_exported(tmp_path):
+    names = ["\ud800", "=1+1", "feasible", "two\nlines", "größe"]
+    study = hpo.Study({"x": hpo.Float(0, 1)}, metrics=dict.fromkeys(names, hpo.Minimize()), seed=0)
+    study.tell(study.ask(2), [[1, 2, 3, 4, 5], [5, 4, 3, 2, 1]])
+    assert [row["values_\ud800"] for row in rows_of_json(study, tmp_path)] == [1, 5]
+    assert len(study.to_pandas()) == len(rows_of_csv(study, tmp_path)) == 2
+    assert len(pd.read_parquet(written(study, "parquet", tmp_path))) == 2

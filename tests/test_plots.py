@@ -14,7 +14,14 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
 
-from hpo_core.plots import plot_history, plot_parzen  # noqa: E402
+from hpo_core.plots import (  # noqa: E402
+    plot_front,
+    plot_history,
+    plot_hypervolume,
+    plot_metrics,
+    plot_parzen,
+)
+from hpo_core.study.front import reference_point  # noqa: E402
 
 SPACE = {
     "lr": hpo.Float(1e-5, 1.0, log=True),
@@ -186,3 +193,252 @@ def test_a_picture_takes_half_a_surrogate_pair():
     ax = plot_history({"\ud800": told([1.0])})
     ax.figure.canvas.draw()
     assert ax.get_legend().get_texts()[0].get_text() == "\\ud800"
+
+
+METRICS = {
+    "error": hpo.Minimize(),
+    "size": hpo.Minimize(known=lambda columns: 10 * columns["units"]),
+    "ms": hpo.AtMost(5.0),
+}
+
+
+def searched(metrics=METRICS, n=40, **options):
+    """A study of those metrics in which about half of the trials break a bound."""
+    study = hpo.Study(SPACE, metrics=metrics, **{"sampler": "random", "seed": 0} | options)
+
+    def objective(trial):
+        x = trial["units"] / 512
+        found = {
+            "error": 1.1 - x + trial["depth"] / 4 + trial["lr"] / 99,
+            "score": x,
+            "ms": 10 * trial["lr"] ** 0.1,
+            "late": x**2,
+        }
+        return {name: found[name] for name in study.metrics.reader.measured}
+
+    study.optimize(objective, n_trials=n)
+    return study
+
+
+def points(line):
+    return np.array([line.get_xdata(), line.get_ydata()])
+
+
+def in_order(columns):
+    return columns[:, np.lexsort(columns)]
+
+
+def test_a_front_shows_every_completed_trial_once():
+    study = searched()
+    study.fail(study.ask())
+    (ax,) = plot_front(study)
+    crosses, dominated, line, front, corner = (points(each) for each in ax.get_lines()[:5])
+    trials = study.trials.where("complete")
+    values = np.array([trials.values["error"], trials.values["size"]])
+    on_front = np.isin(trials.number, study.front().number)
+    for drawn, mask in (
+        (crosses, ~trials.feasible), (dominated, trials.feasible & ~on_front), (front, on_front),
+    ):  # fmt: skip
+        assert mask.sum() > 2
+        np.testing.assert_array_equal(in_order(drawn), in_order(values[:, mask]))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("error (minimised)", "size (minimised)")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "front", "dominated", "breaks a bound", "reference",
+    ]  # fmt: skip
+    worst, best = front.max(axis=1), front.min(axis=1)
+    np.testing.assert_allclose(corner[:, 0], worst + 0.1 * (worst - best))
+    np.testing.assert_array_equal(line[:, 0], [best[0], corner[1, 0]])
+    np.testing.assert_array_equal(line[:, -1], [corner[0, 0], best[1]])
+
+
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_a_staircase_bounds_what_is_dominated(signs):
+    kinds = {1: hpo.Minimize, -1: hpo.Maximize}
+    metrics = {name: kinds[sign](reference=sign * 9.0) for name, sign in zip("ab", signs, strict=True)}
+    study = hpo.Study({"x": hpo.Float(0, 1)}, metrics=metrics, sampler="random", seed=0)
+    y = np.array([[1.0, 2.0, 4.0, 12.0, 4.0], [7.0, 5.0, 4.0, 2.0, 6.0]]) * np.array(signs)[:, None]
+    study.tell(study.ask(5), y.T)
+    (ax,) = plot_front(study)
+    _, dominated, line, _, _ = (points(each) for each in ax.get_lines()[:5])
+    sign = np.array(signs)[:, None]
+    np.testing.assert_array_equal(dominated, sign * [[4.0], [6.0]])
+    corners = [[1, 1, 2, 2, 4, 4, 12, 12, 12], [9, 7, 7, 5, 5, 4, 4, 2, 2]]
+    np.testing.assert_array_equal(line, sign * corners)
+    (shade,) = ax.patches  # up to the reference, and no farther
+    np.testing.assert_array_equal(np.abs(shade.get_xy()).max(axis=0), [9, 9])
+    area = np.abs(shade.get_xy()) @ [1, 1j]
+    assert abs(np.sum(area.real * (np.roll(area.imag, -1) - np.roll(area.imag, 1)))) / 2 == pytest.approx(
+        study.hypervolume()
+    )
+
+
+def test_three_objectives_are_drawn_in_pairs():
+    metrics = {"error": hpo.Minimize(), "score": hpo.Maximize(), "late": hpo.Minimize()}
+    study = searched(metrics)
+    axes = plot_front(study)
+    assert [(ax.get_xlabel().split()[0], ax.get_ylabel().split()[0]) for ax in axes] == [
+        ("error", "score"), ("error", "late"), ("score", "late"),
+    ]  # fmt: skip
+    for ax in axes:
+        x, y = (study.front().values[label.split()[0]] for label in (ax.get_xlabel(), ax.get_ylabel()))
+        np.testing.assert_array_equal(in_order(points(ax.get_lines()[3])), in_order(np.array([x, y])))
+
+
+def test_fronts_of_several_studies_share_a_reference():
+    one, other = searched(), searched(seed=1)
+    _, ax = plt.subplots()
+    assert plot_front({"one": one, "other": other}, axes=[ax]) == (ax,)
+    assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["one", "other"]
+    given = {"error": 3.0, "size": 1e5}
+    (ax,) = plot_front({"one": one, "other": other}, reference=given)
+    assert [3.0, 1e5] in [
+        points(line)[:, 0].tolist() for line in ax.get_lines() if len(line.get_xdata()) == 1
+    ]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        METRICS,
+        {"error": hpo.Minimize(reference=1.0), "score": hpo.Maximize(reference=0.1)},
+        {"error": hpo.Minimize(), "score": hpo.Maximize(), "late": hpo.Minimize(), "ms": hpo.AtMost(6.0)},
+        {"error": hpo.Minimize(), "score": hpo.Maximize(), "late": hpo.Minimize(), "ms": hpo.Minimize()},
+    ],
+    ids=["known", "two", "three", "four"],
+)
+def test_a_hypervolume_grows_as_the_study_says(metrics):
+    study = searched(metrics, n=30)
+    study.fail(study.ask())
+    (drawn,) = plot_hypervolume(study).get_lines()
+    np.testing.assert_array_equal(drawn.get_xdata(), np.arange(32))
+    reference = reference_point(study.metrics, study.history.y[:, study.front().number])
+    reference = dict(
+        zip(study.metrics.objectives, study.metrics.sign[: len(reference)] * reference, strict=True)
+    )
+    again = hpo.Study(SPACE, metrics=metrics, sampler="random", seed=0)
+    expected = [0.0]
+    for trial in study.trials.where("complete"):
+        again.add(trial.params, [trial.values[name] for name in again.metrics.reader.measured])
+        try:
+            expected.append(again.hypervolume(reference))
+        except hpo.StudyError:  # nothing is better yet
+            expected.append(0.0)
+    np.testing.assert_allclose(drawn.get_ydata()[:31], expected, rtol=1e-12, atol=1e-12 * expected[-1])
+    assert drawn.get_ydata()[31] == drawn.get_ydata()[30] > 0
+    assert len(np.unique(expected)) > 4
+
+
+def test_results_against_a_parameter():
+    study = searched()
+    upper, middle, lower = plot_metrics(study, "lr")
+    assert lower.get_xscale() == "log"
+    assert (upper.get_ylabel(), middle.get_ylabel(), lower.get_ylabel()) == ("error", "size", "ms")
+    trials = study.trials
+    first = np.isin(trials.number, study.front().number)
+    for ax, name in ((upper, "error"), (middle, "size"), (lower, "ms")):
+        for line, mask in zip(
+            ax.get_lines(), (trials.feasible & ~first, ~trials.feasible, first), strict=False
+        ):
+            np.testing.assert_array_equal(points(line), [trials["lr"][mask], trials.values[name][mask]])
+    (bound,) = [line for line in lower.get_lines() if line.get_linestyle() == "--"]
+    assert {*bound.get_ydata()} == {5.0}
+    assert [text.get_text() for text in upper.get_legend().get_texts()] == [
+        "front", "breaks a bound", "other trials",
+    ]  # fmt: skip
+
+
+def test_results_against_choices_leave_room_between_them():
+    study = searched()
+    (ax,) = plot_metrics(study, "kind", metrics=["error"])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["plain", "odd"]
+    drawn = np.hstack([points(line) for line in ax.get_lines()[:3]])
+    assert drawn.shape == (2, 40)
+    assert (np.abs(drawn[0] - np.round(drawn[0])) <= 0.25).all()
+    for x, error in drawn.T:
+        (row,) = np.flatnonzero(study.trials.values["error"] == error)
+        assert study.trials["kind"][row] == ["plain", "odd"][round(x)]
+
+
+def test_results_leave_out_trials_without_the_parameter():
+    study = searched()
+    (ax,) = plot_metrics(study, "shift", metrics=["error"])
+    active = study.trials.active("shift")
+    assert 0 < active.sum() < 40
+    drawn = np.hstack([points(line) for line in ax.get_lines()[:3]])
+    expected = np.array([study.trials["shift"], study.trials.values["error"]])[:, active]
+    np.testing.assert_array_equal(in_order(drawn), in_order(expected))
+
+
+def test_results_of_a_study_with_a_direction():
+    (ax,) = plot_metrics(told([3.0, 1.0, math.nan, 2.0], direction="maximize"), "depth")
+    assert ax.get_ylabel() == "value"
+    assert points(ax.get_lines()[2])[1].tolist() == [3.0]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["best", "other trials"]
+
+
+def test_ordinal_values_stand_side_by_side():
+    study = hpo.Study({"size": hpo.Ordinal([16, 32, 256])}, sampler="random", seed=0, allow_duplicates=True)
+    study.tell(study.ask(20), range(20))
+    (ax,) = plot_metrics(study, "size")
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["16", "32", "256"]
+    for x, value in np.hstack([points(line) for line in ax.get_lines()[:3]]).T:
+        assert study.trials["size"][int(value)] == [16, 32, 256][round(x)]
+
+
+def test_history_counts_only_trials_that_keep_the_bounds():
+    metrics = {"loss": hpo.Minimize(), "ms": hpo.AtMost(5.0)}
+    study = hpo.Study(SPACE, metrics=metrics, sampler="random", seed=0)
+    study.tell(study.ask(4), {"loss": [1.0, 3.0, 2.0, 0.5], "ms": [6.0, 1.0, 1.0, 5.5]})
+    ax = plot_history(study)
+    np.testing.assert_array_equal(line(ax, "best so far").get_ydata(), [math.nan, 3.0, 2.0, 2.0])
+    np.testing.assert_array_equal(ax.get_lines()[1].get_ydata(), [1.0, math.nan, math.nan, 0.5])
+    assert ax.get_ylabel() == "loss"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["best so far", "breaks a bound"]
+
+
+def test_pictures_of_several_objectives_refuse_what_they_cannot_draw():
+    study, empty = searched(), searched(n=0)
+    with pytest.raises(hpo.ArgumentError, match=r"one objective each.*'error', 'size'; .*plot_front"):
+        plot_history(study)
+    for draw in (plot_front, plot_hypervolume):
+        for studies, words in [
+            (told([1.0]), "several objectives, got 'minimize value'; see plot_history"),
+            ({}, "no study"),
+            ({"a": study, "b": searched({"error": hpo.Minimize(), "ms": hpo.Minimize()})}, "same objectives"),
+            (empty, "keeps all bounds; got none"),
+            (3, "must be a Study, got 3"),
+        ]:
+            with pytest.raises(hpo.ArgumentError, match=words):
+                draw(studies)
+        with pytest.raises(hpo.ArgumentError, match="must name objectives"):
+            draw(study, reference={"ms": 3.0})
+    with pytest.raises(hpo.ArgumentError, match="reference must be worse than some trial"):
+        plot_hypervolume(study, reference={"error": 0.0})
+    with pytest.raises(hpo.ArgumentError, match="axes must be 1, one for each pair of objectives, got 2"):
+        plot_front(study, axes=plt.subplots(2)[1])
+    for arguments, words in [
+        (("lrr",), "one of .*did you mean 'lr'"),
+        (("lr", ["errr"]), "among error, size, ms, got 'errr'; did you mean 'error'"),
+        (("lr", "error"), "list of names"),
+        (("lr", []), "list of names"),
+    ]:
+        with pytest.raises(hpo.ArgumentError, match=words):
+            plot_metrics(study, arguments[0], metrics=[*arguments, None][1])
+    with pytest.raises(hpo.ArgumentError, match="'lr' is active; got none"):
+        plot_metrics(empty, "lr")
+    with pytest.raises(hpo.ArgumentError, match="axes must be 3, one for each metric, got 1"):
+        plot_metrics(study, "lr", axes=[plt.subplots()[1]])
+
+
+@pytest.mark.parametrize(("text", "drawn"), TEXTS.items())
+def test_pictures_of_metrics_show_names_as_they_are(text, drawn):
+    metrics = {text: hpo.Minimize(), "b": hpo.Maximize()}
+    study = hpo.Study({text: hpo.Categorical([text, "b"])}, metrics=metrics, sampler="random", seed=0)
+    study.tell(study.ask(2), [(1.0, 2.0), (2.0, 3.0)])
+    (front,) = plot_front({text: study})
+    upper, lower = plot_metrics(study, text)
+    for ax in (front, lower):
+        ax.figure.canvas.draw()
+    assert front.get_xlabel() == f"{drawn} (minimised)"
+    assert front.get_legend().get_texts()[0].get_text() == drawn
+    assert upper.get_ylabel() == lower.get_xlabel() == lower.get_xticklabels()[0].get_text() == drawn

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TOPICS = ("normal", "domain", "parzen", "tpe", "covariance", "improvement", "climb", "linalg")
+TOPICS = ("normal", "domain", "parzen", "tpe", "covariance", "improvement", "ehvi", "climb", "linalg")
 
 Size = dict[str, int]
 

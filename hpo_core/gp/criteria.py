@@ -144,7 +144,7 @@ class Scored:
 
     def gradient(self, x: Array) -> tuple[Array, Array]:
         """Return the score (m,) and its gradient (d, m)."""
-        at = self.outlook.assess(x)
+        at = self.outlook.assess(x, slopes=True)
         value, by_mean, by_sd = self.score.slopes(at.mean, at.sd)
         return value, self.outlook.slopes(at, by_mean, by_sd)
 

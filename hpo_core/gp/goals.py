@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from hpo_core.gp import batch
 from hpo_core.gp.criteria import LogEI, Scored
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from hpo_core.gp.criteria import Criterion

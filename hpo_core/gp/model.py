@@ -47,8 +47,6 @@ class GPModel:
     ----------
     posterior : Posterior
         Of the targets.
-    hyper : Hyperparameters or None
-        From the last fit.
     level : (k,) float64
         The value by which each trial conditioned on is compared: its target or, if there is noise, its
         posterior mean.
@@ -56,6 +54,7 @@ class GPModel:
 
     posterior: Posterior
     level: Array
+    _hyper: Hyperparameters
 
     def __init__(
         self,
@@ -73,7 +72,11 @@ class GPModel:
         """Forget all trials."""
         self._fitted = 0
         self._outdated = True
-        self.hyper: Hyperparameters | None = None
+
+    @property
+    def hyper(self) -> Hyperparameters | None:
+        """Hyperparameters from the last fit."""
+        return self._hyper if self._fitted else None
 
     def fit(self, x: Array, targets: Targets) -> None:
         """Fit hyperparameters to the first of the trials (d, n), as many as are scheduled."""
@@ -89,15 +92,16 @@ class GPModel:
             spread = others[np.linspace(0, len(others) - 1, self._max_fit - len(best)).astype(np.int64)]
             rows = np.sort(np.concatenate([best, spread]))
             x, y = x[:, rows], y[rows]
-        self.hyper = fit(self._structure, np.ascontiguousarray(x), y, settings=self._fit_settings)
+        self._hyper = fit(self._structure, np.ascontiguousarray(x), y, settings=self._fit_settings)
 
     def condition(self, x: Array, y: Array, rows: NDArray[np.int64] | None) -> None:
-        """Condition on all trials (d, n) and their targets (n,); on the trials ``rows`` if these are given."""
-        assert self.hyper is not None
+        """Condition on all trials (d, n) and their targets (n,); if ``rows`` are given, on these alone."""
         if rows is not None:
-            self.posterior = Posterior(self._structure, self.hyper, np.ascontiguousarray(x[:, rows]), y[rows])
+            self.posterior = Posterior(
+                self._structure, self._hyper, np.ascontiguousarray(x[:, rows]), y[rows]
+            )
         elif self._outdated:
-            self.posterior = Posterior(self._structure, self.hyper, np.ascontiguousarray(x), y)
+            self.posterior = Posterior(self._structure, self._hyper, np.ascontiguousarray(x), y)
         else:
             self.posterior.append(x[:, self.posterior.n :], y)
         self._outdated = False
@@ -105,8 +109,7 @@ class GPModel:
 
     def correlations(self, x: Array, places: NDArray[np.int64]) -> Array:
         """Return the correlations of the trials ``places`` (k,) with all trials (d, n), (k, n)."""
-        assert self.hyper is not None
-        kernel = covariance.Kernel(self._structure, self.hyper.lengthscale, self.hyper.correlation)
+        kernel = covariance.Kernel(self._structure, self._hyper.lengthscale, self._hyper.correlation)
         centres = covariance.inputs(kernel, np.ascontiguousarray(x[:, places]))
         found: Array = covariance.cross(kernel, centres, covariance.inputs(kernel, x))
         return found

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo_core.gp.goals import Improvement
 from hpo_core.gp.criteria import best_rows
+from hpo_core.gp.goals import Improvement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +78,11 @@ class ObjectiveModel:
     def n(self) -> int:
         """Number of trials conditioned on."""
         return len(self._model.level)
+
+    @property
+    def n_models(self) -> int:
+        """One."""
+        return 1
 
     @property
     def lengthscale(self) -> Array:

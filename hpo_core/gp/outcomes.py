@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo_core.gp.criteria import best_rows
-from hpo_core.gp.fit import scheduled
 from hpo_core.gp.goals import FrontImprovement
 from hpo_core.gp.outlook import Known, Outlook
 from hpo_core.gp.scores import Aim
@@ -112,7 +111,7 @@ class Outcomes:
         self._order = ranked(self._level, units)
 
     def estimates(self) -> tuple[Rows, Array]:
-        """Return the places of the trials conditioned on (k,), and their outcomes (M, k) by posterior mean."""
+        """Return the places of the trials conditioned on (k,), and their outcomes by posterior mean."""
         outcomes = self._outcomes[:, self._rows]
         values = self._units.of(outcomes)
         for row, model in self._measured:
@@ -121,14 +120,20 @@ class Outcomes:
         outcomes[measured] = back[measured]
         return self._rows, outcomes
 
-    def hyper(self) -> dict[str, Hyperparameters | None]:
+    def hyper(self) -> dict[str, Hyperparameters]:
         """Return the hyperparameters from the last fit of each metric that is measured, by name."""
-        return {self._metrics.rows[row]: model.hyper for row, model in self._measured}
+        fitted = ((row, model.hyper) for row, model in self._measured)
+        return {self._metrics.rows[row]: hyper for row, hyper in fitted if hyper is not None}
 
     @property
     def n(self) -> int:
         """Number of trials conditioned on."""
         return len(self._rows)
+
+    @property
+    def n_models(self) -> int:
+        """Number of metrics that are measured, at least 1."""
+        return max(len(self._measured), 1)
 
     @property
     def lengthscale(self) -> Array:
@@ -154,7 +159,7 @@ class Outcomes:
         return self._x[:, self._order[:k]]
 
     def _chosen(self, x: Array, units: Units) -> Rows:
-        """Return the trials to condition on: half are the best, half are most correlated with the best few."""
+        """Return the trials to condition on: half are the best, half are most correlated with the first."""
         order = ranked(units.values, units)
         near = np.full(x.shape[1], -np.inf)
         for _, model in self._measured:

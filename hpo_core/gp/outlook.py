@@ -51,28 +51,46 @@ class Known:
         kinds, levels = space.layout.kinds, space.layout.levels
         self._moving = np.flatnonzero(np.isin(kinds, (Kind.CONTINUOUS, Kind.STEPPED)))
         # A step of less than a level of the grid would be lost.
-        grid = 0.5 / np.maximum(levels[self._moving], 1)
-        self._step = np.where(kinds[self._moving] == Kind.STEPPED, np.maximum(STEP, grid), STEP)
+        grid = 0.5 / np.maximum(levels, 1)
+        self._step = np.where(kinds == Kind.STEPPED, np.maximum(STEP, grid), STEP)
+        self._probed = False
 
     def values(self, x: Array) -> Array:
         """Return the known metrics of candidates (d, p), (r, p)."""
         return self._units.of(self._metrics.known_values(self._space, x))[self.rows]
 
-    def slopes(self, x: Array, by_value: Array) -> Array:
-        """Return the gradient (d, p) of the sum over r of ``by_value`` (r, p) times the known metrics."""
-        slope = np.zeros_like(x)
-        row, column = np.nonzero(~np.isnan(x[self._moving]))
-        if not len(row) or not by_value.any():
-            return slope
-        moved, step = self._moving[row], self._step[row]
-        here = x[moved, column]
-        ends = np.clip([here - step, here + step], 0.0, 1.0)
-        sides = np.repeat(x[:, column], 2, axis=1)
-        sides[np.repeat(moved, 2), np.arange(2 * len(row))] = ends.T.ravel()
-        values = self.values(sides)
-        rise = values[:, 1::2] - values[:, ::2]
-        slope[moved, column] = (by_value[:, column] * rise).sum(axis=0) / (ends[1] - ends[0])
-        return slope
+    def local(self, x: Array) -> tuple[Array, Array]:
+        """Return the known metrics of candidates (d, p), (r, p), and their derivatives, (r, d, p).
+
+        Parameters that change nothing from end to end at the first candidates count as without influence.
+        """
+        if not self._probed:
+            row, column = self._places(x)
+            _, rise = self._rises(x, row, column, np.zeros(len(row)), np.ones(len(row)))
+            self._moving = np.unique(row[rise.any(axis=0)])
+            self._probed = True
+        row, column = self._places(x)
+        here, step = x[row, column], self._step[row]
+        low, high = np.clip([here - step, here + step], 0.0, 1.0)
+        values, rise = self._rises(x, row, column, low, high)
+        slopes = np.zeros((len(self.rows), *x.shape))
+        slopes[:, row, column] = rise / (high - low)
+        return values, slopes
+
+    def _places(self, x: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of each coordinate that may move a known metric."""
+        place, column = np.nonzero(~np.isnan(x[self._moving]))
+        return self._moving[place], column
+
+    def _rises(
+        self, x: Array, row: NDArray[np.int64], column: NDArray[np.int64], low: Array, high: Array
+    ) -> tuple[Array, Array]:
+        """Return the known metrics (r, p), and how far each rises when a coordinate goes from low to high."""
+        p = x.shape[1]
+        sides = x[:, np.concatenate([np.arange(p), column, column])]
+        sides[np.tile(row, 2), np.arange(p, sides.shape[1])] = np.concatenate([low, high])
+        values, below, above = np.split(self.values(sides), [p, p + len(row)], axis=1)
+        return values, above - below
 
 
 class Assessment(NamedTuple):
@@ -81,7 +99,7 @@ class Assessment(NamedTuple):
     mean: Array  # (M, p)
     sd: Array  # (M, p)
     parts: list[Evaluation | None]  # by metric; None where known
-    x: Array  # (d, p)
+    known: Array | None  # (r, d, p) derivatives of the known metrics, if they were asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,26 +143,30 @@ class Outlook:
             mean[self.known.rows] = self.known.values(x)
         return mean
 
-    def assess(self, x: Array) -> Assessment:
-        """Return means and standard deviations of candidates (d, p)."""
+    def assess(self, x: Array, *, slopes: bool = False) -> Assessment:
+        """Return means and standard deviations of candidates (d, p), with what slopes need if wanted."""
         mean, sd = np.zeros((2, len(self.posteriors), x.shape[1]))
         parts = [None if posterior is None else posterior.evaluate(x) for posterior in self.posteriors]
         for row, part in enumerate(parts):
             if part is not None:
                 mean[row], sd[row] = part.mean, np.sqrt(part.variance)
-        if len(self.known.rows):
+        known = None
+        if len(self.known.rows) and slopes:
+            mean[self.known.rows], known = self.known.local(x)
+        elif len(self.known.rows):
             mean[self.known.rows] = self.known.values(x)
-        return Assessment(mean, sd, parts, x)
+        return Assessment(mean, sd, parts, known)
 
     def slopes(self, at: Assessment, by_mean: Array, by_sd: Array) -> Array:
         """Return the gradient (d, p) of the sum over metrics of by_mean * mean + by_sd * sd, (M, p) each."""
-        slope = np.zeros_like(at.x)
+        terms = []
         by_variance = by_sd / np.maximum(2.0 * at.sd, np.finfo(float).tiny)
         for row, (posterior, part) in enumerate(zip(self.posteriors, at.parts, strict=True)):
             if posterior is not None and part is not None:
-                slope += posterior.slopes(part, by_mean[row], by_variance[row])
-        if len(self.known.rows):
-            slope += self.known.slopes(at.x, by_mean[self.known.rows])
+                terms.append(posterior.slopes(part, by_mean[row], by_variance[row]))
+        if at.known is not None:
+            terms.append(np.einsum("rp,rdp->dp", by_mean[self.known.rows], at.known))
+        slope: Array = np.sum(terms, axis=0)
         return slope
 
     def sd_given(self, rows: NDArray[np.int64], x: Array) -> Array:

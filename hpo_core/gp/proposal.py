@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# Least number of candidates of either kind, however many models there are.
+LEAST_POOL = 256
 # Best trials, near which candidates are drawn.
 N_BEST = 5
 # Newest pending configurations that the model is conditioned on.
@@ -105,11 +107,15 @@ class Moves:
 
 
 class Surrogate(Protocol):
-    """What is known of the metrics: models conditioned on the complete trials, and which of these are best."""
+    """Models of the metrics, conditioned on the complete trials, and which of these are best."""
 
     @property
     def n(self) -> int:
         """Number of trials conditioned on."""
+
+    @property
+    def n_models(self) -> int:
+        """Number of models, at least 1."""
 
     @property
     def lengthscale(self) -> Array:
@@ -196,8 +202,10 @@ class Proposal:
         candidates, settings = self.candidates, self.settings
         every = candidates.listed(settings.max_enumerated / self.surrogate.n)
         if every is None:
-            spread = candidates.spread(first, settings.n_pool, self.box)
-            near = candidates.near(first, self.surrogate.best(N_BEST), settings.n_near, self.box)
+            # Each model takes its time for each candidate.
+            n_spread, n_near = (k // self.surrogate.n_models for k in (settings.n_pool, settings.n_near))
+            spread = candidates.spread(first, max(n_spread, LEAST_POOL), self.box)
+            near = candidates.near(first, self.surrogate.best(N_BEST), max(n_near, LEAST_POOL), self.box)
             return candidates.filled(first, n, np.concatenate([spread, near], axis=1), earlier)
         if not every.shape[1]:
             return candidates.filled(first, n, every, earlier)

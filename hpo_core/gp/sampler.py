@@ -159,7 +159,8 @@ class GPSampler(Sampler):
             )
         models, before = self._outcomes, self._outcomes.hyper()
         models.refresh(history.x[:, rows], history.outcomes[:, rows])
-        fits = {name: hyper.to_json() for name, hyper in models.hyper().items() if hyper is not before[name]}
+        after = models.hyper()
+        fits = {name: hyper.to_json() for name, hyper in after.items() if hyper is not before.get(name)}
         return models, fits or None
 
     def _objective(self, warp: Callable[[Array], Array]) -> ObjectiveModel:

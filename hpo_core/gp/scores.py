@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from hpo_core.native.ehvi import boxes, log_ehvi, log_ehvi_slopes
-from hpo_core.native.improvement import log_ei
 from hpo_core.native.hypervolume import is_front
+from hpo_core.native.improvement import log_ei
 from hpo_core.native.normal import log_ndtr, uniforms_of_trial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -42,8 +44,8 @@ LEAST_WEIGHT = 1e-3
 _WEIGHT_STREAM = 0x7765696768747300
 _REFERENCE_STREAM = 0x7265666572656E63
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
-# Nodes of the integral over a weighted improvement, and how many e-folds they span down from its whole depth, at
-# most ``FARTHEST``. The log of the integral is wrong by less than ``ERROR``.
+# Nodes of the integral over a weighted improvement, and how many e-folds they span down from its whole depth,
+# at most ``FARTHEST``. The log of the integral is wrong by less than ``ERROR``.
 N_NODES, FOLDS, FARTHEST, ERROR = 96, 12.0, 10.0, 0.15
 # Past so many deviations a probability is 0 or 1 whatever its slope, which float64 no longer resolves.
 FLAT = 1e6
@@ -144,7 +146,8 @@ class LogChebyshev:
         """Return the least of the bounds by one objective alone, each of which is an expected improvement."""
         target = self._incumbent / self._weights[:, 0]
         alone = [log_ei(mean[j], sd[j], target[j]) + math.log(self._weights[j, 0]) for j in range(self._m)]
-        return np.min(alone, axis=0) + ERROR
+        least: Array = np.min(alone, axis=0)
+        return least + ERROR
 
     def _terms(self, mean: Array, sd: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Logs of the sum's terms (nodes, p), of each probability, and its z (m, nodes, p); scales, levels.
@@ -179,7 +182,7 @@ class LogFeasible:
     def value(self, mean: Array, sd: Array) -> Array:
         """Return the sum of the constraints' log probabilities, (p,)."""
         room, exact, scale = self._parts(mean, sd)
-        return np.where(exact, _floor(room), log_ndtr(room / scale)).sum(axis=0)
+        return _summed(np.where(exact, _floor(room), log_ndtr(room / scale)))
 
     def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
         """Return the sum (p,) and its derivatives, (M, p)."""
@@ -190,13 +193,13 @@ class LogFeasible:
         by_z = np.exp(-0.5 * z * z - LOG_SQRT_2PI - logs)
         by_mean[-self._c :] = np.where(exact, np.where(room < 0.0, INFEASIBLE, 0.0), -by_z / scale)
         by_sd[-self._c :] = np.where(exact, 0.0, -by_z * z / scale)
-        return np.where(exact, _floor(room), logs).sum(axis=0), by_mean, by_sd
+        return _summed(np.where(exact, _floor(room), logs)), by_mean, by_sd
 
     def bound(self, mean: Array, sd: Array) -> Array:
         """Return the score where the mean is infeasible, which grows with the deviation; elsewhere 0."""
         room, exact, scale = self._parts(mean, sd)
         logs = log_ndtr(np.minimum(room, 0.0) / scale)
-        return np.where(exact, _floor(room), np.where(room < 0.0, logs, 0.0)).sum(axis=0)
+        return _summed(np.where(exact, _floor(room), np.where(room < 0.0, logs, 0.0)))
 
     def _parts(self, mean: Array, sd: Array) -> tuple[Array, NDArray[np.bool_], Array]:
         """Return how far the means are inside the limits, which of them are exact, and scales, (c, p)."""
@@ -213,16 +216,16 @@ class Total:
 
     def value(self, mean: Array, sd: Array) -> Array:
         """Return the sum, (p,)."""
-        return np.sum([score.value(mean, sd) for score in self._scores], axis=0)
+        return _summed([score.value(mean, sd) for score in self._scores])
 
     def slopes(self, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
         """Return the sum (p,) and its derivatives, (M, p)."""
         value, by_mean, by_sd = zip(*(score.slopes(mean, sd) for score in self._scores), strict=True)
-        return np.sum(value, axis=0), np.sum(by_mean, axis=0), np.sum(by_sd, axis=0)
+        return _summed(value), _summed(by_mean), _summed(by_sd)
 
     def bound(self, mean: Array, sd: Array) -> Array:
         """Return the sum of the bounds, (p,)."""
-        return np.sum([score.bound(mean, sd) for score in self._scores], axis=0)
+        return _summed([score.bound(mean, sd) for score in self._scores])
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,16 +276,23 @@ class Aim:
         them is drawn by its logarithm, in ranges of the front.
         """
         share = uniforms_of_trial(self.seed ^ _REFERENCE_STREAM, number, 0, 1)
-        return self.near + np.expm1(share * np.log1p(self.far - self.near))
+        reference: Array = self.near + np.expm1(share * np.log1p(self.far - self.near))
+        return reference
 
     def weights(self, number: int) -> Array:
         """Return weights of the objectives, uniform on the simplex, (m,)."""
         logs = -np.log(uniforms_of_trial(self.seed ^ _WEIGHT_STREAM, number, 0, len(self.near)))
-        return np.maximum(logs / logs.sum(), LEAST_WEIGHT)
+        weights: Array = np.maximum(logs / logs.sum(), LEAST_WEIGHT)
+        return weights
 
     def extended(self, level: Array) -> Aim:
         """Return the aim had trials with levels (M, r) been observed, too."""
         return replace(self, level=np.concatenate([self.level, level], axis=1))
+
+
+def _summed(parts: Array | Sequence[Array]) -> Array:
+    total: Array = np.sum(parts, axis=0)
+    return total
 
 
 def _floor(room: Array) -> Array:

@@ -8,10 +8,10 @@ ideal       (m,) least value of each objective on the front
 range       (m,) from the ideal to the greatest value of each objective on the front
 near, far   (m,) references that bound the hypervolume: past the front [1], and past all feasible trials
 
-An objective's unit is the range of the front, from the ideal. The hypervolume stays the same but for a factor.
-Past the far reference values add nothing, and their logarithm is taken: a model does not spend itself on
-them; nor on values of infeasible trials that are as far below the ideal. Where there is only one objective, nothing but the order of its values counts, and they are warped as
-if they were alone.
+An objective's unit is the range of the front, from the ideal: a factor of the hypervolume. Values past the
+far reference add nothing, and their logarithm is taken, so that a model does not spend itself on them; nor on
+values of infeasible trials that are as far below the ideal. Where there is only one objective, nothing but
+the order of its values counts, and they are warped as if they were alone.
 
 References
 ----------
@@ -104,7 +104,8 @@ class Units:
 
 
 def _range(y: Array) -> Array:
-    return np.minimum(y.max(axis=1) - y.min(axis=1), np.finfo(float).max)
+    found: Array = np.minimum(y.max(axis=1) - y.min(axis=1), np.finfo(float).max)
+    return found
 
 
 def _first_positive(*ranges: Array) -> Array:

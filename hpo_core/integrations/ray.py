@@ -5,24 +5,30 @@ from __future__ import annotations
 import logging
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hpo_core.errors import ArgumentError, SpaceExhausted
+from hpo_core.metrics import Maximize, Metrics, Minimize
 from hpo_core.space import Categorical, Float, Int, Space
 from hpo_core.study import Study
 
 try:
+    from ray import cloudpickle
     from ray.tune.result import DEFAULT_METRIC
     from ray.tune.search import Searcher, sample
 except ImportError as error:
     raise ImportError("hpo_core.integrations.ray needs Ray Tune: pip install 'hpo-core[ray]'") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+
+    from hpo_core.metrics import Metric
 
 logger = logging.getLogger("hpo_core")
+
+_FAILED: Final = "error in Ray Tune"
 
 
 class HpoSearch(Searcher):
@@ -38,18 +44,22 @@ class HpoSearch(Searcher):
         What to search, in parameters of hpo_core or of Tune. By default ``param_space`` of the tuner:
         nested dictionaries of ``tune.uniform``, ``loguniform``, ``randint``, ``lograndint``, their
         quantized forms, and ``choice``. A name with "/" stands for a nested dictionary.
-    metric, mode : str, optional
-        The result to optimise, and "min" or "max". By default those of ``tune.TuneConfig``; they must be
-        given together with a space where the tuner has no ``param_space``.
+    metric, mode : str, or lists of them, optional
+        The result to optimise, and "min" or "max"; or several results, with a mode for each. By default those
+        of ``tune.TuneConfig``; they must be given together with a space where the tuner has no
+        ``param_space``.
     points_to_evaluate : sequence of mappings, optional
         Configurations to try first; the sampler fills what they leave out.
+    metrics : mapping of str to Minimize, Maximize, AtMost or AtLeast, optional
+        In place of a metric and its mode, for results with bounds, references, or that are known from the
+        parameters; see ``Study``. The metric of ``tune.TuneConfig`` is then only that of its scheduler.
     sampler, seed
         As for ``Study``.
 
     Attributes
     ----------
     study : Study or None
-        None until there are a space and a mode.
+        None until there are a space and a mode, or metrics.
 
     Raises
     ------
@@ -61,20 +71,27 @@ class HpoSearch(Searcher):
     --------
     >>> from ray import tune
     >>> config = tune.TuneConfig(search_alg=HpoSearch(seed=0), metric="loss", mode="min", num_samples=20)
+    >>> front = tune.TuneConfig(search_alg=HpoSearch(metric=["loss", "ms"], mode=["min", "min"]))
     """
 
     def __init__(
         self,
         space: Space | Mapping[str, Any] | None = None,
-        metric: str | None = None,
-        mode: Literal["min", "max"] | None = None,
+        metric: str | Sequence[str] | None = None,
+        mode: Literal["min", "max"] | Sequence[Literal["min", "max"]] | None = None,
         points_to_evaluate: Sequence[Mapping[str, Any]] = (),
         *,
+        metrics: Mapping[str, Metric] | None = None,
         sampler: Any = "auto",
         seed: int | None = None,
     ) -> None:
-        _check_mode(metric, mode)
-        super().__init__(metric=metric, mode=mode)
+        goal = _read_goal(metric, mode)
+        if metrics is not None and any(goal):
+            raise ArgumentError("metric and mode must be left out where metrics are given")
+        super().__init__(*goal)
+        self._metric: Any  # text, or a list of it
+        self._mode: Any
+        self._goals = None if metrics is None else Metrics(metrics)
         self._points = points_to_evaluate
         self._sampler = sampler
         self._seed = seed
@@ -85,14 +102,12 @@ class HpoSearch(Searcher):
             self._take(space)
         self._numbers: dict[str, int] = {}  # trial numbers of the study by Tune's names
         self.study: Study | None = None
-        if self._space is not None and mode is not None:
+        if self._space is not None and (mode is not None or metrics is not None):
             self._start()
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **_: object
-    ) -> bool:
+    def set_search_properties(self, metric: Any, mode: Any, config: Mapping[str, Any], **_: object) -> bool:
         """Take what the tuner says; False if the searcher has a space of its own."""
-        _check_mode(metric, mode)
+        metric, mode = _read_goal(metric, mode)
         if self.study is not None:
             return False
         self._metric = metric or self._metric
@@ -117,12 +132,19 @@ class HpoSearch(Searcher):
         return flat | {name: repr(flat[name]) for name in self._labels.keys() & flat.keys()}
 
     def _start(self) -> None:
-        if self._mode is None:
-            raise ArgumentError("mode must be 'min' or 'max': give it to tune.TuneConfig or to HpoSearch")
-        self._metric = self._metric or DEFAULT_METRIC  # what a function returned
-        direction: Literal["minimize", "maximize"] = "minimize" if self._mode == "min" else "maximize"
+        metric, mode, goals = self._metric, self._mode, self._goals
+        if goals is None and mode is None:
+            raise ArgumentError(
+                "mode must be 'min' or 'max': give it to tune.TuneConfig or to HpoSearch, or give metrics"
+            )
+        if goals is None and isinstance(mode, list):
+            kinds = {"min": Minimize(), "max": Maximize()}
+            goals = Metrics({name: kinds[each] for name, each in zip(metric, mode, strict=True)})
+        elif goals is None:
+            self._metric = metric or DEFAULT_METRIC  # what a function returned
+            goals = Metrics.of("minimize" if mode == "min" else "maximize")
         space: Any = self._space
-        self.study = Study(space, sampler=self._sampler, direction=direction, seed=self._seed)
+        self.study = Study(space, sampler=self._sampler, metrics=goals, seed=self._seed)
         for point in self._points:
             self.study.enqueue(self._flat(point))
 
@@ -150,7 +172,7 @@ class HpoSearch(Searcher):
         return _nested(params)
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Report an intermediate result, if it has the metric."""
+        """Report an intermediate result, if it has all metrics."""
         number, value = self._running(trial_id), self._value(result)
         if number is not None and value is not None:
             self._started().trials[number].report(result["training_iteration"], value)
@@ -169,7 +191,7 @@ class HpoSearch(Searcher):
         if value is not None:
             study.tell(number, value)
         elif error:
-            study.fail(number, reason="error in Ray Tune")
+            study.fail(number, reason=_FAILED)
         else:
             study.stop_trials(number)
 
@@ -181,33 +203,56 @@ class HpoSearch(Searcher):
         return number
 
     def _value(self, result: Mapping[str, Any]) -> Any:
-        return result.get(str(self._metric))
+        metrics = self._started().metrics
+        if metrics.direction:
+            return result.get(str(self._metric))
+        values = {name: result.get(name) for name in metrics.reader.measured}
+        return None if any(value is None for value in values.values()) else values
 
     def add_evaluated_point(
         self,
         parameters: Mapping[str, Any],
-        value: float,
+        value: Any,
         error: bool = False,  # noqa: FBT001, FBT002 - Ray's signature
         *_: object,
         **__: object,
     ) -> None:
-        """Add a result from elsewhere."""
-        self._started().add(self._flat(parameters), math.nan if error else value)
+        """Add a result from elsewhere: a number, or a mapping of names to numbers if there are several."""
+        if error:
+            self._started().add(self._flat(parameters), reason=_FAILED)
+        else:
+            self._started().add(self._flat(parameters), value)
 
     def save(self, checkpoint_path: str) -> None:
         """Write the state to a file, as Tune does on its own after every step."""
-        Path(checkpoint_path).write_bytes(pickle.dumps(vars(self)))
+        Path(checkpoint_path).write_bytes(cloudpickle.dumps(vars(self)))  # type: ignore[no-untyped-call]
 
     def restore(self, checkpoint_path: str) -> None:
         """Read what ``save`` wrote: a pickle, to be opened only where you trust it."""
         vars(self).update(pickle.loads(Path(checkpoint_path).read_bytes()))
 
 
-def _check_mode(metric: object, mode: object) -> None:
+def _read_goal(metric: Any, mode: Any) -> tuple[Any, Any]:
+    """Return a metric and its mode, or lists of several."""
+    if isinstance(metric, list | tuple) or isinstance(mode, list | tuple):
+        names, modes = ([*each] if isinstance(each, list | tuple) else [] for each in (metric, mode))
+        if not names or len(names) != len(modes) or len(set(map(str, names))) < len(names):
+            raise ArgumentError(
+                "metric and mode must be lists of distinct names and of as many modes, "
+                f"got {metric!r} and {mode!r}"
+            )
+        for pair in zip(names, modes, strict=True):
+            _check_goal(*pair)
+        return names, modes
+    _check_goal(metric, mode)
+    return metric, mode
+
+
+def _check_goal(metric: object, mode: object) -> None:
     if mode not in (None, "min", "max"):
         raise ArgumentError(f"mode must be 'min' or 'max', got {mode!r}")
     if not isinstance(metric, str | None):
-        raise ArgumentError(f"metric must be the name of one result, got {metric!r}")
+        raise ArgumentError(f"metric must be the name of a result, or a list of names, got {metric!r}")
 
 
 def _leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

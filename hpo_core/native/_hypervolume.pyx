@@ -10,8 +10,12 @@ cdef extern from "hypervolume.h" nogil:
     void hypervolume_pair_ranks(const double *second, int64_t n, double *tail, int32_t *ranks) noexcept
     void hypervolume_ranks(const int32_t *level, int64_t k, int64_t n, const int32_t *sweep,
                            int32_t *scratch, int32_t *ranks) noexcept
+    int64_t hypervolume_place(const double *points, const int64_t *starts, int64_t n_fronts, int64_t m,
+                              const double *point) noexcept
     double hypervolume_volume(const double *points, int64_t n, int64_t m, const double *reference,
                               double *scratch) noexcept
+    double hypervolume_share(const double *points, int64_t n, int64_t m, const double *reference,
+                             const double *point, double *scratch) noexcept
     void hypervolume_shares(const double *points, int64_t n, int64_t m, const double *reference,
                             double *scratch, double *out) noexcept
 
@@ -49,16 +53,30 @@ def ranks(const int32_t[:, ::1] level, const int32_t[::1] sweep, int32_t[::1] ra
             hypervolume_ranks(&level[0, 0], k, n, &sweep[0], &scratch[0], &ranks_out[0])
 
 
+def place(const double[:, ::1] points, const int64_t[::1] starts, const double[::1] point):
+    cdef int64_t n_fronts = starts.shape[0] - 1
+    check(n_fronts >= 0 and points.shape[1] == point.shape[0] and starts[n_fronts] <= points.shape[0])
+    return hypervolume_place(&points[0, 0], &starts[0], n_fronts, point.shape[0], &point[0]) if n_fronts else 0
+
+
 def volume(const double[:, ::1] points, const double[::1] reference):
     cdef int64_t n = points.shape[0], m = points.shape[1]
     cdef double[::1] scratch = np.empty(m * m * (n + 1))
     cdef double found
-    check(m >= 3 and reference.shape[0] == m)
+    check(m >= 2 and reference.shape[0] == m)
     if not n:
         return 0.0
     with nogil:
         found = hypervolume_volume(&points[0, 0], n, m, &reference[0], &scratch[0])
     return found
+
+
+def share(const double[:, ::1] points, const double[::1] reference, const double[::1] point):
+    cdef int64_t n = points.shape[0], m = points.shape[1]
+    cdef double[::1] scratch = np.empty((m + 1) * m * (n + 1))
+    cdef const double *rows = &points[0, 0] if n else NULL
+    check(m >= 2 and reference.shape[0] == m == point.shape[0])
+    return hypervolume_share(rows, n, m, &reference[0], &point[0], &scratch[0])
 
 
 def shares(const double[:, ::1] points, const double[::1] reference, double[::1] shares_out):

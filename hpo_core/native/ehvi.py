@@ -62,11 +62,12 @@ def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
             f"front and reference must have shapes (m, k) and (m,) with 1 <= m <= {MAX_OBJECTIVES}, "
             f"got {front.shape} and {reference.shape}"
         )
-    if not (np.isfinite(front).all() and np.isfinite(reference).all()):
-        raise ArgumentError("front and reference must be finite everywhere")
+    if not (finite := np.isfinite(both := np.column_stack([front, reference]))).all():
+        raise ArgumentError(f"front and reference must be finite everywhere, got {both[~finite][0]}")
     inside = front[:, (front < reference[:, None]).all(axis=0)]
-    inside = np.ascontiguousarray(inside[:, np.argsort(inside[-1], kind="stable")])
     m, k = inside.shape
+    swept = inside[2 if m == MAX_OBJECTIVES else 0]  # of two, each point then becomes the last column
+    inside = np.ascontiguousarray(inside[:, np.argsort(swept, kind="stable")])
     lower, upper = np.empty((2, m, 2 * k + 1))
     n = module("ehvi").boxes(inside, reference, np.empty((3, k + 1)), lower, upper)
     return lower[:, :n].copy(), upper[:, :n].copy()

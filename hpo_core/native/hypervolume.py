@@ -37,6 +37,15 @@ def is_front(y: Array) -> NDArray[np.bool_]:
     return on_front
 
 
+def front_of(points: Array, starts: NDArray[np.int64], point: Array) -> int:
+    """Number of the front that one more point (m,) would be on: the first that does not dominate it.
+
+    ``points`` (n, m) stand in rows, front by front: front i in rows ``starts[i]`` to ``starts[i + 1] - 1``.
+    """
+    found: int = module("hypervolume").place(points, starts, point)
+    return found
+
+
 def hypervolume(y: Array, reference: Array) -> float:
     """Volume between the points and ``reference`` (m,), which is finite.
 
@@ -52,9 +61,6 @@ def hypervolume(y: Array, reference: Array) -> float:
         return np.inf
     if m == 1:
         return float(reference[0] - points[0, 0]) if n else 0.0
-    if m == 2:
-        widths = reference[0] - np.minimum.accumulate(points[:, 0])
-        return float(np.sum(widths * np.diff(points[:, 1], append=reference[1])))
     found: float = module("hypervolume").volume(points, reference)
     return found
 
@@ -73,6 +79,16 @@ def contributions(y: Array, reference: Array) -> Array:
     once = np.bincount(place, minlength=points.shape[1])[place] == 1
     shares[front[once]] = _shares(points, reference)[place[once]]
     return shares
+
+
+def contribution(points: Array, reference: Array, point: Array) -> float:
+    """Hypervolume that one more point (m,) adds, m >= 2.
+
+    ``points`` (n, m) stand in rows, sorted by the last objective; all of them, and the point, are finite and
+    below the reference.
+    """
+    found: float = module("hypervolume").share(points, reference, point)
+    return max(found, 0.0)
 
 
 def _checked(y: Array) -> Array:

@@ -1,4 +1,6 @@
-"""The progress bar of ``optimize``: best value, trials/s and the share of time spent suggesting."""
+"""The progress bar of ``optimize``: best value or size of the front, trials/s and the share of time spent
+suggesting.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,16 @@ class ProgressBar:
         share = (self._study.suggest_seconds - self._suggested_before) / max(
             self._shown - self._started, 1e-9
         )
+        self._bar.set_postfix_str(f"{self._found()}, suggesting {min(share, 1.0):.1%}", refresh=False)
+
+    def _found(self) -> str:
+        metrics = self._study.metrics
+        # With bounds the best value may be of a trial that breaks them.
+        if metrics.n_objectives > 1 or metrics.constraints:
+            n = len(self._study.front())
+            if metrics.n_objectives > 1 or not n:
+                return f"{n} on the front" if n else "none feasible"
         try:
-            best = f"{self._study.best_value:.6g}"
+            return f"best {self._study.best_value:.6g}"
         except HpoError:
-            best = "none"
-        self._bar.set_postfix_str(f"best {best}, suggesting {min(share, 1.0):.1%}", refresh=False)
+            return "best none"

@@ -59,6 +59,9 @@ class StudyLike(OwningStudy, Protocol):
     def best_value(self) -> float:
         """Value of the best trial; an ``HpoError`` while none is complete."""
 
+    def front(self) -> TrialBatch:
+        """Return the trials that keep all bounds and that no other one dominates."""
+
     @property
     def trials(self) -> Any:
         """Every trial, by its number."""

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log import History
+    from hpo_core.metrics import Metrics
     from hpo_core.space import Space
 
-# Trials up to which a Gaussian process is used, which takes at most a third of a second; past that, TPE is.
+# Trials up to which one Gaussian process is used, which takes at most a third of a second; past that, TPE is.
+# Several may take as long together: their costs grow with the square of the trials.
 MAX_TRIALS = 1000
-# Trials squared times parameters, the cost of kernel matrices. Not reached below 200 parameters.
+# Trials squared times parameters and models, the cost of kernel matrices. Not reached below 200 parameters.
 MAX_WORK = 2e8
 # Batches up to this size go to the Gaussian process. A larger one asks for throughput.
 MAX_BATCH = 64
@@ -41,10 +43,10 @@ class AutoSampler(Sampler):
     """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator.
 
     The Gaussian process is used up to 1,000 finished trials, for batches of up to 64 trials, and for fewer
-    trials if there are more than 200 parameters. The choice depends on these numbers alone, so that a study
-    repeats itself; ``trial.origin`` names the sampler chosen. If parameters are conditional, TPE also chooses
-    every third trial that is asked for alone. While the Gaussian process is affordable, TPE keeps to
-    configurations that its model of failures expects to work.
+    trials if there are more than 200 parameters, or several metrics to model: for two, up to 707. The choice
+    depends on these numbers alone, so that a study repeats itself; ``trial.origin`` names the sampler chosen.
+    If parameters are conditional, TPE also chooses every third trial that is asked for alone. While the
+    Gaussian process is affordable, TPE keeps to configurations that its model of failures expects to work.
 
     With ``max_ms`` the choice depends on measured time. The study then need not repeat itself on another
     machine, but its replay follows the record.
@@ -96,13 +98,13 @@ class AutoSampler(Sampler):
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
-        n_finished, d = history.count_finished(), self._n_parameters
         leaves_branch = self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1
-        if leaves_branch or not is_affordable(n_finished, d, n):
+        if leaves_branch or not self._is_affordable(history, n):
             return self._by_tpe(history, first, n)
         if self.max_ms is None:
             return self._gp.ask(history, first, n)
-        expected = expected_seconds(n_finished, d, n)
+        models = n_models(history.metrics)
+        expected = models * expected_seconds(history.count_finished(), self._n_parameters, n)
         if self._clock.predict(expected) > n * self.max_ms / 1000:
             return self._by_tpe(history, first, n)
         started = time.perf_counter()
@@ -116,16 +118,21 @@ class AutoSampler(Sampler):
     @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
         """Propose by TPE; if affordable, among candidates that the model of failures expects to work."""
-        affordable = is_affordable(history.count_finished(), self._n_parameters, n) and self.max_ms is None
+        affordable = self._is_affordable(history, n) and self.max_ms is None
         feasibility = self._gp.feasibility(history) if affordable else None
         weight = None if feasibility is None else feasibility.log_weight
         return self._tpe.ask_where(history, first, n, weight)
 
     def recommend(self, history: History) -> NDArray[np.int64]:
         """Return complete trials, best first: by posterior mean while affordable, otherwise by value."""
-        if is_affordable(history.count_finished(), self._n_parameters, 1):
-            return self._gp.recommend(history)
-        return super().recommend(history)
+        return self._gp.recommend(history) if self._is_affordable(history, 1) else super().recommend(history)
+
+    def estimates(self, history: History) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return complete trials and outcomes: posterior means while affordable, otherwise as observed."""
+        return self._gp.estimates(history) if self._is_affordable(history, 1) else super().estimates(history)
+
+    def _is_affordable(self, history: History, q: int) -> bool:
+        return is_affordable(history.count_finished(), self._n_parameters, q, n_models(history.metrics))
 
     def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:
         """Propose again what ``origin`` proposed, whatever the time it took.
@@ -154,12 +161,17 @@ class Clock:
         self._ratios.append(measured / expected)
 
 
-def is_affordable(n: int, d: int, q: int) -> bool:
-    """Return whether a Gaussian process chooses ``q`` trials after ``n`` trials of ``d`` parameters."""
-    return n <= MAX_TRIALS and n * n * d <= MAX_WORK and q <= MAX_BATCH
+def n_models(metrics: Metrics) -> int:
+    """Return the number of Gaussian processes that a study needs, at least 1."""
+    return max(sum(known is None for known in metrics.known), 1)
+
+
+def is_affordable(n: int, d: int, q: int, models: int = 1) -> bool:
+    """Return whether Gaussian processes choose ``q`` trials after ``n`` trials of ``d`` parameters."""
+    return n * n * models <= MAX_TRIALS**2 and n * n * d * models <= MAX_WORK and q <= MAX_BATCH
 
 
 def expected_seconds(n: int, d: int, q: int) -> float:
-    """Return the approximate seconds that this takes one core, including a fit."""
+    """Return the approximate seconds that one model takes one core, including a fit."""
     fit_and_search = 4e-3 + 1e-4 * d + 2e-5 * n + n * n * (1.5e-7 + 2.2e-9 * d)
     return fit_and_search + (q - 1) * (3e-4 + 3.5e-6 * n)

@@ -49,7 +49,9 @@ FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """
 
-# New columns come last, so that this view can replace the earlier one; rights on it and views of it stay.
+# New columns come last, so that this view can replace the earlier ones; rights on it and views of it stay.
+# The results of a study with a direction are those of one metric, "value". Values of several metrics are
+# lists in the log, of which i is the place of one.
 _FULL_VIEW: Final = rf"""
 CREATE OR REPLACE VIEW hpo_core.trials AS
 WITH RECURSIVE readable AS (
@@ -78,17 +80,32 @@ WITH RECURSIVE readable AS (
     SELECT study, position, kind, data, number::bigint, (i - 1)::integer AS i
     FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
     WHERE kind NOT IN ('asked', 'created', 'changed')
+), named AS MATERIALIZED (
+    SELECT study, metric ->> 'name' AS name, metric ->> 'kind' AS kind,
+        (metric ->> 'bound')::float8 AS bound, metric ->> 'known' AS known,
+        CASE json_array_length(metrics) WHEN 1 THEN '{{}}' ELSE ARRAY[(i - 1)::text] END AS path
+    FROM (
+        SELECT study, coalesce(data -> 'metrics', '[{{"name": "value", "kind": "minimize"}}]') AS metrics
+        FROM readable WHERE kind = 'created'
+    ) AS created, json_array_elements(metrics) WITH ORDINALITY AS m (metric, i)
+), objectives AS MATERIALIZED (
+    SELECT study, CASE count(*) WHEN 1 THEN max(path) END AS path
+    FROM named WHERE kind IN ('minimize', 'maximize') GROUP BY study
 ), ended AS (
-    SELECT study, number, kind, (data -> 'values' ->> i)::float8 AS value,
+    SELECT study, number, kind, data -> 'values' -> i AS told,
+        (data -> 'values' -> i #>> path)::float8 AS value,
         (data -> 'cost' ->> i)::float8 AS seconds, data ->> 'reason' AS reason
-    FROM said WHERE kind IN ('told', 'failed', 'stopped')
+    FROM said JOIN objectives USING (study) WHERE kind IN ('told', 'failed', 'stopped')
 ), retried AS (
     SELECT study, number, json_agg(data -> 'reason' ORDER BY position) AS retries,
         (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
     FROM said WHERE kind = 'retried' GROUP BY study, number
 ), reported AS (
-    SELECT study, number, json_agg(json_build_array(data -> 'step', data -> 'values' -> i)
-        ORDER BY position) AS reports
+    SELECT study, number, json_agg(json_build_array(data -> 'step', CASE json_typeof(data -> 'values' -> i)
+        WHEN 'array' THEN (
+            SELECT json_object_agg(m.name, data -> 'values' -> i #> m.path)
+            FROM named AS m WHERE m.study = said.study AND m.known IS NULL
+        ) ELSE data -> 'values' -> i END) ORDER BY position) AS reports
     FROM said WHERE kind = 'reported' GROUP BY study, number
 ), noted AS (
     SELECT study, number, json_object_agg(name, note) AS notes
@@ -116,7 +133,16 @@ SELECT s.name AS study, a.number,
     ) AS p), '{{}}') AS params,
     to_timestamp(coalesce(r.time, a.time)) AS started, a.tier,
     coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
-    coalesce(n.notes, '{{}}') AS notes
+    coalesce(n.notes, '{{}}') AS notes,
+    coalesce((
+        SELECT json_object_agg(m.name, e.told #> m.path) FROM named AS m
+        WHERE m.study = a.study AND e.kind <> 'failed'
+    ), '{{}}') AS metrics,
+    coalesce(e.kind IN ('told', 'stopped'), false) AND NOT EXISTS (
+        SELECT 1 FROM named AS m WHERE m.study = a.study AND CASE m.kind
+            WHEN 'at_most' THEN (e.told #>> m.path)::float8 > m.bound
+            WHEN 'at_least' THEN (e.told #>> m.path)::float8 < m.bound END
+    ) AS feasible
 FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
 LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
@@ -141,6 +167,7 @@ CREATE TABLE hpo_core.events (
 CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
 {_VIEW.format("CREATE", _READABLE)}""",
     _VIEW.format("CREATE OR REPLACE", _READABLE_IN_ANY_ENCODING),
+    "",  # another view, which the next one replaced
     _FULL_VIEW,
 )
 _SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'"

@@ -55,7 +55,9 @@ def _is_none(name: str) -> str:
     return f"EXISTS (SELECT 1 FROM {none} WHERE o.key = {name} AND i.value = a.k)"
 
 
-# One row per trial, for people and other programs. A parameter that is inactive is no key of params.
+# One row per trial, for people and other programs. A parameter that is inactive is no key of params. The
+# results of a study with a direction are those of one metric, "value". Values of several metrics are lists in
+# the log, so that the path to one of them has a second index.
 _VIEW: Final = f"""
 CREATE VIEW trials AS
 WITH RECURSIVE asked AS (
@@ -63,10 +65,24 @@ WITH RECURSIVE asked AS (
     FROM events,
         json_each('[0' || replace(hex(zeroblob(json_extract(data, '$.n') - 1)), '00', ',0') || ']') AS n
     WHERE kind = 'asked'
+), named AS (
+    SELECT e.study, json_extract(m.value, '$.name') AS name, json_extract(m.value, '$.kind') AS kind,
+        json_extract(m.value, '$.bound') AS bound, json_extract(m.value, '$.known') AS known,
+        CASE json_array_length(e.metrics) WHEN 1 THEN '' ELSE '[' || m.key || ']' END AS path
+    FROM (
+        SELECT study, coalesce(json_extract(data, '$.metrics'), '[{{"name": "value", "kind": "minimize"}}]')
+            AS metrics
+        FROM events WHERE position = 0 AND kind = 'created'
+    ) AS e, json_each(e.metrics) AS m
+), objectives AS (
+    SELECT study, CASE count(*) WHEN 1 THEN max(path) END AS path
+    FROM named WHERE kind IN ('minimize', 'maximize') GROUP BY study
 ), ended AS (
-    SELECT study, kind, r.value AS number, json_extract(data, '$.values[' || r.key || ']') AS value,
+    SELECT e.study, e.kind, r.value AS number, {_as_written("data", "'$.values[' || r.key || ']'")} AS told,
+        json_extract(data, '$.values[' || r.key || ']' || o.path) AS value,
         json_extract(data, '$.cost[' || r.key || ']') AS seconds, json_extract(data, '$.reason') AS reason
-    FROM events, json_each(data, '$.rows') AS r WHERE kind IN ('told', 'failed', 'stopped')
+    FROM events AS e JOIN objectives AS o ON o.study = e.study, json_each(data, '$.rows') AS r
+    WHERE e.kind IN ('told', 'failed', 'stopped')
 ), retried AS (
     SELECT study, number, time, json_group_array(json(reason)) AS retries, max(position)
     FROM (
@@ -77,9 +93,16 @@ WITH RECURSIVE asked AS (
 ), reported AS (
     SELECT study, number, json_group_array(json(report)) AS reports
     FROM (
-        SELECT study, r.value AS number, '[' || json_extract(data, '$.step') || ','
-            || {_as_written("data", "'$.values[' || r.key || ']'")} || ']' AS report
-        FROM events, json_each(data, '$.rows') AS r WHERE kind = 'reported' ORDER BY study, position
+        SELECT e.study, r.value AS number, '[' || json_extract(data, '$.step') || ',' || CASE n.several
+            WHEN 0 THEN {_as_written("data", "'$.values[' || r.key || ']'")}
+            ELSE (
+                SELECT json_group_object(
+                    name, json({_as_written("data", "'$.values[' || r.key || ']' || m.path")})
+                ) FROM named AS m WHERE m.study = e.study AND m.known IS NULL
+            ) END || ']' AS report
+        FROM events AS e JOIN (SELECT study, max(path) <> '' AS several FROM named GROUP BY study) AS n
+            ON n.study = e.study, json_each(data, '$.rows') AS r
+        WHERE e.kind = 'reported' ORDER BY e.study, position
     ) GROUP BY study, number
 ), noted AS (
     SELECT study, number, json_group_object(name, json(note)) AS notes
@@ -118,7 +141,14 @@ SELECT s.name AS study, a.number,
             WHERE c.key = k.owner AND json({_as_written("c.value", "'$[' || a.k || ']'")}) = k.choice
                 AND (k.choice <> 'null' OR {_is_none("c.key")})))
     )) AS params,
-    coalesce(n.notes, '{{}}') AS notes
+    coalesce(n.notes, '{{}}') AS notes,
+    (SELECT json_group_object(m.name, json({_as_written("e.told", "'$' || m.path")})) FROM named AS m
+        WHERE m.study = a.study AND e.kind <> 'failed') AS metrics,
+    coalesce(e.kind IN ('told', 'stopped'), 0) AND NOT EXISTS (
+        SELECT 1 FROM named AS m WHERE m.study = a.study AND CASE m.kind
+            WHEN 'at_most' THEN json_extract(e.told, '$' || m.path) > m.bound
+            WHEN 'at_least' THEN json_extract(e.told, '$' || m.path) < m.bound END
+    ) AS feasible
 FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
 LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
@@ -155,6 +185,7 @@ FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """,
     "CREATE INDEX descriptions ON events (study, position) WHERE kind IN ('created', 'changed');",
+    "",  # another view, which the next one replaced
     f"DROP VIEW trials;\n{_VIEW}",
 )
 SCHEMA: Final = len(_STEPS)

@@ -144,6 +144,11 @@ class Trial:
         return {name: float(value) for name, value in self._study.metrics.by_name(outcomes).items()}
 
     @property
+    def feasible(self) -> bool:
+        """Whether the trial has values and keeps every bound of the metrics."""
+        return bool(TrialBatch(self._study, np.array([self._row])).feasible[0])
+
+    @property
     def reason(self) -> str | None:
         """Why the trial failed; None if it did not."""
         return self._study.history.reasons.get(self._row)

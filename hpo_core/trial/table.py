@@ -102,7 +102,9 @@ def _notes(batch: TrialBatch) -> dict[str, list[Any]]:
 
 def _frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFrame:
     about = _about(batch)
-    columns: dict[str, Any] = {name: pd.Series(text(values), dtype=object) for name, values in about.items()}
+    columns: dict[str, Any] = {
+        text(name): pd.Series(text(values), dtype=object) for name, values in about.items()
+    }
     for name, column in columns.items():
         if name == "seconds" or name.startswith("value"):
             columns[name] = column.astype(np.float64)

@@ -94,9 +94,7 @@ def test_what_is_proposed_improves_on_startup(case):
     feasible = np.flatnonzero(excess == 0.0)
     y = history.y[:, feasible]
     reference = y.max(axis=1) + 0.1
-    covered, before = (
-        hypervolume(np.ascontiguousarray(each), reference) for each in (y, y[:, feasible < 6])
-    )
+    covered, before = (hypervolume(np.ascontiguousarray(each), reference) for each in (y, y[:, feasible < 6]))
     assert covered > 1.02 * before
     if case != "only a bound is measured":  # whose optimum is at the bound, and among the first trials
         assert (excess[6:] == 0.0).mean() >= 0.4
@@ -133,8 +131,14 @@ def test_before_the_models_estimates_are_what_was_observed():
 
 @pytest.mark.parametrize(
     ("case", "tolerance"),
-    [("two", 1e-4), ("known", 1e-4), ("bounded", 1e-4), ("known bound", 1e-4), ("nothing is feasible", 1e-3)]
-    + [("four", 0.1)],  # an integral over nodes, and its derivative by its end
+    [
+        ("two", 1e-4),
+        ("known", 1e-4),
+        ("bounded", 1e-4),
+        ("known bound", 1e-4),
+        ("nothing is feasible", 1e-3),
+        ("four", 0.1),  # an integral over nodes, and its derivative by its end
+    ],
 )
 def test_gradient_and_bound_are_those_of_the_criterion(case, tolerance):
     study = study_of(case, 30)
@@ -189,7 +193,9 @@ def test_past_the_most_trials_the_models_share_a_selection_with_the_front():
 
 def test_units_map_there_and_back_and_the_limit_is_zero():
     rng = np.random.default_rng(0)
-    metrics = Metrics({"a": Minimize(reference=1.0), "b": hpo.Maximize(), "c": AtMost(2.0), "d": AtLeast(-1.0)})
+    metrics = Metrics(
+        {"a": Minimize(reference=1.0), "b": hpo.Maximize(), "c": AtMost(2.0), "d": AtLeast(-1.0)}
+    )
     outcomes = np.stack([rng.lognormal(0, 3, 40), *rng.normal(0, 2, (3, 40))])
     units = Units(metrics, outcomes)
     np.testing.assert_allclose(units.back(units.of(outcomes)), outcomes, rtol=1e-9, atol=1e-9)

@@ -166,11 +166,92 @@ def test_what_has_no_counterpart_is_refused(space, words):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"mode": "minimize"}, {"mode": ["min", "max"], "metric": ["a", "b"]}, {"metric": 3}]
+    "arguments",
+    [
+        {"mode": "minimize"},
+        {"metric": 3},
+        {"mode": ["min", "max"], "metric": "ab"},
+        {"mode": "min", "metric": ["a", "b"]},
+        {"mode": ["min", "max"], "metric": ["a"]},
+        {"mode": ["min", "max"], "metric": ["a", "a"]},
+        {"mode": ["min", "obs"], "metric": ["a", "b"]},
+        {"mode": ["min", "max"], "metric": ["a", 3]},
+        {"mode": [], "metric": []},
+        {"metrics": {"a": hpo.Minimize()}, "metric": "a", "mode": "min"},
+    ],
 )
-def test_there_is_one_metric_and_a_mode(arguments):
+def test_metrics_have_modes(arguments):
     with pytest.raises(ArgumentError, match=r"mode must|metric must"):
         HpoSearch({"x": hpo.Float(0, 1)}, **arguments)
+
+
+def test_several_metrics_reach_the_study():
+    search = HpoSearch({"x": hpo.Float(-1.0, 1.0)}, ["loss", "score"], ("min", "max"), seed=0)
+    assert (search.metric, search.mode) == (["loss", "score"], ["min", "max"])
+    results = {
+        "a": {"loss": 1.0, "score": 2.0, "other": 9.0},
+        "b": {"loss": 1.0, "score": math.nan},
+        "c": {"loss": 1.0},
+        "d": {"loss": 1.0, "score": None},
+    }
+    for name, result in results.items():
+        search.suggest(name)
+        if name == "d":
+            search.on_trial_result(name, {"loss": 0.5, "score": 0.25, "training_iteration": 1})
+            search.on_trial_result(name, {"loss": 0.5, "training_iteration": 2})
+        search.on_trial_complete(name, result)
+    trials = search.study.trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "FAILED", "FAILED", "STOPPED"]
+    assert trials[0].values == {"loss": 1.0, "score": 2.0}
+    assert trials[3].values == {"loss": 0.5, "score": 0.25}
+    search.add_evaluated_point({"x": 0.5}, {"loss": 0.5, "score": 3.0})
+    search.add_evaluated_point({"x": 0.25}, 0.0, error=True)
+    assert search.study.front().number.tolist() == [4]
+    assert search.study.trials[-1].reason == "error in Ray Tune"
+    assert (
+        search.study.metrics
+        == hpo.Study({"x": 1.0}, metrics={"loss": hpo.Minimize(), "score": hpo.Maximize()}).metrics
+    )
+
+
+def test_bounds_and_known_metrics(tmp_path):
+    metrics = {
+        "loss": hpo.Minimize(),
+        "size": hpo.Minimize(known=lambda columns: 10 * columns["n"]),
+        "ms": hpo.AtMost(5.0),
+    }
+    search = HpoSearch(metrics=metrics, seed=0, sampler="tpe")
+    assert search.set_search_properties("loss", "min", PARAM_SPACE)  # for the scheduler
+    for k in range(15):
+        config = search.suggest(str(k))
+        search.on_trial_complete(str(k), {"loss": config["model"]["x"] ** 2, "ms": 4.0 + config["n"]})
+    assert search.study.trials.values["size"].tolist() == (10 * search.study.trials["n"]).tolist()
+    assert search.study.trials.feasible.tolist() == (search.study.trials["n"] <= 1).tolist()
+    search.save(str(tmp_path / "state"))  # with the function
+    other = HpoSearch()
+    other.restore(str(tmp_path / "state"))
+    assert other.suggest("next") == search.suggest("next")
+
+
+def test_a_tuner_runs_with_several_metrics(ray_cluster, tmp_path):
+    search = HpoSearch(
+        metrics={"loss": hpo.Minimize(), "n": hpo.Minimize(known=lambda columns: columns["n"])}, seed=0
+    )
+    results = tune.Tuner(
+        objectives.tuned,
+        param_space=PARAM_SPACE,
+        tune_config=tune.TuneConfig(
+            search_alg=ConcurrencyLimiter(search, 2), num_samples=4, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), name="run", verbose=0),
+    ).fit()
+    assert len(results) == len(search.study.trials) == 4
+    assert len(results.errors) == len(search.study.trials.where("failed"))
+    complete = search.study.trials.where("complete")
+    assert sorted(complete.values["loss"]) == sorted(
+        each.metrics["loss"] for each in results if not each.error
+    )
+    assert complete.values["n"].tolist() == complete["n"].tolist()
 
 
 def test_what_the_tuner_says_completes_what_is_given():

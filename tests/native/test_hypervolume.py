@@ -11,7 +11,14 @@ from hypothesis.extra.numpy import arrays
 
 from hpo_core.errors import ArgumentError
 from hpo_core.native import _backend
-from hpo_core.native.hypervolume import contributions, front_ranks, hypervolume, is_front
+from hpo_core.native.hypervolume import (
+    contribution,
+    contributions,
+    front_of,
+    front_ranks,
+    hypervolume,
+    is_front,
+)
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -116,6 +123,33 @@ def test_contributions_are_what_is_lost_without_a_point(cloud, reference, m, n):
     expected = losses(y, corner)
     error = 1e-12 * hypervolume(y, corner)
     np.testing.assert_allclose(contributions(y, corner), expected, rtol=0.0, atol=error)
+
+
+@clouds
+@pytest.mark.parametrize("m", range(1, LARGEST + 1))
+def test_one_more_point_is_on_the_front_that_sorting_it_with_the_others_gives(cloud, reference, m):
+    y, more = cloud(m, 80), np.concatenate([cloud(m, 12, seed=1), cloud(m, 80)[:, :3] * reference], axis=1)
+    ranks = front_ranks(y)
+    order = np.argsort(ranks, kind="stable")
+    starts = np.searchsorted(ranks[order], np.arange(ranks.max() + 2))
+    rows = np.ascontiguousarray(y[:, order].T)
+    for point in more.T.copy():
+        expected = front_ranks(np.concatenate([y, point[:, None]], axis=1))[-1]
+        assert front_of(rows, starts, point) == expected
+    assert front_of(rows[:0], starts[:1], rows[0]) == 0
+
+
+@clouds
+@pytest.mark.parametrize(("m", "n"), [(2, 60), (3, 60), (4, 40), (5, 15)])
+def test_what_one_more_point_adds(cloud, reference, m, n):
+    y, corner = cloud(m, n), np.full(m, reference)
+    y = y[:, np.all(y < corner[:, None], axis=0)]
+    rows = np.ascontiguousarray(y[:, np.argsort(y[-1])].T)
+    whole = hypervolume(y, corner)
+    for point in np.minimum(cloud(m, 8, seed=2), 0.9 * reference).T.copy():
+        gained = moocore_volume(np.concatenate([y, point[:, None]], axis=1), corner) - whole
+        assert contribution(rows, corner, point) == pytest.approx(gained, rel=0.0, abs=1e-12 * whole)
+    assert contribution(rows[:0], corner, corner - 0.5) == pytest.approx(0.5**m)
 
 
 @given(small, st.integers(0, 3))

@@ -37,31 +37,30 @@ def _dominates(point, cell):
 
 
 def _ehvi(mean, sd, boxes):
-    at = [{x: _ei(mean[j], sd[j], mpmath.mpf(x)) for box in boxes for x in box[j]} for j in range(len(mean))]
+    bounds = [{x for box in boxes for x in box[j]} for j in range(len(mean))]
+    at = [{x: _ei(a, b, mpmath.mpf(x)) for x in row} for a, b, row in zip(mean, sd, bounds, strict=True)]
     gains = (
         mpmath.fprod(of[high] - of[low] for of, (low, high) in zip(at, box, strict=True)) for box in boxes
     )
     return mpmath.fsum(gains)
 
 
-def ehvi(mean, sd, front, reference):
-    """EHVI of one candidate, mean (m,) and sd (m,)."""
+def log_of(mean, sd, boxes):
+    """Log EHVI of one candidate, mean (m,) and sd (m,), over some cells; -inf where it is 0."""
     with mpmath.workdps(DIGITS):
-        boxes = cells(front, reference)
-        return _ehvi([mpmath.mpf(x) for x in mean.tolist()], [mpmath.mpf(x) for x in sd.tolist()], boxes)
-
-
-def log_ehvi(mean, sd, front, reference):
-    """Its logarithm; -inf where it is 0."""
-    with mpmath.workdps(DIGITS):
-        value = ehvi(mean, sd, front, reference)
+        value = _ehvi([mpmath.mpf(x) for x in mean.tolist()], [mpmath.mpf(x) for x in sd.tolist()], boxes)
         return mpmath.log(value) if value > 0 else -mpmath.inf
 
 
-def log_ehvi_slopes(mean, sd, front, reference):
-    """Derivatives of log EHVI with respect to mean (m,) and sd (m,), by differences: no formula is shared."""
+def log_ehvi(mean, sd, front, reference):
+    """Log EHVI of one candidate, mean (m,) and sd (m,)."""
+    return log_of(mean, sd, cells(front, reference))
+
+
+def slopes_of(mean, sd, boxes):
+    """Derivatives of log EHVI over some cells, by mean (m,) and sd (m,): differences, no formula."""
     with mpmath.workdps(DIGITS):
-        boxes, m = cells(front, reference), len(mean)
+        m = len(mean)
         at = [mpmath.mpf(x) for x in (*mean.tolist(), *sd.tolist())]
 
         def slope(i):
@@ -75,13 +74,17 @@ def log_ehvi_slopes(mean, sd, front, reference):
         return [slope(i) for i in range(m)], [slope(m + i) for i in range(m)]
 
 
+def log_ehvi_slopes(mean, sd, front, reference):
+    """Derivatives of log EHVI with respect to mean (m,) and sd (m,)."""
+    return slopes_of(mean, sd, cells(front, reference))
+
+
 def monte_carlo(mean, sd, front, reference, n, seed):
     """EHVI by n draws, and its standard error: each draw's exclusive hypervolume, summed over the cells."""
     rng = np.random.default_rng(seed)
     y = mean[:, None] + sd[:, None] * rng.standard_normal((len(mean), n))
     gain = np.zeros(n)
     for cell in cells(front, reference):
-        gain += np.prod(
-            [np.clip(high - row, 0, high - low) for row, (low, high) in zip(y, cell, strict=True)], axis=0
-        )
+        sides = [np.clip(high - row, 0.0, high - low) for row, (low, high) in zip(y, cell, strict=True)]
+        gain += np.prod(sides, axis=0)
     return gain.mean(), gain.std() / np.sqrt(n)

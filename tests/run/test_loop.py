@@ -237,6 +237,26 @@ def test_the_progress_bar_copes_without_a_best_value_and_a_total(capsys):
     assert "best none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("metrics", "ms", "shown"),
+    [
+        ({"a": hpo.Minimize(), "b": hpo.Maximize()}, None, "3 on the front"),
+        ({"a": hpo.Minimize(), "b": hpo.Maximize(), "ms": hpo.AtMost(5.0)}, 9.0, "none feasible"),
+        ({"a": hpo.Minimize(), "ms": hpo.AtMost(5.0)}, 9.0, "none feasible"),
+        ({"a": hpo.Minimize(), "ms": hpo.AtMost(5.0)}, 1.0, "best 0"),
+    ],
+)
+def test_the_progress_bar_of_several_metrics(metrics, ms, shown, capsys):
+    pytest.importorskip("tqdm")
+    study = make_study(metrics=metrics)
+    study.optimize(
+        lambda trial: {name: ms if name == "ms" else trial.number for name in metrics},
+        n_trials=3,
+        progress=True,
+    )
+    assert f" {shown}, suggesting" in capsys.readouterr().err
+
+
 def test_without_tqdm_the_progress_bar_is_an_error_that_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     study = make_study()

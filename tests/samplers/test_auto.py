@@ -82,6 +82,32 @@ def test_wide_spaces_are_given_up_earlier():
     assert not auto.is_affordable(1001, 1, 1)
 
 
+def test_several_models_are_given_up_earlier_and_what_is_known_is_none(monkeypatch):
+    assert auto.is_affordable(707, 1, 1, models=2)
+    assert not auto.is_affordable(708, 1, 1, models=2)
+    assert not auto.is_affordable(500, 500, 1, models=2)
+    monkeypatch.setattr(auto, "MAX_TRIALS", 20)
+    tiers = []
+    for second in (hpo.Minimize(known=lambda columns: columns["x"]), hpo.Minimize()):
+        study = hpo.Study(SQUARE, metrics={"a": hpo.Minimize(), "b": second}, sampler="auto", seed=0)
+        told = sphere if second.known else (lambda t: (sphere(t), t["x"]))
+        study.optimize(told, n_trials=16)
+        tiers.append(study.ask().tier)
+    assert tiers == ["gp", "tpe"]
+
+
+def test_estimates_are_those_of_the_gaussian_process_while_it_is_affordable(monkeypatch):
+    study = hpo.Study(SQUARE, metrics={"a": hpo.Minimize(), "b": hpo.Minimize()}, sampler="auto", seed=0)
+    study.optimize(lambda trial: (sphere(trial), sphere(trial) * trial["x"]), n_trials=16)
+    gp = hpo.GPSampler()
+    gp.start(study.space, seed=0)
+    for ours, theirs in zip(study.sampler.estimates(study.history), gp.estimates(study.history), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    monkeypatch.setattr(auto, "MAX_TRIALS", 10)
+    rows, outcomes = study.sampler.estimates(study.history)
+    np.testing.assert_array_equal(outcomes, study.history.outcomes[:, rows])
+
+
 def test_what_it_recommends(monkeypatch):
     ours, gp = searched("auto", 25), searched("gp", 25)
     assert ours.recommend() == gp.recommend()

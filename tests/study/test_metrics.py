@@ -440,8 +440,10 @@ def test_a_study_opened_without_its_functions_says_so(tmp_path):
 def test_replay_of_a_widened_space_knows_the_formula_of_earlier_trials(tmp_path):
     path = str(tmp_path / "s.db")
 
+    default = hpo.Space({"depth": hpo.Int(1, 4)}).default()["depth"]
+
     def sizes(columns):
-        return columns["x"] * columns.get("depth", 1.0)
+        return columns["x"] * default
 
     first = hpo.Study(
         {"x": hpo.Float(0, 1)}, metrics={"e": Minimize(), "s": Minimize(known=sizes)},

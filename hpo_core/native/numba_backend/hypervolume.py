@@ -185,7 +185,33 @@ def ranks(level: Ints, sweep: Ints, ranks_out: Ints) -> None:
     _rank_range(level, np.arange(n, dtype=np.int32), 0, sweep.copy(), np.zeros(n + 1, np.int32), ranks_out)
 
 
+@njit(cache=True)
+def place(points: Array, starts: NDArray[np.int64], point: Array) -> int:
+    """Number of fronts that hold a point which dominates this one."""
+    low, high = 0, len(starts) - 1
+    while low < high:
+        middle, is_dominated = (low + high) // 2, False
+        for j in range(starts[middle], starts[middle + 1]):
+            if _is_no_worse(points[j], point) and not _is_no_worse(point, points[j]):
+                is_dominated = True
+                break
+        if is_dominated:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 # ---- volumes -----------------------------------------------------------------------------------------------
+
+
+@njit(cache=True)
+def _strips_area(points: Array, reference: Array) -> float:
+    least, area, n = reference[0], 0.0, len(points)
+    for j in range(n):
+        least = min(least, points[j, 0])
+        area += (reference[0] - least) * ((points[j + 1, 1] if j + 1 < n else reference[1]) - points[j, 1])
+    return area
 
 
 @njit(cache=True)
@@ -260,8 +286,10 @@ def _is_new(point: Array, kept: Array) -> bool:
 
 
 def volume(points: Array, reference: Array) -> float:
-    """Hypervolume of points (n, m) sorted by the last objective, m >= 3."""
+    """Hypervolume of points (n, m) sorted by the last objective, m >= 2."""
     n, m = points.shape
+    if m == 2:
+        return float(_strips_area(points, reference))
     if m == 3:
         return float(_sweep_volume(points, reference))
     kept, n_kept, area, total = np.empty((n + 1, m - 1)), 0, 0.0, 0.0
@@ -275,8 +303,12 @@ def volume(points: Array, reference: Array) -> float:
     return total
 
 
+def share(points: Array, reference: Array, point: Array) -> float:
+    """What one more point adds to it."""
+    return float(_box(point, reference) - volume(_raised(point, points), reference))
+
+
 def shares(points: Array, reference: Array, shares_out: Array) -> None:
     """What each point of a front adds to the volume of the others."""
     for j, point in enumerate(points):
-        others = _raised(point, np.delete(points, j, axis=0))
-        shares_out[j] = _box(point, reference) - volume(others, reference)
+        shares_out[j] = share(np.delete(points, j, axis=0), reference, point)
