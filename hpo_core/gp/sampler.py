@@ -195,7 +195,10 @@ class GPSampler(Sampler):
         return rows if len(rows) >= FEWEST_VALUES else None
 
     def _box(self, history: History, surrogate: ObjectiveModel | Outcomes) -> Box:
-        """Return the box to draw candidates from: a trust region if there are many parameters or trials."""
+        """Return the box to draw candidates from: a trust region if there are many parameters or trials.
+
+        With several metrics there is none: a front has no centre, and candidates near it cover all of it.
+        """
         settings, d = self._settings, len(history.x)
         start = 0 if d > settings.trust_dims else settings.trust_trials
         if history.count(State.COMPLETE) <= start or not d or isinstance(surrogate, Outcomes):
