@@ -10,6 +10,8 @@ from bench.gate import command as gate
 from bench.native import command as native
 from bench.quality import ablation, failure_rows, failures
 from bench.quality import command as quality
+from bench.quality.fronts import command as fronts
+from bench.quality.fronts.optimiser import ENTRIES as FRONTS
 from bench.samplers import command as samplers
 from bench.study import command as study
 from bench.study import stored
@@ -19,6 +21,7 @@ from bench.surrogates import posterior
 COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "failures": (failures, "failed trials and best values where trials can fail, beside the peers"),
+    "fronts": (fronts, "hypervolume of several objectives, beside the peers"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
     "fit": (fit, "a Gaussian process's cold fit, beside the peers"),
@@ -37,6 +40,7 @@ ALL = (
     *(f"quality --optimiser {name} --record --seeds {seeds} --against" for name, seeds in SLOW.items()),
     "quality --optimiser tpe --record",
     f"failures --rows {' '.join(failure_rows.ROWS)} --record",
+    f"fronts --rows {' '.join(FRONTS)} --record",
     *2 * ("samplers --record",),  # two passes of each row: those that differ are marked
     *2 * ("fit --record",),
     *2 * ("posterior --record",),

@@ -12,6 +12,8 @@ from bench import figures, records, repeat
 from bench.native import report as native
 from bench.quality import failures_report
 from bench.quality import report as quality
+from bench.quality.fronts import report as fronts
+from bench.samplers import fronts as front_times
 from bench.samplers import report as samplers
 from bench.section import Section, provenance
 from bench.study import report as study
@@ -30,9 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    sections = [pictures(arguments.out.parent), quality.section(), failures_report.section()]
+    sections = [
+        pictures(arguments.out.parent),
+        quality.section(),
+        failures_report.section(),
+        fronts.section(),
+    ]
     sections += [
         samplers.section(),
+        front_times.section(),
         fit.section(),
         fit.posteriors(),
         study.section(),
@@ -61,9 +69,14 @@ def pictures(folder: Path) -> Section:
 
 
 def render(sections: Iterable[Section]) -> str:
+    return f"{MARKER}\n\n{page(sections)}"
+
+
+def page(sections: Iterable[Section]) -> str:
+    """The losses of all, then each."""
     held = [s for s in sections if s.body]
     losses = [f"- {s.title}: {loss}" for s in held for loss in s.losses]
-    parts = [MARKER, "## Where we lose, or miss a target", "\n".join(losses) or "Nowhere below."]
+    parts = ["## Where we lose, or miss a target", "\n".join(losses) or "Nowhere below."]
     for section in held:
         parts += [f"## {section.title}", *filter(None, section.body)]
     return "\n\n".join(parts) + "\n"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bench.quality.optimiser import Entry
+
 SEEDS, TRIALS = 20, 100
 PEERS = tuple(name for name, entry in ENTRIES.items() if entry.peer)
 SCRATCH = tabular.CACHE / "runs.jsonl"  # what was run while developing; not checked in
@@ -68,14 +70,16 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def results_file(optimiser: str) -> Path:
-    """Where the checked-in runs of an optimiser are: one file for each peer's version, one for ours."""
-    entry = ENTRIES[optimiser]
-    peer = entry.peer
-    if peer is None:
+    return file_of(ENTRIES[optimiser], "quality", optimiser)
+
+
+def file_of(entry: Entry, kind: str, name: str) -> Path:
+    """Where the checked-in runs of a kind are: one file for each peer's version, one for ours."""
+    if entry.peer is None:
         ours = "hpo_core" in entry.distributions
-        return records.RESULTS / f"quality-{'hpo_core' if ours else optimiser}.jsonl"
-    pin = (environments.REQUIREMENTS / f"{peer}.txt").read_text().split()[0]
-    return records.RESULTS / f"quality-{peer}-{pin.split('==')[1]}.jsonl"
+        return records.RESULTS / f"{kind}-{'hpo_core' if ours else name}.jsonl"
+    pin = (environments.REQUIREMENTS / f"{entry.peer}.txt").read_text().split()[0]
+    return records.RESULTS / f"{kind}-{entry.peer}-{pin.split('==')[1]}.jsonl"
 
 
 def measure(

@@ -42,8 +42,7 @@ ROWS = {
 
 
 def results_file(optimiser: str) -> Path:
-    beside = command.results_file(optimiser)
-    return beside.with_name(beside.name.replace("quality-", "failures-"))
+    return command.file_of(command.ENTRIES[optimiser], "failures", optimiser)
 
 
 def recorded() -> tuple[dict[str, Runs], list[records.Record]]:

@@ -15,22 +15,30 @@ from bench.quality import tabular
 from bench.quality.optimiser import ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from bench.quality.optimiser import Entry
+
 Job = dict[str, Any]
+WORKER = "bench.quality.worker"
 KEYS = ("problem", "optimiser", "settings", "seed", "trials")
 
 
 def jobs(
-    optimiser: str, settings: dict[str, Any], names: Sequence[str], seeds: Iterable[int], trials: int
+    optimiser: str,
+    settings: dict[str, Any],
+    names: Sequence[str],
+    seeds: Iterable[int],
+    trials: int,
+    entries: Mapping[str, Entry] = ENTRIES,
 ) -> list[Job]:
     """Every run of one optimiser, seeds outermost: a bench cut short has covered all problems."""
     return [
         {"problem": name, "optimiser": optimiser, "settings": settings, "seed": seed, "trials": trials}
         for seed in seeds
         for name in names
-        if name in ENTRIES[optimiser].problems
+        if name in entries[optimiser].problems
     ]
 
 
@@ -44,8 +52,8 @@ def missing(wanted: Sequence[Job], path: Path, versions: dict[str, str] | None) 
 class Worker:
     """A child interpreter that answers jobs; replaced by a new one when it dies."""
 
-    def __init__(self, python: str) -> None:
-        self._python = python
+    def __init__(self, python: str, module: str = WORKER) -> None:
+        self._command = [python, "-m", module]
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, job: Job) -> records.Record:
@@ -65,7 +73,7 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [self._python, "-m", "bench.quality.worker"],
+            self._command,
             cwd=ROOT,
             env=environments.child_environment(),
             stdin=subprocess.PIPE,
@@ -83,19 +91,26 @@ class Worker:
         return status
 
 
-def run(wanted: Sequence[Job], path: Path, *, n_workers: int) -> int:
+def run(
+    wanted: Sequence[Job],
+    path: Path,
+    *,
+    n_workers: int,
+    entries: Mapping[str, Entry] = ENTRIES,
+    module: str = WORKER,
+) -> int:
     """Run the jobs of one optimiser, append their records to ``path``, return how many failed."""
     if not wanted:
         return 0
     tabular.prepare()
-    peer = ENTRIES[wanted[0]["optimiser"]].peer
+    peer = entries[wanted[0]["optimiser"]].peer
     python = sys.executable if peer is None else environments.interpreter(peer)
     waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
     for job in wanted:
         waiting.put(job)
     progress = Progress(len(wanted), path)
     threads = [
-        threading.Thread(target=_serve, args=(python, waiting, progress), daemon=True)
+        threading.Thread(target=_serve, args=(Worker(python, module), waiting, progress), daemon=True)
         for _ in range(min(n_workers, len(wanted)))
     ]
     for thread in threads:
@@ -131,8 +146,7 @@ class Progress:
                 )
 
 
-def _serve(python: str, waiting: queue.SimpleQueue[Job], progress: Progress) -> None:
-    worker = Worker(python)
+def _serve(worker: Worker, waiting: queue.SimpleQueue[Job], progress: Progress) -> None:
     while True:
         try:
             job = waiting.get_nowait()

@@ -173,11 +173,22 @@ def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def mean_ranks(runs: Sequence[Runs], checkpoint: int) -> dict[str, float]:
     """Mean rank among all of ``runs`` over the cells they share; 1 is best."""
+    return {r.label: float(ranks.mean()) for r, ranks in zip(runs, _ranks(runs, checkpoint), strict=True)}
+
+
+def rank_intervals(runs: Sequence[Runs], checkpoint: int) -> dict[str, Interval]:
+    """``mean_ranks`` with the interval of ``mean_difference``."""
+    cells = shared_cells(*runs)
+    ranks = _ranks(runs, checkpoint)
+    return {r.label: mean_difference(own, cells) for r, own in zip(runs, ranks, strict=True)}
+
+
+def _ranks(runs: Sequence[Runs], checkpoint: int) -> NDArray[np.float64]:
+    """Rank of each in each cell they share, (runs, cells); ties have their mean."""
     from scipy.stats import rankdata
 
     cells = shared_cells(*runs)
-    ranks = rankdata(np.array([at(r, cells, checkpoint) for r in runs]), axis=0)
-    return {r.label: float(mean) for r, mean in zip(runs, ranks.mean(axis=1), strict=True)}
+    return np.asarray(rankdata(np.array([at(r, cells, checkpoint) for r in runs]), axis=0))
 
 
 @dataclass(frozen=True)

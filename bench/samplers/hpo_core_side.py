@@ -51,6 +51,45 @@ def cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str = "tpe") 
     return loop.cycles(lambda: Side(space, n, sampler), values, n_blocks) | stamp()
 
 
+OBJECTIVES = ("first", "second")
+
+
+def front_study(space: str, sampler: str) -> Any:
+    metrics = {name: hpo.Minimize() for name in OBJECTIVES}
+    return hpo.Study(_space(space), metrics=metrics, sampler=sampler, seed=0)
+
+
+class FrontSide(Side):
+    """A study of two objectives that holds n trials."""
+
+    def __init__(self, space: str, n: int, sampler: str) -> None:
+        self._study = front_study(space, sampler)
+        for config, outcome in zip(*cases.front_history(space, n), strict=True):
+            self._study.add(config, outcome)
+        self.tell = self._study.tell
+
+
+def front_cycle(space: str, n: int, cycles: int, n_blocks: int, sampler: str) -> dict[str, Any]:
+    """Seconds of ask -> all parameters -> tell of two objectives, from n trials on."""
+    outcomes = cases.front_history(space, cycles // n_blocks + 1)[1]
+    return loop.cycles(lambda: FrontSide(space, n, sampler), outcomes, n_blocks) | stamp()
+
+
+def many_fronts(space: str, n: int, sampler: str) -> dict[str, Any]:
+    """Seconds of CPU for n asks, with all parameters, and n tells of two objectives, from an empty study."""
+    study, seconds = front_study(space, sampler), 0.0
+    for _ in range(n):
+        start = time.process_time()
+        trial = study.ask()
+        config = trial.params
+        seconds += time.process_time() - start
+        outcome = cases.outcome(config)
+        start = time.process_time()
+        study.tell(trial, outcome)
+        seconds += time.process_time() - start
+    return {"total": round(seconds, 3), **stamp()}
+
+
 def ask_batch(space: str, n: int, m: int) -> dict[str, Any]:
     """Suggestions a second of ``ask(m)`` and seconds of telling them, the history at n to n + 7 m."""
     study = study_of(space, n)

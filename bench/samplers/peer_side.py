@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from bench import machine, timing
+from bench.quality.fronts import optimiser as fronts
+from bench.quality.fronts import spec
 from bench.quality.optimiser import ENTRIES, Entry
 from bench.quality.spec import Problem
 from bench.samplers import cases, loop
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 PEERS = {name: entry for name, entry in ENTRIES.items() if entry.peer} | {
     "optuna-random": replace(ENTRIES["optuna-tpe"], settings={"sampler": "random"}),
     "sklearn-gp": Entry("bench.samplers.sklearn_gp", peer="sklearn", distributions=("scikit-learn", "numpy")),
+    **{f"{name}-fronts": entry for name, entry in fronts.ENTRIES.items() if entry.peer == "optuna"},
     "egobox": Entry("bench.samplers.egobox_ego", peer="egobox", distributions=("egobox", "numpy")),
 }
 
@@ -32,6 +36,22 @@ def cycle(optimiser: str, space: str, n: int, cycles: int, n_blocks: int) -> dic
         return started
 
     return loop.cycles(begin, values, n_blocks) | stamp(optimiser)
+
+
+def front_cycle(optimiser: str, space: str, n: int, cycles: int, n_blocks: int) -> dict[str, Any]:
+    """Seconds of a cycle of two objectives from n trials on."""
+    history = cases.front_history(space, n)
+    outcomes = cases.front_history(space, cycles // n_blocks + 1)[1]
+    problem = spec.Problem(
+        space, cases.SPACES[space], ("first", "second"), (math.inf, math.inf), math.inf, cases.outcome
+    )
+
+    def begin() -> Any:
+        started = cast("Any", PEERS[optimiser].create(cast("Any", problem), 0, {}))
+        started.load(*history)
+        return started
+
+    return loop.cycles(begin, outcomes, n_blocks) | stamp(optimiser)
 
 
 def one_by_one(optimiser: str, space: str, n: int) -> dict[str, Any]:

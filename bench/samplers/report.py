@@ -6,8 +6,8 @@ from typing import Any
 
 from bench import records
 from bench.samplers import models
-from bench.samplers.command import CYCLE_HEADER, CYCLES, cycle_row, milliseconds
-from bench.samplers.sides import FILE
+from bench.samplers.command import CYCLE_HEADER, CYCLES, cycle_row
+from bench.samplers.sides import FILE, milliseconds
 from bench.section import Section, signed
 from bench.tables import markdown
 

@@ -71,3 +71,11 @@ def _on_file(case: str, side: Side) -> bool:
     """Twice by this machine: ours by the same code, a peer's whatever its date."""
     versions = None if side.peer else machine.versions("hpo_core", "numpy")
     return records.is_done(records.read(FILE), {"case": case, **side.row}, versions)
+
+
+def milliseconds(record: records.Record) -> str:
+    if "seconds" not in record:
+        return record.get("error") or "-"
+    mean, median, p10, p90 = (1e3 * record["seconds"][k] for k in ("mean", "median", "p10", "p90"))
+    text = f"{mean:.3g} ({median:.3g}, {p10:.3g}-{p90:.3g}; {1e3 * record['cpu']:.3g})"
+    return text + " unstable" * record.get("unstable", False)

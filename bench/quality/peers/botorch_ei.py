@@ -58,12 +58,12 @@ class Space:
 
 def fit(space: Space, x: torch.Tensor, y: torch.Tensor) -> SingleTaskGP:
     """A model of y (n, 1), maximised, at x (n, d)."""
-    model = SingleTaskGP(x, y, input_transform=_one_hot(space) if space.categories else None)
+    model = SingleTaskGP(x, y, input_transform=one_hot_encoding(space) if space.categories else None)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
 
 
-def _one_hot(space: Space) -> NumericToCategoricalEncoding:
+def one_hot_encoding(space: Space) -> NumericToCategoricalEncoding:
     sizes = {i: len(values) for i, values in space.categories.items()}
     encoders = {i: partial(one_hot, num_classes=size) for i, size in sizes.items()}
     return NumericToCategoricalEncoding(space.bounds.shape[1], sizes, encoders)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.quality.optimiser import Optimiser
     from bench.quality.spec import Config, Parameter, Problem
 
@@ -59,6 +61,17 @@ def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
             return optuna.distributions.CategoricalDistribution(p.choices)
 
 
+def past_trial(parameters: Sequence[Parameter], config: Config, **result: Any) -> optuna.trial.FrozenTrial:
+    """A finished trial of the configuration, ``value`` or ``values`` its result."""
+    active = [p for p in parameters if p.name in config]
+    given = {p.name: config[p.name] for p in active}
+    params = {
+        p.name: p.choices.index(given[p.name]) if p.kind == "ordinal" else given[p.name] for p in active
+    }
+    distributions = {p.name: distribution(p) for p in active}
+    return optuna.trial.create_trial(params=params, distributions=distributions, **result)
+
+
 class OptunaStudy:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         self._parameters = problem.parameters
@@ -69,15 +82,8 @@ class OptunaStudy:
         self._study = optuna.create_study(sampler=sampler)
 
     def load(self, configs: list[Config], values: list[float]) -> None:
-        parameters = {p.name: p for p in self._parameters}
-        distributions = {name: distribution(p) for name, p in parameters.items()}
         for config, value in zip(configs, values, strict=True):
-            params = {
-                name: parameters[name].choices.index(v) if parameters[name].kind == "ordinal" else v
-                for name, v in config.items()
-            }
-            active = {name: distributions[name] for name in config}
-            self._study.add_trial(optuna.trial.create_trial(params=params, distributions=active, value=value))
+            self._study.add_trial(past_trial(self._parameters, config, value=value))
 
     def ask(self) -> tuple[optuna.Trial, Config]:
         trial = self._study.ask()

@@ -70,6 +70,13 @@ def configuration_space(problem: Problem) -> Any:
     return space
 
 
+def value_of(parameter: Parameter, value: Any) -> Any:
+    """Inverse of ``declare`` for a value of the configuration."""
+    if parameter.choices:
+        return parameter.choices[int(value)]
+    return int(value) if parameter.kind == "int" else float(value)
+
+
 class Smac3:
     def __init__(self, problem: Problem, seed: int, settings: dict[str, Any]) -> None:
         self._parameters = problem.parameters
@@ -95,12 +102,7 @@ class Smac3:
     def ask(self) -> tuple[TrialInfo, Config]:
         info = self._facade.ask()
         given = dict(info.config)
-        return info, {p.name: self._value(p, given[p.name]) for p in self._parameters if p.name in given}
-
-    def _value(self, parameter: Parameter, value: Any) -> Any:
-        if parameter.choices:
-            return parameter.choices[int(value)]
-        return int(value) if parameter.kind == "int" else float(value)
+        return info, {p.name: value_of(p, given[p.name]) for p in self._parameters if p.name in given}
 
     def tell(self, handle: TrialInfo, value: float) -> None:
         self._facade.tell(handle, TrialValue(cost=value), save=False)

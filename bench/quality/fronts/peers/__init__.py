@@ -1,0 +1,1 @@
+"""Each library with several objectives, behind the same two calls."""

@@ -1,0 +1,202 @@
+"""How much of the fronts is found, from the checked-in runs: ranks, regret, what knowing is worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.quality import statistics
+from bench.quality.fronts import problems, rows
+from bench.section import Section, provenance
+from bench.tables import markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.quality.statistics import Runs
+
+MODELLING = ("auto", "gp", "tpe")  # ours that model what they have seen
+FIRST = "gp"  # the row that is to be first in mean rank
+KNOWN = {f"{name}+known": name for name in ("gp", "tpe")}
+
+
+def section() -> Section:
+    section = Section("Several objectives: hypervolume regret")
+    runs, held = rows.recorded()
+    if not runs:
+        return section
+    section.body += [tables(runs, problems.NAMES), provenance(held)]
+    for cohort in cohorts(runs):
+        _hold_first(section, cohort)
+    for name in MODELLING:
+        for other in (r for r in runs if r not in rows.OURS):
+            if name in runs and (behind := _behind(runs[name], runs[other])):
+                section.hold(met=False, otherwise=f"{name} beside {other}: {behind}")
+    for name, without in KNOWN.items():
+        if {name, without} <= runs.keys() and (behind := _behind(runs[name], runs[without])):
+            section.hold(met=False, otherwise=f"{name} beside {without}: {behind}")
+    broken = {name: r.failed for name, r in runs.items() if r.failed}
+    section.hold(met=not broken, otherwise=f"runs that ended with an error: {broken}")
+    return section
+
+
+def tables(runs: Mapping[str, Runs], names: Sequence[str]) -> str:
+    asked = {name: kept for name, r in runs.items() if (kept := _of_problems(r, names)).regret}
+    parts = [_rank_table(cohort) for cohort in cohorts(asked)]
+    parts += [_by_problem(asked, names, checkpoint) for checkpoint in statistics.CHECKPOINTS]
+    parts += [_pairs(asked), _known(asked)]
+    return "\n\n".join(filter(None, parts))
+
+
+def _of_problems(runs: Runs, names: Sequence[str]) -> Runs:
+    kept = {cell: regret for cell, regret in runs.regret.items() if cell[0] in names}
+    return statistics.Runs(runs.label, kept, runs.failed)
+
+
+def cohorts(runs: Mapping[str, Runs]) -> list[list[Runs]]:
+    """Rows that are told all outcomes: those with the most runs, then with each that has fewer."""
+    even = [r for name, r in runs.items() if name not in KNOWN]
+    found: list[list[Runs]] = []
+    for least in sorted({len(r.regret) for r in even}, reverse=True):
+        cohort = [r for r in even if len(r.regret) >= least]
+        if len(cohort) > 1 and statistics.shared_cells(*cohort):
+            found.append(cohort)
+    return found
+
+
+def _rank_table(cohort: Sequence[Runs]) -> str:
+    checkpoints = statistics.checkpoints(*cohort)
+    by_checkpoint = [statistics.rank_intervals(cohort, c) for c in checkpoints]
+    shown = [
+        [
+            label,
+            *(f"{r[label].estimate:.2f} [{r[label].low:.2f}, {r[label].high:.2f}]" for r in by_checkpoint),
+        ]
+        for label in sorted(by_checkpoint[-1], key=lambda label: by_checkpoint[-1][label].estimate)
+    ]
+    cells = statistics.shared_cells(*cohort)
+    title = (
+        f"Mean rank over {len(cells)} pairs of problem and seed, {len({p for p, _ in cells})} problems"
+        " (1 is best; 95 % bootstrap intervals)"
+    )
+    return f"{title}\n\n" + markdown(["optimiser", *(f"after {c}" for c in checkpoints)], shown)
+
+
+def _hold_first(section: Section, cohort: Sequence[Runs]) -> None:
+    """Among a cohort ``FIRST`` is first, or second to another of ours."""
+    for checkpoint in statistics.checkpoints(*cohort):
+        ranks = statistics.mean_ranks(cohort, checkpoint)
+        best = min(ranks, key=lambda label: ranks[label])
+        if FIRST in ranks:
+            section.hold(
+                met=ranks[FIRST] <= ranks[best] or best in MODELLING,
+                otherwise=f"{FIRST} has mean rank {ranks[FIRST]:.2f} after {checkpoint} among"
+                f" {len(ranks)}, {best} {ranks[best]:.2f}",
+            )
+
+
+def _by_problem(runs: Mapping[str, Runs], names: Sequence[str], checkpoint: int) -> str:
+    reached = {name: r for name, r in runs.items() if max(statistics.checkpoints(r)) >= checkpoint}
+    if not reached:
+        return ""
+    shown = []
+    for problem in names:
+        means = {name: _mean(r, problem, checkpoint) for name, r in reached.items()}
+        if not all(np.isnan(list(means.values()))):
+            least = f"{np.nanmin(list(means.values())):.4f}"
+            texts = ("" if np.isnan(mean) else f"{mean:.4f}" for mean in means.values())
+            shown.append([problem, *(f"**{text}**" if text == least else text for text in texts)])
+    seeds = ["seeds", *(_span([len(_cells(r, p)) for p in names]) for r in reached.values())]
+    title = f"Hypervolume regret after {checkpoint} trials, mean over seeds (0: the whole front)"
+    return f"{title}\n\n" + markdown(["problem", *reached], [*shown, seeds])
+
+
+def _span(counts: Sequence[int]) -> str:
+    held = [n for n in counts if n]
+    return f"{min(held)}-{max(held)}" if min(held) < max(held) else str(held[0])
+
+
+def _cells(runs: Runs, problem: str) -> list[statistics.Cell]:
+    return [cell for cell in runs.regret if cell[0] == problem]
+
+
+def _mean(runs: Runs, problem: str, checkpoint: int) -> float:
+    cells = _cells(runs, problem)
+    return statistics.mean_regret(runs, cells, checkpoint) if cells else float("nan")
+
+
+def _pairs(runs: Mapping[str, Runs]) -> str:
+    shown = []
+    for name in (name for name in MODELLING if name in runs):
+        for other in (other for other in runs if other not in rows.OURS):
+            ours, theirs = runs[name], runs[other]
+            if not (cells := statistics.shared_cells(ours, theirs)):
+                continue
+            last = statistics.checkpoints(ours, theirs)[-1]
+            worse = statistics.greater(_differences(ours, theirs, last))
+            ranks = [str(statistics.rank_difference(ours, theirs, cells, c)) for c in (25, 50, last)]
+            shown.append([name, other, str(len(cells)), *ranks, str(last), ", ".join(worse) or "none"])
+    if not shown:
+        return ""
+    header = [
+        "ours",
+        "beside",
+        "pairs",
+        "rank, ours - theirs at 25",
+        "at 50",
+        "at the end",
+        "the end",
+        "worse on",
+    ]
+    title = "Each pair (95 % bootstrap intervals; problems by Wilcoxon's signed ranks, Holm-corrected)"
+    return f"{title}\n\n" + markdown(header, shown)
+
+
+def _differences(ours: Runs, theirs: Runs, checkpoint: int) -> dict[str, NDArray[np.float64]]:
+    """Regret of ours minus theirs by problem, over the seeds of both."""
+    cells = statistics.shared_cells(ours, theirs)
+    difference = statistics.at(ours, cells, checkpoint) - statistics.at(theirs, cells, checkpoint)
+    of_problem = np.array([problem for problem, _ in cells])
+    return {str(p): difference[of_problem == p] for p in dict.fromkeys(of_problem)}
+
+
+def _behind(ours: Runs, theirs: Runs) -> str:
+    """The problems where our mean regret shows the greater at the last checkpoint of both."""
+    cells = statistics.shared_cells(ours, theirs)
+    if not cells:
+        return ""
+    last, found = statistics.checkpoints(ours, theirs)[-1], []
+    for problem in dict.fromkeys(problem for problem, _ in cells):
+        own = [cell for cell in cells if cell[0] == problem]
+        shown = [f"{statistics.mean_regret(r, own, last):.4f}" for r in (ours, theirs)]
+        if shown[0] > shown[1]:
+            found.append(f"{problem} {shown[0]} / {shown[1]}")
+    return f"higher mean regret after {last} on {', '.join(found)}" if found else ""
+
+
+def _known(runs: Mapping[str, Runs]) -> str:
+    """What an objective given as a formula is worth: regret with it over regret without."""
+    shown = []
+    for name, without in KNOWN.items():
+        if not {name, without} <= runs.keys():
+            continue
+        pair = runs[name], runs[without]
+        cells = statistics.shared_cells(*pair)
+        for problem in [*dict.fromkeys(p for p, _ in cells), "all"]:
+            own = [cell for cell in cells if problem in (cell[0], "all")]
+            means = [[statistics.mean_regret(r, own, c) for r in pair] for c in statistics.CHECKPOINTS]
+            ranks = statistics.rank_difference(*pair, own, statistics.CHECKPOINTS[-1])
+            shown.append([name, problem, *(f"{a:.4f} / {b:.4f}" for a, b in means), str(ranks)])
+    if not shown:
+        return ""
+    title = "An objective known as a formula / measured by the same sampler: mean regret"
+    header = [
+        "sampler",
+        "problem",
+        *(f"after {c}" for c in statistics.CHECKPOINTS),
+        "rank, with - without at 100",
+    ]
+    return f"{title}\n\n" + markdown(header, shown)
