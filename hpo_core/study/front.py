@@ -38,7 +38,7 @@ def front(history: History) -> NDArray[np.int64]:
     rows = rows[history.state[rows] == State.COMPLETE]
     rows = rows[(history.violation[:, rows] <= 0.0).all(axis=0)]
     y = history.y[:, rows]
-    on_it = native.is_front(np.ascontiguousarray(y))
+    on_it = native.is_front(y)
     rows, y = rows[on_it], y[:, on_it]
     return np.take(rows, np.lexsort(y[::-1]))
 
@@ -64,7 +64,7 @@ def hypervolume(history: History, given: Mapping[str, float] | None) -> float:
         return 0.0
     point = reference_point(metrics, y, given)
     check_reference(metrics, y, point)
-    return native.hypervolume(np.ascontiguousarray(y), point)
+    return native.hypervolume(y, point)
 
 
 def growth(history: History, point: Array) -> Array:
@@ -125,16 +125,16 @@ def _by_objective(
     }
 
 
-def preferred(metrics: Metrics, outcomes: Array, weights: Array | None) -> int:
-    """Return the place of the best of outcomes (M, k): by a weighted sum, or the knee of their front."""
+def preferred(metrics: Metrics, outcomes: Array, weights: Array | None) -> int | None:
+    """Return the place of the best of outcomes (M, k): by a weighted sum, or the knee of their front.
+
+    None if none of them is feasible.
+    """
     m = metrics.n_objectives
-    y = outcomes[:m]
-    excess = np.maximum(outcomes[m:] - metrics.limit[:, np.newaxis], 0.0)
-    feasible = np.flatnonzero(~excess.any(axis=0))
+    feasible = np.flatnonzero((outcomes[m:] <= metrics.limit[:, np.newaxis]).all(axis=0))
     if not len(feasible):
-        unit = excess.max(axis=1, keepdims=True)
-        return int((excess / np.where(unit > 0.0, unit, 1.0)).sum(axis=0).argmin())
-    y = np.ascontiguousarray(y[:, feasible])
+        return None
+    y = outcomes[:m, feasible]
     if weights is not None:
         return int(feasible[(weights @ y).argmin()])
     on_it = np.flatnonzero(native.is_front(y))

@@ -33,11 +33,10 @@ from hpo_core.log.journal import Journal
 from hpo_core.log.ledger import Ledger
 from hpo_core.machine import fits_memory
 from hpo_core.metrics import Metrics
-from hpo_core.native.domain import Domain, random_draws
 from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
 from hpo_core.samplers.base import Sampler
-from hpo_core.samplers.ranking import Ranking
+from hpo_core.samplers.ranking import Ranking, completed
 from hpo_core.space import Space
 from hpo_core.space.codec import as_columns
 from hpo_core.storage import Storage, open_storage
@@ -183,7 +182,7 @@ class Study:
         self.name = name
         self.history = History(self.space.layout, self.metrics)
         if self.metrics.reader.known:  # a function that does not fit is noticed here
-            self.metrics.known_values(self.space, random_draws(Domain(self.space.layout), 0, 0, 0, 2))
+            self.metrics.known_values(self.space, self.space.encode(self.space.sample(2, seed=0)))
         journal = None
         if storage is not None:
             place, self.seed = attach(
@@ -911,8 +910,9 @@ class Study:
             No trial has completed, the space permits none of the completed configurations, or ``weights`` is
             not a mapping of objectives to numbers >= 0.
         """
-        if weights is not None or not self.metrics.is_plain:
-            return self._recommend_of_several(weights)
+        checked = check_weights(self.metrics, weights)
+        if not self.metrics.is_plain:
+            return self._recommend_of_several(checked)
         self.best_trial  # noqa: B018 - an error if there is none
         history = self.history
         for order in (self.sampler.recommend(history), Sampler.recommend(self.sampler, history)):
@@ -923,16 +923,19 @@ class Study:
             "the space permits none of the completed configurations; best_params has the best of them"
         )
 
-    def _recommend_of_several(self, weights: Mapping[str, float] | None) -> dict[str, Any]:
+    def _recommend_of_several(self, weights: NDArray[np.float64] | None) -> dict[str, Any]:
         self._first_in_rank()
-        checked = check_weights(self.metrics, weights)
         history = self.history
-        rows, outcomes = self.sampler.estimates(history)
-        permitted = self.space.permits(*history.configurations(rows))
-        if not permitted.any():
-            raise StudyError("the space permits none of the completed configurations; see front()")
-        rows, outcomes = rows[permitted], outcomes[:, permitted]
-        return Trial(self, int(rows[preferred(self.metrics, outcomes, checked)])).params
+        for rows, outcomes in (self.sampler.estimates(history), Sampler.estimates(self.sampler, history)):
+            permitted = self.space.permits(*history.configurations(rows))
+            found = preferred(self.metrics, outcomes[:, permitted], weights)
+            if found is not None:
+                return Trial(self, int(rows[permitted][found])).params
+        order = completed(history)  # none is feasible: the least violation first
+        permitted = self.space.permits(*history.configurations(order))
+        if permitted.any():
+            return Trial(self, int(order[permitted.argmax()])).params
+        raise StudyError("the space permits none of the completed configurations; see front()")
 
     def replay(self) -> Replay:
         """Derive every suggestion again from the history, and compare.
@@ -987,7 +990,8 @@ class Study:
         else:
             goal = self.direction
             if self._best() >= 0:
-                best = f", best {self.best_value:.6g}"
+                trial = self.best_trial
+                best = f", best {trial.value:.6g}" if trial.feasible else ", none feasible"
         return displayed(f"Study({name}{self.sampler.name}, {goal}, {len(self.history)} trials{best})")
 
     def _repr_html_(self) -> str:

@@ -349,6 +349,38 @@ def test_a_recommendation_is_the_knee_or_follows_weights():
             study.recommend(weights=weights)
 
 
+def test_without_a_feasible_trial_the_least_violation_is_best_and_recommended():
+    metrics = {"f": Minimize(), "g": Minimize(), "a": AtMost(0.0), "b": AtMost(0.0)}
+    study = hpo.Study({"x": hpo.Int(0, 9)}, metrics=metrics, sampler="random", seed=0)
+    for x, point in enumerate([(0, 0, 10, 0), (9, 9, 1, 0), (1, 1, 0, 100)]):
+        study.add({"x": x}, point)
+    assert study.best_trials.number.tolist() == [1]
+    assert study.recommend() == {"x": 1}
+    assert study.recommend(weights={"f": 1}) == {"x": 1}
+    assert len(study.front()) == 0
+    assert study.hypervolume() == 0.0
+
+
+def test_weights_of_one_objective_change_nothing():
+    study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="gp", seed=0)
+    rng = np.random.default_rng(0)
+    study.optimize(lambda trial: trial["x"] ** 2 + 0.3 * rng.normal(), n_trials=25)
+    assert study.recommend(weights={"value": 1}) == study.recommend()
+
+
+def test_a_known_metric_need_not_exist_where_the_space_forbids():
+    a, b = hpo.param("a"), hpo.param("b")
+    space = hpo.Space({"a": hpo.Float(0, 1), "b": hpo.Float(0, 1)}, forbid=[a <= b])
+
+    def root(columns):
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(columns["a"] - columns["b"])
+
+    study = hpo.Study(space, metrics={"f": Minimize(), "s": Minimize(known=root)}, sampler="random", seed=0)
+    study.optimize(lambda trial: trial["b"], n_trials=20)
+    assert np.isfinite(study.trials.values["s"]).all()
+
+
 def grow(study):
     """Trials in every state, a batch, reports and an added result."""
     study.optimize(with_reports, n_trials=6)
