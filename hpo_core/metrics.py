@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
@@ -323,6 +323,7 @@ class Metrics(Mapping[str, Metric]):
         return Metrics, (self._metrics,)
 
     @classmethod
+    @cache
     def of(cls, direction: Literal["minimize", "maximize"]) -> Metrics:
         """Return the metrics of a study with a direction: one objective, ``VALUE``."""
         return cls({VALUE: Minimize() if direction == "minimize" else Maximize()})

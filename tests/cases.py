@@ -47,6 +47,9 @@ class Scene:
         self.modelled = hpo.Study(small_space(), sampler="tpe", seed=0)
         self.modelled.tell(self.modelled.ask(20), np.arange(20.0))
         self.x = np.array(self.study.history.x[:, :5])
+        metrics = {"error": hpo.Minimize(), "score": hpo.Maximize(), "ms": hpo.AtMost(5.0)}
+        self.several = hpo.Study(small_space(), metrics=metrics, sampler="random", seed=0)
+        self.several.tell(self.several.ask(3), [(1.0, 2.0, 5.0), (2.0, 3.0, 5.0), (0.0, 9.0, 6.0)])
 
 
 def on(holder: str, method: str) -> Callable[..., Any]:

@@ -29,6 +29,7 @@ def copy_stored_study(scene, path):
 WHEN = [True, "depth > 1", hpo.param("depth") + 1]
 NOT_NUMBERS = [None, "1", True, float("nan"), float("inf")]
 NOT_SECONDS = [0, -1.0, "1", True, float("nan"), float("inf")]
+NOT_FORMULAS = [3, "width", True]
 NOT_FLAGS = [None, 1, "yes"]
 NOT_COUNTS = [0, -1, 1.5, True, "3"]
 NOT_PARAMS = [3, [("lr", 0.1)]]
@@ -191,7 +192,18 @@ CASES: dict[str, Case] = {
         {
             "space": [None, 3, [("x", hpo.Float(0, 1))]],
             "sampler": [None, "best", 3, hpo.TPESampler],
-            "direction": ["min", None, 1],
+            "direction": ["min", 1],
+            "metrics": [
+                3,
+                "error",
+                {},
+                {"error": "minimize"},
+                {"error": hpo.Minimize},
+                {"ms": hpo.AtMost(5.0)},
+                {3: hpo.Minimize()},
+                {"": hpo.Minimize()},
+                {"error": hpo.Minimize(known=lambda columns: [1.0])},
+            ],
             "seed": [-1, 2**63, 1.0, True, "0"],
             "allow_duplicates": NOT_FLAGS,
             "name": [None, 3],
@@ -200,6 +212,22 @@ CASES: dict[str, Case] = {
             "durability": [0, "", "none"],
         },
         given(space={"x": hpo.Float(0, 1)}),
+    ),
+    **{
+        kind.__name__: Case(make(kind), {"reference": NOT_NUMBERS[1:], "known": NOT_FORMULAS})
+        for kind in (hpo.Minimize, hpo.Maximize)
+    },
+    **{
+        kind.__name__: Case(make(kind), {"bound": NOT_NUMBERS, "known": NOT_FORMULAS}, given(bound=5.0))
+        for kind in (hpo.AtMost, hpo.AtLeast)
+    },
+    "Study.hypervolume": Case(
+        on("several", "hypervolume"),
+        {"reference": [3.0, [9.0, 0.0], {"ms": 9.0}, {"error": "9"}, {"error": np.nan}, {"error": 0.5}]},
+    ),
+    "Study.recommend": Case(
+        on("several", "recommend"),
+        {"weights": [1.0, [1.0, 2.0], {}, {"ms": 1.0}, {"error": -1.0}, {"error": np.inf}, {"error": 0.0}]},
     ),
     "Study.open": Case(
         lambda scene, **arguments: hpo.Study.open(**arguments),
@@ -284,7 +312,9 @@ CASES: dict[str, Case] = {
         make(callbacks.NoImprovement), {"trials": [0, -1, 1.5, True, "3", None]}, given(trials=3)
     ),
     "callbacks.Target": Case(
-        make(callbacks.Target), {"value": [float("nan"), float("inf"), "1", None, True, 1j]}, given(value=0)
+        make(callbacks.Target),
+        {"value": [float("nan"), float("inf"), "1", None, True, 1j, {}, {"error": None}]},
+        given(value=0),
     ),
     "executors.Processes": Case(
         make(executors.Processes),
@@ -388,6 +418,22 @@ CASES: dict[str, Case] = {
         make(plots.plot_history),
         {"studies": [None, 3, {}, {"a": None}]},
         lambda scene: {"studies": scene.study},
+    ),
+    **{
+        f"plots.{plot.__name__}": Case(
+            make(plot),
+            {
+                "studies": [None, 3, {}, {"a": None}, {"a": hpo.Study({"x": 1})}],
+                "reference": [3.0, {"ms": 9.0}, {"error": "9"}, {"error": np.nan}],
+            },
+            lambda scene: {"studies": scene.several},
+        )
+        for plot in (plots.plot_front, plots.plot_hypervolume)
+    },
+    "plots.plot_metrics": Case(
+        make(plots.plot_metrics),
+        {"study": [None, 3], "name": ["zz", None, "epochs"], "metrics": [3, "error", [], ["eror"], [None]]},
+        lambda scene: {"study": scene.several, "name": "lr"},
     ),
     "plots.plot_parzen": Case(
         make(plots.plot_parzen),

@@ -63,7 +63,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.filter",
         "samplers.startup",
     },
-    "samplers.auto": {"space", "log", "metrics", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe"},
+    "samplers.auto": {
+        "space", "log", "metrics", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe",
+    },
     "samplers.registry": {
         "samplers.base", "samplers.random", "samplers.sobol", "samplers.auto", "gp.sampler", "tpe",
     },

@@ -48,7 +48,7 @@ EXEMPT = {
     **{
         f"{name}.{method}": "called by Study"
         for name in SAMPLERS
-        for method in ("start", "ask", "ask_again", "recommend")
+        for method in ("start", "ask", "ask_again", "estimates", "recommend")
     },
 }
 
@@ -90,8 +90,8 @@ def public_callables() -> dict[str, Any]:
         found[f"executors.{kind.__name__}"] = kind
     for kind in (callbacks.NoImprovement, callbacks.Target):
         found[f"callbacks.{kind.__name__}"] = kind
-    found["plots.plot_history"] = plots.plot_history
-    found["plots.plot_parzen"] = plots.plot_parzen
+    for name in ("plot_history", "plot_front", "plot_hypervolume", "plot_metrics", "plot_parzen"):
+        found[f"plots.{name}"] = getattr(plots, name)
     return found
 
 

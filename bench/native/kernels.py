@@ -12,7 +12,18 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TOPICS = ("normal", "domain", "parzen", "tpe", "covariance", "improvement", "ehvi", "climb", "linalg")
+TOPICS = (
+    "normal",
+    "domain",
+    "parzen",
+    "tpe",
+    "covariance",
+    "improvement",
+    "ehvi",
+    "climb",
+    "hypervolume",
+    "linalg",
+)
 
 Size = dict[str, int]
 

@@ -134,12 +134,21 @@ def _choose_few(
 def choose_for(
     aim: Aim, outlook: Outlook, x: Matrix, q: int, *, bonus: Vector, pending: Matrix, seed: int, first: int
 ) -> NDArray[np.int64]:
-    """Choose ``q`` candidates to evaluate together, by all metrics; as :func:`choose`, with
+    """Choose ``q`` candidates to evaluate together, by all metrics.
 
+    Parameters
+    ----------
     aim : Aim
         What there is to improve on, in the units of the beliefs.
     outlook : Outlook
-        Beliefs given the data, and running trials beyond ``pending`` at their means.
+        Given the data, and running trials beyond ``pending`` at their means.
+    x, q, bonus, pending, seed, first
+        As in :func:`choose`.
+
+    Returns
+    -------
+    (min(q, m),) int64
+        Columns of ``x`` in the order of choice.
     """
     q = min(q, x.shape[1])
     key = seed, first

@@ -53,7 +53,13 @@ class GPSampler(Sampler):
     ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
     explains repel nothing.
 
-    With more than 20 parameters or 500 trials the search keeps to a trust region. Past 1,000 trials the
+    Each metric that is measured has a model of its own; a known one is computed. With several objectives the
+    hypervolume is to be improved [5]_, with more than three a weighted maximum with random weights. The
+    probability that constraints hold multiplies the expected improvement; until a trial is feasible, it alone
+    decides.
+
+    With more than 20 parameters or 500 trials the search for the best value of one objective keeps to a trust
+    region. Past 1,000 trials the
     model uses the best and nearest of them, so that a suggestion costs the same at any number of trials.
 
     References
@@ -65,6 +71,8 @@ class GPSampler(Sampler):
        arXiv:1403.5607.
     .. [4] D. Eriksson et al. (2019), Scalable global optimization via local Bayesian optimization.
        NeurIPS 32.
+    .. [5] S. Daulton, M. Balandat, E. Bakshy (2020), Differentiable expected hypervolume improvement for
+       parallel multi-objective Bayesian optimization. NeurIPS 33.
 
     Examples
     --------
@@ -187,7 +195,10 @@ class GPSampler(Sampler):
         return rows if len(rows) >= FEWEST_VALUES else None
 
     def _box(self, history: History, surrogate: ObjectiveModel | Outcomes) -> Box:
-        """Return the box to draw candidates from: a trust region if there are many parameters or trials."""
+        """Return the box to draw candidates from: a trust region if there are many parameters or trials.
+
+        With several metrics there is none: a front has no centre, and candidates near it cover all of it.
+        """
         settings, d = self._settings, len(history.x)
         start = 0 if d > settings.trust_dims else settings.trust_trials
         if history.count(State.COMPLETE) <= start or not d or isinstance(surrogate, Outcomes):

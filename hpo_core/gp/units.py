@@ -8,10 +8,11 @@ ideal       (m,) least value of each objective on the front
 range       (m,) from the ideal to the greatest value of each objective on the front
 near, far   (m,) references that bound the hypervolume: past the front [1], and past all feasible trials
 
-An objective's unit is the range of the front, from the ideal: a factor of the hypervolume. Values past the
-far reference add nothing, and their logarithm is taken, so that a model does not spend itself on them; nor on
-values of infeasible trials that are as far below the ideal. Where there is only one objective, nothing but
-the order of its values counts, and they are warped as if they were alone.
+An objective's unit is the range of the front, from the ideal. Up to the knee, which is the median or the near
+reference if that is greater, units are linear: the hypervolume only changes by a factor. Past the knee the
+logarithm is taken: the loss of a bad configuration may be a thousand times that of a good one, and a model of
+plain values would not resolve it. The same holds below the ideal, where infeasible trials may lie. If there
+is only one objective, nothing but the order of its values counts, and they are warped as if they were alone.
 
 References
 ----------
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 # How far a reference lies past the worst values, as a share of the front's range [1].
 BEYOND = 0.1
+# All values are shrunk, so that float64 holds the sums and differences of any of them.
+SHRINK = 0.125
 
 
 class Units:
@@ -60,51 +63,65 @@ class Units:
     """
 
     def __init__(self, metrics: Metrics, outcomes: Array) -> None:
-        self._m, self._limit = len(metrics.objectives), metrics.limit
-        objectives, excess = outcomes[: self._m], outcomes[self._m :] - metrics.limit[:, None]
+        self._m, self._limit = len(metrics.objectives), SHRINK * metrics.limit
+        objectives, excess = self._parts(outcomes)
         feasible = np.all(excess <= 0.0, axis=0)
         y = objectives[:, feasible] if feasible.any() else objectives
         front = y[:, is_front(np.ascontiguousarray(y))]
         self._ideal = front.min(axis=1)
         self._range = _first_positive(*(_range(part) for part in (front, y, objectives)))
         near, far = (
-            np.where(np.isnan(metrics.reference), worst + BEYOND * self._range, metrics.reference)
+            np.where(np.isnan(metrics.reference), worst + BEYOND * self._range, SHRINK * metrics.reference)
             for worst in (front.max(axis=1), y.max(axis=1))
         )
         self.near, self.far = ((each - self._ideal) / self._range for each in (near, far))
-        self._edge = np.maximum(self.far, 1.0 + BEYOND)[:, None]
+        middle = (np.median(objectives, axis=1) - self._ideal) / self._range
+        self._knee = np.clip(np.maximum(self.near, middle), 1.0 + BEYOND, FARTHEST)[:, None]
+        self.far = self._bent(self.far[:, None])[:, 0]
         self.limit = np.zeros(len(excess))
         self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.abs(excess).max(axis=1))
         self.values = self.of(outcomes)
-        self._only = objectives[0] if self._m == 1 and metrics.known[0] is None else None
+        self._only = outcomes[0] if self._m == 1 and metrics.known[0] is None else None
         if self._only is not None:
             self.values[0] = half_rank(self._only)
 
+    def _parts(self, outcomes: Array) -> tuple[Array, Array]:
+        """Return objectives (m, p), and constraints from their limits (c, p), both times ``SHRINK``."""
+        shrunk = SHRINK * outcomes
+        return shrunk[: self._m], shrunk[self._m :] - self._limit[:, None]
+
     def of(self, outcomes: Array) -> Array:
         """Return outcomes (M, p) in units; NaN stays."""
+        objectives, excess = self._parts(outcomes)
         with np.errstate(over="ignore"):  # to infinity, which is clipped
-            y = (outcomes[: self._m] - self._ideal[:, None]) / self._range[:, None]
-            excess = (outcomes[self._m :] - self._limit[:, None]) / self._spread[:, None]
+            y = (objectives - self._ideal[:, None]) / self._range[:, None]
+            excess = excess / self._spread[:, None]
         y, excess = (np.clip(each, -FARTHEST, FARTHEST) for each in (y, excess))
-        past = np.maximum(np.abs(y) - self._edge, 0.0)
-        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.log1p(past)), y)
-        return np.concatenate([y, np.sign(excess) * np.log1p(np.abs(excess))])
+        return np.concatenate([self._bent(y), np.sign(excess) * np.log1p(np.abs(excess))])
+
+    def _bent(self, y: Array) -> Array:
+        """Return objectives (m, p) in units, with the logarithm of what is past the knee."""
+        past = np.maximum(np.abs(y) / self._knee - 1.0, 0.0)
+        return np.where(past > 0.0, np.sign(y) * self._knee * (1.0 + np.log1p(past)), y)
 
     def back(self, values: Array) -> Array:
         """Return values (M, p) in units as outcomes: the inverse of :meth:`of`, or of a warp."""
         y, excess = values[: self._m], values[self._m :]
-        past = np.maximum(np.abs(y) - self._edge, 0.0)
-        y = np.where(past > 0.0, np.sign(y) * (self._edge + np.expm1(past)), y)
+        past = np.maximum(np.abs(y) / self._knee - 1.0, 0.0)
+        y = np.where(past > 0.0, np.sign(y) * self._knee * (1.0 + np.expm1(past)), y)
         y = self._ideal[:, None] + self._range[:, None] * y
+        size = self._spread[:, None] * np.expm1(np.abs(excess))
+        outcomes: Array = np.concatenate([y, self._limit[:, None] + np.sign(excess) * size])
+        most = np.finfo(np.float64).max
+        outcomes = np.clip(outcomes, -SHRINK * most, SHRINK * most) / SHRINK
         if self._only is not None:
             order = np.argsort(self._only, kind="stable")
-            y = np.interp(values[0], self.values[0, order], self._only[order])[None]
-        size = self._spread[:, None] * np.expm1(np.abs(excess))
-        return np.concatenate([y, self._limit[:, None] + np.sign(excess) * size])
+            outcomes[0] = np.interp(values[0], self.values[0, order], self._only[order])
+        return outcomes
 
 
 def _range(y: Array) -> Array:
-    found: Array = np.minimum(y.max(axis=1) - y.min(axis=1), np.finfo(float).max)
+    found: Array = y.max(axis=1) - y.min(axis=1)
     return found
 
 

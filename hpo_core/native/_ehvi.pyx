@@ -36,7 +36,8 @@ def _set_simd_level(int level):
     return hpo_simd_set(level)
 
 
-cdef int fill(ehvi_region *region, double[:, ::1] bounds, int64_t[::1] n_bounds, int64_t[:, :, ::1] places) except -1:
+cdef int fill(ehvi_region *region, double[:, ::1] bounds, int64_t[::1] n_bounds,
+              int64_t[:, :, ::1] places) except -1:
     cdef int64_t m = bounds.shape[0], k = places.shape[2]
     if not (places.shape[0] == 2 and places.shape[1] == n_bounds.shape[0] == m and bounds.shape[1] == 2 * k):
         raise ValueError("bounds is (m, 2 k), n_bounds is (m) and places is (2, m, k)")
@@ -48,12 +49,13 @@ cdef int fill(ehvi_region *region, double[:, ::1] bounds, int64_t[::1] n_bounds,
     return 0
 
 
-def boxes(const double[:, ::1] front, const double[::1] reference, double[:, ::1] columns, double[:, ::1] lower,
-          double[:, ::1] upper):
+def boxes(const double[:, ::1] front, const double[::1] reference, double[:, ::1] columns,
+          double[:, ::1] lower, double[:, ::1] upper):
     cdef int64_t m = front.shape[0], n = front.shape[1]
     if not (1 <= m <= 3 and reference.shape[0] == lower.shape[0] == upper.shape[0] == m):
         raise ValueError("front, reference, lower and upper have m rows, 1 <= m <= 3")
-    if not (columns.shape[0] == 3 and columns.shape[1] == n + 1 and lower.shape[1] == upper.shape[1] == 2 * n + 1):
+    if not (columns.shape[0] == 3 and columns.shape[1] == n + 1
+            and lower.shape[1] == upper.shape[1] == 2 * n + 1):
         raise ValueError("columns is (3, n + 1), lower and upper have 2 n + 1 columns")
     cdef const double *points = &front[0, 0] if n else NULL
     with nogil:
@@ -61,8 +63,8 @@ def boxes(const double[:, ::1] front, const double[::1] reference, double[:, ::1
     return n
 
 
-def index(const double[:, ::1] lower, const double[:, ::1] upper, double[:, ::1] bounds, int64_t[::1] n_bounds,
-          int64_t[:, :, ::1] places):
+def index(const double[:, ::1] lower, const double[:, ::1] upper, double[:, ::1] bounds,
+          int64_t[::1] n_bounds, int64_t[:, :, ::1] places):
     cdef ehvi_region region
     fill(&region, bounds, n_bounds, places)
     if not (lower.shape[0] == upper.shape[0] == region.m and lower.shape[1] == upper.shape[1] == region.k):

@@ -53,6 +53,10 @@ class Front:
         """Of the front's own results (k, m)."""
         if not self._is_useful:
             return np.zeros(len(y))
+        if y.shape[1] == 2:  # the corners between neighbours
+            below = np.minimum(y, self._corner)
+            width = -np.diff(below[:, 0], prepend=self._corner[0])
+            return width * np.diff(below[:, 1], append=self._corner[1]) / self._volume
         if y.shape[1] <= MOST_EXACT:
             return np.minimum(contributions(y.T, self._corner) / self._volume, 1.0)
         leads = np.max((y - y[:, np.newaxis]) / self._sides, axis=2)

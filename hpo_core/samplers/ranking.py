@@ -171,7 +171,7 @@ class Ranking:
         violation = self._scaled(history.violation[:, [trial]]).item() if self._constrained else 0.0
         counts = fidelity == math.inf and violation == 0.0
         level = self._fronts[not counts].level(history.y[:, trial])
-        self.keys[:, trial] = violation, -fidelity, level
+        self.keys[0, trial], self.keys[1, trial], self.keys[2, trial] = violation, -fidelity, level
         self.gain[trial] = -level if counts else np.nan
 
     def _rank(self, history: History, new: NDArray[np.int64]) -> None:

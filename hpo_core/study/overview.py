@@ -76,7 +76,7 @@ class _Results:
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
-        self._told: list[Any] = []  # numbers; one metric after the other, trial by trial
+        self._told: list[Any] = []  # numbers, trial by trial; the best one if there is one metric
         self._front = np.empty((metrics.n_objectives, 0))  # signed; with one objective the best value
         self._feasible = 0
 
@@ -86,7 +86,9 @@ class _Results:
         if many > 1 and any(type(each) is not list or len(each) != many for each in values):
             raise ValueError(f"results must be lists of {many} numbers, got {values!r}")
         self._told += map(_finite, values if many == 1 else chain.from_iterable(values))
-        if len(self._told) >= _MANY * many:
+        if many == 1 and self._told:
+            self._told = [min(self._told) if self.metrics.sign.item(0) > 0 else max(self._told)]
+        elif len(self._told) >= _MANY * many:
             self._reduce()
 
     def _reduce(self) -> None:
@@ -107,6 +109,8 @@ class _Results:
 
     def facts(self) -> dict[str, Any]:
         """Return the part of the result of ``summary`` that is about results."""
+        if len(self.metrics) == 1:
+            return {"best_value": self._told[0] if self._told else None}
         self._reduce()
         metrics, (m, n) = self.metrics, self._front.shape
         best = (metrics.sign[:m] * self._front.min(axis=1)).tolist() if n else [None] * m

@@ -437,12 +437,12 @@ class Study:
             A trial is unknown, finished, repeated or of another study, the number of values is wrong,
             or one is not a number. The study is then unchanged.
         """
-        if not logger.isEnabledFor(logging.INFO):
+        if self.metrics.n_objectives > 1 or not logger.isEnabledFor(logging.INFO):
             self._ledger.transact(self._tell, trials, values)
             return
         before = self._best()
         self._ledger.transact(self._tell, trials, values)
-        if self._best() != before and self.metrics.n_objectives == 1:
+        if self._best() != before:
             logger.info("trial %d is the best so far: %.6g", self._best(), self.best_value)
 
     def _tell(self, trials: Trials, values: Any) -> None:

@@ -44,9 +44,9 @@ class TPESampler(Sampler):
     The first trials are Sobol points, except points near failures. Then candidates are drawn from l, the
     density of the best trials, and the one with the highest l(x) / g(x) is proposed. Each group of
     conditional parameters has its own density, conditioned on the coordinates it depends on. Running trials
-    join g. Of several objectives, the trials on the first fronts are the best, and on one front those that add
-    most hypervolume; trials that exceed a bound come after all others. Failed trials have a density f: the ratio is multiplied by the square of the probability that a
-    trial works, which g and f give.
+    join g. Of several objectives, the trials on the first fronts are the best, and on one front those that
+    add most hypervolume; trials that exceed a bound come after all others. Failed trials have a density f:
+    the ratio is multiplied by the square of the probability that a trial works, which g and f give.
 
     Parameters
     ----------

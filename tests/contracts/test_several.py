@@ -209,6 +209,21 @@ def test_negative_values_to_maximize_are_the_same_search(metrics, sampler):
     assert ours.front().number.tolist() == theirs.front().number.tolist()
 
 
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "auto"])
+@pytest.mark.parametrize("name", "fgc")
+def test_every_metric_that_is_measured_counts(name, sampler):
+    """Suggestions of a model change with the values of each, and only once they are known."""
+    ours, theirs = (study_of("continuous", sampler, "a constraint") for _ in range(2))
+    for k in range(N + 6):
+        for study, sign in ((ours, 1.0), (theirs, -1.0)):
+            trial = study.ask()
+            found = result(trial)
+            study.tell(trial, found | {name: sign * found[name]})
+        if k == 0:
+            np.testing.assert_array_equal(ours.history.x, theirs.history.x)
+    assert not np.array_equal(ours.history.x, theirs.history.x)
+
+
 # -- results that are hard to learn from ------------------------------------------------------------
 
 
