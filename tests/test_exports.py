@@ -335,7 +335,7 @@ def test_every_metric_comes_back_from_every_export(place, tmp_path):
             seen_by_pandas = frame.at[trial.number, f"values_{name}"]
             assert seen_by_pandas == values[name] if values else math.isnan(seen_by_pandas)
         feasible = bool(frame.at[trial.number, "feasible"])
-        assert row["feasible"] == feasible == bool(seen["feasible"])
+        assert row["feasible"] == trial.feasible == feasible == bool(seen["feasible"])
         assert cells["feasible"] == str(feasible)
         reports = plain(trial.reports)
         assert row["reports"] == seen["reports"] == reports == json.loads(cells["reports"] or "[]")

@@ -11,8 +11,11 @@ near, far   (m,) references that bound the hypervolume: past the front [1], and 
 An objective's unit is the range of the front, from the ideal. Up to the knee, which is the median or the near
 reference if that is greater, units are linear: the hypervolume only changes by a factor. Past the knee the
 logarithm is taken: the loss of a bad configuration may be a thousand times that of a good one, and a model of
-plain values would not resolve it. The same holds below the ideal, where infeasible trials may lie. If there
-is only one objective, nothing but the order of its values counts, and they are warped as if they were alone.
+plain values would not resolve it. The same holds below the ideal, where infeasible trials may lie. The knee
+of a known objective is always the median: sizes of networks, say, go far beyond those that end on the front,
+and small ones would count for nothing beside them.
+
+If there is only one objective, nothing but the order of its values counts: they are warped as if alone.
 
 References
 ----------
@@ -76,8 +79,10 @@ class Units:
         )
         self.near, self.far = ((each - self._ideal) / self._range for each in (near, far))
         middle = (np.median(objectives, axis=1) - self._ideal) / self._range
-        self._knee = np.clip(np.maximum(self.near, middle), 1.0 + BEYOND, FARTHEST)[:, None]
-        self.far = self._bent(self.far[:, None])[:, 0]
+        knee = np.clip(np.maximum(self.near, middle), 1.0 + BEYOND, FARTHEST)
+        known = np.array([function is not None for function in metrics.known[: self._m]])
+        self._knee = np.where(known & (middle > 0.0), middle, knee)[:, None]
+        self.near, self.far = (self._bent(each[:, None])[:, 0] for each in (self.near, self.far))
         self.limit = np.zeros(len(excess))
         self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.abs(excess).max(axis=1))
         self.values = self.of(outcomes)

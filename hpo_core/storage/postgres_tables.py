@@ -51,7 +51,7 @@ LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 
 # New columns come last, so that this view can replace the earlier ones; rights on it and views of it stay.
 # The results of a study with a direction are those of one metric, "value". Values of several metrics are
-# lists in the log, of which i is the place of one.
+# lists in the log, in the order of the metrics.
 _FULL_VIEW: Final = rf"""
 CREATE OR REPLACE VIEW hpo_core.trials AS
 WITH RECURSIVE readable AS (
@@ -80,33 +80,33 @@ WITH RECURSIVE readable AS (
     SELECT study, position, kind, data, number::bigint, (i - 1)::integer AS i
     FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
     WHERE kind NOT IN ('asked', 'created', 'changed')
-), named AS MATERIALIZED (
-    SELECT study, metric ->> 'name' AS name, metric ->> 'kind' AS kind,
-        (metric ->> 'bound')::float8 AS bound, metric ->> 'known' AS known,
-        CASE json_array_length(metrics) WHEN 1 THEN '{{}}' ELSE ARRAY[(i - 1)::text] END AS path
+), described AS MATERIALIZED (
+    SELECT study, metrics, json_array_length(metrics) > 1 AS several, (
+        SELECT CASE count(*) WHEN 1 THEN max(i) - 1 END::integer
+        FROM json_array_elements(metrics) WITH ORDINALITY AS m (metric, i)
+        WHERE metric ->> 'kind' IN ('minimize', 'maximize')
+    ) AS objective
     FROM (
         SELECT study, coalesce(data -> 'metrics', '[{{"name": "value", "kind": "minimize"}}]') AS metrics
         FROM readable WHERE kind = 'created'
-    ) AS created, json_array_elements(metrics) WITH ORDINALITY AS m (metric, i)
-), objectives AS MATERIALIZED (
-    SELECT study, CASE count(*) WHEN 1 THEN max(path) END AS path
-    FROM named WHERE kind IN ('minimize', 'maximize') GROUP BY study
+    ) AS created
 ), ended AS (
-    SELECT study, number, kind, data -> 'values' -> i AS told,
-        (data -> 'values' -> i #>> path)::float8 AS value,
+    SELECT study, number, kind, data -> 'values' -> i AS told, (CASE
+            WHEN several THEN data -> 'values' -> i ->> objective ELSE data -> 'values' ->> i
+        END)::float8 AS value,
         (data -> 'cost' ->> i)::float8 AS seconds, data ->> 'reason' AS reason
-    FROM said JOIN objectives USING (study) WHERE kind IN ('told', 'failed', 'stopped')
+    FROM said JOIN described USING (study) WHERE kind IN ('told', 'failed', 'stopped')
 ), retried AS (
     SELECT study, number, json_agg(data -> 'reason' ORDER BY position) AS retries,
         (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
     FROM said WHERE kind = 'retried' GROUP BY study, number
 ), reported AS (
-    SELECT study, number, json_agg(json_build_array(data -> 'step', CASE json_typeof(data -> 'values' -> i)
-        WHEN 'array' THEN (
-            SELECT json_object_agg(m.name, data -> 'values' -> i #> m.path)
-            FROM named AS m WHERE m.study = said.study AND m.known IS NULL
+    SELECT study, number, json_agg(json_build_array(data -> 'step', CASE WHEN several THEN (
+            SELECT json_object_agg(metric ->> 'name', data -> 'values' -> said.i -> (m.i - 1)::integer)
+            FROM json_array_elements(metrics) WITH ORDINALITY AS m (metric, i)
+            WHERE metric -> 'known' IS NULL
         ) ELSE data -> 'values' -> i END) ORDER BY position) AS reports
-    FROM said WHERE kind = 'reported' GROUP BY study, number
+    FROM said JOIN described USING (study) WHERE kind = 'reported' GROUP BY study, number
 ), noted AS (
     SELECT study, number, json_object_agg(name, note) AS notes
     FROM (
@@ -135,15 +135,18 @@ SELECT s.name AS study, a.number,
     coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
     coalesce(n.notes, '{{}}') AS notes,
     coalesce((
-        SELECT json_object_agg(m.name, e.told #> m.path) FROM named AS m
-        WHERE m.study = a.study AND e.kind <> 'failed'
+        SELECT json_object_agg(metric ->> 'name', CASE
+            WHEN d.several THEN e.told -> (i - 1)::integer ELSE e.told END)
+        FROM json_array_elements(d.metrics) WITH ORDINALITY AS m (metric, i) WHERE e.kind <> 'failed'
     ), '{{}}') AS metrics,
     coalesce(e.kind IN ('told', 'stopped'), false) AND NOT EXISTS (
-        SELECT 1 FROM named AS m WHERE m.study = a.study AND CASE m.kind
-            WHEN 'at_most' THEN (e.told #>> m.path)::float8 > m.bound
-            WHEN 'at_least' THEN (e.told #>> m.path)::float8 < m.bound END
+        SELECT 1 FROM json_array_elements(d.metrics) WITH ORDINALITY AS m (metric, i)
+        WHERE CASE metric ->> 'kind'
+            WHEN 'at_most' THEN (e.told ->> (i - 1)::integer)::float8 > (metric ->> 'bound')::float8
+            WHEN 'at_least' THEN (e.told ->> (i - 1)::integer)::float8 < (metric ->> 'bound')::float8 END
     ) AS feasible
 FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
+LEFT JOIN described AS d ON d.study = a.study
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
 LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
 LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
