@@ -257,6 +257,14 @@ def test_the_report_puts_our_losses_first(monkeypatch):
     assert "2.00 [2.00, 2.00]" in page
 
 
+def test_the_report_says_which_runs_are_still_to_be_made(monkeypatch):
+    monkeypatch.setattr(rows, "recorded", lambda: ({"smac3-parego": made("smac3-parego", 0.2)}, []))
+    monkeypatch.setattr(report, "provenance", lambda held: "")
+    line = report.section().body[1]
+    assert "smac3-parego 24 of 60" in line
+    assert "gp 0 of 140" in line
+
+
 def test_ranks_leave_out_those_that_know_more():
     runs = {"gp": made("gp", 0.2), "gp+known": made("gp+known", 0.1), "optuna-gp": made("optuna-gp", 0.3)}
     (cohort,) = report.cohorts(runs)

@@ -28,7 +28,7 @@ def section() -> Section:
     runs, held = rows.recorded()
     if not runs:
         return section
-    section.body += [tables(runs, problems.NAMES), provenance(held)]
+    section.body += [tables(runs, problems.NAMES), _missing(runs), provenance(held)]
     for cohort in cohorts(runs):
         _hold_first(section, cohort)
     for name in MODELLING:
@@ -49,6 +49,16 @@ def tables(runs: Mapping[str, Runs], names: Sequence[str]) -> str:
     parts += [_by_problem(asked, names, checkpoint) for checkpoint in statistics.CHECKPOINTS]
     parts += [_pairs(asked), _known(asked)]
     return "\n\n".join(filter(None, parts))
+
+
+def _missing(runs: Mapping[str, Runs]) -> str:
+    """Rows that have not all of their runs."""
+    wanted = {name: rows.jobs(name, problems.NAMES, range(rows.seeds(name)), {}) for name in rows.ENTRIES}
+    counts = {name: len(runs[name].regret) if name in runs else 0 for name in wanted}
+    short = [
+        f"{name} {counts[name]} of {len(jobs)}" for name, jobs in wanted.items() if counts[name] < len(jobs)
+    ]
+    return f"Runs still to be made (`python -m bench fronts`): {', '.join(short)}." if short else ""
 
 
 def _of_problems(runs: Runs, names: Sequence[str]) -> Runs:
