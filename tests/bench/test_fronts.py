@@ -246,7 +246,7 @@ def test_the_report_puts_our_losses_first(monkeypatch):
     monkeypatch.setattr(report, "provenance", lambda held: "")
     section = report.section()
     *ranks, pair, level, known = section.losses
-    assert ranks[0] == "gp has mean rank 2.00 after 25 among 2, optuna-gp 1.00"
+    assert ranks[0] == "gp has mean rank 2.00 after 25, optuna-gp 1.00, among 2 over 24 pairs"
     assert len(ranks) == 5, "three checkpoints of the first two, two of all three"
     behind = "higher mean regret after 100 on bnh 0.{0}055 / 0.{1}055, zdt1_6 0.{0}055 / 0.{1}055"
     assert pair == "gp beside optuna-gp: " + behind.format(2, 1)

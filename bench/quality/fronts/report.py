@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,13 +81,13 @@ def cohorts(runs: Mapping[str, Runs]) -> list[list[Runs]]:
 def _rank_table(cohort: Sequence[Runs]) -> str:
     cells, checkpoints = statistics.shared_cells(*cohort), statistics.checkpoints(*cohort)
     by_checkpoint = [statistics.rank_intervals(cohort, c) for c in checkpoints]
-    n_problems = len({problem for problem, _ in cells})
-    spread = len(cells) > n_problems  # a bootstrap over one seed says nothing
+    n_seeds = Counter(problem for problem, _ in cells)
+    spread = min(n_seeds.values()) > 1  # a bootstrap over one seed says nothing
     ordered = sorted(by_checkpoint[-1], key=lambda label: by_checkpoint[-1][label].estimate)
     shown = [[label, *(_rank(ranks[label], spread=spread) for ranks in by_checkpoint)] for label in ordered]
     title = (
-        f"Mean rank over {len(cells)} pairs of problem and seed, {n_problems} problems (1 is best"
-        f"{'; 95 % bootstrap intervals' if spread else '; one seed'})"
+        f"Mean rank over {len(cells)} pairs of problem and seed, {len(n_seeds)} problems (1 is best"
+        f"{'; 95 % bootstrap intervals' if spread else ''})"
     )
     return f"{title}\n\n" + markdown(["optimiser", *(f"after {c}" for c in checkpoints)], shown)
 
@@ -97,14 +98,15 @@ def _rank(mean: Interval, *, spread: bool) -> str:
 
 def _hold_first(section: Section, cohort: Sequence[Runs]) -> None:
     """Among a cohort ``FIRST`` is first, or second to another of ours."""
+    among = f"among {len(cohort)} over {len(statistics.shared_cells(*cohort))} pairs"
     for checkpoint in statistics.checkpoints(*cohort):
         ranks = statistics.mean_ranks(cohort, checkpoint)
         best = min(ranks, key=lambda label: ranks[label])
         if FIRST in ranks:
             section.hold(
                 met=ranks[FIRST] <= ranks[best] or best in MODELLING,
-                otherwise=f"{FIRST} has mean rank {ranks[FIRST]:.2f} after {checkpoint} among"
-                f" {len(ranks)}, {best} {ranks[best]:.2f}",
+                otherwise=f"{FIRST} has mean rank {ranks[FIRST]:.2f} after {checkpoint}, {best}"
+                f" {ranks[best]:.2f}, {among}",
             )
 
 
