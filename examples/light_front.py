@@ -274,13 +274,13 @@ def save_picture(results: Sequence[Result], path: Path) -> None:
         for ax, title in titles.items():
             ax.set_title(title, loc="left")
             ax.set(xscale="log", xlabel="parameters", xlim=(100, BUDGETS[-1]), ylim=(0, 100 * LARGEST_ERROR))
-            ax.set_xticks(BUDGETS, [f"{budget:,}" for budget in BUDGETS])
+            ticks = (125, *BUDGETS)
+            ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
             ax.minorticks_off()
         found.set_ylabel("error [%]")
         draw_progress(growth, results)
-        growth.set_title(
-            f"growth, seeds: {len({result.job.seed for result in results})}", loc="left", fontsize=11
-        )
+        seeds = len({result.job.seed for result in results})
+        growth.set_title("while searching" + (f", mean of {seeds} seeds" if seeds > 1 else ""), loc="left")
         for ax in (found, judged, growth):
             ax.spines[["top", "right"]].set_visible(False)
             ax.grid(color="#E8E8E8")
@@ -293,6 +293,7 @@ def save_picture(results: Sequence[Result], path: Path) -> None:
 def report(results: Sequence[Result]) -> None:
     """The front of the first search, and the hypervolumes of all."""
     front = gathered(results[0].judged).front()
+    front = front[front.values["error"] < LARGEST_ERROR]
     print(f"{'parameters':>12}{'test error':>12}")
     for trial in front[np.argsort(front.values["log10_params"])]:
         print(f"{LIGHT.counts(trial.params).params:>12,}{trial.values['error']:>12.1%}")

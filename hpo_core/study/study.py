@@ -832,11 +832,13 @@ class Study:
     @property
     def best_params(self) -> dict[str, Any]:
         """Parameters of ``best_trial``."""
+        self._require_one_objective("best_params")
         return self.best_trial.params
 
     @property
     def best_value(self) -> float:
         """Value of ``best_trial``."""
+        self._require_one_objective("best_value")
         number = self.best_trial.number
         return float(self.metrics.sign[0]) * self.history.y.item(0, number)
 

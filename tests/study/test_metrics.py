@@ -268,7 +268,7 @@ def test_one_value_is_asked_of_several_objectives():
     study = several()
     study.tell(study.ask(), results(study.trials[0]))
     for what in ("best_trial", "best_value", "best_params", "direction"):
-        with pytest.raises(StudyError, match=r"3 objectives .*front\(\)"):
+        with pytest.raises(StudyError, match=rf"{what}: the study has 3 objectives .*front\(\)"):
             getattr(study, what)
     with pytest.raises(TrialError, match="values has every metric"):
         study.trials[0].value  # noqa: B018
