@@ -245,15 +245,24 @@ def test_the_report_puts_our_losses_first(monkeypatch):
     monkeypatch.setattr(rows, "recorded", lambda: (runs, []))
     monkeypatch.setattr(report, "provenance", lambda held: "")
     section = report.section()
-    *ranks, pair, known = section.losses
-    assert ranks[0] == "gp has mean rank 2.00 after 25 among 2, optuna-gp 1.00"
+    *ranks, pair, level, known = section.losses
+    assert ranks[0] == "gp has mean rank 2.00 after 25, optuna-gp 1.00, among 2 over 24 pairs"
     assert len(ranks) == 5, "three checkpoints of the first two, two of all three"
     behind = "higher mean regret after 100 on bnh 0.{0}055 / 0.{1}055, zdt1_6 0.{0}055 / 0.{1}055"
     assert pair == "gp beside optuna-gp: " + behind.format(2, 1)
+    assert level == "gp+known beside gp: not ahead, rank +1.000 [+1.000, +1.000] after 100"
     assert known == "gp+known beside gp: " + behind.format(3, 2)
     page = " ".join(section.body[0].split())
     assert "+1.000 [+1.000, +1.000] | 100 | bnh, zdt1_6 |" in page
     assert "2.00 [2.00, 2.00]" in page
+
+
+def test_the_report_says_which_runs_are_still_to_be_made(monkeypatch):
+    monkeypatch.setattr(rows, "recorded", lambda: ({"smac3-parego": made("smac3-parego", 0.2)}, []))
+    monkeypatch.setattr(report, "provenance", lambda held: "")
+    line = report.section().body[1]
+    assert "smac3-parego 24 of 60" in line
+    assert "gp 0 of 140" in line
 
 
 def test_ranks_leave_out_those_that_know_more():

@@ -9,6 +9,8 @@ import pytest
 
 from bench import environments, records
 from bench.quality import command, coordinates, failures, problems, runner
+from bench.quality.fronts import rows
+from bench.quality.fronts.optimiser import ENTRIES as FRONTS
 from bench.quality.optimiser import ENTRIES
 from bench.quality.spec import Parameter, draw
 
@@ -86,3 +88,15 @@ def test_a_peer_that_is_installed_hears_of_failures(name, tmp_path):
     assert [memory["error"], first["error"]] == [None, None]
     assert memory["failures"]
     assert first["failures"] == list(range(1, 21))
+
+
+@pytest.mark.parametrize("name", [n for n, entry in FRONTS.items() if entry.peer])
+def test_an_installed_peer_takes_several_objectives_and_constraints(name, tmp_path):
+    entry = FRONTS[name]
+    skip_unless_installed(entry.peer)
+    names = [n for n in ("bnh", "naval_propulsion", "dtlz2") if n in entry.problems]
+    jobs = [{**job, "trials": 22} for job in rows.jobs(name, names, range(1), {})]
+    runner.run(jobs, path := tmp_path / "runs.jsonl", n_workers=1, entries=FRONTS, module=rows.WORKER)
+    held = records.read(path)
+    assert [r["error"] for r in held] == [None] * len(names)
+    assert all(r["feasible"] > 0 for r in held)

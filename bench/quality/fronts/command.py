@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 def measure(name: str, settings: dict[str, Any], arguments: argparse.Namespace) -> Runs:
     """Run what is missing, and return the row."""
     entry = ENTRIES[name]
-    last = min(arguments.first_seed + arguments.seeds, rows.FEWER.get(name, rows.SEEDS))
+    last = min(arguments.first_seed + arguments.seeds, rows.seeds(name))
     wanted = rows.jobs(name, arguments.problems, range(arguments.first_seed, last), settings)
     keep = not settings and (arguments.record or name not in rows.OURS)
     path = rows.results_file(name) if keep else command.SCRATCH.with_name("fronts.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.quality.statistics import Runs
+    from bench.quality.statistics import Interval, Runs
 
 MODELLING = ("auto", "gp", "tpe")  # ours that model what they have seen
 FIRST = "gp"  # the row that is to be first in mean rank
@@ -28,7 +29,7 @@ def section() -> Section:
     runs, held = rows.recorded()
     if not runs:
         return section
-    section.body += [tables(runs, problems.NAMES), provenance(held)]
+    section.body += [tables(runs, problems.NAMES), _missing(runs), provenance(held)]
     for cohort in cohorts(runs):
         _hold_first(section, cohort)
     for name in MODELLING:
@@ -36,8 +37,8 @@ def section() -> Section:
             if name in runs and (behind := _behind(runs[name], runs[other])):
                 section.hold(met=False, otherwise=f"{name} beside {other}: {behind}")
     for name, without in KNOWN.items():
-        if {name, without} <= runs.keys() and (behind := _behind(runs[name], runs[without])):
-            section.hold(met=False, otherwise=f"{name} beside {without}: {behind}")
+        if {name, without} <= runs.keys():
+            _hold_known(section, runs[name], runs[without])
     broken = {name: r.failed for name, r in runs.items() if r.failed}
     section.hold(met=not broken, otherwise=f"runs that ended with an error: {broken}")
     return section
@@ -49,6 +50,16 @@ def tables(runs: Mapping[str, Runs], names: Sequence[str]) -> str:
     parts += [_by_problem(asked, names, checkpoint) for checkpoint in statistics.CHECKPOINTS]
     parts += [_pairs(asked), _known(asked)]
     return "\n\n".join(filter(None, parts))
+
+
+def _missing(runs: Mapping[str, Runs]) -> str:
+    """Rows that have not all of their runs."""
+    wanted = {name: rows.jobs(name, problems.NAMES, range(rows.seeds(name)), {}) for name in rows.ENTRIES}
+    counts = {name: len(runs[name].regret) if name in runs else 0 for name in wanted}
+    short = [
+        f"{name} {counts[name]} of {len(jobs)}" for name, jobs in wanted.items() if counts[name] < len(jobs)
+    ]
+    return f"Runs still to be made (`python -m bench fronts`): {', '.join(short)}." if short else ""
 
 
 def _of_problems(runs: Runs, names: Sequence[str]) -> Runs:
@@ -68,34 +79,46 @@ def cohorts(runs: Mapping[str, Runs]) -> list[list[Runs]]:
 
 
 def _rank_table(cohort: Sequence[Runs]) -> str:
-    checkpoints = statistics.checkpoints(*cohort)
+    cells, checkpoints = statistics.shared_cells(*cohort), statistics.checkpoints(*cohort)
     by_checkpoint = [statistics.rank_intervals(cohort, c) for c in checkpoints]
-    shown = [
-        [
-            label,
-            *(f"{r[label].estimate:.2f} [{r[label].low:.2f}, {r[label].high:.2f}]" for r in by_checkpoint),
-        ]
-        for label in sorted(by_checkpoint[-1], key=lambda label: by_checkpoint[-1][label].estimate)
-    ]
-    cells = statistics.shared_cells(*cohort)
+    n_seeds = Counter(problem for problem, _ in cells)
+    spread = min(n_seeds.values()) > 1  # a bootstrap over one seed says nothing
+    ordered = sorted(by_checkpoint[-1], key=lambda label: by_checkpoint[-1][label].estimate)
+    shown = [[label, *(_rank(ranks[label], spread=spread) for ranks in by_checkpoint)] for label in ordered]
     title = (
-        f"Mean rank over {len(cells)} pairs of problem and seed, {len({p for p, _ in cells})} problems"
-        " (1 is best; 95 % bootstrap intervals)"
+        f"Mean rank over {len(cells)} pairs of problem and seed, {len(n_seeds)} problems (1 is best"
+        f"{'; 95 % bootstrap intervals' if spread else ''})"
     )
     return f"{title}\n\n" + markdown(["optimiser", *(f"after {c}" for c in checkpoints)], shown)
 
 
+def _rank(mean: Interval, *, spread: bool) -> str:
+    return f"{mean.estimate:.2f}" + (f" [{mean.low:.2f}, {mean.high:.2f}]" if spread else "")
+
+
 def _hold_first(section: Section, cohort: Sequence[Runs]) -> None:
     """Among a cohort ``FIRST`` is first, or second to another of ours."""
+    among = f"among {len(cohort)} over {len(statistics.shared_cells(*cohort))} pairs"
     for checkpoint in statistics.checkpoints(*cohort):
         ranks = statistics.mean_ranks(cohort, checkpoint)
         best = min(ranks, key=lambda label: ranks[label])
         if FIRST in ranks:
             section.hold(
                 met=ranks[FIRST] <= ranks[best] or best in MODELLING,
-                otherwise=f"{FIRST} has mean rank {ranks[FIRST]:.2f} after {checkpoint} among"
-                f" {len(ranks)}, {best} {ranks[best]:.2f}",
+                otherwise=f"{FIRST} has mean rank {ranks[FIRST]:.2f} after {checkpoint}, {best}"
+                f" {ranks[best]:.2f}, {among}",
             )
+
+
+def _hold_known(section: Section, knowing: Runs, measuring: Runs) -> None:
+    """Who knows an objective is to be ahead."""
+    pair = f"{knowing.label} beside {measuring.label}"
+    cells = statistics.shared_cells(knowing, measuring)
+    last = statistics.checkpoints(knowing, measuring)[-1]
+    ahead = statistics.rank_difference(knowing, measuring, cells, last)
+    section.hold(met=ahead.high < 0, otherwise=f"{pair}: not ahead, rank {ahead} after {last}")
+    behind = _behind(knowing, measuring)
+    section.hold(met=not behind, otherwise=f"{pair}: {behind}")
 
 
 def _by_problem(runs: Mapping[str, Runs], names: Sequence[str], checkpoint: int) -> str:

@@ -24,6 +24,10 @@ FEWER, SHORTER = {"optuna-gp": 5, "smac3-parego": 5, "botorch-nehvi": 2}, {"boto
 OURS = tuple(name for name, entry in ENTRIES.items() if "hpo_core" in entry.distributions)
 
 
+def seeds(name: str) -> int:
+    return FEWER.get(name, SEEDS)
+
+
 def results_file(name: str) -> Path:
     return command.file_of(ENTRIES[name], "fronts", name)
 
