@@ -64,7 +64,8 @@ if TYPE_CHECKING:
     from hpo_core.study.asking import Numbers
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
-    Curve = Mapping[int, float] | Sequence[tuple[int, float]]
+    Reported = float | Mapping[str, float] | Sequence[float]
+    Curve = Mapping[int, Reported] | Sequence[tuple[int, Reported]]
     Rows = NDArray[np.int64]
 
 logger = logging.getLogger("hpo_core")
@@ -642,7 +643,8 @@ class Study:
             entries of a column are ignored where the parameter is inactive.
         value : float, or one for each trial
             In the study's direction; a trial whose value is NaN or inf fails. None for a failed trial, or
-            for a stopped one, which then takes its last report. With several metrics as for ``tell``.
+            for a stopped one, which then takes its last report. With several metrics as for ``tell``; columns
+            by name may hold None, too.
         state : {"complete", "stopped", "failed"}, or one for each trial, optional
             By default "complete", or "failed" if there is a reason.
         reason : str, or one for each trial, optional
