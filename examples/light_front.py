@@ -2,7 +2,7 @@
 
     python examples/light_front.py
 
-A light network is two wishes at once: few errors and few parameters. One search of two metrics gets 64
+We want few errors and few parameters. One search of two metrics gets 64
 trainings; the parameters are a formula over columns, known for every candidate without a training. Beside
 it, with as many trainings in all, the way of ``light_search.py``, a search for the least error under each
 of four budgets, and random search. The images are halved to 14 x 14, so that a training takes a second.

@@ -46,12 +46,14 @@ class Minimize:
     Parameters
     ----------
     reference : float, optional
-        The worst value that is of interest. It bounds the hypervolume of a front. By default it follows from
-        the results, see ``Study.hypervolume``.
+        The worst value that you would accept. It bounds the hypervolume of a front, and also steers the
+        search: results worse than it count for nothing. By default it follows from the front, see
+        ``Study.hypervolume``.
     known : callable, optional
         ``known(columns)`` computes the metric from the parameters. It gets a mapping of names to columns of
-        k values, as ``Space(feasible=)`` does, and returns k numbers. Objectives then do not return this
-        metric, and samplers use the function itself in the place of a model.
+        k values, as ``Space(feasible=)`` does, and returns k numbers, which must be finite everywhere that
+        the space permits. Objectives then do not return this metric, and samplers use the function itself
+        in the place of a model.
 
     Raises
     ------
@@ -64,9 +66,10 @@ class Minimize:
     >>> space = {"width": hpo.Int(8, 256), "lr": hpo.Float(1e-4, 1e-1, log=True)}
     >>> params = hpo.Minimize(known=lambda columns: 10 * columns["width"])
     >>> study = hpo.Study(space, metrics={"error": hpo.Minimize(), "params": params}, seed=0)
-    >>> study.optimize(lambda trial: {"error": abs(trial["lr"] - 1e-2) + 1 / trial["width"]}, n_trials=15)
-    >>> len(study.front()) >= 1
-    True
+    >>> batch = study.add({"width": [16, 32, 64], "lr": [0.01, 0.01, 0.1]}, {"error": [0.3, 0.2, 0.25]})
+    >>> front = study.front()  # without the third trial, which the second dominates
+    >>> front.values["error"].tolist(), front.values["params"].tolist()
+    ([0.2, 0.3], [320.0, 160.0])
     """
 
     reference: float | None = None
@@ -335,7 +338,7 @@ class Metrics(Mapping[str, Metric]):
 
     @cached_property
     def direction(self) -> Literal["minimize", "maximize"] | None:
-        """The direction that says all of the metrics; None if no direction does."""
+        """'minimize' or 'maximize' if the study was created with ``direction=``; otherwise None."""
         only = self._metrics.get(VALUE)
         if len(self) > 1 or not isinstance(only, Minimize) or only.reference is not None or only.known:
             return None
@@ -343,7 +346,7 @@ class Metrics(Mapping[str, Metric]):
 
     @property
     def n_objectives(self) -> int:
-        """M."""
+        """Number of objectives, m."""
         return len(self.objectives)
 
     @cached_property

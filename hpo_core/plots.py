@@ -44,7 +44,7 @@ _BELOW, _ABOVE = _COLOURS[:2]
 _INK, _GREY, _PALE = "#404040", "#808080", "#E0E0E0"
 _AS_IS: Final[dict[str, Any]] = {"parse_math": False, "usetex": False}  # names are no formulas
 _L_LABEL, _G_LABEL = "l(x), good trials", "g(x), the rest"
-_BROKEN: Final = "breaks a bound"
+_INFEASIBLE: Final = "infeasible"
 _GOALS: Final = {"minimize": "minimised", "maximize": "maximised"}
 _DOT: Final[dict[str, Any]] = {"marker": "o", "linestyle": "", "markeredgewidth": 0}
 _CORNER: Final[dict[str, Any]] = {**_DOT, "marker": "P", "color": _INK, "markersize": 8}
@@ -132,7 +132,7 @@ def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
         )
     if not all(feasible.all() for _, feasible in values.values()):
         lines += ax.plot([], [], **_CROSS, color=_GREY)
-        labels.append(_BROKEN)
+        labels.append(_INFEASIBLE)
     _scale_if_wide(ax.yaxis, seen)
     longest = max(len(y) for y, _ in values.values())
     ax.set(xlim=(0, longest + 1), xlabel="finished trials")
@@ -161,9 +161,9 @@ def plot_front(
     -------
     tuple of matplotlib.axes.Axes
         One for two objectives, three for three. Large dots are trials on the front, pale ones are
-        dominated, crosses break a bound. Everything above or beyond the line is dominated in these two
-        objectives; the shade reaches up to the reference point. An axis is logarithmic where the values
-        are positive and span more than a factor of 20.
+        dominated, crosses are infeasible. The shaded side, up to the reference point, is dominated in these
+        two objectives. An axis is logarithmic where the values are positive and span more than a factor of
+        20.
 
     Raises
     ------
@@ -318,7 +318,7 @@ def plot_metrics(
     x, several = _places(study, name, trials), study.metrics.n_objectives > 1
     kinds = [
         ("other trials", feasible & ~first, {**_OTHER, "color": _BELOW}),
-        (_BROKEN, ~feasible, {**_CROSS, "color": _GREY}),
+        (_INFEASIBLE, ~feasible, {**_CROSS, "color": _GREY}),
         ("front" if several else "best", feasible & first, {**_FIRST, "color": _ABOVE}),
     ]
     for ax, metric in zip(panels, shown, strict=True):
@@ -512,7 +512,7 @@ def _front_entries(ax: Axes, labels: list[str], parts: list[_Parts]) -> tuple[li
         labels = [*labels, "dominated"]
     if any(part.broken.size for part in parts):
         entries += ax.plot([], [], **_CROSS, color=colour)
-        labels = [*labels, _BROKEN]
+        labels = [*labels, _INFEASIBLE]
     entries += ax.plot([], [], **_CORNER)
     return entries, [*labels, "reference"]
 

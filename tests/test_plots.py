@@ -243,7 +243,7 @@ def test_a_front_shows_every_completed_trial_once():
         np.testing.assert_array_equal(in_order(drawn), in_order(values[:, mask]))
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("error (minimised)", "size (minimised)")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "front", "dominated", "breaks a bound", "reference",
+        "front", "dominated", "infeasible", "reference",
     ]  # fmt: skip
     worst, best = front.max(axis=1), front.min(axis=1)
     np.testing.assert_allclose(corner[:, 0], worst + 0.1 * (worst - best))
@@ -343,7 +343,7 @@ def test_results_against_a_parameter():
     (bound,) = [line for line in lower.get_lines() if line.get_linestyle() == "--"]
     assert {*bound.get_ydata()} == {5.0}
     assert [text.get_text() for text in upper.get_legend().get_texts()] == [
-        "front", "breaks a bound", "other trials",
+        "front", "infeasible", "other trials",
     ]  # fmt: skip
 
 
@@ -393,7 +393,7 @@ def test_history_counts_only_trials_that_keep_the_bounds():
     np.testing.assert_array_equal(line(ax, "best so far").get_ydata(), [math.nan, 3.0, 2.0, 2.0])
     np.testing.assert_array_equal(ax.get_lines()[1].get_ydata(), [1.0, math.nan, math.nan, 0.5])
     assert ax.get_ylabel() == "loss"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["best so far", "breaks a bound"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["best so far", "infeasible"]
 
 
 def test_pictures_of_several_objectives_refuse_what_they_cannot_draw():

@@ -244,7 +244,7 @@ class FrontFantasies:
             normals = stratified_normals(self._seed, self._first, self._drawn, N_FRONT_FANTASIES)
             self._drawn += 1
             self._mean[:, row] += normals[:, None] * moves[row]
-        # The latent values' means, not noisy draws: a front is not lucky.
+        # Use posterior means, not noisy draws, so that noise cannot extend the front.
         self._aims = [
             aim.extended(mean[:, s : s + 1]) for aim, mean in zip(self._aims, self._mean, strict=True)
         ]

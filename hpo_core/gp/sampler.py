@@ -53,14 +53,14 @@ class GPSampler(Sampler):
     ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
     explains repel nothing.
 
-    Each metric that is measured has a model of its own; a known one is computed. With several objectives the
-    hypervolume is to be improved [5]_, with more than three a weighted maximum with random weights. The
-    probability that constraints hold multiplies the expected improvement; until a trial is feasible, it alone
-    decides.
+    Each measured metric has a model of its own; known metrics are computed. A few objectives: expected
+    hypervolume improvement [5]_. More: expected improvement of a randomly weighted maximum (ParEGO) [6]_.
+    The probability that all constraints hold multiplies the expected improvement; until a trial is feasible,
+    it alone decides.
 
-    With more than 20 parameters or 500 trials the search for the best value of one objective keeps to a trust
-    region. Past 1,000 trials the
-    model uses the best and nearest of them, so that a suggestion costs the same at any number of trials.
+    With more than 20 parameters or 500 trials, a search with one measured objective and nothing else keeps to
+    a trust region. Past 1,000 trials the model uses the best and nearest of them, so that a suggestion costs
+    the same at any number of trials.
 
     References
     ----------
@@ -73,6 +73,8 @@ class GPSampler(Sampler):
        NeurIPS 32.
     .. [5] S. Daulton, M. Balandat, E. Bakshy (2020), Differentiable expected hypervolume improvement for
        parallel multi-objective Bayesian optimization. NeurIPS 33.
+    .. [6] J. Knowles (2006), ParEGO: a hybrid algorithm with on-line landscape approximation for expensive
+       multiobjective optimization problems. IEEE Transactions on Evolutionary Computation 10.
 
     Examples
     --------
@@ -197,7 +199,8 @@ class GPSampler(Sampler):
     def _box(self, history: History, surrogate: ObjectiveModel | Outcomes) -> Box:
         """Return the box to draw candidates from: a trust region if there are many parameters or trials.
 
-        With several metrics there is none: a front has no centre, and candidates near it cover all of it.
+        With several metrics it is the whole space: a front has no single centre, and one objective with
+        bounds is searched in the same way.
         """
         settings, d = self._settings, len(history.x)
         start = 0 if d > settings.trust_dims else settings.trust_trials

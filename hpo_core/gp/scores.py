@@ -6,9 +6,8 @@ M, m, c, p  metrics, objectives among them, constraints, candidates; rows are ob
 mean, sd    (M, p) of independent normal predictions, minimised; sd may be 0
 front       (m, k) points to improve on
 limit       (c,) a trial is feasible if each constraint is at most its limit
-bound       at least the score of any deviations from 0 to the given ones. What improves the hypervolume is,
-            as a function of one objective, minus the integral of an area that only shrinks: convex, so that
-            its expectation grows with every deviation
+bound       an upper bound on the score for every sd between 0 and the given one. Hypervolume improvement is
+            convex in each objective, so its expectation grows with sd
 
 References
 ----------
@@ -65,7 +64,7 @@ class Score(Protocol):
         """Return the score (p,) and its derivatives by mean and by sd, (M, p)."""
 
     def bound(self, mean: Array, sd: Array) -> Array:
-        """Return at least the score of any deviations up to sd, (p,)."""
+        """Return an upper bound on the score for every sd between 0 and the given one, (p,)."""
 
 
 class LogEHVI:
@@ -271,9 +270,9 @@ class Aim:
     def reference(self, number: int) -> Array:
         """Return the reference of the trial with this number, (m,).
 
-        With the near one alone, a front that is short by chance stays short: nothing past its ends counts.
-        With the far one alone, the ends are worth more than all that lies between them. The distance between
-        them is drawn by its logarithm, in ranges of the front.
+        With only the near reference, points past the ends of the front are worth nothing, so a short front
+        never grows. With only the far one, the ends outweigh the middle. The distance from the near one is
+        drawn by its logarithm, in ranges of the front.
         """
         share = uniforms_of_trial(self.seed ^ _REFERENCE_STREAM, number, 0, 1)
         reference: Array = self.near + np.expm1(share * np.log1p(self.far - self.near))

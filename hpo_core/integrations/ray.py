@@ -106,12 +106,11 @@ class HpoSearch(Searcher):
             self._start()
 
     def set_search_properties(self, metric: Any, mode: Any, config: Mapping[str, Any], **_: object) -> bool:
-        """Take what the tuner says; False if the searcher has a space of its own."""
+        """Take from the tuner what was not given; False if the searcher has a space of its own."""
         metric, mode = _read_goal(metric, mode)
         if self.study is not None:
             return False
-        self._metric = metric or self._metric
-        self._mode = mode or self._mode
+        self._metric, self._mode = _read_goal(self._metric or metric, self._mode or mode)
         own = self._space is not None
         if self._space is None:
             self._take(config)
@@ -204,8 +203,8 @@ class HpoSearch(Searcher):
 
     def _value(self, result: Mapping[str, Any]) -> Any:
         metrics = self._started().metrics
-        if metrics.direction:
-            return result.get(str(self._metric))
+        if self._goals is None and isinstance(self._metric, str):  # the study calls it "value"
+            return result.get(self._metric)
         values = {name: result.get(name) for name in metrics.reader.measured}
         return None if any(value is None for value in values.values()) else values
 

@@ -9,8 +9,8 @@ Glossary
 keys        (3, capacity) by trial: violation, minus the fidelity, objective or level. Less is better, and the
             first key that differs decides. A failed trial has no rank: its first key is NaN
 gain        (capacity,) by trial: minus the last key of a complete feasible trial, NaN in other ranked trials.
-            Differences of gains have a meaning. Running trials, whose keys too have none, and failed trials
-            may hold any gain
+            Only differences between gains are meaningful. Entries of running and failed trials are undefined,
+            as are the keys of running trials
 settled     the trials that finished first, whose fronts have been formed. Each trial may change the level of
             any other one, so fronts are formed at numbers of finished trials 3 to 6 % apart; a trial that
             finishes in between gets the level that it has among the settled ones

@@ -186,16 +186,30 @@ def _values(
     last = {place: reported for _, place, reported in curves}
     listed = [None] * n if value is None else value
     nothing = np.nan if len(reader.measured) == 1 else (np.nan,) * len(reader.measured)
-    if isinstance(listed, Sequence) and not isinstance(listed, str):
-        for each, state, reason in zip(listed, states, reasons, strict=False):
-            if each is None and reason is None and state in (None, "complete"):
-                raise TrialError(f"value must be {reader.what} for a complete trial, got None")
-        listed = [nothing if each is None else each for each in listed]
+    needed = [
+        reason is None and state in (None, "complete") for state, reason in zip(states, reasons, strict=True)
+    ]
+    if isinstance(listed, Mapping):
+        listed = {
+            name: _filled(column, np.nan, needed, f"{name!r}: value must be a number")
+            for name, column in listed.items()
+        }
+    else:
+        listed = _filled(listed, nothing, needed, f"value must be {reader.what}")
     values = reader.many(listed, n)
     for place, state in enumerate(states):
         if state == "stopped" and np.isnan(values[:, place]).any():
             values[:, place] = last.get(place, nothing)
     return values
+
+
+def _filled(entries: Any, nothing: Any, needed: Sequence[bool], rule: str) -> Any:
+    """Return a sequence with ``nothing`` for None, which is an error where a value is needed."""
+    if not isinstance(entries, Sequence) or isinstance(entries, str):
+        return entries
+    if any(each is None and need for each, need in zip(entries, needed, strict=False)):
+        raise TrialError(f"{rule} for a complete trial, got None")
+    return [nothing if each is None else each for each in entries]
 
 
 def _report(recorder: Recorder, rows: Rows, curves: Sequence[Report]) -> None:

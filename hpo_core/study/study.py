@@ -63,7 +63,8 @@ if TYPE_CHECKING:
     from hpo_core.study.asking import Numbers
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
-    Curve = Mapping[int, float] | Sequence[tuple[int, float]]
+    Reported = float | Mapping[str, float] | Sequence[float]
+    Curve = Mapping[int, Reported] | Sequence[tuple[int, Reported]]
     Rows = NDArray[np.int64]
 
 logger = logging.getLogger("hpo_core")
@@ -263,8 +264,9 @@ class Study:
         StorageError
             There is no such storage, or it is damaged.
         StudyError
-            There is no such study, it has another sampler, or its space has a ``feasible`` function, which
-            no storage keeps: open it as ``Study(space, storage=storage, name=name)``.
+            There is no such study, it has another sampler, or it has functions, which no storage keeps. Open
+            one with ``feasible=`` as ``Study(space, storage=storage, name=name)``, and one with ``known=`` as
+            ``Study(space, metrics=metrics, storage=storage, name=name)``.
         """
         place = open_storage(
             storage, durability="normal" if durability is None else durability, must_exist=True
@@ -427,8 +429,8 @@ class Study:
         values : number or array-like of shape (k,)
             In the study's direction. A trial whose value is NaN or inf fails, with that reason. With several
             metrics: a mapping of their names to numbers, or the numbers in the order of ``metrics``; for many
-            trials columns by name, an array of shape (k, M), or one such result for each. Known metrics are
-            left out.
+            trials columns by name, an array of shape (k, number of measured metrics), or one such result for
+            each. Known metrics are left out.
 
         Raises
         ------
@@ -640,7 +642,8 @@ class Study:
             entries of a column are ignored where the parameter is inactive.
         value : float, or one for each trial
             In the study's direction; a trial whose value is NaN or inf fails. None for a failed trial, or
-            for a stopped one, which then takes its last report. With several metrics as for ``tell``.
+            for a stopped one, which then takes its last report. With several metrics as for ``tell``; columns
+            by name may hold None, too.
         state : {"complete", "stopped", "failed"}, or one for each trial, optional
             By default "complete", or "failed" if there is a reason.
         reason : str, or one for each trial, optional
@@ -809,7 +812,7 @@ class Study:
     def best_trial(self) -> Trial:
         """The complete trial with the best value, the first told among equals.
 
-        One that violates a bound is the best only while all do; then it is the one that violates them least.
+        Feasible trials rank above infeasible ones. Until one is feasible, the smallest violation ranks first.
         ``StudyError`` if none has completed, or if the study has several objectives.
         """
         self._require_one_objective("best_trial")
@@ -871,8 +874,8 @@ class Study:
         ----------
         reference : mapping of objectives to float, optional
             The worst values of interest, in the user's direction. By default the ``reference`` of each
-            metric; of one without, the worst value of any trial on the front, and a tenth of the front's
-            range beyond. That point moves as the search goes on: to compare studies, give all the same.
+            metric. Where a metric has none: the worst value on the front plus a tenth of the front's range.
+            That point moves as the search goes on: to compare studies, give all the same.
 
         Raises
         ------

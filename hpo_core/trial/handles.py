@@ -123,7 +123,7 @@ class Trial:
 
     @property
     def value(self) -> float | None:
-        """The value of the objective told, or of the last report if the trial was stopped early; else None.
+        """The reported objective value; for a stopped trial, its last report. None if there is none.
 
         Raises
         ------
@@ -137,7 +137,10 @@ class Trial:
 
     @property
     def values(self) -> dict[str, float] | None:
-        """The value of every metric by name, known ones included; None if the trial has none."""
+        """The value of every metric by name, known ones included; for a stopped trial, its last report.
+
+        None if the trial has no values.
+        """
         outcomes = self._study.history.outcomes[:, self._row]
         if np.isnan(outcomes).all():
             return None
@@ -350,7 +353,13 @@ class TrialBatch:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(k,) values of the objective, NaN if a trial has none; an error if there are several objectives."""
+        """(k,) reported objective values; for stopped trials, their last reports. NaN if there is none.
+
+        Raises
+        ------
+        TrialError
+            The study has several objectives: see ``values``.
+        """
         metrics = self._study.metrics
         _require_one_objective(metrics)
         values: NDArray[np.float64] = metrics.sign[0] * self._study.history.y[0, self._rows]
@@ -358,7 +367,7 @@ class TrialBatch:
 
     @property
     def values(self) -> dict[str, NDArray[np.float64]]:
-        """(k,) values of every metric by name, known ones included; NaN if a trial has none."""
+        """(k,) values of every metric by name, known ones included; NaN where a trial has none."""
         return self._study.metrics.by_name(self._study.history.outcomes[:, self._rows])
 
     @property
@@ -446,8 +455,9 @@ class TrialBatch:
         ----------
         step : int
             At least 0.
-        value : array-like of shape (k,); with several metrics, columns by name or of shape (k, M)
-            In the study's direction. NaN and inf are recorded like any other.
+        value : array-like of shape (k,)
+            With several metrics, columns by name or of shape (k, number of measured metrics). In the study's
+            direction. NaN and inf are recorded like any other.
 
         Raises
         ------

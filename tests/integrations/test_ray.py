@@ -233,6 +233,24 @@ def test_bounds_and_known_metrics(tmp_path):
     assert other.suggest("next") == search.suggest("next")
 
 
+@pytest.mark.parametrize(
+    "goal",
+    [
+        {"metric": "value", "mode": "min"},
+        {"metric": ["value"], "mode": ["min"]},
+        {"metrics": {"value": hpo.Minimize()}},
+    ],
+)
+def test_a_metric_may_be_called_value(goal):
+    search = HpoSearch(seed=0, **goal)
+    search.set_search_properties("other", "max", PARAM_SPACE)
+    search.suggest("a")
+    search.on_trial_result("a", {"value": 2.0, "other": 9.0, "training_iteration": 1})
+    search.on_trial_complete("a", {"value": 1.0, "other": 9.0})
+    trial = search.study.trials[0]
+    assert (trial.state.name, trial.value, trial.reports) == ("COMPLETE", 1.0, [(1, 2.0)])
+
+
 def test_a_tuner_runs_with_several_metrics(ray_cluster, tmp_path):
     search = HpoSearch(
         metrics={"loss": hpo.Minimize(), "n": hpo.Minimize(known=lambda columns: columns["n"])}, seed=0
@@ -260,6 +278,15 @@ def test_what_the_tuner_says_completes_what_is_given():
         search.suggest("a")
     assert not search.set_search_properties("loss", "max", {"constant": 3})  # it has a space of its own
     assert (search.metric, search.mode, search.study.direction) == ("loss", "max", "maximize")
+    own = HpoSearch(metric=["loss", "score"], mode=["min", "max"])
+    assert own.set_search_properties("other", "min", PARAM_SPACE)
+    assert (own.metric, own.mode) == (["loss", "score"], ["min", "max"])
+    assert own.study.metrics.objectives == ("loss", "score")
+    named = HpoSearch(metric="loss")
+    assert named.set_search_properties("other", "max", PARAM_SPACE)
+    assert (named.metric, named.mode) == ("loss", "max")
+    with pytest.raises(ArgumentError, match="metric and mode must be lists"):
+        HpoSearch(metric="loss").set_search_properties(["a", "b"], ["min", "min"], PARAM_SPACE)
     with pytest.raises(ArgumentError, match="mode must"):
         HpoSearch().set_search_properties("loss", None, PARAM_SPACE)
     with pytest.raises(SpaceError):

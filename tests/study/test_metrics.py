@@ -117,6 +117,27 @@ def test_a_batch_has_several_forms(form):
         np.testing.assert_array_equal(study.trials.values[name], column)
 
 
+def test_added_columns_hold_none_where_there_is_no_value():
+    study = hpo.Study({"x": hpo.Float(0, 1)}, metrics={"f": Minimize(), "g": Minimize()}, sampler="random")
+    x = {"x": [0.1, 0.2, 0.3, 0.4]}
+    study.add(
+        x,
+        {"f": [1.0, None, None, None], "g": [2.0, None, None, 5.0]},
+        reason=[None, "oom", None, None],
+        state=[None, None, "stopped", "failed"],
+        reports=[None, None, {1: {"f": 3.0, "g": 4.0}}, None],
+    )
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAILED", "STOPPED", "FAILED"]
+    assert [trial.values for trial in study.trials[:3]] == [{"f": 1.0, "g": 2.0}, None, {"f": 3.0, "g": 4.0}]
+    assert study.trials.reason == [None, "oom", None, "failed"]
+    with pytest.raises(TrialError, match="'g': value must be a number for a complete trial, got None"):
+        study.add(x, {"f": [1.0] * 4, "g": [2.0, None, 3.0, 4.0]})
+    assert len(study.trials) == 4
+    one = hpo.Study({"x": hpo.Float(0, 1)}, metrics={"f": Minimize()}, sampler="random")
+    one.add({"x": [0.1, 0.2]}, {"f": [1.0, None]}, reason=[None, "oom"])
+    assert one.trials.reason == [None, "oom"]
+
+
 def test_a_single_measured_metric_is_told_as_a_number():
     study = hpo.Study(SPACE, metrics={"error": Minimize(), "size": Minimize(known=size)}, sampler="random")
     study.tell(study.ask(), 0.5)
