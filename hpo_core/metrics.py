@@ -178,17 +178,20 @@ class ResultReader:
             return (result,)
         if rule is None:
             rule = "a value must be" if len(names) == 1 else "values must be"
-        if isinstance(result, Mapping):
-            self._check_names(result, rule)
-            listed: Any = [result[name] for name in names]
-        else:
-            listed = (
-                result.tolist() if getattr(result, "ndim", 0) == 1 and hasattr(result, "tolist") else result
-            )
-            if len(names) == 1:
-                return (as_number(result, rule=f"{rule} a number"),)
-            if not isinstance(listed, list | tuple) or len(listed) != len(names):
-                raise TrialError(f"{rule} {self.what}, got {shown(result)}")
+        named, listed = self._by_name(result), result
+        if named is not None:
+            self._check_names(named, rule)
+            listed = [named[name] for name in names]
+        elif _is_row(result) and hasattr(result, "tolist"):
+            listed = result.tolist()
+        if len(names) == 1 and not isinstance(listed, list | tuple):
+            return (as_number(result, rule=f"{rule} a number"),)
+        if (
+            not isinstance(listed, list | tuple)
+            or len(listed) != len(names)
+            or (self._is_plain and not named)
+        ):
+            raise TrialError(f"{rule} {self.what}, got {shown(result)}")
         return tuple(
             as_number(value, rule=f"{rule} a number for {name!r}")
             for name, value in zip(names, listed, strict=True)
@@ -197,31 +200,49 @@ class ResultReader:
     def many(self, results: Any, k: int) -> NDArray[np.float64]:
         """Read the results of ``k`` trials: columns by name, (k, n) numbers, or one result for each trial."""
         names = self.measured
-        if isinstance(results, Mapping):
-            self._check_names(results, "values must be")
-            return np.stack([_column(name, results[name], k) for name in names])
-        rows = (Mapping,) if len(names) == 1 else (Mapping, list, tuple)
-        if isinstance(results, list | tuple) and any(isinstance(each, rows) for each in results):
+        named = self._by_name(results)
+        if named is not None:
+            self._check_names(named, "values must be")
+            columns = [_column(name, named[name], k) for name in names]
+            return np.array(columns, np.float64).reshape(len(names), k)
+        is_row = _is_mapping if self._is_plain else _is_row
+        if isinstance(results, list | tuple) and (any(map(is_row, results)) or not (k or self._is_plain)):
             if len(results) != k:
                 raise TrialError(f"values must have one entry for each of {k} trials, got {len(results)}")
             told = [self.one(each, f"values[{i}] must be") for i, each in enumerate(results)]
-            return np.array(told, np.float64).T
-        if len(names) == 1:
+            return np.array(told, np.float64).reshape(k, len(names)).T
+        shape = tuple(getattr(results, "shape", ()))
+        if len(names) == 1 and (self._is_plain or shape != (k, 1)):
             return as_numbers(results, k)[np.newaxis]
-        shape = getattr(results, "shape", None)
-        if shape is None or tuple(shape) != (k, len(names)):
-            got = shown(results) if shape is None else f"shape {tuple(shape)}"
+        if shape != (k, len(names)):
+            got = f"shape {shape}" if shape else shown(results)
             raise TrialError(
                 f"values must be columns by name, with {some(names)}, or of shape ({k}, {len(names)}), "
                 f"got {got}"
             )
-        return np.stack([_column(name, results[:, i], k) for i, name in enumerate(names)])
+        columns = [_column(name, results[:, i], k) for i, name in enumerate(names)]
+        return np.array(columns, np.float64).reshape(len(names), k)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether results are plain numbers: a sequence then holds those of many trials."""
+        return len(self.measured) == 1 and not self.known
+
+    def _by_name(self, result: Any) -> Mapping[Any, Any] | None:
+        """Return a mapping, or the columns of a table of pandas, which are read by their names."""
+        if isinstance(result, Mapping):
+            return result
+        if self._is_plain or not hasattr(result, "keys") or not hasattr(result, "iloc"):
+            return None
+        return {name: result[name] for name in result.keys()}  # noqa: SIM118 - a Series is not iterated by name
 
     @property
     def what(self) -> str:
         """What a result must be, in words."""
         if self.measured == (VALUE,):
             return "a number"
+        if not self.measured:
+            return "an empty mapping: every metric is known"
         names = some(self.measured)
         if len(self.measured) == 1:
             return f"a number, or a mapping with {names}"
@@ -239,6 +260,15 @@ class ResultReader:
             if name not in self.measured:
                 hint = did_you_mean(name, self.measured) if isinstance(name, str) else ""
                 raise TrialError(f"{rule} {self.what}, got also {shown(name)}{hint}")
+
+
+def _is_mapping(result: Any) -> bool:
+    return isinstance(result, Mapping)
+
+
+def _is_row(result: Any) -> bool:
+    """Whether a result holds several metrics of one trial."""
+    return isinstance(result, Mapping | list | tuple) or getattr(result, "ndim", 0) == 1
 
 
 def _column(name: str, column: Any, k: int) -> NDArray[np.float64]:

@@ -108,7 +108,8 @@ def check_weights(metrics: Metrics, weights: Mapping[str, float] | None) -> Arra
     checked = _by_objective("weights", weights, metrics, rule, lambda value: 0.0 <= value < math.inf)
     if not any(checked.values()):
         raise StudyError(f"weights must hold a number > 0, got {shown(dict(weights))}")
-    return np.array([checked.get(name, 0.0) for name in metrics.objectives], np.float64)
+    found = np.array([checked.get(name, 0.0) for name in metrics.objectives], np.float64)
+    return np.asarray(found / found.max())
 
 
 def _by_objective(

@@ -238,6 +238,25 @@ class Study:
         self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, seconds=seconds)
         if journal is not None and journal.cursor == 0:
             journal.load(self.history)
+            if not read_only:
+                self._compare_known()
+
+    def _compare_known(self) -> None:
+        """Warn if the functions of known metrics give other values than the log holds."""
+        history, metrics = self.history, self.metrics
+        rows = history.finish_order[history.state[history.finish_order] == State.COMPLETE][-1:]
+        if not metrics.reader.known or not len(rows):
+            return
+        now = metrics.known_values(self.space, *history.configurations(rows))[:, 0]
+        then = history.outcomes[:, rows[0]]
+        for row in np.flatnonzero(~np.isnan(now) & ~np.isclose(now, then, rtol=1e-6, atol=0.0)).tolist():
+            logger.warning(
+                "metrics[%r]: known gives %g for trial %d, and the study holds %g: it is another formula",
+                metrics.rows[row],
+                metrics.sign[row] * now[row],
+                rows[0],
+                metrics.sign[row] * then[row],
+            )
 
     @classmethod
     def open(

@@ -407,14 +407,12 @@ class TrialBatch:
         reports, metrics = self._study.history.reports, self._study.metrics
         own = np.flatnonzero(np.isin(reports.row, self._rows))
         values: list[Any]
-        if len(metrics) == 1:
+        if metrics.is_plain:
             values = (metrics.sign[0] * reports.value[own]).tolist()
         else:
-            told = metrics.by_name(reports.value[:, own])
-            columns = [told[name].tolist() for name in metrics.reader.measured]
-            values = [
-                dict(zip(metrics.reader.measured, each, strict=True)) for each in zip(*columns, strict=True)
-            ]
+            told = metrics.by_name(np.atleast_2d(reports.value)[:, own])
+            columns = {name: told[name].tolist() for name in metrics.reader.measured}
+            values = [{name: column[k] for name, column in columns.items()} for k in range(len(own))]
         for row, step, value in zip(
             reports.row[own].tolist(), reports.step[own].tolist(), values, strict=True
         ):

@@ -138,6 +138,48 @@ def test_added_columns_hold_none_where_there_is_no_value():
     assert one.trials.reason == [None, "oom"]
 
 
+def test_tables_of_pandas_are_read_by_name():
+    pd = pytest.importorskip("pandas")
+    study = hpo.Study(SPACE, metrics={"a": Minimize(), "b": Minimize()}, sampler="random", seed=0)
+    study.optimize(lambda _: pd.Series({"b": 100.0, "a": 1.0}), n_trials=1)
+    study.tell(study.ask(2), pd.DataFrame({"b": [3.0, 4.0], "a": [1.0, 2.0]}))
+    study.tell(study.ask(2), [np.array([1.0, 3.0]), np.array([2.0, 4.0])])
+    study.add({"x": 0.5, "width": 3, "kind": "plain"}, np.array([7.0, 8.0]))
+    assert study.trials.values["a"].tolist() == [1.0, 1.0, 2.0, 1.0, 2.0, 7.0]
+    assert study.trials.values["b"].tolist() == [100.0, 3.0, 4.0, 3.0, 4.0, 8.0]
+    study.tell(study.ask(3)[:0], [])
+
+
+def test_nothing_is_told_where_all_metrics_are_known(tmp_path):
+    known = {"size": Minimize(known=size), "width": Maximize(known=lambda columns: columns["width"])}
+    study = hpo.Study(SPACE, metrics=known, sampler="tpe", seed=0)
+    trial = study.ask()
+    trial.report(1, {})
+    study.tell(trial, {})
+    study.tell(study.ask(2), {})
+    study.optimize(lambda batch: [{}] * len(batch), n_trials=4, batch_size=2, vectorized=True)
+    study.optimize(lambda _: (), n_trials=8)
+    assert trial.reports == [(1, {})]
+    assert (study.trials.values["width"] == study.trials["width"]).all()
+    with pytest.raises(TrialError, match="an empty mapping: every metric is known"):
+        study.tell(study.ask(), None)
+    pytest.importorskip("pandas")
+    assert len(study.to_pandas()) == 16
+
+
+def test_another_formula_on_resuming_is_told(tmp_path, caplog):
+    def study(factor):
+        known = Minimize(known=lambda columns: factor * columns["width"])
+        return several(metrics={"error": Minimize(), "size": known}, storage=str(tmp_path / "s.db"), name="s")
+
+    study(10.0).optimize(lambda trial: trial["x"], n_trials=3)
+    study(10.0)
+    assert not caplog.records
+    study(-1.0)
+    assert "known gives" in caplog.text
+    assert "'size'" in caplog.text
+
+
 def test_a_single_measured_metric_is_told_as_a_number():
     study = hpo.Study(SPACE, metrics={"error": Minimize(), "size": Minimize(known=size)}, sampler="random")
     study.tell(study.ask(), 0.5)
