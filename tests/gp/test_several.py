@@ -201,7 +201,56 @@ def test_units_map_there_and_back_and_the_limit_is_zero():
     np.testing.assert_allclose(units.back(units.of(outcomes)), outcomes, rtol=1e-9, atol=1e-9)
     kept = outcomes[2:] <= metrics.limit[:, None]
     np.testing.assert_array_equal(units.values[2:] <= units.limit[:, None], kept)
-    assert units.near[0] == units.far[0]
+    near, far = units.references(units.values)
+    assert near[0] == far[0]
+    assert near[1] < far[1]
+
+
+def models_of(space, metrics, x, outcomes):
+    sampler = hpo.GPSampler()
+    sampler.start(space, seed=0)
+    models = Outcomes(space, Metrics(metrics), sampler._model, 1000, 0)
+    models.refresh(x, outcomes)
+    return models
+
+
+def aim_of(models):
+    return models.goal(np.empty((len(models._x), 0)), 100).aim
+
+
+@pytest.mark.parametrize("reference", [None, 2.0, 0.9, 0.5])
+def test_the_incumbent_of_one_objective_is_below_the_reference_if_the_feasible_trials_are_poor(reference):
+    space = hpo.Space({"u": hpo.Float(0, 1)})
+    metrics = {"f": Minimize(reference=reference), "c": AtMost(0.1)}
+    x = np.concatenate([np.linspace(0.0, 0.7, 12), [0.8, 0.97]])[None]
+    aim = aim_of(models_of(space, metrics, x, np.concatenate([x, 0.85 - x])))
+    front = aim.front()
+    assert front.shape == (1, 1)
+    if reference == 0.5:  # better than all that is feasible: to fall below it is what counts
+        assert aim.level[0, 8] > aim.near[0] > aim.level[0, 7]
+    else:
+        assert front[0, 0] < aim.near[0] == aim.far[0]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_best_of_one_objective_under_a_bound_is_found_though_all_feasible_trials_are_poor(seed):
+    metrics = {"f": Minimize(), "c": AtMost(0.1)}
+    study = hpo.Study({"x": hpo.Float(0, 1)}, metrics=metrics, sampler="gp", seed=seed)
+    study.optimize(lambda trial: {"f": trial["x"], "c": 0.85 - trial["x"]}, n_trials=30)
+    assert study.best_trial.values["f"] <= 0.7501
+
+
+def test_under_noise_the_references_bound_the_front_of_posterior_means():
+    rng = np.random.default_rng(0)
+    space = hpo.Space({"u": hpo.Float(0, 1), "v": hpo.Float(0, 1)})
+    x = rng.random((2, 40))
+    outcomes = np.stack([x[0] ** 2 + x[1], (x[0] - 1.0) ** 2 + x[1]]) + 0.3 * rng.standard_normal((2, 40))
+    models = models_of(space, {"a": Minimize(), "b": Minimize()}, x, outcomes)
+    aim = aim_of(models)
+    assert not np.array_equal(aim.level, models._units.values)
+    front = aim.front()
+    assert np.all(front < aim.far[:, None])
+    assert np.all(front <= aim.near[:, None])
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-300, 1e99, -1e99, 1e300])
