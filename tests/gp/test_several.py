@@ -151,8 +151,8 @@ def test_gradient_and_bound_are_those_of_the_criterion(case, tolerance):
     value, slope = ours.gradient(x)
     np.testing.assert_allclose(value, ours.value(x), rtol=1e-9)
     differences = central_differences(ours.value, x)
-    moving = (slope != 0.0) & ~np.isnan(x)
-    moving[2] = False  # the known metrics jump from level to level
+    moving = ~np.isnan(x)
+    moving[[2, 3]] = False  # levels and choices, which no climb moves
     assert moving.sum() > 20
     np.testing.assert_allclose(slope[moving], differences[moving], rtol=tolerance, atol=tolerance)
     x = study.space.encode(study.space.sample(300, seed=4))
@@ -266,7 +266,9 @@ def test_hard_values_give_proposals(value):
     for i in range(14):
         trial = study.ask()
         study.tell(trial, (value if i % 3 == 0 else trial["u"], value * trial["v"], trial["u"] - (i % 2)))
-    assert np.isfinite(study.ask(4)["u"]).all()
+    study.ask(4)
+    x = study.history.x[:, -4:]
+    assert np.all((x >= 0.0) & (x <= 1.0))
 
 
 def test_a_finite_space_is_used_to_its_end():
