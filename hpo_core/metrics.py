@@ -396,14 +396,22 @@ class Metrics(Mapping[str, Metric]):
         return outcomes
 
     def known_values(
-        self, space: Space, x: NDArray[np.float64], given: NDArray[np.float64] | None = None
+        self,
+        space: Space,
+        x: NDArray[np.float64],
+        given: NDArray[np.float64] | None = None,
+        *,
+        finite: bool = True,
     ) -> NDArray[np.float64]:
         """Return the signed values (M, k) of the known metrics at coordinates (d, k); NaN where measured.
+
+        With ``finite=False`` values need not be finite: those of configurations that the space does not
+        permit may not be.
 
         Raises
         ------
         StudyError
-            A function raised, or did not return k finite numbers.
+            A function raised, or did not return k numbers, finite ones if ``finite``.
         """
         k = x.shape[1]
         values = np.full((len(self.rows), k), np.nan)
@@ -412,7 +420,7 @@ class Metrics(Mapping[str, Metric]):
         columns = space.decode(x, given)
         for row, (name, function) in enumerate(zip(self.rows, self.known, strict=True)):
             if function is not None:
-                values[row] = self.sign[row] * _evaluated(name, function, columns, k)
+                values[row] = self.sign[row] * _evaluated(name, function, columns, k, finite=finite)
         return values
 
     def fill_known(
@@ -489,7 +497,7 @@ def _check_metric(name: Any, metric: Any) -> None:
         )
 
 
-def _evaluated(name: str, function: Known, columns: Columns, k: int) -> NDArray[np.float64]:
+def _evaluated(name: str, function: Known, columns: Columns, k: int, *, finite: bool) -> NDArray[np.float64]:
     """Return the values (k,) of a known metric, in the user's direction."""
     rule = f"metrics[{name!r}]: known must return {k} finite numbers, one per row"
     try:
@@ -500,7 +508,7 @@ def _evaluated(name: str, function: Known, columns: Columns, k: int) -> NDArray[
         raise
     except Exception as error:
         raise StudyError(f"{rule}, but it raised {shown(error)}") from error
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         at = {each: column[row] for each, column in columns.items()}
         raise StudyError(f"{rule}, got {values[row]} at {shown(at)}")

@@ -183,7 +183,10 @@ def _climbed(criterion: Criterion, current: Ranked, search: Search, rows: NDArra
     moved = search.continuous
     box = search.scale[moved], search.low[moved], search.high[moved]
     x = search.settled(climb(criterion.gradient, np.ascontiguousarray(current.x[:, rows]), moved, *box))
-    return _better(current, rows, x, np.where(search.allowed(x), criterion.value(x), -np.inf))
+    allowed = search.allowed(x)
+    # Known metrics need not be finite elsewhere. The number of columns stays, and with it all rounding.
+    value = criterion.value(np.ascontiguousarray(np.where(allowed, x, current.x[:, rows])))
+    return _better(current, rows, x, np.where(allowed, value, -np.inf))
 
 
 def climb(

@@ -149,7 +149,7 @@ class Outcomes:
             tuple(posteriors.get(row) for row in range(len(self._level))),
             Known(self._space, self._metrics, units),
         )
-        aim = Aim(self._level, units.near, units.far, units.limit, self._seed)
+        aim = Aim(self._level, *units.references(self._level), units.limit, self._seed)
         if settled.shape[1]:
             aim = aim.extended(outlook.mean(settled))
         return FrontImprovement(outlook.conditioned(settled), aim, self._order, first)
@@ -174,7 +174,8 @@ def ranked(level: Array, units: Units) -> Rows:
     Feasible ones come first, then the least violation; then by front; on the first front the ends and what
     would be lost without each.
     """
-    m = len(units.far)
+    _, far = units.references(level)
+    m = len(far)
     y, excess = np.ascontiguousarray(level[:m]), level[m:] - units.limit[:, None]
     violation = np.maximum(excess, 0.0).sum(axis=0)
     rank, gain = np.zeros(level.shape[1], np.int64), np.zeros(level.shape[1])
@@ -182,7 +183,7 @@ def ranked(level: Array, units: Units) -> Rows:
     if len(feasible):
         rank[feasible] = front_ranks(np.ascontiguousarray(y[:, feasible]))
         front = feasible[rank[feasible] == 0]
-        gain[front] = _gains(np.ascontiguousarray(y[:, front]), units.far)
+        gain[front] = _gains(np.ascontiguousarray(y[:, front]), far)
     return np.lexsort((-gain, rank, violation))
 
 

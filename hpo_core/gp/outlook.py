@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
     from hpo_core.gp.posterior import Evaluation, Posterior
     from hpo_core.gp.units import Units
+    from hpo_core.layout import Layout
     from hpo_core.metrics import Metrics
     from hpo_core.space import Space
 
     Array = NDArray[np.float64]
+    Rows = NDArray[np.int64]
 
 # Half the distance over which a known metric's slope is taken, as a share of a parameter's range: what an
-# objective in float64 resolves, and far less than a lengthscale.
+# objective in float64 resolves, and far less than a lengthscale. On a grid it is at least one level.
 STEP = 1e-5
+# Coordinates at which a parameter is probed, beside its own: a formula may be the same at both ends.
+PROBES = (0.0, 0.5, 1.0)
 
 
 class Known:
@@ -48,49 +52,98 @@ class Known:
     def __init__(self, space: Space, metrics: Metrics, units: Units) -> None:
         self._space, self._metrics, self._units = space, metrics, units
         self.rows = np.flatnonzero([known is not None for known in metrics.known])
-        kinds, levels = space.layout.kinds, space.layout.levels
-        self._moving = np.flatnonzero(np.isin(kinds, (Kind.CONTINUOUS, Kind.STEPPED)))
-        # A step of less than a level of the grid would be lost.
-        grid = 0.5 / np.maximum(levels, 1)
-        self._step = np.where(kinds == Kind.STEPPED, np.maximum(STEP, grid), STEP)
+        self._moving = np.flatnonzero(np.isin(space.layout.kinds, (Kind.CONTINUOUS, Kind.STEPPED)))
         self._probed = False
 
     def values(self, x: Array) -> Array:
-        """Return the known metrics of candidates (d, p), (r, p)."""
+        """Return the known metrics of permitted candidates (d, p), (r, p)."""
         return self._units.of(self._metrics.known_values(self._space, x))[self.rows]
 
     def local(self, x: Array) -> tuple[Array, Array]:
         """Return the known metrics of candidates (d, p), (r, p), and their derivatives, (r, d, p).
 
-        Parameters that change nothing from end to end at the first candidates count as without influence.
+        Parameters that change nothing at the first candidates in which they are active count as without
+        influence. A climb may pass through configurations that the space does not permit, at which a function
+        need not be finite: they count as the worst, without slope.
         """
+        values = self._anywhere(x)
         if not self._probed:
-            row, column = self._places(x)
-            _, rise = self._rises(x, row, column, np.zeros(len(row)), np.ones(len(row)))
-            self._moving = np.unique(row[rise.any(axis=0)])
+            self._moving = np.setdiff1d(self._moving, self._idle(x, values))
             self._probed = True
         row, column = self._places(x)
-        here, step = x[row, column], self._step[row]
-        low, high = np.clip([here - step, here + step], 0.0, 1.0)
-        values, rise = self._rises(x, row, column, low, high)
+        low, high = self._sides(row, x[row, column])
+        below, above = (self._moved(x, row, column, to) for to in (low, high))
+        good = np.isfinite(below) & np.isfinite(above) & np.isfinite(values[:, column])
+        below, above, values = (self._in_units(each) for each in (below, above, values))
         slopes = np.zeros((len(self.rows), *x.shape))
-        slopes[:, row, column] = rise / (high - low)
+        slopes[:, row, column] = np.where(good, above - below, 0.0) / (high - low)
         return values, slopes
 
-    def _places(self, x: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _anywhere(self, x: Array) -> Array:
+        """Return the known metrics of any configurations (d, p), permitted or not, as outcomes (r, p)."""
+        with np.errstate(all="ignore"):
+            return self._metrics.known_values(self._space, x, finite=False)[self.rows]
+
+    def _in_units(self, values: Array) -> Array:
+        """Return values (r, p) of the known metrics in units, the worst where they are not finite."""
+        outcomes = np.full((len(self._metrics.rows), values.shape[1]), np.nan)
+        outcomes[self.rows] = np.where(np.isfinite(values), values, np.inf)
+        return self._units.of(outcomes)[self.rows]
+
+    def _places(self, x: Array) -> tuple[Rows, Rows]:
         """Return row and column of each coordinate that may move a known metric."""
         place, column = np.nonzero(~np.isnan(x[self._moving]))
         return self._moving[place], column
 
-    def _rises(
-        self, x: Array, row: NDArray[np.int64], column: NDArray[np.int64], low: Array, high: Array
-    ) -> tuple[Array, Array]:
-        """Return the known metrics (r, p), and how far each rises when a coordinate goes from low to high."""
-        p = x.shape[1]
-        sides = x[:, np.concatenate([np.arange(p), column, column])]
-        sides[np.tile(row, 2), np.arange(p, sides.shape[1])] = np.concatenate([low, high])
-        values, below, above = np.split(self.values(sides), [p, p + len(row)], axis=1)
-        return values, above - below
+    def _moved(self, x: Array, row: Rows, column: Rows, to: Array) -> Array:
+        """Return the known metrics (r, s) when one coordinate alone goes elsewhere, for s coordinates."""
+        sides = x[:, column]
+        sides[row, np.arange(len(row))] = to
+        return self._anywhere(sides)
+
+    def _idle(self, x: Array, values: Array) -> Rows:
+        """Return the parameters that are active in candidates (d, p), and move no known metric in any."""
+        row, column = self._places(x)
+        here, still = values[:, column], np.ones(len(row), np.bool_)
+        for probe in PROBES:
+            there = self._moved(x, row, column, np.full(len(row), probe))
+            still &= np.all(there == here, axis=0)
+        return np.setdiff1d(row, row[~still])
+
+    def _sides(self, row: Rows, x: Array) -> tuple[Array, Array]:
+        """Return the coordinates (s,) between which slopes at x (s,) are taken: of levels on a grid."""
+        layout = self._space.layout
+        low, high = np.clip([x - STEP, x + STEP], 0.0, 1.0)
+        on_grid = layout.kinds[row] == Kind.STEPPED
+        grid, x = row[on_grid], x[on_grid]
+        level, last = level_of(layout, grid, x), layout.levels[grid] - 1.0
+        below = np.minimum(level_of(layout, grid, low[on_grid]), level - 1.0)
+        above = np.maximum(level_of(layout, grid, high[on_grid]), level + 1.0)
+        low[on_grid] = center_of(layout, grid, np.maximum(below, 0.0))
+        high[on_grid] = center_of(layout, grid, np.minimum(above, last))
+        return low, high
+
+
+def level_of(layout: Layout, row: Rows, x: Array) -> Array:
+    """Return the levels (s,) of coordinates x (s,) of the STEPPED parameters ``row`` (s,)."""
+    offset, span, low, step, levels = (
+        each[row] for each in (layout.offset, layout.span, layout.low, layout.step, layout.levels)
+    )
+    log = layout.log[row] != 0
+    value = np.exp(np.where(log, offset + span * x, 0.0))
+    level = np.where(log, (value - low) / step + 0.5, x * levels)
+    return np.clip(np.floor(level), 0.0, levels - 1.0)
+
+
+def center_of(layout: Layout, row: Rows, level: Array) -> Array:
+    """Return the coordinates (s,) of levels (s,): the middles of their cells, which a log scale distorts."""
+    offset, span, low, step, levels = (
+        each[row] for each in (layout.offset, layout.span, layout.low, layout.step, layout.levels)
+    )
+    log = layout.log[row] != 0
+    value, half = np.where(log, low + step * level, 1.0), np.where(log, 0.5 * step, 0.0)
+    middle = 0.5 * (np.log(value - half) + np.log(value + half))
+    return np.clip(np.where(log, (middle - offset) / span, (level + 0.5) / levels), 0.0, 1.0)
 
 
 class Assessment(NamedTuple):
@@ -169,7 +222,7 @@ class Outlook:
         slope: Array = np.sum(terms, axis=0)
         return slope
 
-    def sd_given(self, rows: NDArray[np.int64], x: Array) -> Array:
+    def sd_given(self, rows: Rows, x: Array) -> Array:
         """Return standard deviations (M, p) had only the data ``rows`` been observed."""
         sd = np.zeros((len(self.posteriors), x.shape[1]))
         for row, posterior in enumerate(self.posteriors):

@@ -7,6 +7,7 @@ front       of the feasible trials; of all while none is feasible
 ideal       (m,) least value of each objective on the front
 range       (m,) from the ideal to the greatest value of each objective on the front
 near, far   (m,) references that bound the hypervolume: past the front [1], and past all feasible trials
+level       (M, k) value by which a trial is compared, in units: see ``hpo_core.gp.outcomes``
 
 An objective's unit is the range of the front, from the ideal. Up to the knee, which is the median or the near
 reference if that is greater, units are linear: the hypervolume only changes by a factor. Past the knee the
@@ -15,7 +16,11 @@ plain values would not resolve it. The same holds below the ideal, where infeasi
 of a known objective is always the median: sizes of networks, say, go far beyond those that end on the front,
 and small ones would count for nothing beside them.
 
-If there is only one objective, nothing but the order of its values counts: they are warped as if alone.
+If there is only one objective, and it is measured, nothing but the order of its values counts: they are
+warped as if alone. A reference that was given is warped with them.
+
+References are taken from the levels of the trials, so that they bound the front that these levels make: of
+noisy results it is another one than that of the results themselves.
 
 References
 ----------
@@ -42,6 +47,8 @@ if TYPE_CHECKING:
 
 # How far a reference lies past the worst values, as a share of the front's range [1].
 BEYOND = 0.1
+# The same for a warped objective, in its deviations: past all trials, of which the best is what counts.
+BEYOND_ALL = 1.0
 # All values are shrunk, so that float64 holds the sums and differences of any of them.
 SHRINK = 0.125
 
@@ -57,8 +64,6 @@ class Units:
 
     Attributes
     ----------
-    near, far : (m,) float64
-        In units; as the user gave them, or as the glossary says.
     limit : (c,) float64
         In units: 0.
     values : (M, k) float64
@@ -73,22 +78,40 @@ class Units:
         front = y[:, is_front(np.ascontiguousarray(y))]
         self._ideal = front.min(axis=1)
         self._range = _first_positive(*(_range(part) for part in (front, y, objectives)))
-        near, far = (
-            np.where(np.isnan(metrics.reference), worst + BEYOND * self._range, SHRINK * metrics.reference)
-            for worst in (front.max(axis=1), y.max(axis=1))
-        )
-        self.near, self.far = ((each - self._ideal) / self._range for each in (near, far))
+        with np.errstate(over="ignore"):  # to infinity, which is clipped
+            given = (SHRINK * metrics.reference - self._ideal) / self._range
+        given = np.clip(given, -FARTHEST, FARTHEST)
+        end = np.where(np.isnan(given), (front.max(axis=1) - self._ideal) / self._range + BEYOND, given)
         middle = (np.median(objectives, axis=1) - self._ideal) / self._range
-        knee = np.clip(np.maximum(self.near, middle), 1.0 + BEYOND, FARTHEST)
+        knee = np.clip(np.maximum(end, middle), 1.0 + BEYOND, FARTHEST)
         known = np.array([function is not None for function in metrics.known[: self._m]])
         self._knee = np.where(known & (middle > 0.0), middle, knee)[:, None]
-        self.near, self.far = (self._bent(each[:, None])[:, 0] for each in (self.near, self.far))
+        self._given = self._bent(given[:, None])[:, 0]
         self.limit = np.zeros(len(excess))
         self._spread = _first_positive(np.median(np.abs(excess), axis=1), np.abs(excess).max(axis=1))
         self.values = self.of(outcomes)
         self._only = outcomes[0] if self._m == 1 and metrics.known[0] is None else None
         if self._only is not None:
             self.values[0] = half_rank(self._only)
+            order = np.argsort(self._only, kind="stable")
+            self._warp = self._only[order], self.values[0, order]
+            self._reference = float(metrics.reference[0])
+
+    def references(self, level: Array) -> tuple[Array, Array]:
+        """Return the near and the far reference (m,) of trials with levels (M, k >= 1), in units.
+
+        They are as the user gave them, or as the glossary says.
+        """
+        if self._only is not None:
+            past = float(level[0].max()) + BEYOND_ALL
+            if not np.isnan(self._reference):
+                past = float(np.interp(self._reference, *self._warp, right=past))
+            return np.array([past]), np.array([past])
+        feasible = np.all(level[self._m :] <= self.limit[:, None], axis=0)
+        y = np.ascontiguousarray(level[: self._m, feasible] if feasible.any() else level[: self._m])
+        worst = y[:, is_front(y)].max(axis=1), y.max(axis=1)
+        near, far = (np.where(np.isnan(self._given), each + BEYOND, self._given) for each in worst)
+        return near, far
 
     def _parts(self, outcomes: Array) -> tuple[Array, Array]:
         """Return objectives (m, p), and constraints from their limits (c, p), both times ``SHRINK``."""
@@ -120,8 +143,8 @@ class Units:
         most = np.finfo(np.float64).max
         outcomes = np.clip(outcomes, -SHRINK * most, SHRINK * most) / SHRINK
         if self._only is not None:
-            order = np.argsort(self._only, kind="stable")
-            outcomes[0] = np.interp(values[0], self.values[0, order], self._only[order])
+            only, warped = self._warp
+            outcomes[0] = np.interp(values[0], warped, only)
         return outcomes
 
 

@@ -72,6 +72,7 @@ logger = logging.getLogger("hpo_core")
 _NOT_PICKLED = ("_asking", "_ledger", "_ranking", "_recorder")
 _COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 _LONGEST_REASON = 200  # characters of a reason in a message
+_PROBED = 64  # draws of which two that are permitted are enough to check a function
 
 
 @refusing(STUDY)
@@ -183,7 +184,9 @@ class Study:
         self.name = name
         self.history = History(self.space.layout, self.metrics)
         if self.metrics.reader.known:  # a function that does not fit is noticed here
-            self.metrics.known_values(self.space, self.space.encode(self.space.sample(2, seed=0)))
+            x = random_draws(Domain(self.space.layout), 0, 0, 0, _PROBED)
+            permitted = x[:, self.space.permits(x)]
+            self.metrics.known_values(self.space, np.ascontiguousarray(permitted[:, :2]))
         journal = None
         if storage is not None:
             place, self.seed = attach(

@@ -10,6 +10,7 @@ import hpo_core as hpo
 from hpo_core.gp.criteria import N_BOUND, N_TIGHT
 from hpo_core.gp.maximize import best_of
 from hpo_core.gp.outcomes import Outcomes
+from hpo_core.gp.outlook import Known, center_of, level_of
 from hpo_core.gp.units import Units
 from hpo_core.metrics import AtLeast, AtMost, Metrics, Minimize
 from hpo_core.native.hypervolume import hypervolume, is_front
@@ -150,8 +151,8 @@ def test_gradient_and_bound_are_those_of_the_criterion(case, tolerance):
     value, slope = ours.gradient(x)
     np.testing.assert_allclose(value, ours.value(x), rtol=1e-9)
     differences = central_differences(ours.value, x)
-    moving = (slope != 0.0) & ~np.isnan(x)
-    moving[2] = False  # the known metrics jump from level to level
+    moving = ~np.isnan(x)
+    moving[[2, 3]] = False  # levels and choices, which no climb moves
     assert moving.sum() > 20
     np.testing.assert_allclose(slope[moving], differences[moving], rtol=tolerance, atol=tolerance)
     x = study.space.encode(study.space.sample(300, seed=4))
@@ -201,7 +202,57 @@ def test_units_map_there_and_back_and_the_limit_is_zero():
     np.testing.assert_allclose(units.back(units.of(outcomes)), outcomes, rtol=1e-9, atol=1e-9)
     kept = outcomes[2:] <= metrics.limit[:, None]
     np.testing.assert_array_equal(units.values[2:] <= units.limit[:, None], kept)
-    assert units.near[0] == units.far[0]
+    near, far = units.references(units.values)
+    assert near[0] == far[0]
+    assert near[1] < far[1]
+
+
+def models_of(space, metrics, x, outcomes):
+    sampler = hpo.GPSampler()
+    sampler.start(space, seed=0)
+    models = Outcomes(space, Metrics(metrics), sampler._model, 1000, 0)
+    models.refresh(x, outcomes)
+    return models
+
+
+def aim_of(models):
+    return models.goal(np.empty((len(models._x), 0)), 100).aim
+
+
+@pytest.mark.parametrize("reference", [None, 2.0, 0.9, 0.5])
+def test_the_incumbent_of_one_objective_is_below_the_reference_if_the_feasible_trials_are_poor(reference):
+    space = hpo.Space({"u": hpo.Float(0, 1)})
+    metrics = {"f": Minimize(reference=reference), "c": AtMost(0.1)}
+    x = np.concatenate([np.linspace(0.0, 0.7, 12), [0.8, 0.97]])[None]
+    aim = aim_of(models_of(space, metrics, x, np.concatenate([x, 0.85 - x])))
+    front = aim.front()
+    assert front.shape == (1, 1)
+    if reference == 0.5:  # better than all that is feasible: to fall below it is what counts
+        assert aim.level[0, 8] > aim.near[0] > aim.level[0, 7]
+    else:
+        assert front[0, 0] < aim.near[0] == aim.far[0]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_best_of_one_objective_under_a_bound_is_found_though_all_feasible_trials_are_poor(seed):
+    metrics = {"f": Minimize(), "c": AtMost(0.1)}
+    study = hpo.Study({"x": hpo.Float(0, 1)}, metrics=metrics, sampler="gp", seed=seed)
+    study.optimize(lambda trial: {"f": trial["x"], "c": 0.85 - trial["x"]}, n_trials=30)
+    assert study.best_trial.values["f"] <= 0.7501
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_under_noise_the_references_bound_the_front_of_posterior_means(seed):
+    rng = np.random.default_rng(seed)
+    space = hpo.Space({"u": hpo.Float(0, 1), "v": hpo.Float(0, 1)})
+    x = rng.random((2, 40))
+    outcomes = np.stack([x[0] ** 2 + x[1], (x[0] - 1.0) ** 2 + x[1]]) + 0.3 * rng.standard_normal((2, 40))
+    models = models_of(space, {"a": Minimize(), "b": Minimize()}, x, outcomes)
+    aim = aim_of(models)
+    assert not np.array_equal(aim.level, models._units.values)
+    front = aim.front()
+    assert np.all(front < aim.far[:, None])
+    assert np.all(front <= aim.near[:, None])
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-300, 1e99, -1e99, 1e300])
@@ -215,7 +266,9 @@ def test_hard_values_give_proposals(value):
     for i in range(14):
         trial = study.ask()
         study.tell(trial, (value if i % 3 == 0 else trial["u"], value * trial["v"], trial["u"] - (i % 2)))
-    assert np.isfinite(study.ask(4)["u"]).all()
+    study.ask(4)
+    x = study.history.x[:, -4:]
+    assert np.all((x >= 0.0) & (x <= 1.0))
 
 
 def test_a_finite_space_is_used_to_its_end():
@@ -233,6 +286,86 @@ def test_a_known_constraint_is_kept():
     study = study_of("known bound", 40)
     chosen = np.flatnonzero(study.history.origin == study.history.origins.index("gp"))
     assert (study.history.violation[0, chosen] <= 0.0).all()
+
+
+def slopes_of(space, function, x):
+    """Slopes (p,) of a known metric; beside its opposite, whose front is all trials, units only scale it."""
+    metrics = Metrics({"a": Minimize(known=function), "b": hpo.Maximize(known=function)})
+    outcomes = metrics.known_values(space, np.array([[0.0, 1.0, 1.0]]))  # the median is the greatest
+    _, slopes = Known(space, metrics, Units(metrics, outcomes)).local(x)
+    return slopes[0, 0] * np.ptp(outcomes[0])
+
+
+@pytest.mark.parametrize(("high", "log"), [(5000, False), (5000, True), (10**9, False), (10**9, True)])
+def test_the_slope_of_a_known_metric_on_a_grid_is_that_between_levels(high, log):
+    space = hpo.Space({"n": hpo.Int(1, high, log=log)})
+    n = np.array([40, 99, 100, 777, 2500, 4990, high - 9])
+    x = space.encode({"n": n})
+    slope = slopes_of(space, lambda columns: np.log(columns["n"]), x)
+    exact = np.full(len(n), np.log((high + 0.5) / 0.5)) if log else high / n
+    good = log | (1e4 * n > high)  # a step of 1e-5 is short beside the number
+    np.testing.assert_allclose(slope[good], exact[good], rtol=1e-3)
+    ends = slopes_of(space, lambda columns: np.log(columns["n"]), space.encode({"n": np.array([1, high])}))
+    assert np.all(ends > 0.0)
+
+
+def test_levels_and_their_centres_are_those_of_the_space():
+    space = hpo.Space(
+        {"a": hpo.Int(3, 9000), "b": hpo.Int(3, 9000, log=True), "c": hpo.Float(0, 5, step=1e-3)}
+    )
+    x = space.encode(space.sample(300, seed=0))
+    for i in range(3):
+        row = np.full(x.shape[1], i)
+        level = level_of(space.layout, row, x[i])
+        np.testing.assert_allclose(center_of(space.layout, row, level), x[i], rtol=1e-14)
+        number = space.layout.low[i] + space.layout.step[i] * level
+        np.testing.assert_allclose(space.decode(x)["abc"[i]], number, rtol=1e-12)
+
+
+def test_only_a_parameter_that_was_active_and_moved_nothing_counts_as_without_influence():
+    kinds = hpo.Categorical({"on": {"c": hpo.Float(0, 1)}, "off": {}})
+    space = hpo.Space({"a": hpo.Float(0, 1), "b": hpo.Float(0, 1), "kind": kinds})
+    names = space.layout.names
+
+    def function(columns):
+        c = np.where(columns["kind"] == "on", columns["c"], 0.0)
+        return (columns["a"] - 0.5) ** 2 + c
+
+    metrics = Metrics(
+        {"f": Minimize(known=function), "g": Minimize(known=lambda columns: -function(columns))}
+    )
+    x = space.encode(space.sample(60, seed=0))
+    off = np.isnan(x[names.index("c")])
+    known = Known(space, metrics, Units(metrics, metrics.known_values(space, x)))
+    _, slope = known.local(np.ascontiguousarray(x[:, off]))
+    assert np.all(slope[0, names.index("a")] != 0.0)
+    assert np.all(slope[0, names.index("b")] == 0.0)
+    _, slope = known.local(np.ascontiguousarray(x[:, ~off]))
+    assert np.all(slope[0, names.index("c")] > 0.0)
+    assert names.index("b") not in known._moving
+
+
+def test_a_known_metric_need_not_be_finite_where_the_space_permits_nothing():
+    a, b = hpo.param("a"), hpo.param("b")
+    space = hpo.Space({"a": hpo.Float(0, 1), "b": hpo.Float(0, 1)}, forbid=[a <= b])
+    metrics = {
+        "root": Minimize(known=lambda columns: np.sqrt(columns["a"] - columns["b"])),
+        "log": hpo.Maximize(known=lambda columns: np.log(columns["a"] - columns["b"])),
+        "error": Minimize(),
+        "heat": AtMost(1.0),
+    }
+    study = hpo.Study(space, metrics=metrics, sampler="gp", seed=0)
+    study.optimize(lambda trial: (trial["a"] - trial["b"], trial["a"] + trial["b"]), n_trials=15)
+    units = Units(study.metrics, study.history.outcomes)
+    known = Known(space, study.metrics, units)
+    values, slopes = known.local(np.array([[0.5, 0.5, 0.2], [0.2, 0.5 - 1e-7, 0.5]]))
+    assert np.isfinite(values).all()
+    assert np.isfinite(slopes).all()
+    assert np.all(slopes[:, :, 0] != 0.0)
+    assert not slopes[:, :, 1:].any()
+    assert np.all(values[:, 2] > values[:, 0])
+    with pytest.raises(hpo.HpoError, match="finite"), np.errstate(invalid="ignore"):
+        known.values(np.array([[0.2], [0.5]]))
 
 
 def test_a_given_reference_bounds_the_search():
