@@ -33,6 +33,7 @@ from hpo_core.log.journal import Journal
 from hpo_core.log.ledger import Ledger
 from hpo_core.machine import fits_memory
 from hpo_core.metrics import Metrics
+from hpo_core.native.domain import Domain, random_draws
 from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
 from hpo_core.samplers.base import Sampler
