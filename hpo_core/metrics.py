@@ -52,8 +52,8 @@ class Minimize:
     known : callable, optional
         ``known(columns)`` computes the metric from the parameters. It gets a mapping of names to columns of
         k values, as ``Space(feasible=)`` does, and returns k numbers, which must be finite everywhere that
-        the space permits. Objectives then do not return this metric, and samplers use the function itself
-        in the place of a model.
+        the space permits. Objectives then do not return this metric, and ``auto`` and ``gp`` use the
+        function itself in the place of a model. Other samplers treat the metric like a measured one.
 
     Raises
     ------
