@@ -409,3 +409,16 @@ def asking_first(trial):
             raise TrialFailed("nobody said stop")
         time.sleep(0.01)
     return 0.25
+
+
+def results(trial):
+    """Results of several metrics, for ``tests/study/test_metrics.py``."""
+    width = trial["width"]
+    return {"error": trial["x"], "latency": width / 10, "accuracy": 1 - trial["x"] ** 2, "share": width / 100}
+
+
+def with_reports(trial):
+    found = results(trial)
+    for step in range(3):
+        trial.report(step, found | {"error": found["error"] + 1 / (step + 1)})
+    return found

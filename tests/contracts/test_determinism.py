@@ -173,7 +173,7 @@ def test_replay_finds_a_value_that_was_changed(sampler):
 def test_replay_finds_a_result_that_was_changed():
     study = session(MIXED, "tpe")
     best = study.best_trial.number
-    study.history._trials.write["y"][0, best] = 1e6
+    study.history._trials.write["outcomes"][0, best] = 1e6
     assert study.replay().number > best
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from objectives import results, with_reports
 from studies import assert_same, fingerprint
 
 import hpo_core as hpo
@@ -46,18 +47,6 @@ def metrics():
 
 def several(**options):
     return hpo.Study(SPACE, **{"metrics": metrics(), "sampler": "random", "seed": 1} | options)
-
-
-def results(trial):
-    width = trial["width"]
-    return {"error": trial["x"], "latency": width / 10, "accuracy": 1 - trial["x"] ** 2, "share": width / 100}
-
-
-def with_reports(trial):
-    found = results(trial)
-    for step in range(3):
-        trial.report(step, found | {"error": found["error"] + 1 / (step + 1)})
-    return found
 
 
 def expected(trial):
