@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Objectives up to which the hypervolume is improved; past that, a weighted maximum with random weights.
+# Objectives up to which the hypervolume is improved; past that, a weighted maximum with random weights:
+# bench/results/2026-11-28-fronts-ablations.md.
 MAX_BY_HYPERVOLUME = 3
 # An objective with less weight would not count at all.
 LEAST_WEIGHT = 1e-3

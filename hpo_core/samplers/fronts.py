@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 # With a corner at the worst values, results at the ends of a front would add nothing. In 20 searches each of
-# ZDT1-3 and Kursawe's problem, one range past them was no better, and ends that always come first were worse.
+# ZDT1-3 and Kursawe's problem, one range past them was no better, and ends that always come first were worse:
+# bench/results/2026-11-28-fronts-ablations.md.
 MARGIN = 0.1
 # Merits are computed on the first fronts, until these hold so many results: TPE takes 25 for good at most. On
 # a front of more than two objectives only the newest have one: the cost grows with their number squared.
