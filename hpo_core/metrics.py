@@ -423,19 +423,6 @@ class Metrics(Mapping[str, Metric]):
                 values[row] = self.sign[row] * _evaluated(name, function, columns, k, finite=finite)
         return values
 
-    def fill_known(
-        self,
-        outcomes: NDArray[np.float64],
-        space: Space,
-        x: NDArray[np.float64],
-        given: NDArray[np.float64] | None,
-    ) -> NDArray[np.float64]:
-        """Put the known metrics into signed values (M, k) of trials at coordinates (d, k); return these."""
-        if self.reader.known:
-            rows = [row for row, function in enumerate(self.known) if function is not None]
-            outcomes[rows] = self.known_values(space, x, given)[rows]
-        return outcomes
-
     def by_name(self, outcomes: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Return the columns of signed values (M, k) by name, in the user's direction."""
         return {

@@ -176,14 +176,14 @@ def ranked(level: Array, units: Units) -> Rows:
     """
     _, far = units.references(level)
     m = len(far)
-    y, excess = np.ascontiguousarray(level[:m]), level[m:] - units.limit[:, None]
+    y, excess = level[:m], level[m:] - units.limit[:, None]
     violation = np.maximum(excess, 0.0).sum(axis=0)
     rank, gain = np.zeros(level.shape[1], np.int64), np.zeros(level.shape[1])
     feasible = np.flatnonzero(violation == 0.0)
     if len(feasible):
-        rank[feasible] = front_ranks(np.ascontiguousarray(y[:, feasible]))
+        rank[feasible] = front_ranks(y[:, feasible])
         front = feasible[rank[feasible] == 0]
-        gain[front] = _gains(np.ascontiguousarray(y[:, front]), far)
+        gain[front] = _gains(y[:, front], far)
     return np.lexsort((-gain, rank, violation))
 
 

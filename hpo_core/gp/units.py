@@ -75,7 +75,7 @@ class Units:
         objectives, excess = self._parts(outcomes)
         feasible = np.all(excess <= 0.0, axis=0)
         y = objectives[:, feasible] if feasible.any() else objectives
-        front = y[:, is_front(np.ascontiguousarray(y))]
+        front = y[:, is_front(y)]
         self._ideal = front.min(axis=1)
         self._range = _first_positive(*(_range(part) for part in (front, y, objectives)))
         with np.errstate(over="ignore"):  # to infinity, which is clipped
@@ -108,7 +108,7 @@ class Units:
                 past = float(np.interp(self._reference, *self._warp, right=past))
             return np.array([past]), np.array([past])
         feasible = np.all(level[self._m :] <= self.limit[:, None], axis=0)
-        y = np.ascontiguousarray(level[: self._m, feasible] if feasible.any() else level[: self._m])
+        y = level[: self._m, feasible] if feasible.any() else level[: self._m]
         worst = y[:, is_front(y)].max(axis=1), y.max(axis=1)
         near, far = (np.where(np.isnan(self._given), each + BEYOND, self._given) for each in worst)
         return near, far

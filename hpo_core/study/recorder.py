@@ -74,7 +74,8 @@ class Recorder:
         metrics = self.metrics
         outcomes = metrics.signed(told)
         if metrics.reader.known:
-            outcomes = metrics.fill_known(outcomes, self._space, *self.history.configurations(rows))
+            known = metrics.known_values(self._space, *self.history.configurations(rows))
+            outcomes = np.where(np.isnan(known), outcomes, known)
         return outcomes
 
     def told_one(self, row: int, value: float) -> None:
