@@ -16,12 +16,22 @@ _FIRST_CAPACITY = 64
 
 
 class State(IntEnum):
-    """Where a trial is in its life; the last three are final."""
+    """Where a trial is in its life. Complete, stopped and failed are final; a paused trial may go on."""
 
     RUNNING = 0
     COMPLETE = 1
     STOPPED = 2
     FAILED = 3
+    PAUSED = 4
+
+
+class Move(IntEnum):
+    """What a scheduler decides about a running trial, and the pauses that follow from it."""
+
+    STOP = 1
+    PAUSE = 2
+    PAUSED = 3
+    RESUMED = 4
 
 
 class Reports(NamedTuple):

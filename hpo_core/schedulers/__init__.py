@@ -1,0 +1,1 @@
+"""Decisions about running trials: stop early, pause, continue."""
