@@ -1,13 +1,13 @@
 """Real learning curves: the surrogate of LCBench and the tables of TaskSet.
 
-They are read from the folder that ``HPO_BENCH_DATA`` names, by default ``../shared/data`` beside the checkout;
-its README says what they are and whence. The surrogate needs ``onnxruntime``.
+They are read from the folder that ``HPO_BENCH_DATA`` names, by default ``../shared/data`` beside the
+checkout; its README says what they are. The surrogate needs ``onnxruntime``.
 
-LCBench: 52 epochs of a network on a data set, validation cross entropy, and seconds as the surrogate has them.
-TaskSet: 51 points of validation loss of a recurrent network. A configuration stands for the nearest one of the
-table's 1,000, in the coordinates that they were drawn in: all are logarithmic, of beta1 and beta2 the distance
-from 1. A loss that is not a number, or more than ``DIVERGED`` times that of an untrained network, counts as
-that bound, for every optimiser alike. The tables have no times: every epoch takes a second.
+LCBench: 52 epochs of a network on a data set, validation cross entropy, and seconds as the surrogate has
+them. TaskSet: 51 points of validation loss of a recurrent network. A configuration stands for the nearest
+one of the table's 1,000, in the coordinates that they were drawn in: all are logarithmic, of beta1 and beta2
+the distance from 1. A loss that is not a number, or more than ``DIVERGED`` times that of an untrained
+network, counts as that bound, for every optimiser alike. The tables have no times: an epoch takes a second.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def missing() -> str:
     data = folder()
     if not (data / "lcbench" / "model.onnx").exists() or not (data / "taskset").is_dir():
         return (
-            f"no learning curves in {data}: set HPO_BENCH_DATA to a folder with lcbench/ of slds-lmu/yahpo_data "
-            "and taskset/ with the tables of releaunifreiburg/DyHPO (see bench/README.md)"
+            f"no learning curves in {data}: set HPO_BENCH_DATA to a folder with lcbench/ of "
+            "slds-lmu/yahpo_data and taskset/ of releaunifreiburg/DyHPO (see bench/README.md)"
         )
     if importlib.util.find_spec("onnxruntime") is None:
         return "the surrogate of LCBench needs onnxruntime: pip install onnxruntime"
