@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from bench import report
+from bench.fidelity import command as fidelity
 from bench.gate import command as gate
 from bench.native import command as native
 from bench.quality import ablation, failure_rows, failures
@@ -22,6 +23,7 @@ COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "failures": (failures, "failed trials and best values where trials can fail, beside the peers"),
     "fronts": (fronts, "hypervolume of several objectives, beside the peers"),
+    "fidelity": (fidelity, "the best training against epochs spent, beside the peers that stop early"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
     "fit": (fit, "a Gaussian process's cold fit, beside the peers"),

@@ -35,6 +35,9 @@ class Optimiser(Protocol):
         """The training has ended, at ``until`` or because it was told to, with this last loss."""
 
 
+# Tasks of optimisers whose runs take minutes each: every third, in the order of the names.
+MINUTES_APART = tables.NAMES[::3]
+
 _PEERS = "bench.fidelity.peers"
 _SYNE = ("syne-tune", "numpy", "autograd")
 
@@ -48,8 +51,8 @@ def _optuna(pruner: str) -> Entry:
     return Entry(f"{_PEERS}.optuna_pruners", {"pruner": pruner}, "optuna", versions, tables.NAMES)
 
 
-def _syne(scheduler: str) -> Entry:
-    return Entry(f"{_PEERS}.syne_tune_hyperband", {"scheduler": scheduler}, "syne", _SYNE, tables.NAMES)
+def _syne(scheduler: str, tasks: tuple[str, ...] = tables.NAMES) -> Entry:
+    return Entry(f"{_PEERS}.syne_tune_hyperband", {"scheduler": scheduler}, "syne", _SYNE, tasks)
 
 
 def _ours(sampler: str, scheduler: str = "", **options: Any) -> Entry:
@@ -86,6 +89,6 @@ ENTRIES = {
         problems=tables.NAMES,
     ),
     "syne-asha": _syne("asha"),
-    "syne-mobster": _syne("mobster"),
-    "syne-hypertune": _syne("hypertune"),
+    "syne-mobster": _syne("mobster", MINUTES_APART),
+    "syne-hypertune": _syne("hypertune", MINUTES_APART),
 }

@@ -1,0 +1,3 @@
+"""stub"""
+def tables(held, settings=()): return ""
+def record(): return ""
