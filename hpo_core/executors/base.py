@@ -12,7 +12,7 @@ from hpo_core.executors.channel import Decision, Question, Report
 from hpo_core.executors.failures import can_travel, describe, pack_error, reason_of, trace, unpack_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 TIMEOUT = "timeout"  # reason of a trial that was killed because it took too long
 
@@ -156,13 +156,16 @@ class Executor(ABC, Generic[T]):
     ----------
     capacity : int
         How many trials run at the same time.
+    clock : callable or None
+        Gives the time in seconds if it passes in a simulation; None otherwise.
     """
 
     capacity: int
+    clock: Callable[[], float] | None = None
 
     @property
     @abstractmethod
-    def running(self) -> list[T]:
+    def running(self) -> Collection[T]:
         """Trials submitted whose outcome has not been collected."""
 
     @abstractmethod

@@ -7,6 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
@@ -63,7 +64,7 @@ from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.checkpoints import folder_of, read_folder, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -803,6 +804,15 @@ class Study:
         """Let ``optimize`` end once its running trials have finished; for callbacks."""
         self._stops += 1
 
+    @contextmanager
+    def _on_clock(self, clock: Callable[[], float] | None) -> Iterator[None]:
+        before = self._recorder.clock
+        self._recorder.clock = clock or before
+        try:
+            yield
+        finally:
+            self._recorder.clock = before
+
     def _claims(self) -> Claims:
         self.lease_seconds, self.max_retries = checked_lease(self.lease_seconds, self.max_retries)
         return Claims(
@@ -848,7 +858,8 @@ class Study:
             holds in the end, so that a script that is started again, or several that share a storage, stop
             at the same number.
         timeout : float, optional
-            Seconds after which no trial starts, and after which no lock of a storage is waited for.
+            Seconds after which no trial starts, and after which no lock of a storage is waited for; virtual
+            ones with ``executors.Simulated``.
         executor : optional
             Where trials run. None is this thread; an int is the number of processes (-1: one per CPU; 1 is
             this thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of

@@ -228,9 +228,12 @@ class Trial:
         return None if found is None else found[1]
 
     def _newest(self) -> tuple[int, Path] | None:
-        history, folder = self._study.history, self._folder
+        folder = self._folder
+        if folder is None:
+            return None
+        history = self._study.history  # which a worker makes when first needed
         has_run = history.continued.item(self._row) or self._row in history.retries
-        return newest(folder) if folder is not None and has_run else None
+        return newest(folder) if has_run else None
 
     @property
     def last_step(self) -> int | None:
@@ -240,11 +243,13 @@ class Trial:
         the trial paused, if the study has ``checkpoints``: the objective then keeps its state in ``folder``
         by itself.
         """
+        if self._study.checkpoints is None:
+            return None
         found = self._newest()
         if found is not None:
             return found[0]
         history = self._study.history
-        if self._study.checkpoints is None or not history.continued.item(self._row):
+        if not history.continued.item(self._row):
             return None
         last = history.last_report.item(self._row)
         return None if last < 0 else history.reports.step.item(last)
