@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", type=int, default=rows.SEEDS, help="at most; slow peers have fewer")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, choices=(1, 16), default=1, help="simulated workers of a study")
+    parser.add_argument(
+        "--workers", type=int, choices=(1, 16), default=1, help="simulated workers of a study"
+    )
     parser.add_argument("--processes", type=int, default=1, help="runs at the same time on this machine")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write what is on file there, as a record")
     parser.add_argument("--record", action="store_true", help="keep our runs in bench/results, as peers' are")

@@ -21,7 +21,9 @@ def main() -> None:
             least = task.losses.min(axis=1)  # the table has no more
         else:
             configs = [draw(task.parameters, rng) for _ in range(SAMPLE)]
-            least = np.concatenate([task.curves(configs[i : i + 500]).min(axis=1) for i in range(0, SAMPLE, 500)])
+            least = np.concatenate(
+                [task.curves(configs[i : i + 500]).min(axis=1) for i in range(0, SAMPLE, 500)]
+            )
         held[name] = {"best": float(f"{least.min():.6g}"), "median": float(f"{np.median(least):.6g}")}
     SCALE.write_text(json.dumps(held, indent=1) + "\n")
 

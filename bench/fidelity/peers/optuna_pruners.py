@@ -42,7 +42,9 @@ class OptunaStudy:
 
     def ask(self) -> Training:
         trial = self._study.ask()
-        return Training(trial, {p.name: suggest(trial, p) for p in self._task.parameters}, 0, self._task.epochs)
+        return Training(
+            trial, {p.name: suggest(trial, p) for p in self._task.parameters}, 0, self._task.epochs
+        )
 
     def report(self, training: Training, loss: float) -> bool:
         training.handle.report(loss, step=training.done)

@@ -54,7 +54,9 @@ class Smac3Hyperband:
             done, loss = self._done.get(info.config, (0, 0.0))
             if done < until:
                 given = dict(info.config)
-                return Training(info, {p.name: value_of(p, given[p.name]) for p in self._parameters}, done, until)
+                return Training(
+                    info, {p.name: value_of(p, given[p.name]) for p in self._parameters}, done, until
+                )
             self._facade.tell(info, TrialValue(cost=loss), save=False)  # nothing is left to train
 
     def report(self, training: Training, loss: float) -> bool:
