@@ -47,8 +47,9 @@ class ASHA(Scheduler):
     checkpoints are needed, and an early trial meets few rivals.
 
     With ``mode="promote"`` every trial pauses at every rung. A paused trial goes on once it is among the best
-    ``n // factor`` of its rung; those that went on before take up places too. Deeper rungs come first. A
-    trial that is paused should be able to go on from a checkpoint: see ``trial.checkpoint``.
+    ``n // factor`` of its rung, and if with it no more go on than that: those that went on before take up
+    places, also those that better ones have overtaken since. Deeper rungs come first. A trial that goes on
+    should begin at its last checkpoint: see ``trial.checkpoint``.
 
     Nothing is decided at the last planned step of a trial. If one report passes several rungs, the deepest
     decides. Reports with values that are not finite do not count.
@@ -155,8 +156,9 @@ class ASHA(Scheduler):
         self._seed = seed
         self._n_reports = self._n_moves = 0  # of the history that the cache has seen
         self._rungs: dict[tuple[int, int], Rung] = {}  # by rung and bracket
-        self._ahead: dict[int, int] = {}  # depth of the next rung, by row
-        self._arrived: dict[int, tuple[int, int]] = {}  # index of the latest arrival's report, rung; by row
+        # By row: depth of the next rung; depth of the report that arrived at a rung last, the rung.
+        self._places: dict[int, tuple[int, int, int]] = {}
+        self._nowhere = self.min_steps, 0, -1
         self._told: dict[int, int] = {}  # rung at which a trial was told to pause, by row
         self._ladder = Ladder() if self.grow else None
         self._depths = depths(self.min_steps, self.max_steps, self.factor)
@@ -164,7 +166,8 @@ class ASHA(Scheduler):
     def decide(self, history: History, row: int) -> Verdict:
         """Decide about a running trial whose newest report has just been applied."""
         depth = history.last_step(row) + 1
-        if depth < self._ahead.get(row, self.min_steps):
+        ahead, arrived, _ = self._places.get(row, self._nowhere)
+        if depth < ahead and depth != arrived:
             return GO_ON
         planned = history.planned.item(row) or math.inf
         bracket = self._bracket(history, row)
@@ -176,8 +179,8 @@ class ASHA(Scheduler):
         if self._ladder is not None and len(history.metrics.rows) > 1:
             raise StudyError("grow must be False in a study with several metrics, got True")
         self._read(history)
-        index, j = self._arrived.get(row, (-1, -1))
-        if index != history.last_report.item(row) or depth >= min(self.max_steps or math.inf, planned):
+        _, arrived, j = self._places.get(row, self._nowhere)
+        if depth != arrived or depth >= min(self.max_steps or math.inf, planned):
             return GO_ON
         rung = self._rungs[j, bracket]
         if self.pauses:
@@ -195,7 +198,7 @@ class ASHA(Scheduler):
         for j, bracket in sorted(self._rungs, key=lambda place: (-place[0], place[1])):
             if len(found) < n and (self._ladder is None or j < self._ladder.top):
                 is_paused = partial(self._is_paused, history, j)
-                found += self._rungs[j, bracket].best_paused(n - len(found), is_paused)
+                found += self._rungs[j, bracket].promotable(n - len(found), is_paused)
         return found
 
     def _is_paused(self, history: History, j: int, row: int) -> bool:
@@ -215,16 +218,16 @@ class ASHA(Scheduler):
 
     def _read(self, history: History) -> None:
         """Bring the cache up to date."""
-        for index, row, depth, value in self._new_reports(history):
+        for row, depth, value in self._new_reports(history):
             if self._ladder is not None:
                 self._ladder.report(row, depth, value)
-            if depth >= self._ahead.get(row, self.min_steps):
-                self._arrive(history, index, row, depth, value)
+            if depth >= self._places.get(row, self._nowhere)[0]:
+                self._arrive(history, row, depth, value)
         if self.pauses:
             self._read_moves(history)
 
-    def _new_reports(self, history: History) -> Iterator[tuple[int, int, int, Any]]:
-        """Yield the reports that the cache has not seen and that are finite: index, row, depth, value."""
+    def _new_reports(self, history: History) -> Iterator[tuple[int, int, Any]]:
+        """Yield the reports that the cache has not seen and that are finite: row, depth, value."""
         first, reports = self._n_reports, history.reports
         values = reports.value[..., first:]
         if values.ndim == 1:
@@ -235,36 +238,41 @@ class ASHA(Scheduler):
         self._n_reports += len(rows)
         for k, counts in enumerate(finite.tolist()):
             if counts:
-                yield first + k, rows[k], steps[k] + 1, each[k]
+                yield rows[k], steps[k] + 1, each[k]
 
-    def _arrive(self, history: History, index: int, row: int, depth: int, value: Any) -> None:
+    def _arrive(self, history: History, row: int, depth: int, value: Any) -> None:
         """Add a result to each rung that a report passes."""
         bracket = self._bracket(history, row)
         if bracket is None:
             return
-        first = bisect_left(self._depths, self._ahead.get(row, self.min_steps))
+        ahead, arrived, last = self._places.get(row, self._nowhere)
         after = bisect_right(self._depths, depth)
-        self._ahead[row] = self._depths[max(after, bracket)]
-        for j in range(max(first, bracket), after):
+        for j in range(max(bisect_left(self._depths, ahead), bracket), after):
             if (j, bracket) not in self._rungs:
                 self._rungs[j, bracket] = Rung(history.metrics, self.factor, least=0 if self.pauses else 1)
             self._rungs[j, bracket].add(row, value)
-            self._arrived[row] = index, j
             if self._ladder is not None:
                 self._ladder.arrive(row, j, value)
+            if last >= 0:
+                self._rungs[last, bracket].leave(row)
+            arrived, last = depth, j
+        self._places[row] = self._depths[max(after, bracket)], arrived, last
 
     def _read_moves(self, history: History) -> None:
-        """Note who was told to pause, and who has paused since."""
+        """Note who was told to pause, who has paused since, and who went on."""
         moves, first = history.moves, self._n_moves
         self._n_moves = len(moves.row)
-        new = (moves.row[first:].tolist(), moves.kind[first:].tolist(), moves.rung[first:].tolist())
+        new = moves.row[first:].tolist(), moves.kind[first:].tolist(), moves.rung[first:].tolist()
         for row, kind, j in zip(*new, strict=True):
-            if kind == Move.PAUSE:
+            if kind <= Move.PAUSE:
                 self._told[row] = j
-            elif kind == Move.PAUSED and row in self._told:
-                bracket = self._bracket(history, row)
-                if bracket is not None and (self._told[row], bracket) in self._rungs:
-                    self._rungs[self._told[row], bracket].pause(row)
+                continue
+            bracket = self._bracket(history, row)
+            rung = None if bracket is None else self._rungs.get((self._told[row], bracket))
+            if rung is not None and kind == Move.PAUSED:
+                rung.pause(row)
+            elif rung is not None:
+                rung.leave(row)
 
     def _bracket(self, history: History, row: int) -> int | None:
         """Return the bracket of a trial, None if it depends on an unknown number of steps."""

@@ -92,10 +92,13 @@ class Percentile(MetricRule):
         best, limit = self._curves[row][-1][1], others.value()
         if best <= limit:
             return GO_ON
-        own, least = self._shown(history.metrics, best), self._shown(history.metrics, limit)
         what = "median" if self.q == 50 else f"best {self.q:g} %"
-        reason = f"step {depth - 1:,}: {own}, its best, is behind the {what} of {len(others):,} complete trials, {least}"
-        return Verdict(Move.STOP, -1, reason)
+        return Verdict(
+            Move.STOP,
+            -1,
+            f"step {depth - 1:,}: its best, {self._shown(history.metrics, best)}, is behind the {what} of "
+            f"{len(others):,} complete trial{'s'[: len(others) > 1]}, {self._shown(history.metrics, limit)}",
+        )
 
     def _read(self, history: History) -> None:
         """Bring the cache up to date."""

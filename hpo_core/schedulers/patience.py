@@ -70,5 +70,9 @@ class Patience(MetricRule):
         since, best = self._best.get(row, (depth, 0.0))
         if depth - since < self.steps:
             return GO_ON
-        reason = f"step {depth - 1:,}: no better than {self._shown(history.metrics, best)} for {depth - since:,} steps"
-        return Verdict(Move.STOP, -1, reason)
+        return Verdict(
+            Move.STOP,
+            -1,
+            f"step {depth - 1:,}: no better than {self._shown(history.metrics, best)} for {depth - since:,} "
+            f"step{'s'[: depth - since > 1]}",
+        )

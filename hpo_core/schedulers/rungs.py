@@ -56,6 +56,7 @@ class Rung:
         self._keys: list[Key] = []
         self._selection = Selection(self._quota)
         self._paused: list[Key] = []  # a heap
+        self._gone: set[int] = set()  # trials that went on
         self._settle(0)
 
     def __len__(self) -> int:
@@ -88,12 +89,17 @@ class Rung:
             self._rank()
             heappush(self._paused, self._keys[self._entry[row]])
 
-    def best_paused(self, n: int, is_paused: Callable[[int], bool]) -> list[int]:
+    def leave(self, row: int) -> None:
+        """Note that a trial goes on past this rung, after a pause or without one."""
+        self._gone.add(row)
+
+    def promotable(self, n: int, is_paused: Callable[[int], bool]) -> list[int]:
         """Return up to ``n`` trials among the best that are paused here, best first.
 
-        A trial that is not, though it was, is forgotten.
+        With them, no more go on than are among the best. A trial that was paused and is not is forgotten.
         """
         self._rank()
+        n = min(n, self.quota - len(self._gone))
         found: list[Key] = []
         while self._paused and len(found) < n and self._selection.includes(self._paused[0]):
             key = heappop(self._paused)

@@ -54,12 +54,14 @@ class Threshold(MetricRule):
     ) -> None:
         super().__init__(metric=metric)
         if upper is None and lower is None:
-            raise ArgumentError("upper or lower must be a number, got None for both: write Threshold(upper=10.0), say")
+            raise ArgumentError(
+                "upper or lower must be a number, got None for both: write Threshold(upper=10.0), say"
+            )
         rule = "a finite number or None"
         self.upper = None if upper is None else check_number("upper", upper, rule, math.isfinite)
         self.lower = None if lower is None else check_number("lower", lower, rule, math.isfinite)
         if upper is not None and lower is not None and not lower <= upper:
-            raise ArgumentError(f"lower must be at most upper={upper}, got {lower}")
+            raise ArgumentError(f"lower must be a number <= upper, {upper}, got {lower}")
         self.after = check_int("after", after, 0)
 
     def options(self) -> dict[str, Any]:
