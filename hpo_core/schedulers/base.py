@@ -13,10 +13,8 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from hpo_core.log.columns import Move
-
 if TYPE_CHECKING:
-    from hpo_core.log import History
+    from hpo_core.log import History, Move
 
 
 class Verdict(NamedTuple):
