@@ -79,7 +79,7 @@ class SimulatedExecutor(Executor[T]):
     def submit(self, trial: T) -> None:
         """Start the trial now. Its objective is called in ``wait``, which Ctrl-C can interrupt."""
         self._running[trial.number] = trial
-        self._scripts[trial.number] = _Script()
+        self._scripts[trial.number] = _Script(self._payload, self._arguments(trial))
         heapq.heappush(self._due, (self._now, trial.number))
 
     def wait(self) -> None:
@@ -91,7 +91,7 @@ class SimulatedExecutor(Executor[T]):
                 self._now = now
                 self._arrived = [(trial, message) for message in script.read()]
             else:
-                script.write(self._payload, self._arguments(trial))
+                script.write()
             heapq.heappop(self._due)
             if not isinstance(script.last, Question | Outcome):
                 self._schedule(trial, script)
@@ -127,7 +127,13 @@ class SimulatedExecutor(Executor[T]):
 
 
 class _Script:
-    """What a trial says, up to its outcome, and how much of that has been read.
+    """What a trial says from its start to its outcome, and how much of that has been read.
+
+    Parameters
+    ----------
+    payload : Payload
+    arguments : tuple
+        Of the trial's handle, as they are at its start.
 
     Attributes
     ----------
@@ -137,7 +143,8 @@ class _Script:
         Whether what comes next is known: the objective has been called, and what it was told still holds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, payload: Payload, arguments: tuple[Any, ...]) -> None:
+        self._payload, self._arguments = payload, arguments
         self.is_written = False
         self.last: Message | None = None
         self._messages: list[Message] = []
@@ -145,10 +152,10 @@ class _Script:
         self._questions = 0  # that were answered with "go on"
         self._stops = False
 
-    def write(self, payload: Payload, arguments: tuple[Any, ...]) -> None:
+    def write(self) -> None:
         """Call the objective."""
         channel = _ChannelAhead(self._questions if self._stops else math.inf)
-        outcome = payload.job.evaluate(payload.handle(channel, *arguments))
+        outcome = self._payload.job.evaluate(self._payload.handle(channel, *self._arguments))
         channel.close(outcome)
         before, self._messages = self._messages[: self._read], [*channel.messages, outcome]
         if str(before) != str(self._messages[: self._read]):  # as text, a nan equals itself
