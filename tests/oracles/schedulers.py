@@ -77,7 +77,9 @@ def promotable(log, paused, gone, depth, factor, group, reference=None):
 
 def several_keys(values, reference):
     """(violation, level or objective) of each (objectives, excesses)."""
-    units = [max([e for e in column if e > 0], default=1.0) for column in zip(*(v[1] for v in values), strict=True)]
+    units = [
+        max([e for e in column if e > 0], default=1.0) for column in zip(*(v[1] for v in values), strict=True)
+    ]
     many = len(units) > 1
     violation = [
         sum(max(e, 0.0) / (unit if many else 1.0) for e, unit in zip(excess, units, strict=True))
@@ -138,7 +140,9 @@ def open_top(log, depths, compared=128, percentile=0.9):
             old = arrivals(past[:-1], depth, everyone)
             if top >= len(depths) or depth != depths[top] or len(new) == len(old):
                 continue
-            gaps += [gap for other, _ in old[-compared:] if (gap := final_gap(past, trial, other)) is not None]
+            gaps += [
+                gap for other, _ in old[-compared:] if (gap := final_gap(past, trial, other)) is not None
+            ]
             there = new[-compared:]
             before = dict(arrivals(past, depths[top - 1], everyone))
             was = ranked([(each, before[each]) for each, _ in there])
@@ -174,7 +178,9 @@ def best_so_far(log, trial, step):
 def behind(log, complete, trial, q, min_trials, warmup_steps):
     """Whether the trial's best is worse than the q-th percentile of complete trials at the same step."""
     step = max(at for each, at, _ in log if each == trial)
-    others = [best_so_far(log, each, step) for each in complete if (each, step) in {(t, s) for t, s, _ in log}]
+    others = [
+        best_so_far(log, each, step) for each in complete if (each, step) in {(t, s) for t, s, _ in log}
+    ]
     if step + 1 <= warmup_steps or len(others) < min_trials:
         return False
     return best_so_far(log, trial, step) > quantile(others, q / 100)

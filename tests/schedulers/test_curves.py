@@ -94,7 +94,13 @@ def decide(rule, metrics, values, planned=0):
     rule.start(seed=0)
     ask(history)
     for step, value in enumerate(values):
-        report(history, [0], step, [metrics.sign * value if len(metrics) > 1 else metrics.sign[0] * value], planned)
+        report(
+            history,
+            [0],
+            step,
+            [metrics.sign * value if len(metrics) > 1 else metrics.sign[0] * value],
+            planned,
+        )
         verdict = rule.decide(history, 0)
     return verdict
 
@@ -117,7 +123,10 @@ def test_the_reason_of_the_median_has_the_users_sign():
     report(history, [0], 0, [-0.5])
     end(history, 0, State.COMPLETE)
     report(history, [1], 0, [-0.25])
-    assert rule.decide(history, 1).reason == "step 0: its best, 0.25, is behind the median of 1 complete trial, 0.5"
+    assert (
+        rule.decide(history, 1).reason
+        == "step 0: its best, 0.25, is behind the median of 1 complete trial, 0.5"
+    )
 
 
 @pytest.mark.parametrize("rule", [Threshold(upper=0.0), Patience(1), Median(min_trials=1)])
