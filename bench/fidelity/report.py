@@ -175,7 +175,7 @@ def _saved_table(runs: Mapping[str, Runs]) -> str:
         shown.append([name, _epochs(reach.trials), f"{reach.share:.0%}", f"{reach.own:.0f}", str(len(cells))])
     if not shown:
         return ""
-    title = f"Epochs until a row has the loss that `{FULL}` with full trainings has after 2,600 (median, 95 % interval)"
+    title = f"Epochs until a row is where `{FULL}` with full trainings ends (median, 95 % interval)"
     header = ["optimiser", "epochs", "share of pairs that reach it", f"{FULL} itself", "pairs"]
     return f"{title}\n\n" + markdown(header, shown)
 
@@ -221,7 +221,7 @@ def _hold_first(section: Section, cohort: Sequence[Runs], where: str) -> None:
         ours = min(stopping & ranks.keys(), key=lambda label: ranks[label])
         section.hold(
             met=best in stopping,
-            otherwise=f"after {checkpoint} {best} has mean rank {ranks[best]:.2f}, the best of ours that stops "
+            otherwise=f"after {checkpoint} {best} has mean rank {ranks[best]:.2f}, our best that stops "
             f"early, {ours}, {ranks[ours]:.2f}, {among}",
         )
 

@@ -193,14 +193,15 @@ class Ray:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Workers of a simulation, whose time is virtual, in this process and thread: to study asynchronous sweeps.
+    """Workers of a simulation, in this process and thread and on a virtual clock: to study large sweeps.
 
-    The course of a study is the same each time, and takes as long as the objective's calls and the study's own
-    work. Costs of trials and ``timeout`` are in virtual seconds, which begin at 0 in each call of ``optimize``; trials
-    that run when the time is up end as usual. An objective may be called
-    a second time if its trial stops or pauses: it must depend on its trial alone, end without being told to, and save no
-    checkpoints. If the scheduler pauses trials, give the study ``checkpoints``, so that ``trial.steps`` goes
-    on after the last report.
+    The course of a study is the same each time. It takes as long as the calls of the objective and the
+    study's own work. The times and costs of trials, and ``timeout``, are virtual; the clock starts at 0 in
+    each call of ``optimize``.
+
+    The objective is called when its trial starts, and a second time if the trial is told to stop or pause. It
+    must depend on the trial alone, end without being told to, and save no checkpoints. If the scheduler
+    pauses trials, give the study a folder for checkpoints: ``trial.steps`` goes on after the last report.
 
     Parameters
     ----------
@@ -266,8 +267,9 @@ def choose(executor: object) -> ExecutorConfig | None:
     if executor == "ray":
         return Ray()
     raise ArgumentError(
-        "executor must be None, a number of processes (-1: one per CPU), a concurrent.futures.Executor, "
-        f"a Dask Client, 'ray', or one of hpo_core.executors: Processes, Pool, Dask, Ray, Simulated, got {executor!r}"
+        "executor must be None, a number of processes (-1: one per CPU), a concurrent.futures.Executor, a "
+        "Dask Client, 'ray', or one of hpo_core.executors: Processes, Pool, Dask, Ray, Simulated, "
+        f"got {executor!r}"
     )
 
 

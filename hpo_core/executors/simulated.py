@@ -1,10 +1,10 @@
 """Objectives on a virtual clock: thousands of workers in one thread, and the same course every time.
 
-Between two reports an objective has to be suspended until its time has come. A thread for each could be, but
-threads take 0.3 ms to start and 0.1 ms to hand over to. Instead an objective runs ahead: it is called when
-its trial starts, it is told to go on whenever it asks, and what it says is kept until the clock is there. Only
-if the study then tells the trial to stop was that wrong. The objective is called a second time, is told to
-stop at that very question, and what it says from there on replaces what it had said.
+Between two reports an objective would have to be suspended until its time has come. Threads could do that,
+but one takes 0.3 ms to start and 0.1 ms to hand over to. Instead, an objective runs ahead: it is called when
+its trial starts, it is told to go on whenever it asks, and its messages are kept until the clock reaches
+them. Only if the study then tells the trial to stop was that wrong. The objective is then called a second time, is
+told to stop at that very question, and its messages from there on replace the former ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from hpo_core.executors.worker import Payload
 
-MOST_MESSAGES = 1_000_000  # of one trial: an objective that ends only if it is told to would run ahead for ever
+# Of one trial. An objective that ends only when it is told to would run ahead for ever.
+MOST_MESSAGES = 1_000_000
 
 
 class Numbered(Protocol):
@@ -160,8 +161,8 @@ class _Script:
         before, self._messages = self._messages[: self._read], [*channel.messages, outcome]
         if str(before) != str(self._messages[: self._read]):  # as text, a nan equals itself
             raise HpoError(
-                "an objective on a simulated executor must report the same each time it is called with the same "
-                f"trial (use trial.seed), got {self._messages[: self._read]} after {before}"
+                "a simulated objective must report the same each time it is called with the same trial (its "
+                f"randomness is trial.seed), got {self._messages[: self._read]} after {before}"
             )
         self.is_written = True
 
@@ -195,7 +196,7 @@ class _Script:
 
 
 class _ChannelAhead(Channel):
-    """A channel that keeps all messages, and answers the first questions with "go on", later ones with "stop".
+    """A channel that keeps all messages, and answers "go on" to the first questions, then "stop".
 
     An answer holds until the next report.
     """
@@ -222,6 +223,6 @@ class _ChannelAhead(Channel):
     def _say(self, message: Message) -> None:
         if len(self.messages) >= MOST_MESSAGES:
             raise HpoError(
-                f"the objective has reported {MOST_MESSAGES} times: on a simulated executor it must end by itself"
+                f"the objective has reported {MOST_MESSAGES} times: in a simulation it must end by itself"
             )
         self.messages.append(message)

@@ -616,6 +616,9 @@ class Study:
         """
         self._end(lambda: self._recorder.stopped(self._rows(trials)))
 
+    def _has_run(self, row: int) -> bool:
+        return bool(self.history.continued.item(row)) or row in self.history.retries
+
     def _plan(self, rows: Rows, steps: int) -> None:
         """Keep the number of steps that trials are to take in all; it is recorded with the next report."""
         self._plans.update(dict.fromkeys(rows.tolist(), steps))

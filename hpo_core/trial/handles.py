@@ -45,6 +45,9 @@ class OwningStudy(Protocol):
     def history(self) -> History:
         """Columns of its trials."""
 
+    def _has_run(self, row: int) -> bool:
+        """Whether a trial has an earlier run: it has paused, or its worker has died."""
+
     def _plan(self, rows: NDArray[np.int64], steps: int) -> None: ...
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None: ...
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...
@@ -229,11 +232,7 @@ class Trial:
 
     def _newest(self) -> tuple[int, Path] | None:
         folder = self._folder
-        if folder is None:
-            return None
-        history = self._study.history  # which a worker makes when first needed
-        has_run = history.continued.item(self._row) or self._row in history.retries
-        return newest(folder) if has_run else None
+        return newest(folder) if folder is not None and self._study._has_run(self._row) else None
 
     @property
     def last_step(self) -> int | None:
@@ -243,7 +242,7 @@ class Trial:
         the trial paused, if the study has ``checkpoints``: the objective then keeps its state in ``folder``
         by itself.
         """
-        if self._study.checkpoints is None:
+        if self._study.checkpoints is None or not self._study._has_run(self._row):
             return None
         found = self._newest()
         if found is not None:

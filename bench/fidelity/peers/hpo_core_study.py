@@ -2,8 +2,8 @@
 
 ``sampler`` and ``scheduler`` name them; with the scheduler "" every training is full, and reports nothing.
 Settings that the scheduler's constructor takes are its options, the others are the sampler's. The number of
-epochs is told by ``trial.steps``. A folder for checkpoints, which stays empty, says that a paused trial can go
-on after its last report.
+epochs is told by ``trial.steps``. A folder for checkpoints, which stays empty, says that a paused trial can
+go on after its last report.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FullTrainings:
         trial = self._study.ask()
         return Training(trial, trial.params, 0, self._epochs)
 
-    def report(self, training: Training, loss: float) -> bool:
+    def report(self, training: Training, loss: float) -> bool:  # noqa: ARG002 - every training goes on
         return True
 
     def end(self, training: Training, loss: float) -> None:

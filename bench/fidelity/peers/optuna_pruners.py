@@ -1,7 +1,7 @@
 """Optuna's TPE with its pruners: report, ``should_prune``, and the last value told as pruned or complete.
 
-``pruner`` names one of ``PRUNERS``. Their arguments are the defaults, but for Hyperband, which its documentation
-wants to know the number of epochs: ``min_resource=1, max_resource=epochs, reduction_factor=3``. Steps count
+``pruner`` names one of ``PRUNERS``. Their arguments are the defaults. Hyperband is also told the number of
+epochs, as its documentation advises: ``min_resource=1, max_resource=epochs, reduction_factor=3``. Steps count
 from 1, so that a resource is a number of epochs. The study has a name, from which Hyperband draws brackets.
 """
 

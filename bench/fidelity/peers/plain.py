@@ -31,7 +31,7 @@ class PlainRandom:
     def ask(self) -> Training:
         return Training(None, draw(self._task.parameters, self._rng), 0, self._task.epochs)
 
-    def report(self, training: Training, loss: float) -> bool:
+    def report(self, training: Training, loss: float) -> bool:  # noqa: ARG002 - every training goes on
         return True
 
     def end(self, training: Training, loss: float) -> None:

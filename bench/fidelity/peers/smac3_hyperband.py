@@ -13,12 +13,12 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from ConfigSpace import ConfigurationSpace
 from smac import MultiFidelityFacade, Scenario
 from smac.runhistory import TrialValue
 
 from bench.fidelity.optimiser import Training
 from bench.quality.peers.smac3 import declare, value_of
-from ConfigSpace import ConfigurationSpace
 
 if TYPE_CHECKING:
     from bench.fidelity.optimiser import Optimiser

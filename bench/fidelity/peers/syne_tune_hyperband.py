@@ -8,7 +8,7 @@ Syne Tune's examples on tables use for all three; grace period 1 and reduction f
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ logging.getLogger().setLevel(logging.ERROR)
 SCHEDULERS = {"asha": ASHA, "mobster": MOBSTER, "hypertune": HyperTune}
 BRACKETS = {"hypertune": 4}  # Hyper-Tune samples brackets
 LAST, RESOURCE, METRIC = "epochs", "epoch", "loss"
-NO_TIME = datetime.datetime(2000, 1, 1)  # noqa: DTZ001 - Syne Tune's own times have no zone
+NO_TIME = dt.datetime(2000, 1, 1)
 
 
 def declare(p: Parameter) -> Any:
