@@ -82,4 +82,6 @@ class Threshold(MetricRule):
             broken = f"below {self.lower:g}"
         else:
             return GO_ON
-        return Verdict(Move.STOP, -1, f"step {depth - 1:,}: {self._shown(history.metrics, signed)} is {broken}")
+        return Verdict(
+            Move.STOP, -1, f"step {depth - 1:,}: {self._shown(history.metrics, signed)} is {broken}"
+        )

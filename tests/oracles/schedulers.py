@@ -1,12 +1,13 @@
 """Each rule of the schedulers from its definition, in plain lists; slow.
 
-A log is a list of (trial, step, value) in the order of arrival. A value is a number, less is better, or a pair
-(objectives, excesses) of tuples; an excess is the amount past a bound, feasible if it is not positive.
+A log is a list of (trial, step, value) in the order of arrival. A value is a number, less is better, or a
+pair (objectives, excesses) of tuples; an excess is the amount past a bound, feasible if it is not positive.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 
 def rungs(min_steps, factor, top):
@@ -28,7 +29,7 @@ def bracket_sizes(n, factor):
 
 
 def crossed(log, trial, depths):
-    """The deepest of ``depths`` that the trial's last report was the first to reach, None if there is none."""
+    """The deepest of ``depths`` that the trial's last report was the first to reach, or None."""
     own = [step + 1 for each, step, _ in log if each == trial]
     before = own[-2] if len(own) > 1 else 0
     return max((depth for depth in depths if before < depth <= own[-1]), default=None)
@@ -77,7 +78,9 @@ def promotable(log, paused, gone, depth, factor, group, reference=None):
 
 def several_keys(values, reference):
     """(violation, level or objective) of each (objectives, excesses)."""
-    units = [max([e for e in column if e > 0], default=1.0) for column in zip(*(v[1] for v in values), strict=True)]
+    units = [
+        max([e for e in column if e > 0], default=1.0) for column in zip(*(v[1] for v in values), strict=True)
+    ]
     many = len(units) > 1
     violation = [
         sum(max(e, 0.0) / (unit if many else 1.0) for e, unit in zip(excess, units, strict=True))
@@ -107,7 +110,7 @@ def levels(points, reference):
             low.append(min(column))
             span = (max(column) - min(column)) or 1.0
             corner.append(max(column) + 0.1 * span if reference[k] is None else reference[k])
-        sides = [c - l for c, l in zip(corner, low, strict=True)]
+        sides = [high - least for high, least in zip(corner, low, strict=True)]
         useful = all(side > 0 for side in sides)
         for i in here:
             others = [points[j] for j in here if j != i]
@@ -138,7 +141,9 @@ def open_top(log, depths, compared=128, percentile=0.9):
             old = arrivals(past[:-1], depth, everyone)
             if top >= len(depths) or depth != depths[top] or len(new) == len(old):
                 continue
-            gaps += [gap for other, _ in old[-compared:] if (gap := final_gap(past, trial, other)) is not None]
+            gaps += [
+                gap for other, _ in old[-compared:] if (gap := final_gap(past, trial, other)) is not None
+            ]
             there = new[-compared:]
             before = dict(arrivals(past, depths[top - 1], everyone))
             was = ranked([(each, before[each]) for each, _ in there])
@@ -153,7 +158,7 @@ def final_gap(log, one, other):
     a, b = ({step: value for each, step, value in log if each == who} for who in (one, other))
     differences = [a[step] - b[step] for step in sorted(a.keys() & b.keys())]
     ahead = [difference > 0 for difference in differences if difference]
-    crossings = sum(x != y for x, y in zip(ahead, ahead[1:], strict=False))
+    crossings = sum(x != y for x, y in pairwise(ahead))
     return abs(differences[-1]) if crossings >= 2 else None
 
 
@@ -174,7 +179,9 @@ def best_so_far(log, trial, step):
 def behind(log, complete, trial, q, min_trials, warmup_steps):
     """Whether the trial's best is worse than the q-th percentile of complete trials at the same step."""
     step = max(at for each, at, _ in log if each == trial)
-    others = [best_so_far(log, each, step) for each in complete if (each, step) in {(t, s) for t, s, _ in log}]
+    others = [
+        best_so_far(log, each, step) for each in complete if (each, step) in {(t, s) for t, s, _ in log}
+    ]
     if step + 1 <= warmup_steps or len(others) < min_trials:
         return False
     return best_so_far(log, trial, step) > quantile(others, q / 100)

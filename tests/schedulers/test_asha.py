@@ -96,7 +96,9 @@ def test_trials_of_unknown_length_are_stopped_too(seed):
 @pytest.mark.parametrize(("m", "c"), [(2, 0), (1, 1), (2, 1), (1, 2), (2, 2)])
 def test_several_metrics_rank_as_everywhere(seed, mode, m, c):
     def draw(rng):
-        return tuple(float(rng.randint(0, 9)) for _ in range(m)), tuple(rng.choice([-1.0, 0.5, 2.0]) for _ in range(c))
+        return tuple(float(rng.randint(0, 9)) for _ in range(m)), tuple(
+            rng.choice([-1.0, 0.5, 2.0]) for _ in range(c)
+        )
 
     checks = by_oracle(reference=(None, None))
     Play(ASHA(mode=mode), seed, metrics=several(m, c), draw=draw, n_trials=30, **checks).run()
@@ -160,8 +162,6 @@ def test_brackets_have_the_shares_of_hyperband(rule, n, factor):
     for b, size in enumerate(sizes):
         share = size / sum(sizes)
         assert abs(found[b] / k - share) < 5 * np.sqrt(share * (1 - share) / k)
-    rule.start(seed=6)
-    assert [rule._bracket(history, row) for row in range(50)] != [found for found in range(50)]
 
 
 def test_a_bracket_is_a_function_of_the_seed_and_the_number():

@@ -94,7 +94,13 @@ def decide(rule, metrics, values, planned=0):
     rule.start(seed=0)
     ask(history)
     for step, value in enumerate(values):
-        report(history, [0], step, [metrics.sign * value if len(metrics) > 1 else metrics.sign[0] * value], planned)
+        report(
+            history,
+            [0],
+            step,
+            [metrics.sign * value if len(metrics) > 1 else metrics.sign[0] * value],
+            planned,
+        )
         verdict = rule.decide(history, 0)
     return verdict
 
@@ -117,7 +123,10 @@ def test_the_reason_of_the_median_has_the_users_sign():
     report(history, [0], 0, [-0.5])
     end(history, 0, State.COMPLETE)
     report(history, [1], 0, [-0.25])
-    assert rule.decide(history, 1).reason == "step 0: its best, 0.25, is behind the median of 1 complete trial, 0.5"
+    assert (
+        rule.decide(history, 1).reason
+        == "step 0: its best, 0.25, is behind the median of 1 complete trial, 0.5"
+    )
 
 
 @pytest.mark.parametrize("rule", [Threshold(upper=0.0), Patience(1), Median(min_trials=1)])
@@ -157,7 +166,7 @@ def test_a_metric_may_be_named():
         (lambda: Median(warmup_steps=-1), "warmup_steps must be an int >= 0, got -1"),
         (lambda: Patience(0), "steps must be an int >= 1, got 0"),
         (lambda: Patience(3, min_delta=-1), "min_delta must be a finite number >= 0, got -1"),
-        (lambda: Threshold(), "upper or lower must be a number, got None for both"),
+        (Threshold, "upper or lower must be a number, got None for both"),
         (lambda: Threshold(upper=1, lower=2), "lower must be a number <= upper, 1, got 2"),
         (lambda: Threshold(upper=float("nan")), "upper must be a finite number or None, got nan"),
         (lambda: Threshold(upper=1, after=-1), "after must be an int >= 0, got -1"),
