@@ -1,8 +1,8 @@
 """Runs jobs in its own interpreter, as ``bench.quality.worker`` does: a record holds losses against time.
 
 ``trials`` of a job are epochs. Times are rounded up to ``STEP`` of them, and losses to six digits. The
-setting ``workers`` is of the run, not of the optimiser: with 16, the clock counts seconds, and the times of the
-record are scaled so that the horizon is ``trials``.
+setting ``workers`` is of the run, not of the optimiser: with 16, the clock counts seconds, and the times of
+the record are scaled so that the horizon is ``trials``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Between two reports an objective would have to be suspended until its time has come. Threads could do that,
 but one takes 0.3 ms to start and 0.1 ms to hand over to. Instead, an objective runs ahead: it is called when
 its trial starts, it is told to go on whenever it asks, and its messages are kept until the clock reaches
-them. Only if the study then tells the trial to stop was that wrong. The objective is then called a second time, is
-told to stop at that very question, and its messages from there on replace the former ones.
+them. Only if the study then tells the trial to stop was that wrong. The objective is then called a second
+time, is told to stop at that very question, and its messages from there on replace the former ones.
 """
 
 from __future__ import annotations
