@@ -32,7 +32,7 @@ def pairs(storage: str, scheduler: str, n: int, steps: int) -> dict[str, Any]:
             began = time.perf_counter()
             for step in range(steps):
                 trial.report(float(n - number) / (step + 1), step)
-                told += trial.should_prune()
+                told += bool(trial.should_prune())
             found.append((time.perf_counter() - began) / steps)
             held.tell(trial, float(n - number) / steps)
     versions = machine.versions("optuna", "sqlalchemy", "numpy")
