@@ -46,6 +46,11 @@ NOT_DEFAULTS = [3, ["lr"], Named({"zz": 1}, "'zz'")]
 NOT_FINITE = [None, "1", ["1"], [[1.0], [1.0, 2.0]], 1j, True, float("nan"), [0.0, float("inf")]]
 NOT_PREDICTIONS = {"mean": NOT_FINITE, "sd": [*NOT_FINITE, -1.0, [1.0, -1e-300]]}
 NOT_BEST = [None, "1", True, [1.0], 1j, float("nan")]
+NOT_OF_CURVES = {
+    "min_trials": NOT_COUNTS,
+    "warmup_steps": [-1, 1.5, True, "3"],
+    "metric": [3, True, ["loss"]],
+}
 NOT_X = [np.zeros((2, 3)), np.zeros(5)]
 
 CASES: dict[str, Case] = {
@@ -381,6 +386,44 @@ CASES: dict[str, Case] = {
         given(step=0, value=[1.0, 2.0, 3.0]),
     ),
     "AutoSampler": Case(make(hpo.AutoSampler), {"max_ms": [0, -1.0, 1e9, True, "10", float("nan")]}),
+    "ASHA": Case(
+        make(hpo.ASHA),
+        {
+            "min_steps": NOT_COUNTS,
+            "max_steps": [*NOT_COUNTS, 1],
+            "factor": [*NOT_COUNTS, 1],
+            "mode": [None, "halt", 3],
+            "brackets": [*NOT_COUNTS, 33],
+            "grow": [*NOT_FLAGS, True],
+        },
+    ),
+    "Hyperband": Case(
+        make(hpo.Hyperband),
+        {
+            "min_steps": NOT_COUNTS,
+            "max_steps": [*NOT_COUNTS, 1],
+            "factor": [*NOT_COUNTS, 1],
+            "mode": [None, "halt", 3],
+        },
+    ),
+    "Percentile": Case(
+        make(hpo.Percentile), {"q": [None, "25", True, -1, 101, float("nan")], **NOT_OF_CURVES}
+    ),
+    "Median": Case(make(hpo.Median), NOT_OF_CURVES),
+    "Patience": Case(
+        make(hpo.Patience),
+        {"steps": NOT_COUNTS, "min_delta": [*NOT_NUMBERS, -0.1], "metric": [3, True, ["loss"]]},
+    ),
+    "Threshold": Case(
+        make(hpo.Threshold),
+        {
+            "upper": ["1", True, float("nan"), float("inf"), Named(None, "upper or lower")],
+            "lower": ["1", True, float("nan"), 2.0],
+            "after": [-1, 1.5, True, "3"],
+            "metric": [3, True, ["loss"]],
+        },
+        given(upper=1.0),
+    ),
     "TPESampler": Case(
         make(hpo.TPESampler),
         {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SAMPLERS = ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler")
+SCHEDULERS = ("ASHA", "Hyperband", "Median", "Patience", "Percentile", "Threshold")
 # Public by name only.
 EXEMPT = {
     "Trial": "made by ask",
@@ -49,6 +50,11 @@ EXEMPT = {
         f"{name}.{method}": "called by Study"
         for name in SAMPLERS
         for method in ("start", "ask", "ask_again", "estimates", "recommend")
+    },
+    **{
+        f"{name}.{method}": "called by Study"
+        for name in SCHEDULERS
+        for method in ("start", "decide", "resume", "can_resume")
     },
 }
 
