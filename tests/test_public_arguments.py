@@ -23,8 +23,8 @@ from hpo_core.space.codec import SpaceCodec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SAMPLERS = ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler")
 SCHEDULERS = ("ASHA", "Hyperband", "Median", "Patience", "Percentile", "Threshold")
+SAMPLERS = ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler")
 # Public by name only.
 EXEMPT = {
     "Trial": "made by ask",
@@ -54,7 +54,7 @@ EXEMPT = {
     **{
         f"{name}.{method}": "called by Study"
         for name in SCHEDULERS
-        for method in ("start", "decide", "resume", "can_resume")
+        for method in ("start", "decide", "resume")
     },
 }
 
