@@ -51,6 +51,8 @@ class Scheduler(ABC):
     pauses: bool = False
     # Whether the sampler, if it can, chooses between paused trials and new ones.
     asks_sampler: bool = False
+    # Steps of a full trial, if the scheduler knows.
+    max_steps: int | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this scheduler again."""
@@ -77,3 +79,7 @@ class Scheduler(ABC):
     def can_resume(self, history: History, row: int) -> bool:  # noqa: ARG002
         """Whether a paused trial may ever be among those of ``resume``."""
         return True
+
+    def rungs(self, steps: int) -> list[int]:  # noqa: ARG002
+        """Return the depths below ``steps`` at which trials of so many steps are compared, ascending."""
+        return []
