@@ -6,7 +6,7 @@ that a thousand curves cost a few small factorisations.
 
 Glossary
 --------
-n, m, K     curves, candidates, rungs; see ``hpo_core.gp.curves``
+n, m, K     curves, candidates, rungs; see ``hpo_core.samplers.curves``
 z_k(x)      value at rung k, in units
 rho_k       slope of z_k in z_{k-1}, with a prior around 1
 delta_k     z_0, or z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. Their noise is the
@@ -29,16 +29,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hpo_core.gp.curves import Unit
 from hpo_core.gp.fit import GPSettings, Parameters, fit, scheduled
 from hpo_core.gp.posterior import Posterior
+from hpo_core.gp.warps import Bend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.gp.curves import Curves
     from hpo_core.gp.posterior import Evaluation, Hyperparameters
     from hpo_core.native.covariance import Structure
+    from hpo_core.samplers.curves import Curves
 
     Array = NDArray[np.float64]
     Rows = NDArray[np.int64]
@@ -172,12 +172,12 @@ class ChainModel:
 
     def of(self, curves: Curves, incumbent: float) -> Chain:
         """Return the chain of at least one curve; ``incumbent`` is the least value seen."""
-        unit = Unit(np.append(curves.best, incumbent))
-        z = unit.of(curves.values)
+        bend = Bend(np.append(curves.best, incumbent))
+        z = bend.of(curves.values)
         typical = _typical(z, curves)
         steps = tuple(self._step(curves, z, k, typical[k]) for k in range(len(curves.depths)))
         lengthscale = self._hyper(curves, np.arange(len(curves.rows)), 0).lengthscale
-        return Chain(steps, curves, z, float(unit.of(np.array([incumbent]))[0]), lengthscale)
+        return Chain(steps, curves, z, float(bend.of(np.array([incumbent]))[0]), lengthscale)
 
     def _step(self, curves: Curves, z: Array, k: int, typical: float) -> Step:
         places = np.flatnonzero(curves.level >= k)
@@ -204,7 +204,7 @@ class ChainModel:
         values = curves.values[first, max(k - 1, 0) : k + 1]
         key = first.tobytes() + values.tobytes()
         if k not in self._fits or self._fits[k][0] != key:
-            z = Unit(values.min(axis=1)).of(values)
+            z = Bend(values.min(axis=1)).of(values)
             if len(first) > MAX_CURVES:
                 some = _some(z[:, -1])
                 first, z = first[some], z[some]

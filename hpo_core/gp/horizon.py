@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.gp.chain import Chain
-    from hpo_core.gp.curves import Curves
     from hpo_core.log import History
+    from hpo_core.samplers.curves import Curves
 
     Array = NDArray[np.float64]
     Rows = NDArray[np.int64]

@@ -12,7 +12,6 @@ from hpo_core.errors import SpaceExhausted
 from hpo_core.gp import trust_region
 from hpo_core.gp.candidates import Candidates, whole
 from hpo_core.gp.chain import ChainModel
-from hpo_core.gp.curves import ladder, read
 from hpo_core.gp.fit import GPSettings
 from hpo_core.gp.horizon import HorizonModel, best_paused, least, pending, promise, turn
 from hpo_core.gp.model import GPModel
@@ -23,6 +22,7 @@ from hpo_core.gp.warps import OUTPUT_WARPS, capped, zoom
 from hpo_core.log import State
 from hpo_core.native.covariance import Structure
 from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.curves import ladder, read
 from hpo_core.samplers.ranking import objective
 from hpo_core.samplers.startup import StartupSampler
 

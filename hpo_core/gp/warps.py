@@ -152,6 +152,28 @@ def zoom(y: NDArray[np.float64], n_first: int) -> float:
     return float(np.median(unit) - least) / span if span > 0.0 else 1.0
 
 
+class Bend:
+    """A monotone map of all values, made from some of them: linear at the median, logarithmic on both sides.
+
+    Differences count most near the best of them. Values far above the median differ by their logarithms.
+    """
+
+    def __init__(self, y: Array) -> None:
+        self._center = float(np.median(y))
+        better = self._center - y[y <= self._center]
+        worse = y[y > self._center] - self._center
+        spread = float(np.sqrt(np.mean(better * better)))
+        self._scale = spread or (float(np.median(worse)) if len(worse) else 1.0)
+        self._least = (float(y.min()) - self._center) / self._scale
+        self._span = max(-self._least, 1e-9)
+
+    def of(self, y: Array) -> Array:
+        """Return values in units; NaN stays."""
+        u = (y - self._center) / self._scale
+        u = np.where(u > 0.0, np.log1p(np.maximum(u, 0.0)), u)
+        return np.log1p(np.maximum(0.5 * (u - self._least) / self._span, -0.9)) * 2.0 * self._span
+
+
 OUTPUT_WARPS = {"none": standardized, "power": power, "half-rank": half_rank}
 
 

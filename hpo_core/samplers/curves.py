@@ -1,4 +1,4 @@
-"""Learning curves at rungs, as arrays, and their units.
+"""Learning curves at rungs, as arrays.
 
 Glossary
 --------
@@ -120,23 +120,20 @@ def read(history: History, depths: Rows) -> Curves:
     return Curves(rows, x, values[rows], level[rows], arrival[rows], depths)
 
 
-class Unit:
-    """A monotone map of values, made from some of them: linear around the median, logarithmic on both sides.
+def expected_ends(curves: Curves) -> Array:
+    """Return the value that each curve is expected to end with, (n,).
 
-    Differences count most near the best of them. Values far above the median differ by their logarithms.
+    From its level on it is expected to change as those did on average that have gone on.
     """
+    values = curves.values
+    ends, change = curves.last.copy(), 0.0
+    for k in range(len(curves.depths) - 1, 0, -1):
+        there = curves.level >= k
+        change += float(np.mean(values[there, k] - values[there, k - 1])) if there.any() else 0.0
+        ends[curves.level == k - 1] += change
+    return ends
 
-    def __init__(self, y: Array) -> None:
-        self._center = float(np.median(y))
-        better = self._center - y[y <= self._center]
-        worse = y[y > self._center] - self._center
-        spread = float(np.sqrt(np.mean(better * better)))
-        self._scale = spread or (float(np.median(worse)) if len(worse) else 1.0)
-        self._least = (float(y.min()) - self._center) / self._scale
-        self._span = max(-self._least, 1e-9)
 
-    def of(self, y: Array) -> Array:
-        """Return values in units; NaN stays."""
-        u = (y - self._center) / self._scale
-        u = np.where(u > 0.0, np.log1p(np.maximum(u, 0.0)), u)
-        return np.log1p(np.maximum(0.5 * (u - self._least) / self._span, -0.9)) * 2.0 * self._span
+def shared(curves: Curves, least: int) -> Array:
+    k = max((k for k in range(len(curves.depths)) if np.count_nonzero(curves.level >= k) >= least), default=0)
+    return k
