@@ -9,7 +9,7 @@ Glossary
 n, m, K     curves, candidates, rungs; see ``hpo_core.samplers.curves``
 z_k(x)      value at rung k, in units
 rho_k       slope of z_k in z_{k-1}, with a prior around 1
-delta_k     z_0, or z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. Their noise is the
+delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. The noise is the
             part of a change that x does not explain. It belongs to the curve, so that it is noise to others
             and variance to a prediction
 scale       variance of delta_k, shrunk towards ``typical``: the prior says that z changes from first to last
@@ -145,7 +145,7 @@ class Chain:
 
     def slopes(self, parts: list[tuple[int, Evaluation]], by_mean: Array, by_variance: Array) -> Array:
         """Return the gradient (d, m) of sum_j by_mean_j mean_j + by_variance_j variance_j."""
-        weights, total = self.weights, 0.0
+        weights, total = self.weights, np.zeros(1)
         for k, at in parts:
             posterior = self.steps[k].posterior
             if posterior is not None:
@@ -168,23 +168,26 @@ class ChainModel:
         self._structure, self._settings = structure, settings
         parameters = Parameters(structure.layout, settings)
         self._default = parameters.hyperparameters(parameters.mode())
-        self._fits: dict[int, tuple[bytes, Hyperparameters]] = {}
+        self._fits: dict[tuple[int, int], tuple[bytes, Hyperparameters]] = {}
 
-    def of(self, curves: Curves, incumbent: float) -> Chain:
-        """Return the chain of at least one curve; ``incumbent`` is the least value seen."""
-        bend = Bend(np.append(curves.best, incumbent))
+    def of(self, curves: Curves, incumbent: float, n_first: int = 0) -> Chain:
+        """Return the chain of at least one curve.
+
+        ``incumbent`` is the least value seen, ``n_first`` says how values are bent: see ``Bend``.
+        """
+        bend = Bend(np.append(curves.best, incumbent), n_first)
         z = bend.of(curves.values)
         typical = _typical(z, curves)
-        steps = tuple(self._step(curves, z, k, typical[k]) for k in range(len(curves.depths)))
-        lengthscale = self._hyper(curves, np.arange(len(curves.rows)), 0).lengthscale
+        steps = tuple(self._step(curves, z, k, typical[k], n_first) for k in range(len(curves.depths)))
+        lengthscale = self._hyper(curves, np.arange(len(curves.rows)), 0, n_first).lengthscale
         return Chain(steps, curves, z, float(bend.of(np.array([incumbent]))[0]), lengthscale)
 
-    def _step(self, curves: Curves, z: Array, k: int, typical: float) -> Step:
+    def _step(self, curves: Curves, z: Array, k: int, typical: float, n_first: int) -> Step:
         places = np.flatnonzero(curves.level >= k)
         if not len(places):
             return Step(None, 1.0, typical)
         n = len(places)
-        hyper = self._hyper(curves, places, k)
+        hyper = self._hyper(curves, places, k, n_first)
         if n > MAX_CURVES:
             places = places[_some(z[places, k])]
         slope, targets = _targets(z[places], k)
@@ -195,7 +198,7 @@ class ChainModel:
         posterior.s2 = max((posterior.s2 * n + PRIOR_ONE * typical) / (n + PRIOR_ONE), LEAST_VARIANCE)
         return Step(posterior, slope, posterior.s2 * (hyper.noise + 1.0 / n))
 
-    def _hyper(self, curves: Curves, places: Rows, k: int) -> Hyperparameters:
+    def _hyper(self, curves: Curves, places: Rows, k: int, n_first: int) -> Hyperparameters:
         """Return hyperparameters fitted to the first curves that arrived at a rung, as many as scheduled."""
         if len(places) < FEWEST_TO_FIT:
             return self._default
@@ -203,15 +206,16 @@ class ChainModel:
         first = np.sort(places[order[: scheduled(len(places))]])
         values = curves.values[first, max(k - 1, 0) : k + 1]
         key = first.tobytes() + values.tobytes()
-        if k not in self._fits or self._fits[k][0] != key:
-            z = Bend(values.min(axis=1)).of(values)
+        kept = k, n_first
+        if kept not in self._fits or self._fits[kept][0] != key:
+            z = Bend(values.min(axis=1), n_first).of(values)
             if len(first) > MAX_CURVES:
                 some = _some(z[:, -1])
                 first, z = first[some], z[some]
             targets = _targets(z, z.shape[1] - 1)[1]
             x = np.ascontiguousarray(curves.x[:, first])
-            self._fits[k] = key, fit(self._structure, x, targets, settings=self._settings)
-        return self._fits[k][1]
+            self._fits[kept] = key, fit(self._structure, x, targets, settings=self._settings)
+        return self._fits[kept][1]
 
 
 def _targets(z: Array, k: int) -> tuple[float, Array]:
@@ -243,7 +247,7 @@ def _typical(z: Array, curves: Curves) -> Array:
 
 
 def _some(value: Array) -> Rows:
-    """Return MAX_CURVES of the places of n values, ascending: half are of the least, the others are spread."""
+    """Return MAX_CURVES of the places of n values, ascending: half have the least, the others are spread."""
     order = np.argsort(value, kind="stable")
     half = MAX_CURVES // 2
     spread = np.linspace(half, len(order) - 1, MAX_CURVES - half).astype(np.int64)

@@ -47,7 +47,8 @@ def promise(chain: Chain, x: Array, level: Rows, z: Array) -> Array:
     following = depths[np.minimum(level + 1, len(depths) - 1)]
     wins: Array = ndtr((incumbent - mean) / sd)
     cost = following - done + wins * (depths[-1] - following)
-    return log_ei(mean, sd, incumbent) - np.log(cost)
+    promised: Array = log_ei(mean, sd, incumbent) - np.log(cost)
+    return promised
 
 
 def turn(history: History) -> int:

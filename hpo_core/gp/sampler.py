@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 FEWEST_VALUES = 3
 # The scheduler's rule, if it names a trial, decides one turn in so many: a model that has not seen how curves
 # end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
-RULE_EVERY = 2
+RULE_EVERY = 3
 
 
 class GPSampler(Sampler):
@@ -155,7 +155,8 @@ class GPSampler(Sampler):
             suggestion = self._by_rule(history, scheduler)
             if suggestion is not None:
                 return suggestion
-        chain = self._chains.of(curves, least(history, curves))
+        zoomed = turn(history) % 2 == 1 and zoom(curves.best, self._n_startup) < self._settings.zoomed
+        chain = self._chains.of(curves, least(history, curves), self._n_startup if zoomed else 0)
         row, promised = best_paused(history, chain) if continues else (-1, -np.inf)
         try:
             new = self._new_curves(history, chain, first, n)

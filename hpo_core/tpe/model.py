@@ -125,20 +125,24 @@ class TPEModel:
         Each report may change the order, so that nothing is kept from before.
         """
         import os
+
         keys, gain = np.zeros((N_KEYS, history.x_buffer.shape[1])), np.full(history.x_buffer.shape[1], np.nan)
         mode = os.environ.get("TPEMODE", "ends")
         if mode == "ends":
             ends = expected_ends(curves)
             keys[2, curves.rows], gain[curves.rows] = ends, -ends
         elif mode == "depth":
-            keys[1, curves.rows] = -curves.level; keys[2, curves.rows] = curves.last
+            keys[1, curves.rows] = -curves.level
+            keys[2, curves.rows] = curves.last
             gain[curves.rows] = np.where(curves.level == curves.level.max(), -curves.last, np.nan)
         else:
             from hpo_core.samplers.curves import shared
+
             k = shared(curves, int(mode))
             lev = np.minimum(curves.level, k)
             v = curves.values[np.arange(len(lev)), lev]
-            keys[1, curves.rows] = -lev; keys[2, curves.rows] = v
+            keys[1, curves.rows] = -lev
+            keys[2, curves.rows] = v
             gain[curves.rows] = np.where(lev == k, -v, np.nan)
         failed = np.flatnonzero(history.state == State.FAILED)
         keys[0, failed] = np.nan

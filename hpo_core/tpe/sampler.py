@@ -136,7 +136,9 @@ class TPESampler(Sampler):
     def ask_where(self, history: History, first: int, n: int, log_weight: LogWeight | None) -> Suggestion:
         """Propose from the candidates that a model of failures expects to work, if one is given."""
         curves = self._curves(history)
-        if curves is None and (history.count_finished() < self.n_startup or history.count(State.COMPLETE) < 2):
+        if curves is None and (
+            history.count_finished() < self.n_startup or history.count(State.COMPLETE) < 2
+        ):
             return self._startup.ask(history, first, n)
         self._filter.sync(history)
         self._refresh(history, curves)
@@ -156,7 +158,9 @@ class TPESampler(Sampler):
         if history.scheduler is None or not history.metrics.is_plain:
             return None
         import os
-        if os.environ.get("TPEMODE") == "old": return None
+
+        if os.environ.get("TPEMODE") == "old":
+            return None
         curves = read(history, ladder(history))
         return curves if len(curves.rows) >= self.n_startup else None
 
