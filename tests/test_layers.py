@@ -64,8 +64,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "samplers.startup", "gp",
     },
     "tpe": {
-        "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.curves",
-        "samplers.filter", "samplers.startup",
+        "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.filter",
+        "samplers.startup",
     },
     "samplers.auto": {
         "space", "log", "metrics", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe",

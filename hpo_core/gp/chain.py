@@ -13,7 +13,7 @@ delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian process
             part of a change that x does not explain. It belongs to the curve, so that it is noise to others
             and variance to a prediction
 scale       variance of delta_k, shrunk towards ``typical``: the prior says that z changes from first to last
-            rung by as much as curves differ at the first one, in proportion to the logarithm of the depth; all
+delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. Noise is the
             rungs together say by how much more or less
 
 References

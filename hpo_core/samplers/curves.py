@@ -118,22 +118,3 @@ def read(history: History, depths: Rows) -> Curves:
     rows = np.flatnonzero(kept)
     x = np.ascontiguousarray(history.x[:, rows])
     return Curves(rows, x, values[rows], level[rows], arrival[rows], depths)
-
-
-def expected_ends(curves: Curves) -> Array:
-    """Return the value that each curve is expected to end with, (n,).
-
-    From its level on it is expected to change as those did on average that have gone on.
-    """
-    values = curves.values
-    ends, change = curves.last.copy(), 0.0
-    for k in range(len(curves.depths) - 1, 0, -1):
-        there = curves.level >= k
-        change += float(np.mean(values[there, k] - values[there, k - 1])) if there.any() else 0.0
-        ends[curves.level == k - 1] += change
-    return ends
-
-
-def shared(curves: Curves, least: int) -> Array:
-    k = max((k for k in range(len(curves.depths)) if np.count_nonzero(curves.level >= k) >= least), default=0)
-    return k

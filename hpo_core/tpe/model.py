@@ -21,11 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo_core.layout import Kind
-from hpo_core.log import State
 from hpo_core.native import parallel
 from hpo_core.native import tpe as native
-from hpo_core.samplers.curves import expected_ends
-from hpo_core.samplers.ranking import N_KEYS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from hpo_core.layout import Layout
     from hpo_core.log import History
     from hpo_core.native.domain import Domain
-    from hpo_core.samplers.curves import Curves
     from hpo_core.samplers.ranking import Ranking
 
     Spec = tuple[NDArray[np.int64], int, int, int]
@@ -118,40 +114,6 @@ class TPEModel:
             self._native.observe(x, ranking.keys, ranking.gain, finished[self._n_seen :])
             self._n_seen = n
         self._native.refresh(x, history.running[-MAX_JOINED:])
-
-    def refresh_curves(self, history: History, curves: Curves) -> None:
-        """Add all curves, by how they are expected to end, and failed trials; of the running ones, the newest.
-
-        Each report may change the order, so that nothing is kept from before.
-        """
-        import os
-
-        keys, gain = np.zeros((N_KEYS, history.x_buffer.shape[1])), np.full(history.x_buffer.shape[1], np.nan)
-        mode = os.environ.get("TPEMODE", "ends")
-        if mode == "ends":
-            ends = expected_ends(curves)
-            keys[2, curves.rows], gain[curves.rows] = ends, -ends
-        elif mode == "depth":
-            keys[1, curves.rows] = -curves.level
-            keys[2, curves.rows] = curves.last
-            gain[curves.rows] = np.where(curves.level == curves.level.max(), -curves.last, np.nan)
-        else:
-            from hpo_core.samplers.curves import shared
-
-            k = shared(curves, int(mode))
-            lev = np.minimum(curves.level, k)
-            v = curves.values[np.arange(len(lev)), lev]
-            keys[1, curves.rows] = -lev
-            keys[2, curves.rows] = v
-            gain[curves.rows] = np.where(lev == k, -v, np.nan)
-        failed = np.flatnonzero(history.state == State.FAILED)
-        keys[0, failed] = np.nan
-        order = np.argsort(curves.arrival[:, 0], kind="stable")
-        self._native.reset()
-        self._native.observe(history.x_buffer, keys, gain, np.concatenate([curves.rows[order], failed]))
-        # The next trials without a scheduler are all new.
-        self._version, self._n_seen = -1, 0
-        self._native.refresh(history.x_buffer, history.running[-MAX_JOINED:])
 
     def join(self, x: NDArray[np.float64]) -> None:
         """Let the newest of the configurations ``x`` (d, k) join g, as running trials do."""

@@ -13,7 +13,6 @@ from hpo_core.errors import ArgumentError, SpaceExhausted
 from hpo_core.hints import did_you_mean, hinting
 from hpo_core.log import State
 from hpo_core.samplers.base import Sampler, Suggestion
-from hpo_core.samplers.curves import ladder, read
 from hpo_core.samplers.filter import Filter
 from hpo_core.samplers.ranking import Ranking
 from hpo_core.samplers.startup import StartupSampler
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.log import History
-    from hpo_core.samplers.curves import Curves
     from hpo_core.space import Space
 
     # Maps configurations (d, m) to logarithms (m,) of how likely each is to work.
@@ -135,16 +133,13 @@ class TPESampler(Sampler):
 
     def ask_where(self, history: History, first: int, n: int, log_weight: LogWeight | None) -> Suggestion:
         """Propose from the candidates that a model of failures expects to work, if one is given."""
-        curves = self._curves(history)
-        if curves is None and (
-            history.count_finished() < self.n_startup or history.count(State.COMPLETE) < 2
-        ):
+        if history.count_finished() < self.n_startup or history.count(State.COMPLETE) < 2:
             return self._startup.ask(history, first, n)
         self._filter.sync(history)
-        self._refresh(history, curves)
+        self._model.refresh(history)
         x = self._propose(first, min(n, MAX_PART), None, log_weight)
         while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
-            self._refresh(history, curves)
+            self._model.refresh(history)
             self._model.join(x)
             try:
                 part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x, log_weight)
@@ -152,23 +147,6 @@ class TPESampler(Sampler):
                 break
             x = np.concatenate([x, part], axis=1)
         return Suggestion(x, self.name)
-
-    def _curves(self, history: History) -> Curves | None:
-        """Return the curves of a study with a scheduler, None if they are too few for a model."""
-        if history.scheduler is None or not history.metrics.is_plain:
-            return None
-        import os
-
-        if os.environ.get("TPEMODE") == "old":
-            return None
-        curves = read(history, ladder(history))
-        return curves if len(curves.rows) >= self.n_startup else None
-
-    def _refresh(self, history: History, curves: Curves | None) -> None:
-        if curves is None:
-            self._model.refresh(history)
-        else:
-            self._model.refresh_curves(history, curves)
 
     def marginals(
         self, history: History, name: str, x: NDArray[np.float64]

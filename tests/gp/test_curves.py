@@ -13,7 +13,7 @@ from hpo_core.gp.fit import GPSettings
 from hpo_core.gp.horizon import Gain, promise
 from hpo_core.log import Move, State
 from hpo_core.native.covariance import Structure
-from hpo_core.samplers.curves import expected_ends, ladder, read
+from hpo_core.samplers.curves import ladder, read
 from tests.oracles import curves as oracle
 
 SPACE = {"u": hpo.Float(0, 1), "v": hpo.Float(0, 1)}
@@ -86,7 +86,7 @@ def test_prediction_at_the_horizon_is_that_of_one_dense_gaussian(study):
     x = np.concatenate([curves.x, new], axis=1)
     posteriors = [step.posterior for step in chain.steps]
     assert all(posterior is not None for posterior in posteriors)
-    kernels = np.array([posterior.structure and _correlations(posterior, x) for posterior in posteriors])
+    kernels = np.array([_correlations(posterior, x) for posterior in posteriors])
     noises = np.array([posterior.hyper.noise + posterior.jitter for posterior in posteriors])
     mean, covariance = oracle.dense(
         kernels,
@@ -259,14 +259,3 @@ def test_trials_without_reports_are_modelled_as_without_a_scheduler():
     for each in studies:
         each.optimize(lambda trial: curve(trial.params, STEPS), n_trials=12)
     np.testing.assert_array_equal(studies[0].history.x, studies[1].history.x)
-
-
-def test_ends_are_extrapolated_by_the_mean_changes_of_those_that_went_on():
-    study = hpo.Study(SPACE, scheduler=hpo.Threshold(upper=1e9), sampler="random", seed=0)
-    for steps, values in ((4, [4, 3, 2, 1]), (4, [6, 5, 2, 2]), (2, [5, 4]), (1, [9])):
-        trial = study.ask()
-        for step in range(steps):
-            trial.report(step, float(values[step]))
-    curves = read(study.history, np.array([1, 2, 4]))
-    # From 1 to 2: -1 on average; from 2 to 4: (-2 - 3) / 2.
-    np.testing.assert_allclose(expected_ends(curves), [1.0, 2.0, 4.0 - 2.5, 9.0 - 1.0 - 2.5])

@@ -1,6 +1,6 @@
 """A chain of Gaussian processes over rungs as one dense Gaussian, by the definition; no hpo_core.
 
-z_0 ~ N(mu_0, s_0 k_0), z_k = rho_k z_{k-1} + delta_k, delta_k ~ N(mu_k, s_k (k_k + lambda_k I)), all independent
+z_0 ~ N(mu_0, s_0 k_0), z_k = rho_k z_{k-1} + delta_k, delta_k ~ N(mu_k, s_k (k_k + lambda_k I)): independent
 given mu. A value of curve i at rung k is one entry of a vector over (curve, rung).
 """
 
