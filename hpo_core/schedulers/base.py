@@ -42,8 +42,9 @@ class Scheduler(ABC):
     """Decides which running trials stop or pause, and which paused trials go on.
 
     A scheduler object holds its options and, once started, a cache that can be rebuilt from the history at
-    any time. A copy has the options only, if the class defines ``options``. A decision is a function of the history, the seed of the study
-    and the trial's number: neither clocks nor generators are read, so that a replay decides the same.
+    any time. If the class defines ``options``, a copy has these only. A decision is a function of the
+    history, the seed of the study and the trial's number: neither clocks nor generators are read, so that a
+    replay decides the same.
     """
 
     name: ClassVar[str]
