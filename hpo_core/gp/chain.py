@@ -9,11 +9,11 @@ Glossary
 n, m, K     curves, candidates, rungs; see ``hpo_core.samplers.curves``
 z_k(x)      value at rung k, in units
 rho_k       slope of z_k in z_{k-1}, with a prior around 1
-delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. The noise is the
-            part of a change that x does not explain. It belongs to the curve, so that it is noise to others
-            and variance to a prediction
+delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. Their noise is
+            the part of a change that x does not explain. It belongs to the curve: noise to others, and
+            variance to a prediction
 scale       variance of delta_k, shrunk towards ``typical``: the prior says that z changes from first to last
-delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. Noise is the
+            rung by as much as curves differ at the first one, in proportion to the logarithm of the depth; all
             rungs together say by how much more or less
 
 References

@@ -218,7 +218,7 @@ def test_every_kind_of_study_runs_and_replays(options):
 
     options = {"sampler": "gp", "scheduler": hpo.FreezeThaw(max_steps=STEPS, min_steps=2), **options}
     study = hpo.Study(options.pop("space", SPACE), seed=1, **options)
-    study.optimize(objective, n_trials=20)
+    study.optimize(objective, n_trials=14)
     assert study.history.count(State.RUNNING) == 0
     assert study.replay()
 
