@@ -52,6 +52,10 @@ class SchedulerLike(Protocol):
     def asks_sampler(self) -> bool:
         """Whether the sampler may choose between paused trials and new ones."""
 
+    @property
+    def max_steps(self) -> int | None:
+        """Steps of a full trial, if the scheduler knows."""
+
     def start(self, *, seed: int) -> None:
         """Bind to a study with an empty cache."""
 
@@ -60,6 +64,9 @@ class SchedulerLike(Protocol):
 
     def resume(self, history: History, n: int) -> list[int]:
         """Return up to ``n`` paused trials that go on now, the most urgent first."""
+
+    def rungs(self, steps: int) -> list[int]:
+        """Return the depths below ``steps`` at which trials of so many steps are compared, ascending."""
 
 
 class Mark(NamedTuple):

@@ -195,7 +195,7 @@ class Asking:
         wanted = self._allowed(request, found)
         if wanted <= 0 or found.back or found.decided or history.queue:
             return None
-        if not self._sampler_continues and self._scheduled(1):
+        if (wanted > 1 or not self._sampler_continues) and self._scheduled(1):
             return None
         try:
             suggestion = self._suggest(wanted)
@@ -210,7 +210,7 @@ class Asking:
             return found
         wanted = self._allowed(request, found)
         taken: list[int] = []
-        by_scheduler = wanted <= 0 or not self._sampler_continues
+        by_scheduler = wanted != 1 or not self._sampler_continues
         if self._pauses and by_scheduler and not found.back:
             taken = self._resume(self._scheduled(request.n), request.worker)
             wanted = min(wanted, request.n - len(taken))
