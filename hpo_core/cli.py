@@ -92,8 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "ls", _ls, "list the studies of a storage", "storage")
     _add(commands, "show", _show, "print what a study is and how far it has come", "storage", "name")
     _add(commands, "best", _best, "print the best trial, or those on the front", "storage", "name")
-    export = _add(commands, "export", _export, "write the trials to a file", "storage", "name", "file")
+    about = "write the trials, or their reports, to a file"
+    export = _add(commands, "export", _export, about, "storage", "name", "file")
     export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
+    export.add_argument("--reports", action="store_true", help="a row for each report, not for each trial")
     _add(commands, "delete", _delete, "delete a study; its log stays in the storage", "storage", "name")
     _add(commands, "doctor", _doctor, "check the logs of a storage", "storage")
     _add(commands, "backup", _backup, "copy an SQLite file that may be in use", "storage", "target")
@@ -212,8 +214,9 @@ def _export(options: argparse.Namespace) -> int:
         raise ArgumentError(
             f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.file!r}"
         )
-    export(study, options.file, kind, storage=str(storage))
+    export(study, options.file, kind, storage=str(storage), reports=options.reports)
     facts: dict[str, Any] = {"file": options.file, "trials": len(study.trials)}
+    facts |= {"reports": len(study.history.reports.row)} if options.reports else {}
     if options.json:
         facts |= {} if study.metrics.direction else {"metrics": study.metrics.to_json()}
         facts |= {"notes": study.notes} if study.notes else {}

@@ -999,9 +999,9 @@ class Study:
                 break
         return found
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial (needs pandas); see ``TrialBatch.to_pandas``."""
-        return self.trials.to_pandas()
+    def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
+        """Return one row per trial, or one per report (needs pandas); see ``TrialBatch.to_pandas``."""
+        return self.trials.to_pandas(reports=reports)
 
     @property
     def notes(self) -> dict[str, Any]:

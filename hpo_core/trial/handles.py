@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
-from hpo_core.checks import note_of_each, some
+from hpo_core.checks import check_flag, note_of_each, some
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
@@ -312,7 +312,7 @@ class TrialBatch:
         return self._study.history.configurations(at)
 
     def where(self, state: State | str) -> TrialBatch:
-        """Keep the trials of one state: "running", "complete", "stopped" or "failed".
+        """Keep the trials of one state: "running", "complete", "stopped", "failed" or "paused".
 
         Raises
         ------
@@ -468,18 +468,25 @@ class TrialBatch:
         """(k,) mask of the trials that ought to end early; see ``Trial.should_stop``."""
         return self._study._should_stop(self._rows)
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial (needs pandas).
+    def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
+        """Return one row per trial, or one per report (needs pandas).
 
         Columns have the same names as in every export, such as ``params_lr`` and ``notes_...``, and the type
         of their values. Inactive parameters and missing notes are ``pd.NA``, or NaN in columns of floats and
         of text. A choice that is None stays None. ``reports`` holds lists of (step, value).
+
+        Parameters
+        ----------
+        reports : bool, default False
+            One row per report instead: ``number``, ``step``, and ``value`` or a column ``values_...`` for
+            each measured metric, in the study's direction. Trial by trial, each in the order of arrival.
         """
+        check_flag("reports", reports)
         try:
             import pandas as pd
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install 'hpo-core[pandas]'") from error
-        return frame(pd, self)
+        return frame(pd, self, reports=reports)
 
 
 def _require_one_objective(metrics: Metrics) -> None:
