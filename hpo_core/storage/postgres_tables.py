@@ -56,8 +56,10 @@ _FULL_VIEW: Final = rf"""
 CREATE OR REPLACE VIEW hpo_core.trials AS
 WITH RECURSIVE readable AS (
     SELECT study, position, kind, {_READABLE_IN_ANY_ENCODING}::json AS data
-    FROM hpo_core.events
-    WHERE kind IN ('asked', 'told', 'failed', 'stopped', 'retried', 'reported', 'noted', 'created', 'changed')
+    FROM hpo_core.events WHERE kind IN (
+        'asked', 'told', 'failed', 'stopped', 'retried', 'paused', 'resumed', 'reported', 'noted', 'created',
+        'changed'
+    )
 ), spaces AS (
     SELECT study, NULL AS owner, NULL::json AS choice, space FROM (
         SELECT DISTINCT ON (study) study, data -> 'space' -> 'space' AS space
@@ -100,6 +102,9 @@ WITH RECURSIVE readable AS (
     SELECT study, number, json_agg(data -> 'reason' ORDER BY position) AS retries,
         (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
     FROM said WHERE kind = 'retried' GROUP BY study, number
+), moved AS (
+    SELECT DISTINCT ON (study, number) study, number, kind
+    FROM said WHERE kind IN ('paused', 'resumed') ORDER BY study, number, position DESC
 ), reported AS (
     SELECT study, number, json_agg(json_build_array(data -> 'step', CASE WHEN several THEN (
             SELECT json_object_agg(metric ->> 'name', data -> 'values' -> said.i -> (m.i - 1)::integer)
@@ -116,8 +121,8 @@ WITH RECURSIVE readable AS (
     ) AS last GROUP BY study, number
 )
 SELECT s.name AS study, a.number,
-    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
-        ELSE 'running' END AS state,
+    CASE coalesce(e.kind, m.kind) WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed'
+        WHEN 'stopped' THEN 'stopped' WHEN 'paused' THEN 'paused' ELSE 'running' END AS state,
     e.value, e.seconds, e.reason,
     coalesce((WITH given AS (
         SELECT c.key AS name, c.value -> a.k AS value,
@@ -149,6 +154,7 @@ FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN described AS d ON d.study = a.study
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
 LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN moved AS m ON m.study = a.study AND m.number = a.number
 LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
 LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
 """
@@ -170,7 +176,8 @@ CREATE TABLE hpo_core.events (
 CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
 {_VIEW.format("CREATE", _READABLE)}""",
     _VIEW.format("CREATE OR REPLACE", _READABLE_IN_ANY_ENCODING),
-    "",  # another view, which the next one replaced
+    "",  # other views, which the last one replaced
+    "",
     _FULL_VIEW,
 )
 _SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'"

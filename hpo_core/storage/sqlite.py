@@ -90,6 +90,12 @@ WITH RECURSIVE asked AS (
             {_as_written("data", "'$.reason'")} AS reason
         FROM events, json_each(data, '$.rows') AS r WHERE kind = 'retried' ORDER BY study, position
     ) GROUP BY study, number
+), moved AS (
+    SELECT study, number, kind, max(position)
+    FROM (
+        SELECT study, position, kind, r.value AS number FROM events, json_each(data, '$.rows') AS r
+        WHERE kind IN ('paused', 'resumed')
+    ) GROUP BY study, number
 ), reported AS (
     SELECT study, number, json_group_array(json(report)) AS reports
     FROM (
@@ -125,8 +131,8 @@ WITH RECURSIVE asked AS (
     FROM spaces AS s, json_each(s.space) AS p WHERE json_type(p.value, '$.constant') IS NOT NULL
 )
 SELECT s.name AS study, a.number,
-    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
-        ELSE 'running' END AS state,
+    CASE coalesce(e.kind, m.kind) WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed'
+        WHEN 'stopped' THEN 'stopped' WHEN 'paused' THEN 'paused' ELSE 'running' END AS state,
     e.value, e.seconds,
     strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(r.time, json_extract(a.data, '$.time')), 'unixepoch') AS started,
     json_extract(a.data, '$.tier') AS tier, e.reason,
@@ -152,6 +158,7 @@ SELECT s.name AS study, a.number,
 FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
 LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN moved AS m ON m.study = a.study AND m.number = a.number
 LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
 LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
 """
@@ -185,7 +192,8 @@ FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """,
     "CREATE INDEX descriptions ON events (study, position) WHERE kind IN ('created', 'changed');",
-    "",  # another view, which the next one replaced
+    "",  # other views, which the last one replaced
+    "",
     f"DROP VIEW trials;\n{_VIEW}",
 )
 SCHEMA: Final = len(_STEPS)
