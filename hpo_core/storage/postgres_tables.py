@@ -57,8 +57,8 @@ CREATE OR REPLACE VIEW hpo_core.trials AS
 WITH RECURSIVE readable AS (
     SELECT study, position, kind, {_READABLE_IN_ANY_ENCODING}::json AS data
     FROM hpo_core.events WHERE kind IN (
-        'asked', 'told', 'failed', 'stopped', 'retried', 'paused', 'resumed', 'reported', 'noted', 'created',
-        'changed'
+        'asked', 'told', 'failed', 'stopped', 'retried', 'decided', 'paused', 'resumed', 'reported', 'noted',
+        'created', 'changed'
     )
 ), spaces AS (
     SELECT study, NULL AS owner, NULL::json AS choice, space FROM (
@@ -92,19 +92,32 @@ WITH RECURSIVE readable AS (
         SELECT study, coalesce(data -> 'metrics', '[{{"name": "value", "kind": "minimize"}}]') AS metrics
         FROM readable WHERE kind = 'created'
     ) AS created
+), placed AS (
+    SELECT DISTINCT ON (study, number) study, number, kind, (data -> 'cost' ->> i)::float8 AS seconds
+    FROM said WHERE kind IN ('paused', 'resumed', 'told', 'failed', 'stopped')
+    ORDER BY study, number, position DESC
+), advised AS (
+    SELECT DISTINCT ON (study, number) study, number, data ->> 'reason' AS reason
+    FROM said WHERE kind IN ('decided', 'resumed') ORDER BY study, number, position DESC
 ), ended AS (
     SELECT study, number, kind, data -> 'values' -> i AS told, (CASE
             WHEN several THEN data -> 'values' -> i ->> objective ELSE data -> 'values' ->> i
         END)::float8 AS value,
         (data -> 'cost' ->> i)::float8 AS seconds, data ->> 'reason' AS reason
     FROM said JOIN described USING (study) WHERE kind IN ('told', 'failed', 'stopped')
-), retried AS (
-    SELECT study, number, json_agg(data -> 'reason' ORDER BY position) AS retries,
+    UNION ALL
+    SELECT * FROM (
+        SELECT DISTINCT ON (study, number) study, number, p.kind, data -> 'values' -> i AS told, (CASE
+                WHEN several THEN data -> 'values' -> i ->> objective ELSE data -> 'values' ->> i
+            END)::float8 AS value, p.seconds, NULL AS reason
+        FROM said JOIN described USING (study) JOIN placed AS p USING (study, number)
+        WHERE said.kind = 'reported' AND p.kind = 'paused' ORDER BY study, number, position DESC
+    ) AS last
+), again AS (
+    SELECT study, number, json_agg(data -> 'reason' ORDER BY position) FILTER (WHERE kind = 'retried')
+            AS retries,
         (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
-    FROM said WHERE kind = 'retried' GROUP BY study, number
-), moved AS (
-    SELECT DISTINCT ON (study, number) study, number, kind
-    FROM said WHERE kind IN ('paused', 'resumed') ORDER BY study, number, position DESC
+    FROM said WHERE kind IN ('retried', 'resumed') GROUP BY study, number
 ), reported AS (
     SELECT study, number, json_agg(json_build_array(data -> 'step', CASE WHEN several THEN (
             SELECT json_object_agg(metric ->> 'name', data -> 'values' -> said.i -> (m.i - 1)::integer)
@@ -121,9 +134,9 @@ WITH RECURSIVE readable AS (
     ) AS last GROUP BY study, number
 )
 SELECT s.name AS study, a.number,
-    CASE coalesce(e.kind, m.kind) WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed'
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed'
         WHEN 'stopped' THEN 'stopped' WHEN 'paused' THEN 'paused' ELSE 'running' END AS state,
-    e.value, e.seconds, e.reason,
+    e.value, e.seconds, coalesce(e.reason, v.reason) AS reason,
     coalesce((WITH given AS (
         SELECT c.key AS name, c.value -> a.k AS value,
             a.k::text IN (SELECT json_array_elements_text(a.none -> c.key)) AS is_none
@@ -153,8 +166,8 @@ SELECT s.name AS study, a.number,
 FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN described AS d ON d.study = a.study
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
-LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
-LEFT JOIN moved AS m ON m.study = a.study AND m.number = a.number
+LEFT JOIN advised AS v ON v.study = a.study AND v.number = a.number
+LEFT JOIN again AS r ON r.study = a.study AND r.number = a.number
 LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
 LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
 """
