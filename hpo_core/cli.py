@@ -142,7 +142,9 @@ def _summary(facts: dict[str, Any]) -> str:
         best = "none feasible" if facts["complete"] else "no result"
     else:
         best = f"best {facts['best_value']:.6g}"
-    return f"{facts['sampler']}, {goal}, {facts['trials']} trials, {best}"
+    named = f"{facts['sampler']}, {facts['scheduler']}" if "scheduler" in facts else facts["sampler"]
+    paused = f" ({facts['paused']} paused)" if facts["paused"] else ""
+    return f"{named}, {goal}, {facts['trials']} trials{paused}, {best}"
 
 
 def _metric(written: dict[str, Any]) -> str:
@@ -158,18 +160,20 @@ def _metric(written: dict[str, Any]) -> str:
 
 def _show(options: argparse.Namespace) -> int:
     from hpo_core.storage import open_storage
-    from hpo_core.study import find, summary
+    from hpo_core.study import find, savings, summary
 
     storage = open_storage(options.storage, must_exist=True)
     place, described = find(storage, options.name)
     facts = summary(storage, options.name, place.key)
     if "problem" in facts:
         raise StorageError(f"study {options.name!r} in {str(storage)!r}: {facts['problem']}")
+    saved = savings(_open(storage, options.name).history) if facts["stopped"] or facts["paused"] else None
     if options.json:
+        facts |= {"savings": saved.to_json()} if saved else {}
         return _print_json(facts | {"space": json.loads(described.space.to_json())})
     _say(*str(described.space).split("\n"))
     metrics = {"metrics": [*map(_metric, facts["metrics"])]} if "metrics" in facts else {}
-    return _print(_in_python(facts) | metrics, options)
+    return _print(_in_python(facts) | metrics | (saved.in_words() if saved else {}), options)
 
 
 def _best(options: argparse.Namespace) -> int:

@@ -81,7 +81,12 @@ WITH RECURSIVE readable AS (
 ), said AS (
     SELECT study, position, kind, data, number::bigint, (i - 1)::integer AS i
     FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
-    WHERE kind NOT IN ('asked', 'created', 'changed')
+    WHERE kind NOT IN ('asked', 'created', 'changed', 'reported')
+), curves AS (
+    SELECT study, position, data -> 'step' AS step, number::bigint, told
+    FROM readable, ROWS FROM (
+        json_array_elements_text(data -> 'rows'), json_array_elements(data -> 'values')
+    ) AS r (number, told) WHERE kind = 'reported'
 ), described AS MATERIALIZED (
     SELECT study, metrics, json_array_length(metrics) > 1 AS several, (
         SELECT CASE count(*) WHEN 1 THEN max(i) - 1 END::integer
@@ -107,11 +112,10 @@ WITH RECURSIVE readable AS (
     FROM said JOIN described USING (study) WHERE kind IN ('told', 'failed', 'stopped')
     UNION ALL
     SELECT * FROM (
-        SELECT DISTINCT ON (study, number) study, number, p.kind, data -> 'values' -> i AS told, (CASE
-                WHEN several THEN data -> 'values' -> i ->> objective ELSE data -> 'values' ->> i
-            END)::float8 AS value, p.seconds, NULL AS reason
-        FROM said JOIN described USING (study) JOIN placed AS p USING (study, number)
-        WHERE said.kind = 'reported' AND p.kind = 'paused' ORDER BY study, number, position DESC
+        SELECT DISTINCT ON (study, number) study, number, p.kind, told, (CASE
+                WHEN several THEN told ->> objective ELSE told #>> '{{}}' END)::float8, p.seconds, NULL
+        FROM curves JOIN described USING (study) JOIN placed AS p USING (study, number)
+        WHERE p.kind = 'paused' ORDER BY study, number, position DESC
     ) AS last
 ), again AS (
     SELECT study, number, json_agg(data -> 'reason' ORDER BY position) FILTER (WHERE kind = 'retried')
@@ -119,12 +123,12 @@ WITH RECURSIVE readable AS (
         (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
     FROM said WHERE kind IN ('retried', 'resumed') GROUP BY study, number
 ), reported AS (
-    SELECT study, number, json_agg(json_build_array(data -> 'step', CASE WHEN several THEN (
-            SELECT json_object_agg(metric ->> 'name', data -> 'values' -> said.i -> (m.i - 1)::integer)
+    SELECT study, number, json_agg(json_build_array(step, CASE WHEN several THEN (
+            SELECT json_object_agg(metric ->> 'name', told -> (m.i - 1)::integer)
             FROM json_array_elements(metrics) WITH ORDINALITY AS m (metric, i)
             WHERE metric -> 'known' IS NULL
-        ) ELSE data -> 'values' -> i END) ORDER BY position) AS reports
-    FROM said JOIN described USING (study) WHERE kind = 'reported' GROUP BY study, number
+        ) ELSE told END) ORDER BY position) AS reports
+    FROM curves JOIN described USING (study) GROUP BY study, number
 ), noted AS (
     SELECT study, number, json_object_agg(name, note) AS notes
     FROM (

@@ -104,7 +104,7 @@ WITH RECURSIVE asked AS (
             json_extract(data, '$.values[' || r.key || ']' || o.path) AS value, p.seconds, max(e.position)
         FROM events AS e JOIN objectives AS o ON o.study = e.study, json_each(data, '$.rows') AS r
         JOIN placed AS p ON p.study = e.study AND p.number = r.value
-        WHERE e.kind = 'reported' AND e.study IN (SELECT study FROM placed WHERE kind = 'paused')
+        WHERE e.kind = 'reported' AND e.study IN (SELECT study FROM events WHERE kind = 'paused')
             AND p.kind = 'paused' GROUP BY e.study, r.value
     )
 ), again AS (

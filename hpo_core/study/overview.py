@@ -50,10 +50,10 @@ def summary(storage: Storage, name: str, key: int) -> dict[str, Any]:
     dict
         Its ``name``, and ``problem`` if its log is damaged; else ``sampler``, ``scheduler`` if it has one,
         ``direction``, ``seed``, how many ``trials`` there are and of each state, ``best_value``, None without
-        one, and ``notes`` if it has any. A study that was given metrics has ``metrics`` in place of ``direction``, and with several
-        objectives ``best_values``, each by itself, in place of ``best_value``, and the number of trials on
-        the ``front``. All of these are of trials that keep the bounds; if there are any bounds, ``feasible``
-        is the number of complete ones.
+        one, and ``notes`` if it has any. A study that was given metrics has ``metrics`` in place of
+        ``direction``, and with several objectives ``best_values``, each by itself, in place of
+        ``best_value``, and the number of trials on the ``front``. All of these are of trials that keep the
+        bounds; if there are any bounds, ``feasible`` is the number of complete ones.
     """
     counts = _Counts(name)
     try:
@@ -153,11 +153,11 @@ class _Counts:
         if kind == CREATED:
             require_reader(data)
             metrics = metrics_of(data)
+            about: dict[str, Any] = {"sampler": str(data["sampler"]["name"])}
+            if data.get("scheduler") is not None:
+                about["scheduler"] = str(data["scheduler"]["name"])
             goal = {"direction": metrics.direction} if metrics.direction else {"metrics": metrics.to_json()}
-            scheduler = data.get("scheduler")
-            if scheduler is not None:
-                goal = {"scheduler": str(scheduler["name"])} | goal
-            self.about = {"sampler": str(data["sampler"]["name"]), **goal, "seed": int(data["seed"])}
+            self.about = {**about, **goal, "seed": int(data["seed"])}
             self.results = _Results(metrics)
         elif kind == "annotated":
             self.notes |= load_note(data["notes"])

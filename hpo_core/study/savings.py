@@ -5,7 +5,7 @@ Steps are those that trials have reported. A step that is repeated, because a wo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from hpo_core.log import State
 from hpo_core.log.columns import Move
 
 if TYPE_CHECKING:
-    from hpo_core.log import History
     from numpy.typing import NDArray
+
+    from hpo_core.log import History
 
     Numbers = NDArray[np.int64]
 
@@ -57,6 +58,26 @@ class Savings(NamedTuple):
     def share(self) -> float:
         """Share of the steps of whole trainings that was saved, in [0, 1)."""
         return 1.0 - self.steps / self.whole if self.whole else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.steps:,} of {self.whole:,}, {self.share:.1%} saved"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all numbers by name."""
+        rungs = [rung._asdict() for rung in self.rungs]
+        return {"steps": self.steps, "whole": self.whole, "share": self.share, "rungs": rungs}
+
+    def in_words(self) -> dict[str, Any]:
+        """Return the facts for a report, by name."""
+        found: dict[str, Any] = {"steps": str(self)}
+        if self.rungs:
+            found["rungs"] = {
+                f"after {rung.depth:,} {'step' if rung.depth == 1 else 'steps'}": (
+                    f"{rung.went_on:,} of {rung.arrived:,} went on"
+                )
+                for rung in self.rungs
+            }
+        return found
 
 
 def savings(history: History) -> Savings:

@@ -158,9 +158,8 @@ class Trial:
 
     @property
     def reason(self) -> str | None:
-        """Why the trial failed, or was told to stop or to pause; None if neither."""
-        history = self._study.history
-        return history.reasons.get(self._row, history.why.get(self._row))
+        """Why the trial failed, or was told to stop or to pause; None if neither, or if it went on since."""
+        return TrialBatch(self._study, np.array([self._row])).reason[0]
 
     @property
     def traceback(self) -> str | None:
@@ -513,9 +512,10 @@ class TrialBatch:
 
     @property
     def reason(self) -> list[str | None]:
-        """Why each trial failed, or was told to stop or to pause; None if neither."""
+        """Why each trial failed, or was told to stop or to pause; None if neither, or if it went on since."""
         history = self._study.history
-        return [history.reasons.get(row, history.why.get(row)) for row in self._rows.tolist()]
+        told = zip(self._rows.tolist(), history.decision[self._rows].tolist(), strict=True)
+        return [history.reasons.get(row, history.why.get(row) if move else None) for row, move in told]
 
     @property
     def traceback(self) -> list[str | None]:

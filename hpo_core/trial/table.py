@@ -77,7 +77,9 @@ def frame(pd: Any, batch: TrialBatch, *, reports: bool = False) -> pd.DataFrame:
 
 
 def _about(batch: TrialBatch) -> dict[str, list[Any]]:
-    seconds = batch._study.history.cost[batch.number]
+    history = batch._study.history
+    paused = batch.state == State.PAUSED
+    seconds = np.where(paused, history.spent[batch.number], history.cost[batch.number])
     return {
         "number": batch.number.tolist(),
         "state": [_STATES[state] for state in batch.state.tolist()],
