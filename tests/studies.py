@@ -196,9 +196,9 @@ SCRIPT = {
 
 
 def study_with_pauses(**options: Any) -> Study:
-    """Trials 0 paused, 1 resumed and paused again, 2 resumed and running, 3 stopped after 3 steps of 9, 4
-    paused and then stopped by hand, 5 stopped after one, 6 complete, 7 running, 8 failed after 2, 9 resumed and
-    complete.
+    """Trials 0 paused, 1 resumed and paused again, 2 resumed and running, 3 stopped after 3 steps of 9,
+    4 paused and then stopped by hand, 5 stopped after one, 6 complete, 7 running, 8 failed after 2, 9 resumed
+    and complete.
     """
     study = make_study(**options, scheduler=Scripted(SCRIPT))
     batch = study.ask(10)

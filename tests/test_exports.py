@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from places import sql
 from space.strategies import spaces
-from studies import ABOUT
+from studies import ABOUT, study_with_pauses
 
 import hpo_core as hpo
 from hpo_core.exports import REPORT_WRITERS, WRITERS, plain
@@ -387,6 +387,63 @@ def test_metrics_of_any_name_are_exported(tmp_path):
     assert [row["values_\ud800"] for row in rows_of_json(study, tmp_path)] == [1, 5]
     assert len(study.to_pandas()) == len(rows_of_csv(study, tmp_path)) == 2
     assert len(pd.read_parquet(written(study, "parquet", tmp_path))) == 2
+
+
+@pytest.mark.parametrize("metrics", [None, METRICS])
+def test_paused_trials_are_the_same_in_every_export(metrics, place, tmp_path):
+    study = study_with_pauses(metrics=metrics, name="s", storage=place)
+    states = [
+        "paused",
+        "paused",
+        "running",
+        "stopped",
+        "stopped",
+        "stopped",
+        "complete",
+        "running",
+        "failed",
+        "complete",
+    ]
+    reasons = [
+        "p0 after 1",
+        "p1 after 3",
+        None,
+        "s1 after 3",
+        "p0 after 1",
+        "s0 after 1",
+        None,
+        None,
+        "oom",
+        None,
+    ]
+    frame = study.to_pandas()
+    assert frame["state"].tolist() == states
+    assert [trial.reason for trial in study.trials] == reasons
+    more = ("metrics", "feasible")
+    rows = zip(
+        study.trials, rows_of_csv(study, tmp_path), rows_of_json(study, tmp_path),
+        rows_of_view(place, study, more), strict=True,
+    )  # fmt: skip
+    for trial, cells, row, seen in rows:
+        values = trial.values or {}
+        assert seen["metrics"] == values
+        assert bool(seen["feasible"]) == trial.feasible
+        for name in ("number", "state", "seconds", "reason", "retries", "reports"):
+            assert row[name] == seen[name], name
+        assert cells["state"] == row["state"] == trial.state.name.lower()
+        assert row["reason"] == trial.reason
+        assert (row["seconds"] is None) == (trial.state.name == "RUNNING")
+        started = pd.Timestamp(row["started"])
+        assert abs((started - pd.Timestamp(seen["started"])).total_seconds()) < 1e-3
+        if metrics is None:
+            assert row["value"] == seen["value"] == trial.value
+        else:
+            assert {name: row[f"values_{name}"] for name in METRICS} == {
+                name: values.get(name) for name in METRICS
+            }
+    started = frame["started"]
+    assert (started[[1, 2, 9]] > started[0]).all()  # they went on
+    assert len(study.trials.where("paused")) == 2
 
 
 def reports_of(study):
