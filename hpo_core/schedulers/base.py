@@ -10,6 +10,7 @@ rung        a depth at which trials are compared; rung 0 is the shallowest
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Scheduler(ABC):
     """Decides which running trials stop or pause, and which paused trials go on.
 
     A scheduler object holds its options and, once started, a cache that can be rebuilt from the history at
-    any time. Pickling keeps the options only. A decision is a function of the history, the seed of the study
+    any time. A copy has the options only, if the class defines ``options``. A decision is a function of the history, the seed of the study
     and the trial's number: neither clocks nor generators are read, so that a replay decides the same.
     """
 
@@ -54,6 +55,11 @@ class Scheduler(ABC):
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this scheduler again."""
         return {}
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if type(self).options is Scheduler.options:
+            return super().__reduce__()
+        return partial(type(self), **self.options()), ()
 
     @abstractmethod
     def start(self, *, seed: int) -> None:
@@ -69,7 +75,3 @@ class Scheduler(ABC):
     def resume(self, history: History, n: int) -> list[int]:  # noqa: ARG002
         """Return up to ``n`` paused trials that go on now, the most urgent first."""
         return []
-
-    def can_resume(self, history: History, row: int) -> bool:  # noqa: ARG002
-        """Whether a paused trial may ever be among those of ``resume``."""
-        return True

@@ -30,6 +30,8 @@ class ReadOnlyStudy(Study):
         self.sampler = type("Absent", (_AbsentSampler,), {"name": stored.sampler["name"]})()
         self.scheduler, self.checkpoints, self.keep_checkpoints = None, None, True
         self.name, self.allow_duplicates = name, stored.allow_duplicates
+        self.scheduler = self.checkpoints = None
+        self.keep_checkpoints = True
         self.history = History(self.space.layout, self.metrics)
         self._keep(Journal(place, name, self.space, self.metrics), read_only=True)
 
