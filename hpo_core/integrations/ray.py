@@ -90,8 +90,8 @@ class HpoSearch(Searcher):
     ) -> None:
         if scheduler is not None:
             raise ArgumentError(
-                "scheduler must be one of Ray Tune's, and given to tune.TuneConfig, which decides which trials "
-                f"stop; got {scheduler!r}"
+                "scheduler must be one of Ray Tune's, and given to tune.TuneConfig: Tune decides which "
+                f"trials stop; got {scheduler!r}"
             )
         goal = _read_goal(metric, mode)
         if metrics is not None and any(goal):
