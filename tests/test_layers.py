@@ -96,8 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
-        "schedulers", "space",
-        "storage", "study", "trial",
+        "schedulers", "space", "storage", "study", "trial",
     },
 }  # fmt: skip
 # The version is the one name of the package itself that a room may take.

@@ -59,6 +59,7 @@ from hpo_core.study.enqueue import fill_with_defaults, is_complete
 from hpo_core.study.front import check_weights, front, hypervolume, preferred
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
+from hpo_core.study.savings import savings
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.checkpoints import folder_of, read_folder, remove
 
@@ -1096,9 +1097,9 @@ class Study:
                 break
         return found
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial (needs pandas); see ``TrialBatch.to_pandas``."""
-        return self.trials.to_pandas()
+    def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
+        """Return one row per trial, or one per report (needs pandas); see ``TrialBatch.to_pandas``."""
+        return self.trials.to_pandas(reports=reports)
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -1122,6 +1123,8 @@ class Study:
         if self._best() >= 0 and self.metrics.n_objectives == 1:
             facts |= {"best trial": str(self._best()), "best value": f"{self.best_value:.6g}"}
             facts |= {name: repr(value) for name, value in self.best_params.items()}
+        if self.history.count(State.STOPPED) or self.history.count(State.PAUSED):
+            facts["steps"] = str(savings(self.history))
         import html
 
         rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
