@@ -11,6 +11,7 @@ position    number of events applied, the cursor of a suggestion computed now
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -321,6 +322,18 @@ class History:
         for name in ("row", "position"):
             write[name][n : self._finishes.n] = read[name][order]
         self.position += block.n_events
+
+    def snapshot(self) -> History:
+        """Return a history that stays as this one is now, for reading."""
+        twin = copy.copy(self)
+        for name in self.__slots__:
+            part = getattr(self, name)
+            if isinstance(part, Table):
+                setattr(twin, name, part.share())
+            elif isinstance(part, dict | list | deque):
+                setattr(twin, name, part.copy())
+        twin._trials = copy.copy(self._trials)  # the others are only appended to
+        return twin
 
     def mark(self) -> Mark:
         """Return where the history is, for ``roll_back``; only the newest mark is good."""

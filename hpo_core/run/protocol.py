@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
-    def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
-        """Start one trial, or up to ``n`` at once; None if ``until`` trials are finished or claimed."""
+    def claim(self, n: int | None, until: int | None, *, aside: bool = False) -> Trial | TrialBatch | None:
+        """Start one trial, or up to ``n`` at once; None if ``until`` trials are finished or claimed.
+
+        With ``aside``, other threads may change the study while the sampler is at work.
+        """
 
     def wait_until(self, latest: float) -> None:
         """Let waits for others, for example for a lock, end at this time of ``time.monotonic``."""
@@ -50,6 +53,10 @@ class StudyLike(OwningStudy, Protocol):
     @property
     def suggest_seconds(self) -> float:
         """Seconds spent computing suggestions."""
+
+    @property
+    def suggests_slowly(self) -> bool:
+        """Whether a suggestion may take longer than a write."""
 
     @property
     def n_finished(self) -> int:

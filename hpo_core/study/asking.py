@@ -61,6 +61,8 @@ class Request:
         Start nothing if the study holds this many trials, finished or claimed.
     started : callable or None
         Called inside the change in which trials started.
+    aside : bool
+        Whether other threads may change the study while the sampler is at work.
     """
 
     n: int
@@ -68,6 +70,7 @@ class Request:
     worker: str = ""
     until: int | None = None
     started: Callable[[], object] | None = None
+    aside: bool = False
 
 
 class _Proposal(NamedTuple):
@@ -132,9 +135,18 @@ class Asking:
     """
 
     def __init__(
-        self, ledger: Ledger, recorder: Recorder, space: Space, sampler: Sampler, *, seconds: float = 0.0
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        space: Space,
+        sampler: Sampler,
+        another_sampler: Callable[[], Sampler],
+        *,
+        seconds: float = 0.0,
     ) -> None:
         self.seconds = seconds
+        self._another_sampler = another_sampler
+        self._aside: Sampler | None = None  # computes suggestions while other threads change the study
         self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
         self._history: History = ledger.history
         self._is_ours = is_ours(sampler)
@@ -178,6 +190,9 @@ class Asking:
 
     def _ask(self, request: Request, pauses: int) -> _Started:
         ledger = self._ledger
+        if request.aside:
+            with ledger.turn():
+                return ledger.transact(self._start, request, pauses, self._propose_aside(request))
         if not self._is_stored or self._sampler.quick:
             return ledger.transact(self._start, request, pauses, None)
         with ledger.turn(), ledger.lock:
@@ -186,15 +201,41 @@ class Asking:
 
     def _propose(self, request: Request) -> _Proposal | None:
         """Compute the suggestion that ``_start`` will need; None if it will need none."""
-        history, found = self._history, self._abandoned(self._overdue(request), request)
-        wanted = self._allowed(request, found)
-        if wanted <= 0 or found.back or history.queue:
+        wanted = self._wanted(request)
+        if not wanted:
             return None
+        history = self._history
         try:
             suggestion = self._suggest(wanted)
         except (SpaceExhausted, InfeasibleSpaceError):
             return None  # ``_start`` asks again, and raises
         return _Proposal(len(history), wanted, history.position, suggestion)
+
+    def _propose_aside(self, request: Request) -> _Proposal | None:
+        """Compute the same from a snapshot with a sampler of its own, whose cache nothing takes back."""
+        seen = self._ledger.look(self._snapshot, request)
+        if seen is None:
+            return None
+        wanted, history = seen
+        sampler, self._aside = self._aside or self._another_sampler(), None
+        started = time.perf_counter()
+        try:
+            suggestion = sampler.ask(history, len(history), wanted)
+        except (SpaceExhausted, InfeasibleSpaceError):
+            return None
+        self._aside = sampler  # if it raises, its cache may be in any state
+        self.seconds += time.perf_counter() - started
+        self._check(suggestion, wanted)
+        return _Proposal(len(history), wanted, history.position, suggestion)
+
+    def _snapshot(self, request: Request) -> tuple[int, History] | None:
+        wanted = self._wanted(request)
+        return (wanted, self._history.snapshot()) if wanted else None
+
+    def _wanted(self, request: Request) -> int:
+        """Return how many trials ``_start`` will need a suggestion for."""
+        found = self._abandoned(self._overdue(request), request)
+        return 0 if found.back or self._history.queue else max(0, self._allowed(request, found))
 
     def _start(self, request: Request, pauses: int, proposal: _Proposal | None) -> _Started:
         """Start trials, inside a change."""
@@ -273,9 +314,12 @@ class Asking:
             raise
         ledger.suggesting = False
         self.seconds += time.perf_counter() - started
+        self._check(suggestion, n)
+        return suggestion
+
+    def _check(self, suggestion: Suggestion, n: int) -> None:
         if not self._is_ours:
             check_suggestion(suggestion, self._space, n, f"sampler {self._sampler.name!r}")
-        return suggestion
 
     def _overdue(self, request: Request) -> set[str]:
         """Return other workers with running trials whose lease is over by the storage's clock."""

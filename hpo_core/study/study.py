@@ -232,14 +232,15 @@ class Study:
         if read_only:
             restart: Callable[[], None] = self._ranking.restart
         else:
-            start = partial(
-                self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
-            )
+            start = partial(_start, self.sampler, self.space, self.seed, self.allow_duplicates)
             start()
             restart = partial(_restart, start, self._ranking)
         self._ledger = Ledger(self.history, journal, restart, read_only=read_only)
         self._recorder = Recorder(self._ledger, self.space)
-        self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, seconds=seconds)
+        another = partial(_another, self.sampler, self.space, self.seed, self.allow_duplicates)
+        self._asking = Asking(
+            self._ledger, self._recorder, self.space, self.sampler, another, seconds=seconds
+        )
         if journal is not None and journal.cursor == 0:
             journal.load(self.history)
             if not read_only:
@@ -913,6 +914,11 @@ class Study:
         """Time spent computing suggestions."""
         return self._asking.seconds
 
+    @property
+    def suggests_slowly(self) -> bool:
+        """Whether a suggestion may take longer than a write."""
+        return not self.sampler.quick
+
     def recommend(self, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
         """Return the configuration to use: one that was tried and that the space permits.
 
@@ -1040,6 +1046,17 @@ def _read_metrics(direction: Any, metrics: Any) -> Metrics:
     if direction is not None:
         raise StudyError(f"direction must be left out where metrics are given, got {shown(direction)}")
     return metrics if isinstance(metrics, Metrics) else Metrics(metrics)
+
+
+def _start(sampler: Sampler, space: Space, seed: int, allow_duplicates: bool) -> None:  # noqa: FBT001
+    sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
+
+
+def _another(sampler: Sampler, *arguments: Any) -> Sampler:
+    """Return a sampler with the same options and an empty cache."""
+    another = copy.deepcopy(sampler)
+    _start(another, *arguments)
+    return another
 
 
 def _restart(start: Callable[[], None], ranking: Ranking) -> None:
