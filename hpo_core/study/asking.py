@@ -17,7 +17,8 @@ import numpy as np
 from hpo_core.checks import shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted, StudyError
 from hpo_core.layout import Kind
-from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Retried
+from hpo_core.log import State
+from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Resumed, Retried
 from hpo_core.native import build_id
 from hpo_core.printable import printable
 from hpo_core.samplers.registry import is_ours
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hpo_core.log import History
     from hpo_core.log.ledger import Ledger
     from hpo_core.samplers.base import Sampler, Suggestion
+    from hpo_core.schedulers.base import Scheduler
     from hpo_core.space import Space
     from hpo_core.study.recorder import Recorder
 
@@ -53,12 +55,14 @@ class Request:
     ----------
     n : int
         Number of trials.
+    new : int or None
+        How many of them may be trials that were never asked before; None if all.
     max_retries : int
         A trial is given out again at most this often.
     worker : str
         Worker that runs the trials under a lease; "" by hand.
     until : int or None
-        Start nothing if the study holds this many trials, finished or claimed.
+        Start nothing new if the study holds this many trials, finished, paused or claimed.
     started : callable or None
         Called inside the change in which trials started.
     aside : bool
@@ -69,6 +73,7 @@ class Request:
     max_retries: int
     worker: str = ""
     until: int | None = None
+    new: int | None = None
     started: Callable[[], object] | None = None
     aside: bool = False
 
@@ -87,9 +92,10 @@ class _Abandoned(NamedTuple):
 
     back: dict[int, str]  # to be given out again
     spent: dict[int, str]  # to fail: they were given out too often, or cannot run any more
+    decided: dict[int, str]  # to stop or to pause: they had been told to
 
 
-_NOTHING: Final = _Abandoned({}, {})
+_NOTHING: Final = _Abandoned({}, {}, {})
 
 
 def check_suggestion(suggestion: Any, space: Space, n: int, who: str) -> None:
@@ -140,13 +146,14 @@ class Asking:
         recorder: Recorder,
         space: Space,
         sampler: Sampler,
-        another_sampler: Callable[[], Sampler],
+        others: Callable[[], tuple[Sampler, Scheduler | None]],
         *,
         seconds: float = 0.0,
     ) -> None:
         self.seconds = seconds
-        self._another_sampler = another_sampler
-        self._aside: Sampler | None = None  # computes suggestions while other threads change the study
+        self._make_others = others
+        # Compute suggestions while other threads change the study.
+        self._others: tuple[Sampler, Scheduler | None] | None = None
         self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
         self._history: History = ledger.history
         self._is_ours = is_ours(sampler)
@@ -212,18 +219,19 @@ class Asking:
         return _Proposal(len(history), wanted, history.position, suggestion)
 
     def _propose_aside(self, request: Request) -> _Proposal | None:
-        """Compute the same from a snapshot with a sampler of its own, whose cache nothing takes back."""
+        """Compute the same from a snapshot, with a sampler and a scheduler whose caches stay theirs."""
         seen = self._ledger.look(self._snapshot, request)
         if seen is None:
             return None
         wanted, history = seen
-        sampler, self._aside = self._aside or self._another_sampler(), None
+        others, self._others = self._others or self._make_others(), None
+        sampler, history.scheduler = others
         started = time.perf_counter()
         try:
             suggestion = sampler.ask(history, len(history), wanted)
         except (SpaceExhausted, InfeasibleSpaceError):
             return None
-        self._aside = sampler  # if it raises, its cache may be in any state
+        self._others = others  # if one raises, the caches may be in any state
         self.seconds += time.perf_counter() - started
         self._check(suggestion, wanted)
         return _Proposal(len(history), wanted, history.position, suggestion)
@@ -235,7 +243,11 @@ class Asking:
     def _wanted(self, request: Request) -> int:
         """Return how many trials ``_start`` will need a suggestion for."""
         found = self._abandoned(self._overdue(request), request)
-        return 0 if found.back or self._history.queue else max(0, self._allowed(request, found))
+        if found.back or found.decided or self._history.queue:
+            return 0
+        if not self._sampler_continues and self._scheduled(1):
+            return 0
+        return max(0, self._allowed(request, found))
 
     def _start(self, request: Request, pauses: int, proposal: _Proposal | None) -> _Started:
         """Start trials, inside a change."""
@@ -243,23 +255,56 @@ class Asking:
         if isinstance(found, float):
             return found
         wanted = self._allowed(request, found)
-        if wanted <= 0:
-            return None
         taken: list[int] = []
+        by_scheduler = wanted <= 0 or not self._sampler_continues
+        if self._pauses and by_scheduler and not found.back:
+            taken = self._resume(self._scheduled(request.n), request.worker)
+            wanted = min(wanted, request.n - len(taken))
+        if wanted <= 0:
+            return self._started(request, taken)
         error: Exception | None = None
         if found.back or self._history.queue:
-            taken, error = self._start_waiting(wanted, request.worker, found)
+            waiting, error = self._start_waiting(wanted, request.worker, found)
+            taken += waiting
+            wanted -= len(waiting)
         rows: Numbers = taken
-        if len(taken) < wanted and error is None:
+        if wanted > 0 and error is None:
             try:
-                new = self._start_suggested(wanted - len(taken), request.worker, proposal)
+                new = self._start_suggested(wanted, request.worker, proposal)
                 rows = [*taken, *new] if taken else new
             except (SpaceExhausted, InfeasibleSpaceError) as why:
                 error = why
+        return self._started(request, rows) if len(rows) else error
+
+    def _started(self, request: Request, rows: Numbers) -> Numbers | None:
         if not len(rows):
-            return error
+            return None
         if request.started is not None:
             request.started()
+        return rows
+
+    @property
+    def _pauses(self) -> bool:
+        scheduler = self._history.scheduler
+        return scheduler is not None and scheduler.pauses
+
+    @property
+    def _sampler_continues(self) -> bool:
+        """Whether the sampler chooses between paused trials and new ones."""
+        scheduler = self._history.scheduler
+        return scheduler is not None and scheduler.asks_sampler and self._sampler.continues
+
+    def _scheduled(self, n: int) -> list[int]:
+        """Return up to ``n`` paused trials that the scheduler lets go on, if the space has not grown."""
+        history = self._history
+        if history.scheduler is None or not history.count(State.PAUSED):
+            return []
+        return [row for row in history.scheduler.resume(history, n) if not self._lacks_a_parameter(row)]
+
+    def _resume(self, rows: list[int], worker: str, cursor: int | None = None) -> list[int]:
+        if rows:
+            seen = self._history.position if cursor is None else cursor
+            self._ledger.add(Resumed(np.array(rows), seen, time.time(), worker))
         return rows
 
     def _watch(self, request: Request, pauses: int) -> _Abandoned | float:
@@ -274,14 +319,20 @@ class Asking:
         found = self._abandoned(over, request)
         for row, reason in found.spent.items():
             self._recorder.failed(np.array([row]), reason)
+        if found.decided:
+            self._recorder.ended_early(np.array([*found.decided]))
         return found
 
-    def _start_suggested(self, n: int, worker: str, proposal: _Proposal | None) -> range:
+    def _start_suggested(self, n: int, worker: str, proposal: _Proposal | None) -> Numbers:
         first = len(self._history)
         if proposal is None or (proposal.first, proposal.n) != (first, n):
             cursor, suggestion = self._history.position, self._suggest(n)
         else:
             cursor, suggestion = proposal.cursor, proposal.suggestion
+            if suggestion.resume >= 0 and self._history.state[suggestion.resume] != State.PAUSED:
+                cursor, suggestion = self._history.position, self._suggest(n)
+        if suggestion.resume >= 0:
+            return self._resume([suggestion.resume], worker, cursor)
         x = suggestion.x
         k = x.shape[1]
         # Our build goes on record with the first suggestion. Without a log nobody else asks.
@@ -318,7 +369,7 @@ class Asking:
         return suggestion
 
     def _check(self, suggestion: Suggestion, n: int) -> None:
-        if not self._is_ours:
+        if not self._is_ours and suggestion.resume < 0:
             check_suggestion(suggestion, self._space, n, f"sampler {self._sampler.name!r}")
 
     def _overdue(self, request: Request) -> set[str]:
@@ -335,12 +386,14 @@ class Asking:
         dead = leases.dead(over) if leases is not None and over else set()
         if not dead:
             return _NOTHING
-        found = _Abandoned({}, {})
+        found = _Abandoned({}, {}, {})
         for row, name in sorted(history.held().items()):
             if name in dead:
                 retries = len(history.retries.get(row, ()))
                 reason = f"worker {name} died: its lease ran out"
-                if self._lacks_a_parameter(row):
+                if history.decision.item(row):
+                    found.decided[row] = reason
+                elif self._lacks_a_parameter(row):
                     found.spent[row] = f"{reason}, and the space has a parameter that the trial does not have"
                 elif retries < request.max_retries:
                     found.back[row] = reason
@@ -355,15 +408,16 @@ class Asking:
         return given is not None and bool(np.isinf(given[:, row]).any())
 
     def _allowed(self, request: Request, found: _Abandoned) -> int:
-        """Return how many trials may start before the study holds ``until``.
+        """Return how many trials may start before the study holds ``until``, paused ones apart.
 
-        Claimed trials count: they will finish, here or elsewhere.
+        Claimed trials count: they will finish, here or elsewhere. So do paused ones.
         """
+        most = request.n if request.new is None else min(request.n, request.new)
         if request.until is None:
-            return request.n
+            return most
         history = self._history
         left = request.until - history.count_finished() - len(history.held()) + len(found.back)
-        return min(request.n, left)
+        return min(most, left - history.count(State.PAUSED))
 
     def _start_waiting(self, n: int, worker: str, found: _Abandoned) -> tuple[list[int], Exception | None]:
         """Start up to ``n`` waiting trials; return their numbers and the error that ended the queue."""
