@@ -19,7 +19,7 @@ class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
     def claim(
-        self, n: int | None, until: int | None, new: int | None, *, aside: bool = False
+        self, n: int | None, until: int | None, new: int | None = None, *, aside: bool = False
     ) -> Trial | TrialBatch | None:
         """Start one trial, or up to ``n`` at once, of which at most ``new`` were never asked before.
 
