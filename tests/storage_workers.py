@@ -12,6 +12,7 @@ from functools import partial
 
 import hpo_core as hpo
 from hpo_core import Float, Int
+from hpo_core.schedulers import ASHA
 
 SPACE = {"x": Float(-1, 1), "k": Int(1, 9)}
 
@@ -114,6 +115,54 @@ def tell_for(path, start, seconds, queue):
             study.tell(trial, 0.5)
             times.append(time.monotonic() - before)
     queue.put(times)
+
+
+N_STEPS = 9
+
+
+def state_after(seed, n):
+    """State of a training after ``n`` steps: each follows from the one before, and from nothing else."""
+    state = seed
+    for _ in range(n):
+        state = (1103515245 * state + 12345) % 2**31
+    return state
+
+
+def training(trial, seconds=0.0):
+    """Steps that can only go on from a checkpoint, which is written before the report."""
+    state, checkpoint = trial.seed, trial.checkpoint
+    if checkpoint is not None:
+        state = int((checkpoint / "state").read_text())
+    value = state / 2**31  # a worker may have died after the last step
+    for step in trial.steps(N_STEPS):
+        time.sleep(seconds)
+        state = state_after(state, 1)
+        with trial.save_checkpoint(step) as folder:
+            (folder / "state").write_text(str(state))
+        value = state / 2**31
+        time.sleep(seconds)
+        trial.report(step, value)
+        if trial.should_stop():
+            break
+    return value
+
+
+def promoting(path, folder, **options):
+    """Open a study whose trials pause after 1 and 3 of 9 steps."""
+    scheduler = ASHA(mode="promote", max_steps=N_STEPS)
+    study = hpo.Study(
+        SPACE, sampler="random", scheduler=scheduler, seed=0, name="s", storage=path, checkpoints=folder, **options
+    )  # fmt: skip
+    study.max_retries = 1000
+    return study
+
+
+def train_until(path, folder, until, *, start=None, lease=60.0, n_jobs=1, seconds=0.0):
+    study = promoting(path, folder)
+    study.lease_seconds = lease
+    if start is not None:
+        start.wait(120)
+    study.optimize(partial(training, seconds=seconds), until=until, n_jobs=n_jobs)
 
 
 def read_and_close(path):

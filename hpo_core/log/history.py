@@ -308,7 +308,13 @@ class History:
     @property
     def reports(self) -> Reports:
         """All reports, in the order of arrival."""
-        return Reports(*(column[..., : self._reports.n] for column in self._reports.read.values()))
+        n, read = self._reports.n, self._reports.read  # spelled out: a scheduler may look at every report
+        return Reports(read["row"][:n], read["step"][:n], read["value"][..., :n], read["position"][:n])
+
+    def last_step(self, row: int) -> int:
+        """Return the step of a trial's last report, -1 if it has none."""
+        last = self._trials.read["last_report"].item(row)
+        return self._reports.read["step"].item(last) if last >= 0 else -1
 
     @property
     def planned(self) -> NDArray[np.int64]:
