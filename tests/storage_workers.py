@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -12,7 +13,6 @@ from functools import partial
 
 import hpo_core as hpo
 from hpo_core import Float, Int
-from hpo_core.schedulers import ASHA
 
 SPACE = {"x": Float(-1, 1), "k": Int(1, 9)}
 
@@ -147,12 +147,11 @@ def training(trial, seconds=0.0):
     return value
 
 
-def promoting(path, folder, **options):
+def promoting(path, folder):
     """Open a study whose trials pause after 1 and 3 of 9 steps."""
-    scheduler = ASHA(mode="promote", max_steps=N_STEPS)
-    study = hpo.Study(
-        SPACE, sampler="random", scheduler=scheduler, seed=0, name="s", storage=path, checkpoints=folder, **options
-    )  # fmt: skip
+    scheduler = hpo.ASHA(mode="promote", max_steps=N_STEPS)
+    options = {"storage": path, "name": "s", "checkpoints": folder}
+    study = hpo.Study(SPACE, sampler="random", scheduler=scheduler, seed=0, **options)
     study.max_retries = 1000
     return study
 
@@ -163,6 +162,20 @@ def train_until(path, folder, until, *, start=None, lease=60.0, n_jobs=1, second
     if start is not None:
         start.wait(120)
     study.optimize(partial(training, seconds=seconds), until=until, n_jobs=n_jobs)
+
+
+def die_when_told(path, folder, scheduler):
+    """Train until the study says that the trial is to stop or to pause, and be killed before saying so."""
+    study = hpo.Study(
+        SPACE, sampler="random", scheduler=scheduler, seed=0, name="s", storage=path, checkpoints=folder
+    )
+    study.lease_seconds = 0.3
+
+    def objective(trial):
+        training(trial)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    study.optimize(objective, n_trials=1)
 
 
 def read_and_close(path):

@@ -642,6 +642,7 @@ class History:
         if y.size == 1 and isinstance(position, int):  # writing scalars takes a third of the time
             at = last = first
             rows, y = rows.item(), y.item()  # type: ignore[assignment]
+            steps = steps if isinstance(steps, int) else steps.item()
         write = self._reports.write
         write["row"][at], write["step"][at], write["value"][..., at] = rows, step, y
         write["position"][at] = position

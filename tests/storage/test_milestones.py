@@ -12,7 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from storage_workers import N_STEPS, promoting, state_after, train_until, training
+from deciding import PauseOnce, StopAbove
+from storage_workers import N_STEPS, SPACE, die_when_told, promoting, state_after, train_until, training
 from teams import SPAWN, run_to_their_ends, with_children
 
 import hpo_core as hpo
@@ -20,6 +21,7 @@ from hpo_core.log import Move, State
 
 DEPTHS, FACTOR = [1, 3], 3  # of the rungs
 LEASE = 0.5
+CYCLE = [Move.PAUSE, Move.PAUSED, Move.RESUMED]
 
 
 def check(study):
@@ -33,14 +35,16 @@ def check(study):
         assert steps == sorted(set(steps))
         mine = history.moves.row == row
         kinds, rungs = history.moves.kind[mine].tolist(), history.moves.rung[mine].tolist()
-        assert kinds == ([Move.PAUSE, Move.PAUSED, Move.RESUMED] * len(kinds))[: len(kinds)]
+        assert kinds == (CYCLE * len(kinds))[: len(kinds)]
         decided.update((row, rung) for rung in rungs[::3])
         went_on.update(rung for rung, kind in zip(rungs[::3], kinds[2::3], strict=False))
         if trial.state == State.COMPLETE:
             assert (trial.value, len(kinds) % 3) == (values[-1], 0)
             n = N_STEPS
         elif trial.state == State.FAILED:
-            assert re.match("the worker process died|a worker process ended before it could start", trial.reason)
+            assert re.match(
+                "the worker process died|a worker process ended before it could start", trial.reason
+            )
             n = len(steps)
         else:
             assert (trial.state, kinds[-1]) == (State.PAUSED, Move.PAUSED)
@@ -99,6 +103,30 @@ class Team:
         for member in self.members:
             member.kill()
             member.join()
+
+
+@pytest.mark.parametrize("scheduler", [StopAbove(), PauseOnce()], ids=["stop", "pause"])
+def test_what_was_decided_holds_if_the_worker_dies_before_it_is_done(place, tmp_path, scheduler):
+    folder = str(tmp_path / "checkpoints")
+    dying = SPAWN.Process(target=die_when_told, args=(place, folder, scheduler))
+    dying.start()
+    dying.join()
+    study = hpo.Study(
+        SPACE, sampler="random", scheduler=scheduler, name="s", storage=place, checkpoints=folder
+    )
+    assert (study.trials[0].state, len(study.history.moves.row)) == (State.RUNNING, 1)
+    study.optimize(training, until=2)
+    first, second = study.trials
+    reports = [(step, state_after(first.seed, step + 1) / 2**31) for step in range(N_STEPS)]
+    assert first.retries == []
+    if isinstance(scheduler, StopAbove):
+        assert (first.state, first.reports, first.value) == (State.STOPPED, reports[:3], reports[2][1])
+        assert study.history.moves.kind.tolist() == [Move.STOP] * 2
+    else:
+        assert (first.state, first.reports, first.value) == (State.COMPLETE, reports, reports[-1][1])
+        assert study.history.moves.kind[study.history.moves.row == 0].tolist() == CYCLE
+    assert second.state == first.state
+    assert study.replay()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds child processes in /proc")

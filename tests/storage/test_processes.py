@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import random
 import re
@@ -17,6 +16,7 @@ from storage_workers import SPACE, optimize_until, value_of, work
 from teams import SPAWN, run_to_their_ends, with_children
 
 import hpo_core as hpo
+
 
 def test_eight_processes_share_one_study(place, soak):
     n = 2000 if soak else 100
