@@ -20,7 +20,7 @@ from hpo_core.errors import ArgumentError
 from hpo_core.nn.task import tensor_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -203,6 +203,37 @@ class StackedOptimizer:
             v.lerp_(torch.mul(g, g, out=s), gain2)
             torch.div(m, torch.sqrt(v, out=s).add_(floor), out=s)
             w.addcmul_(s, scale)
+
+    def moments(self, rows: Sequence[int]) -> list[dict[str, dict[str, Tensor]]]:
+        """Return what an optimizer of ``torch.optim`` would hold for each weight of some members, by name."""
+        columns = [{"momentum_buffer": m} for m in self.first]
+        if self.second:
+            pairs = zip(self.first, self.second, strict=True)
+            columns = [{"exp_avg": m, "exp_avg_sq": v} for m, v in pairs]
+        step = {"step": torch.tensor(float(self.steps))} if self.second else {}
+        return [
+            {
+                name: {key: tensor[row].to("cpu", copy=True) for key, tensor in column.items()} | step
+                for name, column in zip(self.stack.weights, columns, strict=True)
+            }
+            for row in rows
+        ]
+
+    def load(self, moments: Sequence[Mapping[str, Mapping[str, Tensor]]]) -> None:
+        """Go on from what ``moments`` gave for each member, or from what ``torch.optim`` held."""
+        kinds = (
+            (("exp_avg", self.first), ("exp_avg_sq", self.second))
+            if self.second
+            else (("momentum_buffer", self.first),)
+        )
+        for row, of_one in enumerate(moments):
+            for k, name in enumerate(self.stack.weights):
+                held = of_one.get(name, {})
+                for key, tensors in kinds:
+                    if held.get(key) is not None:
+                        tensors[k][row].copy_(held[key])
+                if "step" in held:
+                    self.steps = max(self.steps, int(held["step"]))
 
     def keep(self, rows: Tensor) -> None:
         """Let go of all members but some, after the stack has."""

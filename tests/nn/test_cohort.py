@@ -14,6 +14,7 @@ from torch import nn
 import hpo_core as hpo
 from hpo_core.nn import Training, train_cohort
 from hpo_core.nn.cohort import cohorts
+from hpo_core.nn.epochs import Member
 
 TRAIN, VALIDATION = points(64, seed=0, dtype=torch.float64), points(64, seed=1, dtype=torch.float64)
 STEPS = {"batch_size": 16, "epochs": 5}  # 20 steps
@@ -189,8 +190,9 @@ def test_cohorts_group_by_what_is_static():
         {"width": 8, "lr": 0.2, "optimizer": "sgd", "momentum": 0.9},
         {"width": 8.0, "lr": 0.1},
     ]
-    assert [rows.tolist() for rows in cohorts(configurations, {"dropout"})] == [[0, 2], [1], [3], [4]]
-    assert len(cohorts(configurations, set())) == 5
+    members = [Member(params, 0) for params in configurations]
+    assert [rows.tolist() for rows in cohorts(members, {"dropout"})] == [[0, 2], [1], [3], [4]]
+    assert len(cohorts(members, set())) == 5
 
 
 def test_a_batch_is_told_in_one_call():
