@@ -17,6 +17,7 @@ as the other. Settings have no schedule of the learning rate, so there is none t
 from __future__ import annotations
 
 import warnings
+import zipfile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -62,22 +63,27 @@ def read_checkpoint(folder: Path, wanted: str) -> Checkpoint | None:
     """
     path = folder / _FILE
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
+            damaged = archive.testzip()
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no list of what a damaged file may raise
-        _warn(path, displayed(f"cannot be read ({type(error).__name__}: {error})")[:300])
+        _warn(path, f"cannot be read, {type(error).__name__}: {error}")
+        return None
+    if damaged is not None:
+        _warn(path, f"cannot be read, {damaged} has another checksum")
         return None
     if not isinstance(checkpoint, dict) or checkpoint.keys() != _KEYS:
         _warn(path, "was not written by a TrainingObjective")
         return None
     if checkpoint["about"] != wanted:
-        _warn(path, displayed(f"is of another training: it has {checkpoint['about']}, this one {wanted}"))
+        _warn(path, f"is of another training: it has {checkpoint['about']}, this one {wanted}")
         return None
     return checkpoint
 
 
 def _warn(path: Path, why: str) -> None:
     warnings.warn(
-        f"checkpoint {displayed(str(path))} {why}; the training begins again at epoch 0",
+        displayed(f"checkpoint {path} {why}; the training begins again at epoch 0"),
         RuntimeWarning,
         stacklevel=2,
     )

@@ -200,7 +200,7 @@ class _Cohort:
 
     def states(self, rows: Sequence[int]) -> list[Checkpoint]:
         generators = generator_states(self.task.device) if rows else {}
-        parts = zip(rows, self.weights(rows), self.optimizer.moments(rows), strict=True)
+        parts = zip(rows, self.weights(rows), self.optimizer.states(rows), strict=True)
         return [
             {
                 "weights": weights,

@@ -204,36 +204,35 @@ class StackedOptimizer:
             torch.div(m, torch.sqrt(v, out=s).add_(floor), out=s)
             w.addcmul_(s, scale)
 
-    def moments(self, rows: Sequence[int]) -> list[dict[str, dict[str, Tensor]]]:
-        """Return what an optimizer of ``torch.optim`` would hold for each weight of some members, by name."""
-        columns = [{"momentum_buffer": m} for m in self.first]
-        if self.second:
-            pairs = zip(self.first, self.second, strict=True)
-            columns = [{"exp_avg": m, "exp_avg_sq": v} for m, v in pairs]
-        step = {"step": torch.tensor(float(self.steps))} if self.second else {}
-        return [
-            {
-                name: {key: tensor[row].to("cpu", copy=True) for key, tensor in column.items()} | step
-                for name, column in zip(self.stack.weights, columns, strict=True)
-            }
-            for row in rows
-        ]
+    def _moments(self) -> dict[str, list[Tensor]]:
+        """Return the moments under the names that ``torch.optim`` gives them."""
+        if self.kind == "sgd":
+            return {"momentum_buffer": self.first}
+        return {"exp_avg": self.first, "exp_avg_sq": self.second}
 
-    def load(self, moments: Sequence[Mapping[str, Mapping[str, Tensor]]]) -> None:
-        """Go on from what ``moments`` gave for each member, or from what ``torch.optim`` held."""
-        kinds = (
-            (("exp_avg", self.first), ("exp_avg_sq", self.second))
-            if self.second
-            else (("momentum_buffer", self.first),)
-        )
-        for row, of_one in enumerate(moments):
-            for k, name in enumerate(self.stack.weights):
-                held = of_one.get(name, {})
-                for key, tensors in kinds:
-                    if held.get(key) is not None:
-                        tensors[k][row].copy_(held[key])
-                if "step" in held:
-                    self.steps = max(self.steps, int(held["step"]))
+    def states(self, rows: Sequence[int]) -> list[dict[str, dict[str, Tensor]]]:
+        """Return what an optimizer of ``torch.optim`` would hold for each weight of some members, by name."""
+        states: list[dict[str, dict[str, Tensor]]] = []
+        for row in rows:
+            states.append({name: {} for name in self.stack.weights})
+            for key, stacked in self._moments().items():
+                for held, tensor in zip(states[-1].values(), stacked, strict=True):
+                    held[key] = tensor[row].to("cpu", copy=True)
+            if self.kind != "sgd":
+                # A tensor for each weight, as torch.optim counts in place.
+                for held in states[-1].values():
+                    held["step"] = torch.tensor(float(self.steps))
+        return states
+
+    def load(self, states: Sequence[Mapping[str, Mapping[str, Tensor]]]) -> None:
+        """Go on from what ``states`` gave for each member, or from what ``torch.optim`` holds."""
+        for row, state in enumerate(states):
+            for key, stacked in self._moments().items():
+                for name, tensor in zip(self.stack.weights, stacked, strict=True):
+                    if key in state.get(name, {}):
+                        tensor[row].copy_(state[name][key])
+            steps = [int(held["step"]) for held in state.values() if "step" in held]
+            self.steps = max([self.steps, *steps])
 
     def keep(self, rows: Tensor) -> None:
         """Let go of all members but some, after the stack has."""
