@@ -69,6 +69,8 @@ def train_members(
 
     All begin at the same epoch.
     """
+    if not members:
+        return []
     _require_one_cohort(members, vary)
     if len(members) == 1 or task.train.tensors is None or task.validation.tensors is None:
         return [train_single(task, member, report, k) for k, member in enumerate(members)]
@@ -196,7 +198,7 @@ class _Cohort:
 
     def weights(self, rows: Sequence[int]) -> list[dict[str, Tensor]]:
         state = {name: tensor.detach().cpu() for name, tensor in self.stack.state().items()} if rows else {}
-        return [{name: state[name][row].clone() for name in self.stack.saved} for row in rows]
+        return [{name: state[own][row].clone() for name, own in self.stack.saved.items()} for row in rows]
 
     def states(self, rows: Sequence[int]) -> list[Checkpoint]:
         generators = generator_states(self.task.device) if rows else {}

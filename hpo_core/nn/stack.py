@@ -58,8 +58,9 @@ class Stack:
         What is trained, (B, ...) each.
     buffers : dict of str to Tensor
         What is not, (B, ...) each.
-    saved : tuple of str
-        Names that a network's ``state_dict`` holds.
+    saved : dict of str to str
+        For each name that a network's ``state_dict`` holds, that in the stack: the same but for weights that
+        layers share, which are in the stack once.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -67,7 +68,9 @@ class Stack:
             _vary_dropout(network)
         _require_one_architecture(networks)
         self._network = networks[0]
-        self.saved = tuple(self._network.state_dict())
+        own = {id(tensor): name for name, tensor in self._network.named_parameters()}
+        state = self._network.state_dict(keep_vars=True)
+        self.saved = {name: own.get(id(tensor), name) for name, tensor in state.items()}
         parameters, buffers = stack_module_state(list(networks))
         self.weights = {name: tensor for name, tensor in parameters.items() if tensor.requires_grad}
         frozen = {name: tensor for name, tensor in parameters.items() if not tensor.requires_grad}

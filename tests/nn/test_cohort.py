@@ -96,6 +96,33 @@ def test_a_weight_without_a_gradient_hurts_nobody():
         np.testing.assert_allclose(member.values, task.train(settings[k], seed=k).values, rtol=1e-9)
 
 
+class Tied(nn.Module):
+    """Has a weight under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(2, 2).double(), nn.Linear(2, 2).double()
+        self.outer.weight = self.inner.weight
+        self.last = nn.Linear(2, 4).double()
+
+    def forward(self, inputs):
+        return self.last(self.outer(self.inner(inputs).tanh()))
+
+
+def test_weights_that_layers_share_stay_shared():
+    task = double_objective(lambda params: Tied())
+    settings = [{"lr": lr} for lr in (0.01, 0.1)]
+    for k, member in enumerate(train_cohort(task, settings, seeds=[0, 1])):
+        alone = task.train(settings[k], seed=k)
+        np.testing.assert_allclose(member.values, alone.values, rtol=1e-9)
+        assert member.weights.keys() == alone.weights.keys()
+        assert torch.equal(member.weights["inner.weight"], member.weights["outer.weight"])
+
+
+def test_no_configurations_give_no_trainings():
+    assert train_cohort(objective(), [], seeds=[]) == []
+
+
 def test_a_diverging_member_hurts_nobody():
     fine = [{"optimizer": "sgd", "lr": lr} for lr in (0.1, 0.2)]
     task = double_objective()
