@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "samplers.base", "samplers.random", "samplers.sobol", "samplers.auto", "samplers.registry",
         "gp.sampler", "tpe",
     },
+    "schedulers": {"log"},
     "acquisition": {"native", "gp"},
     "executors": set(),
     "trial": {"space", "log", "metrics"},
@@ -80,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "study": {
         "native", "layout", "space", "metrics", "log", "storage", "samplers", "samplers.base",
         "samplers.ranking",
-        "samplers.registry", "executors", "trial", "run",
+        "samplers.registry", "schedulers", "executors", "trial", "run",
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},

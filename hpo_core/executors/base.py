@@ -82,7 +82,7 @@ class Outcome:
         Traceback of the exception that made it fail.
     error : BaseException or None
         Raised by ``optimize`` once the failure is recorded.
-    reports : sequence of (step, value), notes : dict or None
+    reports : sequence of Report, notes : dict or None
         Reports and notes of the objective that the study does not have yet.
     unheard : bool
         Whether the objective reported or asked when nobody listened.
@@ -93,7 +93,7 @@ class Outcome:
     reason: str = ""
     traceback: str | None = None
     error: BaseException | None = None
-    reports: list[tuple[int, float]] | tuple[()] = ()
+    reports: list[Report] | tuple[()] = ()
     notes: dict[str, Any] | None = None
     unheard: bool = False
 

@@ -35,10 +35,11 @@ class Decision(Enum):
 
 
 class Report(NamedTuple):
-    """An intermediate value, in the study's direction."""
+    """An intermediate value, in the study's direction, and how many steps the trial takes, 0 if unknown."""
 
     step: int
     value: float
+    steps: int = 0
 
 
 class Question(NamedTuple):
@@ -57,18 +58,18 @@ class Channel:
     def __init__(self) -> None:
         self.ended = ""
         self._lock = threading.RLock()
-        self._reports: list[tuple[int, float]] = []
+        self._reports: list[Report] = []
         self._notes: dict[str, Any] = {}
         self._unheard = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Channel, ()  # a copy in another process reaches nobody
 
-    def report(self, step: int, value: Any) -> bool:
+    def report(self, step: int, value: Any, steps: int = 0) -> bool:
         """Send an intermediate value; False if the trial has ended."""
         with self._lock:
             if not self.ended:
-                self._tell(Report(step, value))
+                self._tell(Report(step, value, steps))
             return not self.ended
 
     def note(self, notes: dict[str, Any]) -> bool:

@@ -101,7 +101,7 @@ class EventBlock:
         if unknown.any():
             raise StudyError(f"field 'rows': trial {rows[unknown][0]} was never asked")
         before = rows[rows < n]
-        over = before[history.state[before] != State.RUNNING]
+        over = before[~np.isin(history.state[before], (State.RUNNING, State.PAUSED))]
         if len(over):
             raise StudyError(f"field 'rows': trial {over[0]} ended before")
         _check_ends(ended, others)

@@ -46,6 +46,21 @@ class Reports(NamedTuple):
     position: NDArray[np.int64]
 
 
+class Moves(NamedTuple):
+    """Every decision, pause and continuation in order; ``kind`` holds values of ``Move``.
+
+    Decisions have a rung, -1 if the rule has none; pauses the seconds spent so far; continuations the
+    position of the log that their choice had seen.
+    """
+
+    row: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    rung: NDArray[np.int64]
+    spent: NDArray[np.float64]
+    cursor: NDArray[np.int64]
+    position: NDArray[np.int64]
+
+
 class Table:
     """Columns of one length that grow by doubling. ``read`` holds read-only views of ``write``."""
 

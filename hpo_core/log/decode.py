@@ -19,7 +19,7 @@ import numpy as np
 from hpo_core.checks import shown
 from hpo_core.errors import HpoError, StudyError
 from hpo_core.log.blocks import EventBlock
-from hpo_core.log.events import ASIDE, FOREIGN, KINDS, Asked, Enqueued
+from hpo_core.log.events import ASIDE, FOREIGN, KINDS, Asked, Enqueued, Resumed, Retried
 from hpo_core.log.fields import (
     INTS,
     LISTS,
@@ -74,7 +74,16 @@ def read(codec: Codec, records: Sequence[Record]) -> EventBlock:
     for start in range(0, len(known), PARSED):
         _take(codec, readers, start, known[start : start + PARSED])
     events = [each for kind in KINDS if kind in readers for each in readers[kind].events()]
+    if "resumed" in readers and "retried" in readers:
+        _order_claims(events)
     return EventBlock(len(known), events)
+
+
+def _order_claims(events: list[tuple[Event, Any]]) -> None:
+    """Bring the events that give trials out again into the order of the log: the last worker holds one."""
+    places = [k for k, (event, _) in enumerate(events) if isinstance(event, Retried | Resumed)]
+    for place, claim in zip(places, sorted((events[k] for k in places), key=itemgetter(1)), strict=True):
+        events[place] = claim
 
 
 def _check_aside(records: Sequence[Record]) -> None:
@@ -172,7 +181,7 @@ class _Reader:
         read: dict[str, Any] = {}
         fields: dict[str, Any] = self.kind.fields
         for name, field in fields.items():
-            value = data[name]
+            value = data[name] if field.default is REQUIRED else data.get(name, field.default)
             if field.per_row:
                 require(name, [value], LISTS)
                 _check_length(name, value, len(data["rows"]))

@@ -25,7 +25,7 @@ import numpy as np
 
 from hpo_core.errors import StorageError
 from hpo_core.log import fields
-from hpo_core.log.columns import State
+from hpo_core.log.columns import Move, State
 from hpo_core.storage.base import CHANGED, CREATED, DELETED, RENEWED
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 # The version of this reader. ``created`` holds the least version that can read the log, 1 if it says nothing.
 # A study that uses a new kind, or a field that changes what others mean, needs the version that added it:
-# 2 for several metrics.
-READER: Final = 2
+# 2 for several metrics, 3 for a scheduler.
+READER: Final = 3
 
 # Origins of trials whose configuration came from the user, at least in part.
 ENQUEUED: Final = "enqueued"
@@ -150,9 +150,47 @@ class Reported:
     rows: Rows
     step: int  # or a column
     y: Reals  # signed: (k,), or (M, k) with several metrics
+    steps: int = 0  # that the trials are to take in all, 0 if that is unknown or was said before; or a column
 
     def apply(self, history: History, at: Position) -> None:
-        history.report(self.rows, self.step, self.y, at)
+        history.report(self.rows, self.step, self.y, at, self.steps)
+
+
+@dataclass(slots=True, eq=False)
+class Decided:
+    """The scheduler told running trials to stop or to pause; their worker may not know yet."""
+
+    rows: Rows
+    move: int  # ``Move.STOP`` or ``Move.PAUSE``; or a column
+    rung: int  # -1 if the rule has no rungs; or a column
+    reason: str  # or a column
+
+    def apply(self, history: History, at: Position) -> None:
+        history.decide(self.rows, self.move, self.rung, self.reason, at)
+
+
+@dataclass(slots=True, eq=False)
+class Paused:
+    """Trials left their worker, and may go on later."""
+
+    rows: Rows
+    cost: Reals  # (k,) seconds so far, without pauses
+
+    def apply(self, history: History, at: Position) -> None:
+        history.move(self.rows, Move.PAUSED, at, spent=self.cost)
+
+
+@dataclass(slots=True, eq=False)
+class Resumed:
+    """Paused trials go on."""
+
+    rows: Rows
+    cursor: int  # log position that the choice had seen
+    time: float
+    worker: str = ""  # as in ``Asked``
+
+    def apply(self, history: History, at: int) -> None:
+        history.resume(self.rows, self.worker, self.time, self.cursor, at)
 
 
 @dataclass(slots=True, eq=False)
@@ -208,6 +246,8 @@ class EventKind:
         By the name in JSON; the rows, if there are any, come first.
     ends : bool
         Whether the event ends its trials.
+    allowed : tuple of State
+        States that the trials of the event may be in.
     merged : bool
         Whether many events are read as one.
     late : tuple of str
@@ -217,10 +257,12 @@ class EventKind:
     event: type
     fields: dict[str, Field]
     ends: bool = False
+    allowed: tuple[State, ...] = (State.RUNNING,)
     merged: bool = False
     late: tuple[str, ...] = ()
 
 
+_LIVE = State.RUNNING, State.PAUSED
 _ENDED = {"rows": fields.ROWS, "values": fields.RESULTS, "cost": fields.COST}
 
 # In the order in which the events of a block are applied, kind by kind: a trial starts before any other event
@@ -246,16 +288,37 @@ KINDS: Final[dict[str, EventKind]] = {
     "retried": EventKind(
         Retried, {"rows": fields.ROWS, "worker": fields.NAME, "reason": fields.TEXT, "time": fields.TIME}
     ),
+    "resumed": EventKind(
+        Resumed,
+        {
+            "rows": fields.ROWS,
+            "cursor": fields.INT,
+            "time": fields.TIME,
+            "worker": fields.NAME.optional(""),
+        },
+        allowed=(State.PAUSED,),
+    ),
     "noted": EventKind(Noted, {"rows": fields.ROWS, "notes": fields.NOTES}),
     "annotated": EventKind(Annotated, {"notes": fields.NOTE}),
     "reported": EventKind(
         Reported,
-        {"rows": fields.ROWS, "step": fields.STEP, "values": fields.REPORTS},
+        {
+            "rows": fields.ROWS,
+            "step": fields.STEP,
+            "values": fields.REPORTS,
+            "steps": fields.INT.optional(0),
+        },
         merged=True,
         late=("step", "values"),
     ),
+    "decided": EventKind(
+        Decided,
+        {"rows": fields.ROWS, "move": fields.INT, "rung": fields.INT, "reason": fields.TEXT},
+        merged=True,
+    ),
+    "paused": EventKind(Paused, {"rows": fields.ROWS, "cost": fields.COST}, merged=True),
     "told": EventKind(Told, _ENDED, ends=True, merged=True, late=("values",)),
-    "stopped": EventKind(Stopped, _ENDED, ends=True, merged=True, late=("values",)),
+    "stopped": EventKind(Stopped, _ENDED, ends=True, allowed=_LIVE, merged=True, late=("values",)),
     "failed": EventKind(
         Failed,
         {
@@ -265,12 +328,14 @@ KINDS: Final[dict[str, EventKind]] = {
             "traceback": fields.TRACEBACK,
         },
         ends=True,
+        allowed=_LIVE,
         merged=True,
         late=("reason",),
     ),
 }
 NAMES: Final = {kind.event: name for name, kind in KINDS.items()}
-ABOUT_RUNNING: Final = frozenset(kind.event for kind in KINDS.values() if "rows" in kind.fields)
+# States that the trials of an event may be in, for kinds that are about trials which were asked before.
+ALLOWED: Final = {kind.event: kind.allowed for kind in KINDS.values() if "rows" in kind.fields}
 # Kinds that do not change the columns: descriptions of the study, heartbeats and late results.
 ASIDE: Final = frozenset({CREATED, CHANGED, DELETED, RENEWED, LATE})
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from hpo_core.errors import StudyError
-from hpo_core.log.columns import Reports, State, Table
+from hpo_core.log.columns import Move, Moves, Reports, State, Table
 from hpo_core.metrics import PLAIN, Metrics
 
 if TYPE_CHECKING:
@@ -34,7 +34,29 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RUNNING, _COMPLETE = int(State.RUNNING), int(State.COMPLETE)  # writing an enum costs twice a plain int
+# Writing an enum costs twice a plain int.
+_RUNNING, _COMPLETE, _PAUSED = int(State.RUNNING), int(State.COMPLETE), int(State.PAUSED)
+
+
+class SchedulerLike(Protocol):
+    """A scheduler as a history and those who read it know it; see ``hpo_core.schedulers``."""
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials may pause."""
+
+    @property
+    def asks_sampler(self) -> bool:
+        """Whether the sampler may choose between paused trials and new ones."""
+
+    def start(self, *, seed: int) -> None:
+        """Bind to a study with an empty cache."""
+
+    def decide(self, history: History, row: int) -> tuple[Move | None, int, str]:
+        """Return move, rung and reason for a running trial whose newest report has just been applied."""
+
+    def resume(self, history: History, n: int) -> list[int]:
+        """Return up to ``n`` paused trials that go on now, the most urgent first."""
 
 
 class Mark(NamedTuple):
@@ -43,6 +65,7 @@ class Mark(NamedTuple):
     n: int
     n_finishes: int
     n_reports: int
+    n_moves: int
     position: int
 
 
@@ -69,6 +92,8 @@ class History:
     Attributes
     ----------
     metrics : Metrics
+    scheduler : Scheduler or None
+        What decides about running trials, for samplers to know.
     position : int
         Number of events applied.
     reasons : dict of int to str
@@ -81,6 +106,8 @@ class History:
         Notes of the study itself.
     retries : dict of int to list of str
         Why trials were given out again, once for each time, by row.
+    why : dict of int to str
+        Why trials were last told to stop or to pause, by row.
     queue : deque of Enqueued
         Configurations not asked yet.
     fixed : dict of int to Enqueued
@@ -97,6 +124,8 @@ class History:
     __slots__ = (
         "_counts",
         "_finishes",
+        "_moves",
+        "_n_settled",
         "_oldest",
         "_origins",
         "_reports",
@@ -112,15 +141,18 @@ class History:
         "queue",
         "reasons",
         "retries",
+        "scheduler",
         "study_notes",
         "tracebacks",
         "wanted",
+        "why",
         "workers",
     )
 
     def __init__(self, layout: Layout, metrics: Metrics = PLAIN) -> None:
         self.layout = layout
         self.metrics = metrics
+        self.scheduler: SchedulerLike | None = None
         n_metrics = len(metrics.rows)
         self.position = 0
         self.reasons: dict[int, str] = {}
@@ -128,13 +160,14 @@ class History:
         self.notes: dict[int, dict[str, Any]] = {}
         self.study_notes: dict[str, Any] = {}
         self.retries: dict[int, list[str]] = {}
+        self.why: dict[int, str] = {}
         self.queue: deque[Enqueued] = deque()
         self.fixed: dict[int, Enqueued] = {}
         self.wanted: dict[int, int] = {}
         self.workers: dict[int, str] = {}
         self.builds: dict[int, str] = {}
         self.fits: dict[int, Mapping[str, Any]] = {}
-        self._counts = [0, 0, 0, 0]
+        self._counts = [0] * len(State)
         self._oldest = 0  # no row before this one is running
         self._origins: list[str] = []
         self._undo: list[Callable[[], object]] = []  # each may run twice
@@ -149,6 +182,11 @@ class History:
             started=((), np.float64, np.nan),
             origin=((), np.uint8, 0),
             last_report=((), np.int64, -1),
+            planned=((), np.int64, 0),
+            decision=((), np.uint8, 0),
+            rung=((), np.int64, -1),
+            spent=((), np.float64, 0),
+            continued=((), np.bool_, 0),
         )
         self._finishes = Table(row=((), np.int64, -1), position=((), np.int64, 0))
         self._reports = Table(
@@ -157,6 +195,15 @@ class History:
             value=(() if n_metrics == 1 else (n_metrics,), np.float64, 0),
             position=((), np.int64, 0),
         )
+        self._moves = Table(
+            row=((), np.int64, 0),
+            kind=((), np.uint8, 0),
+            rung=((), np.int64, -1),
+            spent=((), np.float64, 0),
+            cursor=((), np.int64, -1),
+            position=((), np.int64, 0),
+        )
+        self._n_settled = 0  # moves that the columns of their trials show
 
     def __getstate__(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__ if name != "_undo")
@@ -172,7 +219,9 @@ class History:
 
     def __repr__(self) -> str:
         states = ", ".join(
-            f"{count} {state.name.lower()}" for state, count in zip(State, self._counts, strict=True)
+            f"{count} {state.name.lower()}"
+            for state, count in zip(State, self._counts, strict=True)
+            if count or state != State.PAUSED
         )
         return f"History({len(self)} trials: {states})"
 
@@ -261,6 +310,36 @@ class History:
         return Reports(*(column[..., : self._reports.n] for column in self._reports.read.values()))
 
     @property
+    def planned(self) -> NDArray[np.int64]:
+        """(n,) steps that each trial is to take in all; 0 if it has not said."""
+        return self._trials.read["planned"][: self._trials.n]
+
+    @property
+    def decision(self) -> NDArray[np.uint8]:
+        """(n,) ``Move.STOP`` or ``Move.PAUSE`` if that was decided; 0 while the trial may go on."""
+        return self._trials.read["decision"][: self._trials.n]
+
+    @property
+    def rung(self) -> NDArray[np.int64]:
+        """(n,) rung of each trial's last decision, -1 if there is none or the rule has no rungs."""
+        return self._trials.read["rung"][: self._trials.n]
+
+    @property
+    def spent(self) -> NDArray[np.float64]:
+        """(n,) seconds of each trial before it last paused."""
+        return self._trials.read["spent"][: self._trials.n]
+
+    @property
+    def continued(self) -> NDArray[np.bool_]:
+        """(n,) whether each trial was last given out to go on after a pause."""
+        return self._trials.read["continued"][: self._trials.n]
+
+    @property
+    def moves(self) -> Moves:
+        """All decisions, pauses and continuations, in their order."""
+        return Moves(*(column[: self._moves.n] for column in self._moves.read.values()))
+
+    @property
     def finish_order(self) -> NDArray[np.int64]:
         """(k,) rows in the order in which they completed, stopped or failed."""
         return self._finishes.read["row"][: self._finishes.n]
@@ -279,6 +358,13 @@ class History:
         rows = np.flatnonzero(self.state[self._oldest :] == State.RUNNING) + self._oldest
         self._oldest = int(rows[0])
         return rows
+
+    @property
+    def paused(self) -> NDArray[np.int64]:
+        """(k,) rows that are paused, ascending."""
+        if not self._counts[_PAUSED]:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(self.state == _PAUSED)
 
     def forget_workers(self) -> None:
         """Drop the workers of trials that have ended, once they are many."""
@@ -301,6 +387,8 @@ class History:
     def apply(self, event: Event) -> None:
         """Apply one event. The caller has validated it: rows exist and run."""
         event.apply(self, self.position)
+        if self._moves.n > self._n_settled:
+            self._settle_moves()
         self.position += 1
 
     def extend(self, block: EventBlock) -> None:
@@ -315,6 +403,8 @@ class History:
         n = self._finishes.n
         for event, at in block.events:
             event.apply(self, self.position + at)
+        if self._moves.n > self._n_settled:
+            self._settle_moves()
         # Trials that completed, stopped and failed ended in the order of the log, not by kind.
         read, write = self._finishes.read, self._finishes.write
         order = np.argsort(read["position"][n : self._finishes.n], kind="stable") + n
@@ -327,15 +417,17 @@ class History:
         if self._undo:
             self._undo = []
         # Made for every change: by its constructor the tuple would take twice as long.
-        return _as_mark(Mark, (self._trials.n, self._finishes.n, self._reports.n, self.position))
+        return _as_mark(
+            Mark, (self._trials.n, self._finishes.n, self._reports.n, self._moves.n, self.position)
+        )
 
     def is_at(self, mark: Mark) -> bool:
         """Whether nothing has been applied since a mark, not even in part."""
         return (
             not self._undo
             and self.position == mark.position
-            and (self._trials.n, self._finishes.n, self._reports.n)
-            == (mark.n, mark.n_finishes, mark.n_reports)
+            and (self._trials.n, self._finishes.n, self._reports.n, self._moves.n)
+            == (mark.n, mark.n_finishes, mark.n_reports, mark.n_moves)
         )
 
     def roll_back(self, mark: Mark) -> None:
@@ -349,6 +441,7 @@ class History:
         for row in rows.tolist():
             earlier = np.flatnonzero(reported == row)
             self._trials.write["last_report"][row] = earlier[-1] if len(earlier) else -1
+        self._take_back_moves(mark.n_moves)
         self._trials.cut(mark.n)
         for by_row in (self.fixed, self.wanted, self.workers, self.builds, self.fits):
             for row in [row for row in by_row if row >= mark.n]:
@@ -374,6 +467,19 @@ class History:
             self.reasons.pop(row, None)
             self.tracebacks.pop(row, None)
         self._finishes.cut(mark.n_finishes)
+
+    def _take_back_moves(self, n: int) -> None:
+        moves = self._moves
+        rows = np.unique(moves.write["row"][n : moves.n])
+        rows = rows[rows < self._trials.n]
+        moves.cut(n)
+        for name in ("decision", "rung", "spent"):
+            self._trials.write[name][rows] = self._trials.fill[name]
+        state = self._trials.write["state"]
+        state[rows[state[rows] == _PAUSED]] = _RUNNING
+        self._n_settled = 0
+        if n:
+            self._settle_moves()
 
     def start(
         self,
@@ -433,13 +539,17 @@ class History:
         # One trial at a time is the common case: writing scalars takes a third of writing slices.
         k = len(rows)
         where = rows.item() if k == 1 else _index(rows)
+        if self._moves.n > self._n_settled:
+            self._settle_moves()
         end = self._finishes.append(k)
         self._finishes.write["row"][end] = where if k == 1 else rows
         self._finishes.write["position"][end] = at if k > 1 or isinstance(at, int) else at.item()
         write = self._trials.write
+        n_paused = int(np.count_nonzero(write["state"][where] == _PAUSED)) if self._counts[_PAUSED] else 0
         write["state"][where] = state
         write["cost"][where] = cost.item() if k == 1 else cost
-        self._counts[_RUNNING] -= k
+        self._counts[_RUNNING] -= k - n_paused
+        self._counts[_PAUSED] -= n_paused
         self._counts[state] += k
         if y is None:
             return
@@ -459,8 +569,53 @@ class History:
             violation = y[-limit:] - self.metrics.limit[:, np.newaxis]
             self._trials.write["violation"][:, at] = violation[:, 0] if isinstance(at, int) else violation
 
-    def report(self, rows: NDArray[np.int64], step: Any, y: NDArray[np.float64], position: Position) -> None:
-        """Add a report of each row, in the order of the log."""
+    def move(
+        self,
+        rows: NDArray[np.int64],
+        kind: Any,
+        at: Position,
+        *,
+        rung: Any = -1,
+        spent: Any = 0.0,
+        cursor: Any = -1,
+    ) -> None:
+        """Add a decision, pause or continuation of each row; ``_settle_moves`` makes columns show them."""
+        first, k = self._moves.n, len(rows)
+        self._moves.append(k)
+        new = slice(first, first + k)
+        columns = {"row": rows, "kind": kind, "rung": rung, "spent": spent, "cursor": cursor, "position": at}
+        for name, value in columns.items():
+            self._moves.write[name][new] = value
+
+    def _settle_moves(self) -> None:
+        """Bring new moves into the order of the log; the columns of their trials show the last ones."""
+        read, write, trials = self._moves.read, self._moves.write, self._trials.write
+        new = slice(self._n_settled, self._moves.n)
+        order = np.argsort(read["position"][new], kind="stable") + self._n_settled
+        for name in write:
+            write[name][new] = read[name][order]
+        row, kind = read["row"][new], read["kind"][new]
+        # Of several entries of a row the last one is written last.
+        decided, paused = kind <= Move.PAUSE, kind == Move.PAUSED
+        trials["rung"][row[decided]] = read["rung"][new][decided]
+        trials["spent"][row[paused]] = read["spent"][new][paused]
+        rows, place = np.unique(row[::-1], return_index=True)
+        kind = kind[::-1][place]
+        trials["decision"][rows] = np.where(kind == Move.RESUMED, 0, np.minimum(kind, Move.PAUSE))
+        before = trials["state"][rows]
+        alive = (before == _RUNNING) | (before == _PAUSED)
+        after = np.where(kind == Move.PAUSED, _PAUSED, _RUNNING)[alive]
+        trials["state"][rows[alive]] = after
+        n_more = int(np.count_nonzero(after == _PAUSED) - np.count_nonzero(before == _PAUSED))
+        self._counts[_PAUSED] += n_more
+        self._counts[_RUNNING] -= n_more
+        self._oldest = min(self._oldest, rows.item(0))
+        self._n_settled = self._moves.n
+
+    def report(
+        self, rows: NDArray[np.int64], step: Any, y: NDArray[np.float64], position: Position, steps: Any = 0
+    ) -> None:
+        """Add a report of each row, in the order of the log, and the steps that the trials plan to take."""
         first, k = self._reports.n, len(rows)
         self._reports.append(k)
         at = slice(first, first + k)
@@ -469,6 +624,11 @@ class History:
         write["position"][at] = position
         # Of a row's reports the last counts: it is written last.
         self._trials.write["last_report"][rows] = np.arange(first, first + k)
+        if not isinstance(steps, int):
+            said = steps > 0
+            self._trials.write["planned"][rows[said]] = steps[said]
+        elif steps:
+            self._trials.write["planned"][rows] = steps
 
     def note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, Any]]) -> None:
         """Merge notes over earlier ones, a mapping for each row."""
@@ -483,13 +643,31 @@ class History:
     def retry(self, rows: NDArray[np.int64], worker: str, reason: str, time: float) -> None:
         """Give running trials to another worker."""
         for row in rows.tolist():
-            self._undo.append(partial(self._start_at, row, self.started.item(row)))
-            self._start_at(row, time)
+            self._start_again(row, worker, time, continued=False)
             self._replace(self.retries, row, [*self.retries.get(row, ()), reason])
-            self._replace(self.workers, row, worker)
 
-    def _start_at(self, row: int, time: float) -> None:
+    def resume(self, rows: NDArray[np.int64], worker: str, time: float, cursor: int, at: int) -> None:
+        """Let paused trials go on, on a worker."""
+        self.move(rows, Move.RESUMED, at, cursor=cursor)
+        for row in rows.tolist():
+            self._start_again(row, worker, time, continued=True)
+
+    def _start_again(self, row: int, worker: str, time: float, *, continued: bool) -> None:
+        before = self.started.item(row), self.continued.item(row)
+        self._undo.append(partial(self._start_at, row, *before))
+        self._start_at(row, time, continued)
+        self._replace(self.workers, row, worker)
+
+    def _start_at(self, row: int, time: float, continued: bool) -> None:  # noqa: FBT001 - called by an undo
         self._trials.write["started"][row] = time
+        self._trials.write["continued"][row] = continued
+
+    def decide(self, rows: NDArray[np.int64], kind: Any, rung: Any, reason: Any, at: Position) -> None:
+        """Tell running trials to stop or to pause."""
+        self.move(rows, kind, at, rung=rung)
+        reasons = [reason] * len(rows) if isinstance(reason, str) else reason
+        for row, why in zip(rows.tolist(), reasons, strict=True):
+            self._replace(self.why, row, why)
 
     def enqueue(self, event: Enqueued) -> None:
         """Append a configuration to the queue."""

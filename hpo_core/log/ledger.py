@@ -23,7 +23,7 @@ import numpy as np
 from hpo_core.errors import StorageError, StudyError, TrialError
 from hpo_core.log.columns import State
 from hpo_core.log.eras import Era, eras
-from hpo_core.log.events import ABOUT_RUNNING
+from hpo_core.log.events import ALLOWED
 from hpo_core.log.journal import LogPlace, OutdatedError
 from hpo_core.storage.base import ChangeLostError
 from hpo_core.storage.heartbeat import Heartbeat
@@ -146,11 +146,12 @@ class Ledger:
         return self.history
 
     def is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return whether each trial has ended or been taken over by another process, (k,)."""
+        """Return whether each trial is to stop or pause, has ended, or was taken over elsewhere, (k,)."""
         return self.look(self._is_over, rows)
 
     def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        ended: NDArray[np.bool_] = self.history.state[rows] != State.RUNNING
+        history = self.history
+        ended: NDArray[np.bool_] = (history.state[rows] != State.RUNNING) | (history.decision[rows] > 0)
         if self.journal is None or not self.journal.taken_elsewhere:
             return ended
         return ended | np.isin(rows, list(self.journal.taken_elsewhere))
@@ -164,12 +165,13 @@ class Ledger:
             The event is about a trial that has finished.
         """
         journal = self.journal
-        if type(event) in ABOUT_RUNNING:
+        allowed = ALLOWED.get(type(event))
+        if allowed is not None:
             if journal is not None and journal.finished_elsewhere:
                 event = journal.set_late_aside(event)
                 if event is None:
                     return
-            _require_running(self.history, event.rows)  # type: ignore[attr-defined]
+            _require(allowed, self.history, event.rows)  # type: ignore[attr-defined]
         if journal is None:
             self.history.apply(event)
         else:
@@ -269,19 +271,21 @@ class Ledger:
             self._mark = self.history.mark(), journal.cursor
 
 
-def _require_running(history: History, rows: NDArray[np.int64]) -> None:
-    """Raise unless every trial is running."""
+def _require(allowed: tuple[State, ...], history: History, rows: NDArray[np.int64]) -> None:
+    """Raise unless every trial is in an allowed state."""
     states = history.state
     if len(rows) == 1:  # in a third of the time
         row = rows.item()
-        if states.item(row):
-            raise _finished(row, states.item(row))
-    elif np.count_nonzero(states[rows]):  # RUNNING is 0
-        j = np.flatnonzero(states[rows])[0]
-        raise _finished(rows[j], states[rows[j]])
+        if states.item(row) not in allowed:
+            raise _refused(row, states.item(row))
+    elif not (good := np.isin(states[rows], allowed)).all():
+        j = good.argmin()
+        raise _refused(rows[j], states[rows[j]])
 
 
-def _finished(row: int, state: int) -> TrialError:
+def _refused(row: int, state: int) -> TrialError:
+    if state in (State.RUNNING, State.PAUSED):
+        return TrialError(f"trial {row} is {State(state).name.lower()}")
     return TrialError(f"trial {row} has already finished ({State(state).name.lower()})")
 
 

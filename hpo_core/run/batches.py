@@ -59,6 +59,6 @@ def ends_of(study: StudyLike, batch: TrialBatch, results: Results) -> Iterator[C
         yield partial(study.tell, batch[complete], told[0] if len(told) == 1 else told.T)
     for reason, rows in ended.items():
         if reason is None:
-            yield partial(study.stop_trials, batch[rows])
+            yield partial(study._end_early, batch[rows])
         else:
             yield partial(study.fail, batch[rows], reason=reason)

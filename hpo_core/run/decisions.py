@@ -28,5 +28,5 @@ def decide(study: StudyLike, rows: NDArray[np.int64]) -> list[Decision]:
         is_over = study._is_over(rows)
     except HpoError as error:
         logger.info("cannot read whether running trials have ended: %s", printable(str(error)))
-        is_over = study.history.state[rows] != State.RUNNING
+        is_over = (study.history.state[rows] != State.RUNNING) | (study.history.decision[rows] > 0)
     return [Decision.STOP if over else Decision.CONTINUE for over in is_over.tolist()]

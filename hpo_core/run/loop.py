@@ -22,6 +22,7 @@ from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
 from hpo_core.executors import Executor, Job, Outcome, Payload, Report, SerialExecutor
 from hpo_core.executors.channel import ANSWER_SECONDS
 from hpo_core.executors.failures import describe
+from hpo_core.log import State
 from hpo_core.metrics import VALUE
 from hpo_core.printable import printable
 from hpo_core.run.batches import read_results
@@ -105,7 +106,8 @@ class _Loop:
         self.claims = claims
         self.outbox = Outbox(study, claims, interrupts, self.deadline)
         self.stops = study._stops  # calls of ``stop`` before this call
-        self.n_started = 0  # trials, by this call
+        self.n_started = 0  # trials that had never been asked before, by this call
+        self.may_resume = True  # a paused trial: none could when last tried, and nothing has ended since
         self.pause = FIRST_PAUSE
         self.exhausted = False
         self.asked: list[Trial | TrialBatch] = []  # but not started yet
@@ -163,9 +165,15 @@ class _Loop:
         if time.monotonic() >= self.deadline:
             return 0
         n = self.options.batch_size or free
-        if self.options.n_trials is not None:
-            n = min(n, self.options.n_trials - self.n_started)
-        return n
+        new = self._new_allowed()
+        if new is None or (self.study.pauses and self.may_resume):
+            return n
+        return min(n, new)
+
+    def _new_allowed(self) -> int | None:
+        """Return how many new trials this call may still start; None if any number."""
+        n_trials = self.options.n_trials
+        return None if n_trials is None else n_trials - self.n_started
 
     def _ask(self, n: int) -> bool:
         """Get suggestions, or note why there are none."""
@@ -173,11 +181,13 @@ class _Loop:
         began = time.monotonic()
         try:
             one = self.options.batch_size is None and n == 1
-            asked: Any = self.claims.claim(None if one else n, self.options.until)
+            asked: Any = self.claims.claim(None if one else n, self.options.until, self._new_allowed())
+            self.may_resume = asked is not None
             if asked is not None:
                 split = self.options.batch_size is None and not one
                 self.asked = [*asked][::-1] if split else [asked]
-                self.n_started += sum(map(self._size, self.asked))
+                continued = self.study.history.continued[np.atleast_1d(asked.number)]
+                self.n_started += int(np.count_nonzero(~continued))
         except SpaceExhausted:
             self.exhausted = True
         except StorageRefusedError as error:
@@ -232,17 +242,21 @@ class _Loop:
 
     def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
         """Go on after the end of a trial was written, or could not be because of the error ``wrong``."""
+        self.may_resume = True
+        ended = [trial] if self.options.batch_size is None else trial
+        if self.study.pauses:
+            ended = [each for each in ended if each.state != State.PAUSED]
         if wrong is not None:
             self._keep(wrong)
         else:
             self._look_at(trial, outcome)
             if self.options.callbacks:
                 try:
-                    self._call_back([trial] if self.options.batch_size is None else trial)
+                    self._call_back(ended)
                 except Exception as error:
                     self._keep(error)
         if self.bar is not None:
-            self.bar.update(self._size(trial))
+            self.bar.update(len(ended))
 
     def _look_at(self, trial: Any, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -250,9 +264,6 @@ class _Loop:
             self._keep(error, outcome.traceback)
         elif outcome.state == "failed":
             logger.warning("%r: %s", trial, printable(outcome.reason))
-
-    def _size(self, trial: Any) -> int:
-        return 1 if self.options.batch_size is None else len(trial)
 
     def _call_back(self, trials: Iterable[Trial]) -> None:
         self.interrupts.let_through()
@@ -282,10 +293,17 @@ class _Loop:
         self._name_unwritten(error)
 
     def _fail_running(self, reason: str) -> None:
-        """Fail the trials that nobody runs any more, except trials whose result could not be written."""
+        """Fail the trials that nobody runs any more, except trials whose result could not be written.
+
+        Trials that went on after a pause pause again.
+        """
         running = self.claims.running()
         left = running[~np.isin(running.number, list(self.outbox.numbers))]
         try:
+            continued = self.study.history.continued[left.number]
+            if continued.any():
+                self.study._pause_running(left[continued])
+            left = left[~continued]
             if len(left):
                 self.study.fail(left, reason=reason)
         except BaseException:

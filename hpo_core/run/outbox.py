@@ -86,7 +86,7 @@ class _Ended:
     def prepend(self, reports: list[Report]) -> None:
         """Put reports that could not be written before in front of the other changes."""
         self.outcome.reports = [*reports, *self.outcome.reports]
-        self.changes.extendleft(partial(self.trial.report, *report) for report in reversed(reports))
+        self.changes.extendleft(partial(_report, self.trial, report) for report in reversed(reports))
 
     def __str__(self) -> str:
         return _shown(self.trial, self.outcome)
@@ -147,7 +147,7 @@ class Outbox:
     def _report_all(self) -> None:
         for trial, report in self._reports:
             try:
-                trial.report(*report)
+                _report(trial, report)
             except TrialError as error:  # the trial was ended from outside
                 logger.info("a report is set aside: %s", error)
 
@@ -240,18 +240,26 @@ class Outbox:
 
 
 def _changes(study: StudyLike, trial: Any, outcome: Outcome) -> Iterator[Callable[[], None]]:
-    for step, value in outcome.reports:
-        yield partial(trial.report, step, value)
+    for report in outcome.reports:
+        yield partial(_report, trial, report)
     if outcome.notes:
         yield partial(trial.note, **outcome.notes)
     if outcome.state == "failed":
         yield partial(study.fail, trial, reason=outcome.reason, traceback=outcome.traceback)
     elif outcome.state == "stopped":
-        yield partial(study.stop_trials, trial)
+        yield partial(study._end_early, trial)
     elif isinstance(outcome.value, Results):
         yield from ends_of(study, trial, outcome.value)
+    elif outcome.unheard:  # it could not be told to stop
+        yield partial(study._complete, trial, outcome.value)
     else:
         yield partial(study.tell, trial, outcome.value)
+
+
+def _report(trial: Trial, report: Report) -> None:
+    if report.steps:
+        trial._study._plan(np.array([trial.number]), report.steps)
+    trial.report(report.step, report.value)
 
 
 def _shown(trial: Any, outcome: Outcome) -> str:

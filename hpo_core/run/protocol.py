@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
-    def claim(self, n: int | None, until: int | None) -> Trial | TrialBatch | None:
-        """Start one trial, or up to ``n`` at once; None if ``until`` trials are finished or claimed."""
+    def claim(self, n: int | None, until: int | None, new: int | None) -> Trial | TrialBatch | None:
+        """Start one trial, or up to ``n`` at once, of which at most ``new`` were never asked before.
+
+        None if nothing may start: ``until`` trials are finished, paused or claimed, and none goes on.
+        """
 
     def wait_until(self, latest: float) -> None:
         """Let waits for others, for example for a lock, end at this time of ``time.monotonic``."""
@@ -42,6 +45,10 @@ class StudyLike(OwningStudy, Protocol):
     """The part of a study that the loop needs, beyond the part that its trials need."""
 
     _stops: int  # calls of study.stop()
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials may pause, and go on later."""
 
     @property
     def allow_duplicates(self) -> bool:
@@ -69,6 +76,9 @@ class StudyLike(OwningStudy, Protocol):
     def in_new_space(self) -> StudyLike | None:
         """Return the study in the space that another process gave it; None if that has not happened."""
 
+    def _pause_running(self, trials: Any) -> None:
+        """Pause running trials that nobody runs any more."""
+
     def _claims(self) -> ClaimsLike:
         """Return the claims of a new call; an ``ArgumentError`` if a setting of the study is wrong."""
 
@@ -76,7 +86,7 @@ class StudyLike(OwningStudy, Protocol):
         """Call a function that changes the study several times; all changes are written, or none."""
 
     def _is_over(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return whether each trial has ended or been taken over by another process, (k,)."""
+        """Return whether each trial is to stop or pause, has ended, or was taken over elsewhere, (k,)."""
 
     def tell(self, trials: Any, values: Any) -> None:
         """Complete trials."""
@@ -84,5 +94,8 @@ class StudyLike(OwningStudy, Protocol):
     def fail(self, trials: Any, *, reason: str, traceback: str | None = None) -> None:
         """Fail trials."""
 
-    def stop_trials(self, trials: Any) -> None:
-        """End running trials as stopped, each with its last report; one without fails."""
+    def _end_early(self, trials: Any) -> None:
+        """Stop running trials, or pause them if that was decided; one that stops without a report fails."""
+
+    def _complete(self, trials: Any, values: Any) -> None:
+        """Complete trials, whatever was decided."""

@@ -22,11 +22,13 @@ class Suggestion:
     """Configurations ``x`` (d, k) to try next, k <= n, and the origin that chose them.
 
     ``fit`` holds hyperparameters as JSON values if they were fitted for this suggestion; they are recorded.
+    ``resume`` is the number of a paused trial that is to go on in place of a new one; -1 for a new one.
     """
 
     x: NDArray[np.float64]
     origin: str
     fit: dict[str, Any] | None = None
+    resume: int = -1
 
 
 class Sampler(ABC):
@@ -39,6 +41,8 @@ class Sampler(ABC):
     name: ClassVar[str]
     # Whether a suggestion takes no longer than a write. If not, it is computed before the log is locked.
     quick: ClassVar[bool] = False
+    # Whether the sampler may choose a paused trial, if the scheduler leaves that to it.
+    continues: ClassVar[bool] = False
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this sampler again."""

@@ -12,10 +12,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from hpo_core.log.columns import Move
-
 if TYPE_CHECKING:
-    from hpo_core.log import History
+    from hpo_core.log import History, Move
 
 
 class Verdict(NamedTuple):

@@ -215,7 +215,7 @@ def _filled(entries: Any, nothing: Any, needed: Sequence[bool], rule: str) -> An
 def _report(recorder: Recorder, rows: Rows, curves: Sequence[Report]) -> None:
     for step, same in groupby(curves, key=itemgetter(0)):
         _, places, values = zip(*same, strict=True)
-        recorder.reported(rows[[*places]], step, np.array(values).T)
+        recorder.reported(rows[[*places]], step, np.array(values).T, decides=False)
 
 
 def _finish(

@@ -17,7 +17,8 @@ import numpy as np
 from hpo_core.checks import shown
 from hpo_core.errors import InfeasibleSpaceError, SpaceExhausted, StudyError
 from hpo_core.layout import Kind
-from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Retried
+from hpo_core.log import State
+from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Resumed, Retried
 from hpo_core.native import build_id
 from hpo_core.printable import printable
 from hpo_core.samplers.registry import is_ours
@@ -53,12 +54,14 @@ class Request:
     ----------
     n : int
         Number of trials.
+    new : int or None
+        How many of them may be trials that were never asked before; None if all.
     max_retries : int
         A trial is given out again at most this often.
     worker : str
         Worker that runs the trials under a lease; "" by hand.
     until : int or None
-        Start nothing if the study holds this many trials, finished or claimed.
+        Start nothing new if the study holds this many trials, finished, paused or claimed.
     started : callable or None
         Called inside the change in which trials started.
     """
@@ -67,6 +70,7 @@ class Request:
     max_retries: int
     worker: str = ""
     until: int | None = None
+    new: int | None = None
     started: Callable[[], object] | None = None
 
 
@@ -84,9 +88,10 @@ class _Abandoned(NamedTuple):
 
     back: dict[int, str]  # to be given out again
     spent: dict[int, str]  # to fail: they were given out too often, or cannot run any more
+    decided: dict[int, str]  # to stop or to pause: they had been told to
 
 
-_NOTHING: Final = _Abandoned({}, {})
+_NOTHING: Final = _Abandoned({}, {}, {})
 
 
 def check_suggestion(suggestion: Any, space: Space, n: int, who: str) -> None:
@@ -188,7 +193,9 @@ class Asking:
         """Compute the suggestion that ``_start`` will need; None if it will need none."""
         history, found = self._history, self._abandoned(self._overdue(request), request)
         wanted = self._allowed(request, found)
-        if wanted <= 0 or found.back or history.queue:
+        if wanted <= 0 or found.back or found.decided or history.queue:
+            return None
+        if not self._sampler_continues and self._scheduled(1):
             return None
         try:
             suggestion = self._suggest(wanted)
@@ -202,23 +209,56 @@ class Asking:
         if isinstance(found, float):
             return found
         wanted = self._allowed(request, found)
-        if wanted <= 0:
-            return None
         taken: list[int] = []
+        by_scheduler = wanted <= 0 or not self._sampler_continues
+        if self._pauses and by_scheduler and not found.back:
+            taken = self._resume(self._scheduled(request.n), request.worker)
+            wanted = min(wanted, request.n - len(taken))
+        if wanted <= 0:
+            return self._started(request, taken)
         error: Exception | None = None
         if found.back or self._history.queue:
-            taken, error = self._start_waiting(wanted, request.worker, found)
+            waiting, error = self._start_waiting(wanted, request.worker, found)
+            taken += waiting
+            wanted -= len(waiting)
         rows: Numbers = taken
-        if len(taken) < wanted and error is None:
+        if wanted > 0 and error is None:
             try:
-                new = self._start_suggested(wanted - len(taken), request.worker, proposal)
+                new = self._start_suggested(wanted, request.worker, proposal)
                 rows = [*taken, *new] if taken else new
             except (SpaceExhausted, InfeasibleSpaceError) as why:
                 error = why
+        return self._started(request, rows) if len(rows) else error
+
+    def _started(self, request: Request, rows: Numbers) -> Numbers | None:
         if not len(rows):
-            return error
+            return None
         if request.started is not None:
             request.started()
+        return rows
+
+    @property
+    def _pauses(self) -> bool:
+        scheduler = self._history.scheduler
+        return scheduler is not None and scheduler.pauses
+
+    @property
+    def _sampler_continues(self) -> bool:
+        """Whether the sampler chooses between paused trials and new ones."""
+        scheduler = self._history.scheduler
+        return scheduler is not None and scheduler.asks_sampler and self._sampler.continues
+
+    def _scheduled(self, n: int) -> list[int]:
+        """Return up to ``n`` paused trials that the scheduler lets go on, if the space has not grown."""
+        history = self._history
+        if history.scheduler is None or not history.count(State.PAUSED):
+            return []
+        return [row for row in history.scheduler.resume(history, n) if not self._lacks_a_parameter(row)]
+
+    def _resume(self, rows: list[int], worker: str, cursor: int | None = None) -> list[int]:
+        if rows:
+            seen = self._history.position if cursor is None else cursor
+            self._ledger.add(Resumed(np.array(rows), seen, time.time(), worker))
         return rows
 
     def _watch(self, request: Request, pauses: int) -> _Abandoned | float:
@@ -233,14 +273,20 @@ class Asking:
         found = self._abandoned(over, request)
         for row, reason in found.spent.items():
             self._recorder.failed(np.array([row]), reason)
+        if found.decided:
+            self._recorder.ended_early(np.array([*found.decided]))
         return found
 
-    def _start_suggested(self, n: int, worker: str, proposal: _Proposal | None) -> range:
+    def _start_suggested(self, n: int, worker: str, proposal: _Proposal | None) -> Numbers:
         first = len(self._history)
         if proposal is None or (proposal.first, proposal.n) != (first, n):
             cursor, suggestion = self._history.position, self._suggest(n)
         else:
             cursor, suggestion = proposal.cursor, proposal.suggestion
+            if suggestion.resume >= 0 and self._history.state[suggestion.resume] != State.PAUSED:
+                cursor, suggestion = self._history.position, self._suggest(n)
+        if suggestion.resume >= 0:
+            return self._resume([suggestion.resume], worker, cursor)
         x = suggestion.x
         k = x.shape[1]
         # Our build goes on record with the first suggestion. Without a log nobody else asks.
@@ -273,7 +319,7 @@ class Asking:
             raise
         ledger.suggesting = False
         self.seconds += time.perf_counter() - started
-        if not self._is_ours:
+        if not self._is_ours and suggestion.resume < 0:
             check_suggestion(suggestion, self._space, n, f"sampler {self._sampler.name!r}")
         return suggestion
 
@@ -291,12 +337,14 @@ class Asking:
         dead = leases.dead(over) if leases is not None and over else set()
         if not dead:
             return _NOTHING
-        found = _Abandoned({}, {})
+        found = _Abandoned({}, {}, {})
         for row, name in sorted(history.held().items()):
             if name in dead:
                 retries = len(history.retries.get(row, ()))
                 reason = f"worker {name} died: its lease ran out"
-                if self._lacks_a_parameter(row):
+                if history.decision.item(row):
+                    found.decided[row] = reason
+                elif self._lacks_a_parameter(row):
                     found.spent[row] = f"{reason}, and the space has a parameter that the trial does not have"
                 elif retries < request.max_retries:
                     found.back[row] = reason
@@ -311,15 +359,16 @@ class Asking:
         return given is not None and bool(np.isinf(given[:, row]).any())
 
     def _allowed(self, request: Request, found: _Abandoned) -> int:
-        """Return how many trials may start before the study holds ``until``.
+        """Return how many trials may start before the study holds ``until``, paused ones apart.
 
-        Claimed trials count: they will finish, here or elsewhere.
+        Claimed trials count: they will finish, here or elsewhere. So do paused ones.
         """
+        most = request.n if request.new is None else min(request.n, request.new)
         if request.until is None:
-            return request.n
+            return most
         history = self._history
         left = request.until - history.count_finished() - len(history.held()) + len(found.back)
-        return min(request.n, left)
+        return min(most, left - history.count(State.PAUSED))
 
     def _start_waiting(self, n: int, worker: str, found: _Abandoned) -> tuple[list[int], Exception | None]:
         """Start up to ``n`` waiting trials; return their numbers and the error that ended the queue."""

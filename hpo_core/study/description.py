@@ -16,6 +16,8 @@ from hpo_core.log.ledger import until_written
 from hpo_core.metrics import Metrics
 from hpo_core.samplers import BY_NAME, Sampler
 from hpo_core.samplers.registry import is_ours
+from hpo_core.schedulers.registry import BY_NAME as SCHEDULERS
+from hpo_core.schedulers.registry import is_ours as is_our_scheduler
 from hpo_core.space import Space
 from hpo_core.storage import Storage, open_storage
 from hpo_core.storage.base import CHANGED, CREATED, DURABILITY
@@ -24,6 +26,7 @@ from hpo_core.study.compatibility import check_widening
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hpo_core.schedulers import Scheduler
     from hpo_core.storage import Record
 
 
@@ -38,6 +41,7 @@ class Description:
     metrics: Metrics
     allow_duplicates: bool
     durability: str = "normal"
+    scheduler: dict[str, Any] | None = None  # name and options, as of the sampler
 
     def to_json(self) -> str:
         """Return the text of the event ``created``; without metrics, any version can read the log."""
@@ -46,7 +50,7 @@ class Description:
         if direction is None:
             goal = {"metrics": self.metrics.to_json()}
         written = {
-            "reader": READER if "metrics" in goal else 1,
+            "reader": READER if self.scheduler else 2 if "metrics" in goal else 1,
             "space": json.loads(self.space.to_json()),
             "sampler": self.sampler,
             "seed": self.seed,
@@ -54,6 +58,7 @@ class Description:
             "allow_duplicates": self.allow_duplicates,
         }
         rare = {
+            "scheduler": self.scheduler,
             "feasible": self.feasible,
             "durability": self.durability if self.durability != "normal" else None,
         }
@@ -81,8 +86,10 @@ class Description:
             space = Space.from_json(json.dumps(_fields(records[-1], {"space": dict})["space"]))
             if not 0 <= data["seed"] < SEED_LIMIT:
                 raise StorageError(f"field 'seed' must be in [0, 2**63), got {shown(data['seed'])}")
-            if type(data["sampler"].get("name")) is not str:
-                raise StorageError(f"field 'sampler' must hold a name, got {shown(data['sampler'], 80)}")
+            scheduler = data.get("scheduler")
+            for field, said in (("sampler", data["sampler"]), ("scheduler", scheduler)):
+                if said is not None and (type(said) is not dict or type(said.get("name")) is not str):
+                    raise StorageError(f"field {field!r} must hold a name, got {shown(said, 80)}")
             return cls(
                 space,
                 feasible,
@@ -91,6 +98,7 @@ class Description:
                 metrics,
                 data["allow_duplicates"],
                 durability,
+                scheduler,
             )
         except DAMAGE as error:
             kind = records[-1][1] if records and event else CREATED
@@ -150,6 +158,28 @@ def make_sampler(described: dict[str, Any]) -> Sampler:
     except (TypeError, ValueError) as error:
         raise StorageError(f"event 0, created: field 'sampler' has no such options: {error}") from error
     return sampler
+
+
+def describe_scheduler(scheduler: Scheduler | None) -> dict[str, Any] | None:
+    """Return the name of a scheduler and, if it is one of hpo_core's, its options."""
+    if scheduler is None or not is_our_scheduler(scheduler):
+        return None if scheduler is None else {"name": scheduler.name}
+    return {"name": scheduler.name, "options": scheduler.options()}
+
+
+def make_scheduler(described: dict[str, Any] | None) -> Scheduler | None:
+    """Return the scheduler of a description."""
+    if described is None:
+        return None
+    name = described["name"]
+    if "options" not in described or name not in SCHEDULERS:
+        raise StudyError(f"scheduler {name!r} is not one of hpo_core's: pass it as scheduler=")
+    kind: Any = SCHEDULERS[name]
+    try:
+        scheduler: Scheduler = kind(**described["options"])
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"event 0, created: field 'scheduler' has no such options: {error}") from error
+    return scheduler
 
 
 def find(storage: Storage, name: str) -> tuple[LogPlace, Description]:
@@ -260,9 +290,16 @@ def _complete(described: dict[str, Any]) -> dict[str, Any]:
     return describe_sampler(make_sampler(described))
 
 
+def _complete_scheduler(described: dict[str, Any] | None) -> dict[str, Any] | None:
+    if described is None or "options" not in described or described["name"] not in SCHEDULERS:
+        return described
+    return describe_scheduler(make_scheduler(described))
+
+
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
-    pairs = {
+    pairs: dict[str, tuple[Any, Any]] = {
         "sampler": (_complete(stored.sampler), given.sampler),
+        "scheduler": (_complete_scheduler(stored.scheduler), given.scheduler),
         "metrics": (stored.metrics.to_json(), given.metrics.to_json()),
         "allow_duplicates": (stored.allow_duplicates, given.allow_duplicates),
         **({"seed": (stored.seed, given.seed)} if seed_given else {}),

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.checks import as_json
-from hpo_core.log.events import Asked, Failed, Noted, Reported, Stopped, Told
+from hpo_core.log.columns import Move
+from hpo_core.log.events import Asked, Decided, Failed, Noted, Paused, Reported, Stopped, Told
 from hpo_core.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from hpo_core.log import History
     from hpo_core.log.ledger import Ledger
     from hpo_core.space import Space
 
@@ -41,13 +43,14 @@ class Recorder:
     metrics : Metrics
     """
 
-    __slots__ = ("_sign", "_space", "apply", "history", "metrics")
+    __slots__ = ("_has_warned", "_sign", "_space", "apply", "history", "metrics")
 
     def __init__(self, ledger: Ledger, space: Space) -> None:
         self.apply = ledger.add
         self.history = ledger.history
         self.metrics = ledger.history.metrics
         self._space = space
+        self._has_warned = False  # that a step was reported again
         self._sign: float = self.metrics.sign.item(0)  # of the metric, if it is the only one
 
     def asked(
@@ -87,15 +90,50 @@ class Recorder:
         else:
             self.failed(rows, f"the value told is {value}")
 
-    def told(self, rows: Rows, told: NDArray[np.float64]) -> None:
-        """Complete trials, with values (measured, k) as read; those with a value that is not finite fail."""
+    def told(self, rows: Rows, told: NDArray[np.float64], *, complete: bool = False) -> None:
+        """Complete trials, with values (measured, k) as read; those with a value that is not finite fail.
+
+        Trials that were told to stop or pause do so, unless ``complete``, or all their steps are done.
+        """
         finite = np.isfinite(told)
         if not finite.all():
             good = finite.all(axis=0)
             self._fail_those_not_finite(rows[~good], told[:, ~good])
             rows, told = rows[good], told[:, good]
+        if self.history.scheduler is not None and not complete:
+            early = self._ends_early(rows)
+            if early.any():
+                self.ended_early(rows[early], told[:, early])
+                rows, told = rows[~early], told[:, ~early]
         if len(rows):
             self.apply(Told(rows, self.signed(rows, told), self._cost(rows)))
+
+    def _ends_early(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which trials were told to stop or pause before they had taken all their steps, (k,)."""
+        history = self.history
+        planned, step = history.planned[rows], self._last_step(rows)
+        return np.asarray((history.decision[rows] > 0) & ((planned == 0) | (step + 1 < planned)))
+
+    def _last_step(self, rows: Rows) -> NDArray[np.int64]:
+        """Return the step of each trial's last report, -1 if it has none."""
+        last = self.history.last_report[rows]
+        if not (last >= 0).any():
+            return np.full(len(rows), -1)
+        return np.where(last >= 0, self.history.reports.step[last], -1)
+
+    def ended_early(self, rows: Rows, told: NDArray[np.float64] | None = None) -> None:
+        """End or pause running trials as was decided, with values (measured, k) or their last reports.
+
+        Trials about which nothing was decided stop.
+        """
+        pauses = self.history.decision[rows] == Move.PAUSE
+        self.paused(rows[pauses])
+        self.stopped(rows[~pauses], None if told is None else told[:, ~pauses])
+
+    def paused(self, rows: Rows) -> None:
+        """Pause running trials."""
+        if len(rows):
+            self.apply(Paused(rows, self._cost(rows)))
 
     def _fail_those_not_finite(self, rows: Rows, told: NDArray[np.float64]) -> None:
         """Fail trials, each because of its first value that is not finite."""
@@ -120,17 +158,61 @@ class Recorder:
             y = np.concatenate([values, nothing], axis=1)[:, self.history.last_report[rows]]  # -1: no report
         else:
             y = self.signed(rows, told)
-        known = np.isfinite(y).all(axis=0)
-        self.failed(rows[~known], "stopped without a finite report")
+        known = np.isfinite(y).all(axis=0) & ~self._diverged(rows)
+        for row in rows[~known].tolist():
+            self.failed(np.array([row]), self.history.why.get(row, "stopped without a finite report"))
         rows, y = rows[known], y[:, known]
         if len(rows):
             self.apply(Stopped(rows, y, self._cost(rows)))
 
-    def reported(self, rows: Rows, step: int, told: NDArray[np.float64]) -> None:
-        """Record intermediate values, (measured, k) as read."""
-        if len(rows):
-            y = self.signed(rows, told)
-            self.apply(Reported(rows, step, y[0] if len(y) == 1 else y))
+    def reported(
+        self, rows: Rows, step: int, told: NDArray[np.float64], steps: int = 0, *, decides: bool = True
+    ) -> None:
+        """Record intermediate values, (measured, k) as read, and decide what the trials are to do.
+
+        ``steps`` is the number that they are to take in all; 0 if that is unknown.
+        """
+        history = self.history
+        decides = decides and history.scheduler is not None
+        if decides:
+            new = self._are_new(rows, step)
+            if not new.all():
+                self._warn_of_repeated(rows[~new], step)
+                rows, told = rows[new], told[:, new]
+        if not len(rows):
+            return
+        if steps and (history.planned[rows] == steps).all():
+            steps = 0
+        y = self.signed(rows, told)
+        self.apply(Reported(rows, step, y[0] if len(y) == 1 else y, steps))
+        if decides:
+            for row, move, rung, reason in decisions(history, rows, step, y):
+                self.apply(Decided(np.array([row]), move, rung, reason))
+
+    def _are_new(self, rows: Rows, step: int) -> NDArray[np.bool_]:
+        """Return which trials have not reported this step or a later one, (k,)."""
+        if len(rows) > 1:
+            return np.asarray(step > self._last_step(rows))
+        last = self.history.last_report.item(rows.item())  # in a third of the time
+        return np.array([last < 0 or step > self.history.reports.step.item(last)])
+
+    def _warn_of_repeated(self, rows: Rows, step: int) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "trial %d has reported step %d before: reports of steps that were done are dropped. A trial "
+                "that goes on after a pause begins at trial.steps(n), and loads trial.checkpoint",
+                rows[0],
+                step,
+            )
+
+    def _diverged(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which trials were told to stop because a report is not finite, (k,)."""
+        decided = self.history.decision[rows] > 0
+        if decided.any():
+            last = self.history.last_report[rows]
+            decided &= ~np.isfinite(np.atleast_2d(self.history.reports.value)[:, last]).all(axis=0)
+        return np.asarray(decided)
 
     def noted(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         """Attach notes, one mapping per row."""
@@ -139,4 +221,30 @@ class Recorder:
             self.apply(Noted(rows, plain))
 
     def _cost(self, rows: Rows) -> NDArray[np.float64]:
-        return np.maximum(time.time() - self.history.started[rows], 0.0)
+        """Return seconds since the trials were asked, without pauses."""
+        history = self.history
+        return history.spent[rows] + np.maximum(time.time() - history.started[rows], 0.0)
+
+
+def decisions(
+    history: History, rows: Rows, step: int, y: NDArray[np.float64]
+) -> Iterator[tuple[int, int, int, str]]:
+    """Yield what is decided about trials that have just reported: row, move, rung and reason.
+
+    Trials that go on, or were told something before, are left out. ``y`` holds the reported values, (M, k).
+    """
+    scheduler = history.scheduler
+    if scheduler is None:
+        return
+    finite = np.asarray(np.isfinite(y).all(axis=0)).tolist()
+    for k, row in enumerate(rows.tolist()):
+        if history.decision.item(row):
+            continue
+        if not finite[k]:
+            told = history.metrics.sign * y[:, k]
+            wrong = told[~np.isfinite(told)].item(0)
+            yield row, int(Move.STOP), -1, f"the report of step {step} is {wrong}"
+            continue
+        move, rung, reason = scheduler.decide(history, row)
+        if move is not None:
+            yield row, int(move), rung, reason

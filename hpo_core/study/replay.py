@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hpo_core.errors import SpaceExhausted
-from hpo_core.log import History, State
-from hpo_core.log.events import ENQUEUED, FOREIGN, Asked, Failed, Reported, Stopped, Told
+from hpo_core.log import History, Move, State
+from hpo_core.log.events import (
+    ADDED,
+    ENQUEUED,
+    FOREIGN,
+    Asked,
+    Decided,
+    Failed,
+    Paused,
+    Reported,
+    Resumed,
+    Stopped,
+    Told,
+)
 from hpo_core.printable import displayed
 from hpo_core.study.enqueue import complete
+from hpo_core.study.recorder import decisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from hpo_core.log.columns import Moves
     from hpo_core.log.events import Event
     from hpo_core.samplers.base import Sampler
+    from hpo_core.schedulers import Scheduler
     from hpo_core.space import Space
 
 
@@ -37,7 +53,8 @@ class Replay:
     parameter : str or None
         Its first parameter that differs; None if no configuration came out.
     recorded, derived : object
-        The two values of that parameter; None stands for inactive.
+        The two values of that parameter; None stands for inactive. If a decision differs, the two decisions:
+        trial, ``Move`` and rung, or the trials that went on; None if there is none.
     """
 
     checked: int
@@ -53,7 +70,9 @@ class Replay:
         if self.number is None:
             return f"{self.checked} suggestions came out again"
         if self.parameter is None:
-            return f"trial {self.number}: no configuration came out"
+            if self.recorded is None and self.derived is None:
+                return f"trial {self.number}: no configuration came out"
+            return f"trial {self.number}: decided was {self.recorded!r}, came out as {self.derived!r}"
         return displayed(
             f"trial {self.number}: {self.parameter} was {self.recorded!r}, came out as {self.derived!r}"
         )
@@ -66,6 +85,7 @@ def replay(
     *,
     seed: int,
     allow_duplicates: bool = False,
+    scheduler: Scheduler | None = None,
     settle: Callable[[NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]] | None = None,
     since: int = 0,
 ) -> Replay:
@@ -79,6 +99,8 @@ def replay(
         A copy is started; this one is left alone.
     seed : int
     allow_duplicates : bool
+    scheduler : Scheduler, optional
+        As the sampler: every decision and continuation is derived again too.
     settle : callable, optional
         Maps proposed coordinates (d, n), and their ``given``, to those that the study keeps.
     since : int
@@ -87,9 +109,25 @@ def replay(
     sampler = copy.deepcopy(sampler)
     sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
     again = History(history.layout, history.metrics)
+    if scheduler is not None:
+        again.scheduler = copy.deepcopy(scheduler)
+        again.scheduler.start(seed=seed)
     checked = 0
+    expected: list[_Decision] = []
     for position, event in log(history):
         again.position = position
+        if isinstance(event, Decided):
+            decided = _Decision(int(event.rows[0]), event.move, event.rung)
+            came = expected.pop(0) if expected else None
+            if came != decided:
+                return Replay(checked, decided.row, recorded=decided, derived=came)
+        elif expected:
+            return Replay(checked, expected[0].row, derived=expected[0])
+        if isinstance(event, Resumed):
+            derived_rows = _continued(sampler, again, len(event.rows))
+            recorded_rows = event.rows.tolist()
+            if derived_rows != recorded_rows:
+                return Replay(checked, recorded_rows[0], recorded=recorded_rows, derived=derived_rows)
         if isinstance(event, Asked) and event.first >= since and event.origin not in FOREIGN:
             derived, given = _derive(space, sampler, again, event, history)
             derived = derived if settle is None or not derived.size else settle(derived, given)
@@ -99,7 +137,39 @@ def replay(
                 return Replay(checked + number - event.first, number, *found)
             checked += event.x.shape[1]
         again.apply(event)
+        if isinstance(event, Reported):
+            expected = _decisions(again, event)
+    if expected:
+        return Replay(checked, expected[0].row, derived=expected[0])
     return Replay(checked)
+
+
+class _Decision(NamedTuple):
+    row: int
+    move: int
+    rung: int
+
+
+def _decisions(again: History, event: Reported) -> list[_Decision]:
+    """Return what is decided after a report, apart from trials that came from elsewhere."""
+    if again.scheduler is None:
+        return []
+    added = [again.origins[code] == ADDED for code in again.origin[event.rows].tolist()]
+    rows = event.rows[~np.array(added)]
+    y = np.atleast_2d(event.y)[:, ~np.array(added)]
+    return [_Decision(*each[:3]) for each in decisions(again, rows, event.step, y)]
+
+
+def _continued(sampler: Sampler, again: History, n: int) -> list[int]:
+    """Return the paused trials that go on."""
+    scheduler = again.scheduler
+    if scheduler is None:
+        return []
+    if scheduler.asks_sampler and sampler.continues and n == 1:
+        resumed = sampler.ask(again, len(again), 1).resume
+        if resumed >= 0:
+            return [resumed]
+    return scheduler.resume(again, n)
 
 
 def log(history: History) -> Iterator[tuple[int, Event]]:
@@ -114,6 +184,7 @@ def log(history: History) -> Iterator[tuple[int, Event]]:
         (starts, history.cursor, _asked),
         (ends, history.finish_position, _finished),
         (reported, history.reports.position, _reported),
+        (_starts(history.moves.position), _seen(history.moves), _moved),
     )
     slices = [
         (position.item(start), read, start, stop)
@@ -161,7 +232,27 @@ def _finished(history: History, start: int, stop: int) -> Event:
 
 def _reported(history: History, start: int, stop: int) -> Reported:
     reports = history.reports
-    return Reported(reports.row[start:stop], reports.step.item(start), reports.value[..., start:stop])
+    rows = reports.row[start:stop]
+    steps: Any = history.planned[rows]
+    return Reported(rows, reports.step.item(start), reports.value[..., start:stop], steps)
+
+
+def _seen(moves: Moves) -> NDArray[np.int64]:
+    """Return the position at which each move is derived: where it is, or what its choice had seen."""
+    return np.where(moves.kind == Move.RESUMED, moves.cursor, moves.position)
+
+
+def _moved(history: History, start: int, stop: int) -> Event:
+    moves = history.moves
+    rows = moves.row[start:stop]
+    match moves.kind[start]:
+        case Move.PAUSED:
+            return Paused(rows, moves.spent[start:stop])
+        case Move.RESUMED:
+            return Resumed(rows, moves.cursor.item(start), math.nan)
+        case kind:
+            row = int(rows[0])
+            return Decided(rows, int(kind), moves.rung.item(start), history.why.get(row, ""))
 
 
 def _derive(

@@ -38,6 +38,7 @@ from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
 from hpo_core.samplers.base import Sampler
 from hpo_core.samplers.ranking import Ranking, completed
+from hpo_core.schedulers.registry import resolve as resolve_scheduler
 from hpo_core.space import Space
 from hpo_core.space.codec import as_columns
 from hpo_core.storage import Storage, open_storage
@@ -45,12 +46,21 @@ from hpo_core.storage.base import DURABILITY
 from hpo_core.study.adding import add
 from hpo_core.study.asking import Asking, Request
 from hpo_core.study.claims import Claims, checked_lease
-from hpo_core.study.description import Description, attach, describe_sampler, find, make_sampler
+from hpo_core.study.description import (
+    Description,
+    attach,
+    describe_sampler,
+    describe_scheduler,
+    find,
+    make_sampler,
+    make_scheduler,
+)
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
 from hpo_core.study.front import check_weights, front, hypervolume, preferred
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
 from hpo_core.trial import Trial, TrialBatch
+from hpo_core.trial.checkpoints import folder_of, read_folder, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,6 +71,7 @@ if TYPE_CHECKING:
 
     from hpo_core.metrics import Metric
     from hpo_core.run.protocol import StudyLike
+    from hpo_core.schedulers import Scheduler
     from hpo_core.study.asking import Numbers
 
     Trials = Trial | TrialBatch | int | Sequence[Trial | int] | NDArray[np.int64]
@@ -99,6 +110,14 @@ class Study:
         In [0, 2**63). The same seed gives the same suggestions. None draws one, kept as ``study.seed``.
     allow_duplicates : bool, default False
         Whether a configuration of a finite space may be proposed twice.
+    scheduler : str or Scheduler, optional
+        Stops trials early, or pauses and continues them, by what they report: "asha", "hyperband", "median",
+        or a ``Scheduler`` with options, which is copied. See ``hpo_core.schedulers``.
+    checkpoints : path, optional
+        Folder in which each trial has a folder of its own, ``trial.folder``, so that a paused trial, or one
+        whose worker died, goes on from its newest checkpoint. All workers must reach it.
+    keep_checkpoints : bool, default False
+        Whether to keep the folders of trials that have ended.
     name : str, default ""
         Name of the study, shown by ``repr``; needed with a storage.
     storage : path, URL or Storage, optional
@@ -114,7 +133,7 @@ class Study:
 
     Attributes
     ----------
-    space, sampler, seed, allow_duplicates, name
+    space, sampler, scheduler, seed, allow_duplicates, checkpoints, keep_checkpoints, name
         As given; the seed as drawn, or as stored.
     metrics : Metrics
         What results are, by name; ``{"value": Minimize()}`` for a study with a direction.
@@ -153,7 +172,7 @@ class Study:
     _stops: int = 0  # calls of ``stop``; each ends the running calls of ``optimize``
 
     @hinting
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that defines a study
         self,
         space: Space | Mapping[str, Any],
         *,
@@ -162,6 +181,9 @@ class Study:
         metrics: Mapping[str, Metric] | None = None,
         seed: int | None = None,
         allow_duplicates: bool = False,
+        scheduler: str | Scheduler | None = None,
+        checkpoints: str | os.PathLike[str] | None = None,
+        keep_checkpoints: bool = False,
         name: str = "",
         storage: str | Path | Storage | None = None,
         if_exists: Literal["resume", "error"] = "resume",
@@ -182,6 +204,9 @@ class Study:
         self.sampler = copy.deepcopy(resolve(sampler))
         self.seed = int.from_bytes(os.urandom(4)) if seed is None else seed
         self.allow_duplicates = allow_duplicates
+        self.scheduler = copy.deepcopy(resolve_scheduler(scheduler))
+        self.checkpoints = read_folder(checkpoints)
+        self.keep_checkpoints = check_flag("keep_checkpoints", keep_checkpoints, error=StudyError)
         self.name = name
         self.history = History(self.space.layout, self.metrics)
         if self.metrics.reader.known:  # a function that does not fit is noticed here
@@ -209,6 +234,7 @@ class Study:
             seed=self.seed,
             metrics=self.metrics,
             allow_duplicates=self.allow_duplicates,
+            scheduler=describe_scheduler(self.scheduler),
         )
 
     @property
@@ -229,14 +255,22 @@ class Study:
         """Make the parts that are not pickled."""
         # The ledger must not refer to the study: the circle would keep files open until it is collected.
         self._ranking = Ranking()
+        self._plans: dict[int, int] = {}
+        self._n_cleared = 0
+        self.history.scheduler = self.scheduler
         if read_only:
             restart: Callable[[], None] = self._ranking.restart
         else:
-            start = partial(
-                self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
-            )
-            start()
-            restart = partial(_restart, start, self._ranking)
+            starts = [
+                partial(
+                    self.sampler.start, self.space, seed=self.seed, allow_duplicates=self.allow_duplicates
+                )
+            ]
+            if self.scheduler is not None:
+                starts.append(partial(self.scheduler.start, seed=self.seed))
+            for start in starts:
+                start()
+            restart = partial(_restart, (*starts, self._ranking.restart))
         self._ledger = Ledger(self.history, journal, restart, read_only=read_only)
         self._recorder = Recorder(self._ledger, self.space)
         self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, seconds=seconds)
@@ -244,6 +278,16 @@ class Study:
             journal.load(self.history)
             if not read_only:
                 self._compare_known()
+        self._n_cleared = self.history.count_finished()
+
+    def _clear_folders(self) -> None:
+        """Remove the folders of trials that have ended."""
+        if self.checkpoints is None or self.keep_checkpoints:
+            return
+        ended = self.history.finish_order[self._n_cleared :].tolist()
+        self._n_cleared += len(ended)
+        for row in ended:
+            remove(folder_of(self.checkpoints, self.name, row))
 
     def _compare_known(self) -> None:
         """Warn if the functions of known metrics give other values than the log holds."""
@@ -269,6 +313,9 @@ class Study:
         name: str,
         *,
         sampler: str | Sampler | None = None,
+        scheduler: Scheduler | None = None,
+        checkpoints: str | os.PathLike[str] | None = None,
+        keep_checkpoints: bool = False,
         durability: Literal["normal", "full"] | None = None,
     ) -> Study:
         """Open a stored study as it is: its space, sampler and seed come from the storage.
@@ -279,6 +326,10 @@ class Study:
         name : str
         sampler : str or Sampler, optional
             Must equal the stored one; needed only if that is not one of hpo_core's.
+        scheduler : Scheduler, optional
+            As the sampler.
+        checkpoints, keep_checkpoints
+            As for ``Study``.
         durability : {"normal", "full"}, optional
             As for ``Study``.
 
@@ -303,6 +354,9 @@ class Study:
             metrics=stored.metrics,
             seed=stored.seed,
             allow_duplicates=stored.allow_duplicates,
+            scheduler=make_scheduler(stored.scheduler) if scheduler is None else scheduler,
+            checkpoints=checkpoints,
+            keep_checkpoints=keep_checkpoints,
             name=name,
             storage=place,
         )
@@ -332,6 +386,9 @@ class Study:
             metrics=self.metrics,
             seed=self.seed,
             allow_duplicates=self.allow_duplicates,
+            scheduler=self.scheduler,
+            checkpoints=self.checkpoints,
+            keep_checkpoints=self.keep_checkpoints,
             name=self.name,
             storage=place.storage,
         )
@@ -462,24 +519,30 @@ class Study:
             or one is not a number. The study is then unchanged.
         """
         if self.metrics.n_objectives > 1 or not logger.isEnabledFor(logging.INFO):
-            self._ledger.transact(self._tell, trials, values)
+            self._end(self._tell, trials, values)
             return
         before = self._best()
-        self._ledger.transact(self._tell, trials, values)
+        self._end(self._tell, trials, values)
         if self._best() != before:
             logger.info("trial %d is the best so far: %.6g", self._best(), self.best_value)
 
-    def _tell(self, trials: Trials, values: Any) -> None:
+    def _end(self, change: Callable[..., None], *arguments: Any) -> None:
+        """Make a change that ends trials."""
+        self._ledger.transact(change, *arguments)
+        self._clear_folders()
+
+    def _tell(self, trials: Trials, values: Any, *, complete: bool = False) -> None:
         reader = self.metrics.reader
         if isinstance(trials, Trial) or as_int(trials) is not None:
             row, told = self._number(trials), reader.one(values)
-            if self.metrics.is_plain:
+            if self.metrics.is_plain and self.scheduler is None:
                 self._recorder.told_one(row, told[0])
-            else:
-                self._recorder.told(np.array([row]), np.array(told)[:, np.newaxis])
+                return
+            rows, read = np.array([row]), np.array(told)[:, np.newaxis]
         else:
             rows = self._rows(trials)
-            self._recorder.told(rows, reader.many(values, len(rows)))
+            read = reader.many(values, len(rows))
+        self._recorder.told(rows, read, complete=complete)
 
     def _number(self, trial: object) -> int:
         """Return the number of a trial of this study, running or not."""
@@ -531,7 +594,7 @@ class Study:
         if not isinstance(traceback, str | None):
             raise TrialError(f"traceback must be a string or None, got {shown(traceback)}")
         reason, traceback = plain_text(reason), None if traceback is None else plain_text(traceback)
-        self._ledger.transact(lambda: self._recorder.failed(self._rows(trials), reason, traceback))
+        self._end(lambda: self._recorder.failed(self._rows(trials), reason, traceback))
 
     def stop_trials(self, trials: Trials) -> None:
         """Stop running trials early; the value of each is its last report.
@@ -550,10 +613,18 @@ class Study:
         --------
         stop : Ends ``optimize``.
         """
-        self._ledger.transact(lambda: self._recorder.stopped(self._rows(trials)))
+        self._end(lambda: self._recorder.stopped(self._rows(trials)))
+
+    def _plan(self, rows: Rows, steps: int) -> None:
+        """Keep the number of steps that trials are to take in all; it is recorded with the next report."""
+        self._plans.update(dict.fromkeys(rows.tolist(), steps))
 
     def _report(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
-        self._ledger.transact(self._recorder.reported, rows, check_step(step), values)
+        steps = self._plans.pop(rows.item(0), 0) if self._plans and len(rows) else 0
+        if steps and len(rows) > 1:
+            for row in rows.tolist():
+                self._plans.pop(row, None)
+        self._ledger.transact(self._recorder.reported, rows, check_step(step), values, steps)
 
     def _note(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         self._ledger.transact(self._recorder.noted, rows, notes)
@@ -564,11 +635,28 @@ class Study:
 
         return np.array([each is Decision.STOP for each in decide(cast("StudyLike", self), rows)], np.bool_)
 
+    def _end_early(self, trials: Trials) -> None:
+        """Stop or pause trials, as was decided, that left their objective before its end."""
+        self._end(lambda: self._recorder.ended_early(self._rows(trials)))
+
+    def _pause_running(self, trials: Trials) -> None:
+        """Pause running trials that nobody runs any more."""
+        self._ledger.transact(lambda: self._recorder.paused(self._rows(trials)))
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials may pause, and go on later: the scheduler decides that."""
+        return self.scheduler is not None and self.scheduler.pauses
+
+    def _complete(self, trials: Trials, values: Any) -> None:
+        """Complete trials that could not be told to stop."""
+        self._end(partial(self._tell, complete=True), trials, values)
+
     def _transact(self, change: Callable[[], object]) -> None:
         self._ledger.transact(change)
 
     def _is_over(self, rows: Rows) -> NDArray[np.bool_]:
-        """Return whether each trial has ended or been taken over by another process, (k,)."""
+        """Return whether each trial is to stop or pause, has ended, or was taken over elsewhere, (k,)."""
         return self._ledger.is_over(rows)
 
     def note(self, /, **notes: object) -> None:
@@ -991,6 +1079,7 @@ class Study:
                 self.sampler,
                 seed=self.seed,
                 allow_duplicates=self.allow_duplicates,
+                scheduler=self.scheduler,
                 since=since,
                 settle=settle,
             )
@@ -1042,10 +1131,10 @@ def _read_metrics(direction: Any, metrics: Any) -> Metrics:
     return metrics if isinstance(metrics, Metrics) else Metrics(metrics)
 
 
-def _restart(start: Callable[[], None], ranking: Ranking) -> None:
+def _restart(starts: Sequence[Callable[[], None]]) -> None:
     """Forget what was derived from a history that has been rolled back."""
-    start()
-    ranking.restart()
+    for start in starts:
+        start()
 
 
 def _all_failed(history: History) -> str:

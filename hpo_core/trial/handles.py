@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
-from hpo_core.checks import note_of_each, some
+from hpo_core.checks import check_int, check_step, note_of_each, some
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
 from hpo_core.printable import displayed
 from hpo_core.seeds import trial_seed
+from hpo_core.trial.checkpoints import folder_of, newest, saving
 from hpo_core.trial.table import frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -31,6 +34,8 @@ class OwningStudy(Protocol):
 
     space: Space
     seed: int
+    name: str
+    checkpoints: Path | None
 
     @property
     def metrics(self) -> Metrics:
@@ -40,6 +45,7 @@ class OwningStudy(Protocol):
     def history(self) -> History:
         """Columns of its trials."""
 
+    def _plan(self, rows: NDArray[np.int64], steps: int) -> None: ...
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None: ...
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...
     def _should_stop(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]: ...
@@ -118,12 +124,14 @@ class Trial:
 
     @property
     def state(self) -> State:
-        """``RUNNING``, ``COMPLETE``, ``STOPPED`` or ``FAILED``."""
+        """``RUNNING``, ``PAUSED``, ``COMPLETE``, ``STOPPED`` or ``FAILED``."""
         return State(self._study.history.state.item(self._row))
 
     @property
     def value(self) -> float | None:
-        """The reported objective value; for a stopped trial, its last report. None if there is none.
+        """The reported objective value; for a paused trial, its last report. None if there is none.
+
+        A trial that was stopped has the value that its objective returned, or its last report.
 
         Raises
         ------
@@ -132,16 +140,13 @@ class Trial:
         """
         metrics = self._study.metrics
         _require_one_objective(metrics)
-        y: float = self._study.history.y.item(0, self._row)
+        y: float = _outcomes(self._study.history, np.array([self._row])).item(0, 0)
         return None if y != y else metrics.sign.item(0) * y
 
     @property
     def values(self) -> dict[str, float] | None:
-        """The value of every metric by name, known ones included; for a stopped trial, its last report.
-
-        None if the trial has no values.
-        """
-        outcomes = self._study.history.outcomes[:, self._row]
+        """The value of every metric by name, known ones included, as ``value``; None if there is none."""
+        outcomes = _outcomes(self._study.history, np.array([self._row]))[:, 0]
         if np.isnan(outcomes).all():
             return None
         return {name: float(value) for name, value in self._study.metrics.by_name(outcomes).items()}
@@ -153,8 +158,9 @@ class Trial:
 
     @property
     def reason(self) -> str | None:
-        """Why the trial failed; None if it did not."""
-        return self._study.history.reasons.get(self._row)
+        """Why the trial failed, or was told to stop or to pause; None if neither."""
+        history = self._study.history
+        return history.reasons.get(self._row, history.why.get(self._row))
 
     @property
     def traceback(self) -> str | None:
@@ -195,6 +201,128 @@ class Trial:
         """32-bit seed for the trial's own randomness, a function of the study's seed and the number."""
         return trial_seed(self._study.seed, self.number)
 
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the trial below the study's ``checkpoints``, made when needed; None without them.
+
+        It is deleted once the trial has ended, unless the study has ``keep_checkpoints=True``.
+        """
+        folder = self._folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def _folder(self) -> Path | None:
+        study = self._study
+        return None if study.checkpoints is None else folder_of(study.checkpoints, study.name, self.number)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Folder with the newest complete checkpoint of an earlier run of the trial; None if there is none.
+
+        It was written by ``save_checkpoint``. A trial has an earlier run if it has paused, or if its worker
+        died.
+        """
+        found = self._newest()
+        return None if found is None else found[1]
+
+    def _newest(self) -> tuple[int, Path] | None:
+        history, folder = self._study.history, self._folder
+        has_run = history.continued.item(self._row) or self._row in history.retries
+        return newest(folder) if folder is not None and has_run else None
+
+    @property
+    def last_step(self) -> int | None:
+        """Last step of earlier runs of the trial that need not be done again; None if there is none.
+
+        The step of ``checkpoint``, if there is one. Otherwise it is the last step that was reported before
+        the trial paused, if the study has ``checkpoints``: the objective then keeps its state in ``folder``
+        by itself.
+        """
+        found = self._newest()
+        if found is not None:
+            return found[0]
+        history = self._study.history
+        if self._study.checkpoints is None or not history.continued.item(self._row):
+            return None
+        last = history.last_report.item(self._row)
+        return None if last < 0 else history.reports.step.item(last)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the trial goes on after the steps of an earlier run; see ``last_step``."""
+        return self.last_step is not None
+
+    def steps(self, n: int) -> Iterator[int]:
+        """Iterate over the steps 0 .. n - 1 of a training, or over those that are left after a pause.
+
+        The study learns that the trial takes ``n`` steps: a scheduler needs no ``max_steps`` then.
+
+        Parameters
+        ----------
+        n : int
+            At least 1. The same each time the trial runs.
+
+        Raises
+        ------
+        TrialError
+            ``n`` is not an int >= 1.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> def train(trial):
+        ...     loss = 1.0
+        ...     for epoch in trial.steps(9):
+        ...         loss *= trial["rate"]
+        ...         trial.report(epoch, loss)
+        ...         if trial.should_stop():
+        ...             break
+        ...     return loss
+        >>> study = hpo.Study({"rate": hpo.Float(0.5, 1)}, sampler="random", scheduler="asha", seed=0)
+        >>> study.optimize(train, n_trials=9)
+        >>> len(study.trials.where("stopped")) > 3
+        True
+        """
+        n = check_int("n", n, 1, error=TrialError)
+        last = self.last_step
+        self._study._plan(np.array([self._row]), n)
+        return iter(range(0 if last is None else last + 1, n))
+
+    def save_checkpoint(self, step: int) -> AbstractContextManager[Path]:
+        """Return a context in which to save the state after a step, for ``checkpoint`` to find.
+
+        The context yields the path of an empty folder. At its end the folder becomes the checkpoint in one
+        move, and older ones are removed. If the process dies or an exception is raised before, the older
+        checkpoint stays.
+
+        Parameters
+        ----------
+        step : int
+            At least 0, as in ``report``.
+
+        Raises
+        ------
+        TrialError
+            The study has no ``checkpoints``, or ``step`` is not an int >= 0.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> import tempfile
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, checkpoints=tempfile.mkdtemp(), seed=0)
+        >>> trial = study.ask()
+        >>> with trial.save_checkpoint(0) as folder:
+        ...     _ = (folder / "state.txt").write_text("anything")
+        >>> [path.name for path in trial.folder.iterdir()]
+        ['step-000000000']
+        """
+        step, folder = check_step(step), self._folder
+        if folder is None:
+            raise TrialError("save_checkpoint needs a study with a folder for them: Study(checkpoints=...)")
+        return saving(folder, step)
+
     def note(self, /, **notes: object) -> None:
         """Attach JSON values to a running trial; numpy values are converted, tuples stay tuples.
 
@@ -218,7 +346,9 @@ class Trial:
         step : int
             At least 0.
         value : float, or a mapping or sequence of them if the study has several metrics
-            In the study's direction. NaN and inf are recorded like any other.
+            In the study's direction. NaN and inf are recorded like any other, unless the study has a
+            scheduler: they stop the trial then, and it fails. A scheduler's study also drops steps that are
+            not above the last one.
 
         Raises
         ------
@@ -229,9 +359,12 @@ class Trial:
         self._study._report(np.array([self._row]), step, np.array(told)[:, np.newaxis])
 
     def should_stop(self) -> bool:
-        """Whether the trial ought to end early: the study has ended it, or another process has taken it over.
+        """Whether the trial ought to leave the objective early.
 
-        What the objective then returns is set aside; ``raise TrialStopped`` is the usual way out. In a worker
+        The scheduler has decided that it stops or pauses, or the study has ended it, or another process has
+        taken it over. The usual ways out are to return the last value and to ``raise TrialStopped``; a trial
+        that is to pause pauses either way. What an objective returns after its trial was ended is set aside.
+        In a worker
         this asks the study and waits up to a second for the answer, which then holds for a tenth of a second
         or until the next report. Where no answer can come, as in a ``ProcessPoolExecutor``, it is False.
         """
@@ -312,7 +445,7 @@ class TrialBatch:
         return self._study.history.configurations(at)
 
     def where(self, state: State | str) -> TrialBatch:
-        """Keep the trials of one state: "running", "complete", "stopped" or "failed".
+        """Keep the trials of one state: "running", "paused", "complete", "stopped" or "failed".
 
         Raises
         ------
@@ -353,7 +486,7 @@ class TrialBatch:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(k,) reported objective values; for stopped trials, their last reports. NaN if there is none.
+        """(k,) reported objective values, as ``Trial.value``; NaN if there is none.
 
         Raises
         ------
@@ -362,13 +495,13 @@ class TrialBatch:
         """
         metrics = self._study.metrics
         _require_one_objective(metrics)
-        values: NDArray[np.float64] = metrics.sign[0] * self._study.history.y[0, self._rows]
+        values: NDArray[np.float64] = metrics.sign[0] * _outcomes(self._study.history, self._rows)[0]
         return values
 
     @property
     def values(self) -> dict[str, NDArray[np.float64]]:
         """(k,) values of every metric by name, known ones included; NaN where a trial has none."""
-        return self._study.metrics.by_name(self._study.history.outcomes[:, self._rows])
+        return self._study.metrics.by_name(_outcomes(self._study.history, self._rows))
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
@@ -380,8 +513,9 @@ class TrialBatch:
 
     @property
     def reason(self) -> list[str | None]:
-        """Why each trial failed; None if it did not."""
-        return [*map(self._study.history.reasons.get, self._rows.tolist())]
+        """Why each trial failed, or was told to stop or to pause; None if neither."""
+        history = self._study.history
+        return [history.reasons.get(row, history.why.get(row)) for row in self._rows.tolist()]
 
     @property
     def traceback(self) -> list[str | None]:
@@ -464,6 +598,18 @@ class TrialBatch:
         """
         self._study._report(self._rows, step, self._study.metrics.reader.many(value, len(self)))
 
+    def steps(self, n: int) -> Iterator[int]:
+        """Iterate over the steps 0 .. n - 1, and let the study know that each trial takes ``n``.
+
+        Trials that go on after a pause train from the beginning in a batch, unless all of them have done the
+        same steps before; see ``Trial.steps``.
+        """
+        n = check_int("n", n, 1, error=TrialError)
+        self._study._plan(self._rows, n)
+        lasts = {trial.last_step for trial in self}
+        last = lasts.pop() if len(lasts) == 1 else None
+        return iter(range(0 if last is None else last + 1, n))
+
     def should_stop(self) -> NDArray[np.bool_]:
         """(k,) mask of the trials that ought to end early; see ``Trial.should_stop``."""
         return self._study._should_stop(self._rows)
@@ -480,6 +626,16 @@ class TrialBatch:
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install 'hpo-core[pandas]'") from error
         return frame(pd, self)
+
+
+def _outcomes(history: History, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the outcomes of trials, (M, k); those of paused ones are their last reports."""
+    outcomes = history.outcomes[:, rows]
+    last = history.last_report[rows]
+    paused = (history.state[rows] == State.PAUSED) & (last >= 0)
+    if paused.any():
+        outcomes[:, paused] = np.atleast_2d(history.reports.value)[:, last[paused]]
+    return outcomes
 
 
 def _require_one_objective(metrics: Metrics) -> None:

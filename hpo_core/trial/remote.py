@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,12 +12,13 @@ import numpy as np
 from hpo_core.checks import as_json, check_step
 from hpo_core.errors import TrialError
 from hpo_core.log import History
-from hpo_core.log.events import Asked, Noted, Reported, Retried
+from hpo_core.log.events import Asked, Noted, Reported, Resumed, Retried
 from hpo_core.space import Space
 from hpo_core.trial.handles import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -34,7 +36,7 @@ class ChannelLike(Protocol):
     def ended(self) -> str:
         """State in which the trial has ended, empty while it runs."""
 
-    def report(self, step: int, value: Any) -> bool:
+    def report(self, step: int, value: Any, steps: int = 0) -> bool:
         """Send an intermediate value; False if the trial has ended."""
 
     def note(self, notes: dict[str, Any]) -> bool:
@@ -56,16 +58,23 @@ class RemoteTrials:
         Seed of the study.
     metrics : Metrics
         Without functions, which a worker does not need and might not be able to have.
+    study : str
+        Name of the study.
+    checkpoints : Path or None
+        Folder of its checkpoints.
     """
 
     names: tuple[str, ...]
     seed: int
     metrics: Metrics
+    study: str = ""
+    checkpoints: Path | None = None
 
     @classmethod
     def of(cls, study: OwningStudy) -> RemoteTrials:
         """Return the maker for the trials of a study."""
-        return cls(tuple(study.space.parameters), study.seed, study.metrics.without_functions())
+        names, metrics = tuple(study.space.parameters), study.metrics.without_functions()
+        return cls(names, study.seed, metrics, study.name, study.checkpoints)
 
     def __call__(
         self,
@@ -76,10 +85,13 @@ class RemoteTrials:
         retries: Sequence[str] = (),
         notes: Mapping[str, Any] | None = None,
         reports: Sequence[tuple[int, Any]] = (),
+        continued: bool = False,  # noqa: FBT001, FBT002 - sent with the others
     ) -> Trial:
         """Make a trial of this worker."""
         events: list[Event] = [Asked(0, np.empty((0, 1)), 0, origin)]
         events += [Retried(_ROW, "", reason) for reason in retries]
+        if continued:
+            events.append(Resumed(_ROW, 0, math.nan))
         if notes:
             events.append(Noted(_ROW, (notes,)))
         reader = self.metrics.reader
@@ -96,7 +108,8 @@ def arguments_of(trial: Trial) -> tuple[Any, ...]:
     """Return the arguments of ``RemoteTrials`` for a trial, which a worker is sent."""
     has_reports = trial._study.history.last_report.item(trial.number) >= 0
     reports = trial.reports if has_reports else []
-    return trial.number, trial.params, trial.origin, trial.retries, trial.notes, reports
+    continued = trial._study.history.continued.item(trial.number)
+    return trial.number, trial.params, trial.origin, trial.retries, trial.notes, reports, continued
 
 
 class _RemoteStudy:
@@ -106,7 +119,10 @@ class _RemoteStudy:
         self.space = _constants(about.names)
         self.seed = about.seed
         self.metrics = about.metrics
+        self.name = about.study
+        self.checkpoints = about.checkpoints
         self._about = about
+        self._steps = 0  # that the trial takes in all, until that is sent
         self._channel = channel
         self._number = number
         self._events = events  # not applied to the history yet
@@ -121,11 +137,15 @@ class _RemoteStudy:
             self._history.apply(self._events.pop(0))
         return self._history
 
+    def _plan(self, _: NDArray[np.int64], steps: int) -> None:
+        self._steps = steps
+
     def _report(self, _: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None:
         step = check_step(step)
         told = values[:, 0].tolist()
-        if not self._channel.report(step, told[0] if len(told) == 1 else tuple(told)):
+        if not self._channel.report(step, told[0] if len(told) == 1 else tuple(told), self._steps):
             raise self._finished()
+        self._steps = 0
         self._events.append(self._about.reported(step, values))
 
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None:

@@ -1,0 +1,75 @@
+"""Checkpoints of trials: folders that appear whole or not at all.
+
+A study with ``checkpoints=`` has a folder there for each trial. A complete checkpoint is a folder in it named
+``step-000000012`` after the step whose state it holds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hpo_core.checks import shown
+from hpo_core.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COMPLETE: Final = re.compile(r"step-(\d+)")
+_PARTIAL: Final = "partial-"
+
+
+def read_folder(checkpoints: Any) -> Path | None:
+    """Return the argument ``checkpoints`` of a study as an absolute path."""
+    if checkpoints is None:
+        return None
+    try:
+        return Path(os.fspath(checkpoints)).absolute()
+    except (TypeError, ValueError):
+        raise StudyError(f"checkpoints must be a path or None, got {shown(checkpoints)}") from None
+
+
+def folder_of(checkpoints: Path, study: str, number: int) -> Path:
+    """Return the folder of a trial; studies of other names in the same place have other folders."""
+    name = re.sub(r"[^\w.-]", "_", study) or "study"
+    return checkpoints / name / f"trial-{number}"
+
+
+def newest(folder: Path) -> tuple[int, Path] | None:
+    """Return step and path of the newest complete checkpoint of a trial, None if there is none."""
+    try:
+        paths = [*folder.iterdir()]
+    except OSError:
+        return None
+    found = [(int(match[1]), path) for path in paths if (match := _COMPLETE.fullmatch(path.name))]
+    return max(found, default=None)
+
+
+@contextmanager
+def saving(folder: Path, step: int) -> Iterator[Path]:
+    """Yield an empty folder that becomes the checkpoint of ``step`` at the end; the others are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{_PARTIAL}{secrets.token_hex(4)}"
+    partial.mkdir()
+    try:
+        yield partial
+        final = folder / f"step-{step:09d}"
+        if final.exists():
+            final.rename(folder / f"{_PARTIAL}{secrets.token_hex(4)}")
+        partial.rename(final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    for path in [*folder.iterdir()]:
+        if path != final and (path.name.startswith(_PARTIAL) or _COMPLETE.fullmatch(path.name)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a trial with everything in it."""
+    shutil.rmtree(folder, ignore_errors=True)
