@@ -255,7 +255,7 @@ class TrainingObjective:
         """Return the training of a trial, which goes on from the trial's checkpoint if there is one."""
         params = trial.params
         settings = self.task.settings(params)
-        next(iter(trial.steps(settings.epochs)), None)
+        trial.steps(settings.epochs)  # so that the study knows
         text = about(params, settings, trial.seed)
         start = None if trial.checkpoint is None else read_checkpoint(trial.checkpoint, text)
         save = None if trial.folder is None else partial(_save, trial, text)

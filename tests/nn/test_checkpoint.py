@@ -8,7 +8,7 @@ import multiprocessing
 import numpy as np
 import pytest
 import torch
-from nn.problems import mlp, objective, points
+from nn.problems import double_mlp, mlp, objective, points
 from torch import nn
 
 import hpo_core as hpo
@@ -294,3 +294,67 @@ def test_members_that_leave_change_nothing_for_those_that_stay(kind):
         alone = task.train(settings[k], seed=k)
         assert len(member.values) == min(leaves[k] + 1, EPOCHS)
         np.testing.assert_allclose(member.values, alone.values[: len(member.values)], rtol=1e-9)
+
+
+SPACE = {
+    "optimizer": hpo.Categorical(["sgd", "adamw"]),
+    "lr": hpo.Float(1e-3, 0.5, log=True),
+    "momentum": 0.9,
+}
+PROMOTION = {"min_steps": 1, "factor": 2, "mode": "promote"}
+
+
+def double_objective(**options):
+    training = Training(epochs=8, batch_size=32)
+    return objective(double_mlp, train=DOUBLE[0], validation=DOUBLE[1], training=training, **options)
+
+
+@pytest.mark.parametrize(
+    ("batches", "exact"),
+    [({}, True), ({"batch_size": 5, "vectorized": True}, False)],
+    ids=["alone", "together"],
+)
+def test_trials_that_a_scheduler_pauses_end_as_if_trained_at_once(tmp_path, batches, exact):
+    scheduler = hpo.ASHA(**PROMOTION)
+    study = hpo.Study(SPACE, sampler="random", scheduler=scheduler, checkpoints=tmp_path, seed=0)
+    task = double_objective()
+    study.optimize(task, n_trials=30, **batches)
+    depths = set()
+    for trial in study.trials:
+        whole = task.train(trial.params, seed=trial.seed)
+        steps, values = zip(*trial.reports, strict=True)
+        assert steps == tuple(range(len(steps)))
+        np.testing.assert_allclose(values, whole.values[: len(values)], rtol=0 if exact else 1e-9)
+        depths.add(len(steps))
+        if trial.state.name == "COMPLETE":
+            assert trial.value == pytest.approx(whole.value, rel=0 if exact else 1e-9, abs=0)
+    assert depths == {1, 2, 4, 8}
+    assert len(study.history.reports.value) < 30 * 8 / 2
+    kept = {path.parent.parent.name for path in tmp_path.rglob("training.pt")}
+    assert kept == {f"trial-{number}" for number in study.trials.where("paused").number}
+
+
+@pytest.mark.parametrize("batches", [{}, {"batch_size": 9, "vectorized": True}], ids=["alone", "together"])
+def test_a_scheduler_by_name_stops_trainings(batches):
+    study = hpo.Study(SPACE, sampler="random", scheduler="asha", seed=0)
+    task = double_objective()
+    study.optimize(task, n_trials=18, **batches)
+    lengths = {}
+    for trial in study.trials:
+        lengths.setdefault(trial.state.name, set()).add(len(trial.reports))
+        whole = task.train(trial.params, seed=trial.seed)
+        np.testing.assert_allclose(
+            [value for _, value in trial.reports], whole.values[: len(trial.reports)], rtol=1e-9
+        )
+    assert lengths == {"COMPLETE": {8}, "STOPPED": {1, 3}}
+
+
+def test_without_checkpoints_a_paused_training_begins_again():
+    study = hpo.Study(SPACE, sampler="random", scheduler=hpo.ASHA(**PROMOTION), seed=0)
+    task = double_objective()
+    with pytest.warns(UserWarning, match="step"):
+        study.optimize(task, n_trials=12)
+    for trial in study.trials:
+        whole = task.train(trial.params, seed=trial.seed)
+        assert trial.reports == list(enumerate(whole.values))[: len(trial.reports)]
+    assert study.trials.where("complete").value.min() < 1.3
