@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hpo_core import nn as nn
     from hpo_core import plots as plots
     from hpo_core import samplers as samplers
+    from hpo_core import schedulers as schedulers
     from hpo_core import space as space
     from hpo_core import storage as storage
     from hpo_core.errors import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from hpo_core.metrics import AtLeast, AtMost, Maximize, Minimize
     from hpo_core.native import set_num_threads
     from hpo_core.samplers import AutoSampler, GPSampler, RandomSampler, SobolSampler, TPESampler
+    from hpo_core.schedulers import ASHA, Hyperband, Median, Patience, Percentile, Threshold
     from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
     from hpo_core.study import Study
     from hpo_core.trial import Trial, TrialBatch
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ASHA",
     "ArgumentError",
     "AtLeast",
     "AtMost",
@@ -57,12 +60,16 @@ __all__ = [
     "Float",
     "GPSampler",
     "HpoError",
+    "Hyperband",
     "InfeasibleSpaceError",
     "Int",
     "Maximize",
+    "Median",
     "Minimize",
     "NotPositiveDefiniteError",
     "Ordinal",
+    "Patience",
+    "Percentile",
     "RandomSampler",
     "SobolSampler",
     "Space",
@@ -73,6 +80,7 @@ __all__ = [
     "Study",
     "StudyError",
     "TPESampler",
+    "Threshold",
     "Trial",
     "TrialBatch",
     "TrialError",
@@ -102,6 +110,7 @@ _ROOMS = {
     "metrics": ("AtLeast", "AtMost", "Maximize", "Minimize"),
     "native": ("set_num_threads",),
     "samplers": ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler"),
+    "schedulers": ("ASHA", "Hyperband", "Median", "Patience", "Percentile", "Threshold"),
     "space": ("Categorical", "Float", "Int", "Ordinal", "Space", "param"),
     "study": ("Study",),
     "trial": ("Trial", "TrialBatch"),
@@ -117,6 +126,7 @@ _PUBLIC_ROOMS = (
     "nn",
     "plots",
     "samplers",
+    "schedulers",
     "space",
     "storage",
 )

@@ -73,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "samplers.base", "samplers.random", "samplers.sobol", "samplers.auto", "samplers.registry",
         "gp.sampler", "tpe",
     },
-    "schedulers": {"log"},
+    "schedulers": {"log", "metrics", "samplers.ranking", "samplers.fronts"},
     "acquisition": {"native", "gp"},
     "executors": set(),
     "trial": {"space", "log", "metrics"},

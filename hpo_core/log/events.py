@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 # The version of this reader. ``created`` holds the least version that can read the log, 1 if it says nothing.
 # A study that uses a new kind, or a field that changes what others mean, needs the version that added it:
 # 2 for several metrics, 3 for a scheduler.
+SEVERAL_METRICS: Final = 2
 READER: Final = 3
 
 # Origins of trials whose configuration came from the user, at least in part.

@@ -307,7 +307,13 @@ class History:
     @property
     def reports(self) -> Reports:
         """All reports, in the order of arrival."""
-        return Reports(*(column[..., : self._reports.n] for column in self._reports.read.values()))
+        n, read = self._reports.n, self._reports.read  # spelled out: a scheduler may look at every report
+        return Reports(read["row"][:n], read["step"][:n], read["value"][..., :n], read["position"][:n])
+
+    def last_step(self, row: int) -> int:
+        """Return the step of a trial's last report, -1 if it has none."""
+        last = self._trials.read["last_report"].item(row)
+        return self._reports.read["step"].item(last) if last >= 0 else -1
 
     @property
     def planned(self) -> NDArray[np.int64]:
@@ -618,12 +624,16 @@ class History:
         """Add a report of each row, in the order of the log, and the steps that the trials plan to take."""
         first, k = self._reports.n, len(rows)
         self._reports.append(k)
-        at = slice(first, first + k)
+        at: int | slice = slice(first, first + k)
+        last: Any = np.arange(first, first + k)
+        if y.size == 1 and isinstance(position, int):  # writing scalars takes a third of the time
+            at = last = first
+            rows, y = rows.item(), y.item()  # type: ignore[assignment]
         write = self._reports.write
         write["row"][at], write["step"][at], write["value"][..., at] = rows, step, y
         write["position"][at] = position
         # Of a row's reports the last counts: it is written last.
-        self._trials.write["last_report"][rows] = np.arange(first, first + k)
+        self._trials.write["last_report"][rows] = last
         if not isinstance(steps, int):
             said = steps > 0
             self._trials.write["planned"][rows[said]] = steps[said]

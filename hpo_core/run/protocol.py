@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
-    def claim(self, n: int | None, until: int | None, new: int | None) -> Trial | TrialBatch | None:
+    def claim(self, n: int | None, until: int | None, new: int | None = None) -> Trial | TrialBatch | None:
         """Start one trial, or up to ``n`` at once, of which at most ``new`` were never asked before.
 
         None if nothing may start: ``until`` trials are finished, paused or claimed, and none goes on.

@@ -119,5 +119,29 @@ class Fronts:
         return rank + 1.0 - merit
 
 
+class Levels:
+    """Levels of results (m, n) among those that count, or else among the others.
+
+    Parameters
+    ----------
+    y : (m, n)
+    counts : (n,) bool
+    reference : (m,)
+
+    Attributes
+    ----------
+    levels : (n,)
+    """
+
+    def __init__(self, y: Array, counts: NDArray[np.bool_], reference: Array) -> None:
+        self._others, self._counting = Fronts(y[:, ~counts], reference), Fronts(y[:, counts], reference)
+        self.levels = np.empty(y.shape[1])
+        self.levels[~counts], self.levels[counts] = self._others.levels, self._counting.levels
+
+    def level(self, y: Array, *, counts: bool) -> float:
+        """Return the level of one more result (m,)."""
+        return (self._counting if counts else self._others).level(y)
+
+
 def _known(y: Array) -> Array:
     return np.where(np.isnan(y), np.inf, y)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo_core.log import State
-from hpo_core.samplers.fronts import Fronts
+from hpo_core.samplers.fronts import Levels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class Ranking:
         self._best, self._best_keys = -1, (math.inf,) * N_KEYS
         self._unit = np.zeros(0)  # of violation, by constraint
         self._n_settled = 0
-        self._fronts: tuple[Fronts, ...] = ()  # of settled trials: complete feasible ones, and others
+        self._levels: Levels  # of settled trials; complete feasible ones count
 
     def best(self, history: History) -> int:
         """Return the complete trial that comes first, -1 if there is none."""
@@ -118,9 +118,7 @@ class Ranking:
         return True
 
     def _scaled(self, violation: Array) -> Array:
-        unit = np.where(self._unit > 0.0, self._unit, 1.0)[:, None]
-        scaled: Array = np.sum(np.fmax(violation, 0.0) / unit, axis=0)  # zeros if there are no constraints
-        return scaled
+        return scaled_violation(violation, self._unit)
 
     def _rank_one(self, history: History, trial: int) -> None:
         """Do the work of ``_rank`` for one trial without constraints, the common case."""
@@ -155,10 +153,8 @@ class Ranking:
         ranked = new[works]
         violation, y = self._scaled(history.violation[:, ranked]), history.y[:, ranked]
         counts = (history.state[ranked] == State.COMPLETE) & (violation == 0.0)
-        reference = history.metrics.reference
-        self._fronts = Fronts(y[:, counts], reference), Fronts(y[:, ~counts], reference)
-        level = np.empty(len(ranked))
-        level[counts], level[~counts] = (fronts.levels for fronts in self._fronts)
+        self._levels = Levels(y, counts, history.metrics.reference)
+        level = self._levels.levels
         self.keys[:, ranked] = violation, -history.fidelity[ranked], level
         self.gain[ranked] = np.where(counts, -level, np.nan)
 
@@ -170,7 +166,7 @@ class Ranking:
             return
         violation = self._scaled(history.violation[:, [trial]]).item() if self._constrained else 0.0
         counts = fidelity == math.inf and violation == 0.0
-        level = self._fronts[not counts].level(history.y[:, trial])
+        level = self._levels.level(history.y[:, trial], counts=counts)
         self.keys[0, trial], self.keys[1, trial], self.keys[2, trial] = violation, -fidelity, level
         self.gain[trial] = -level if counts else np.nan
 
@@ -195,6 +191,13 @@ def _columns(capacity: int) -> tuple[Array, Array]:
     keys = np.zeros((N_KEYS, capacity))
     keys[1] = -np.inf
     return keys, np.zeros(capacity)
+
+
+def scaled_violation(violation: Array, unit: Array) -> Array:
+    """Return the violation (k,) of amounts (c, k) past the bounds, see the glossary; ``unit`` is (c,)."""
+    unit = np.where(unit > 0.0, unit, 1.0)[:, np.newaxis]
+    scaled: Array = np.sum(np.fmax(violation, 0.0) / unit, axis=0)  # zeros if there are no constraints
+    return scaled
 
 
 def settling_step(n: int) -> int:

@@ -10,6 +10,7 @@ rung        a depth at which trials are compared; rung 0 is the shallowest
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ class Scheduler(ABC):
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this scheduler again."""
         return {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self.options()), ()
 
     @abstractmethod
     def start(self, *, seed: int) -> None:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from hpo_core.checks import shown, some
 from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
+from hpo_core.schedulers.asha import ASHA
 from hpo_core.schedulers.base import Scheduler
+from hpo_core.schedulers.hyperband import Hyperband
+from hpo_core.schedulers.median import Median, Percentile
+from hpo_core.schedulers.patience import Patience
+from hpo_core.schedulers.threshold import Threshold
 
-BY_NAME: dict[str, type[Scheduler]] = {}
+BY_NAME: dict[str, type[Scheduler]] = {
+    s.name: s for s in (ASHA, Hyperband, Median, Patience, Percentile, Threshold)
+}
 
 
 def is_ours(scheduler: Scheduler) -> bool:

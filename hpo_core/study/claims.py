@@ -61,7 +61,7 @@ class Claims:
         self._heart: Heartbeat | None = None
         self._next_look = -math.inf
 
-    def claim(self, n: int | None, until: int | None, new: int | None) -> Trial | TrialBatch | None:
+    def claim(self, n: int | None, until: int | None, new: int | None = None) -> Trial | TrialBatch | None:
         """Start one trial, or up to ``n`` at once, of which at most ``new`` were never asked before.
 
         None if ``until`` trials are finished, paused or claimed, and none goes on. Claimed trials count

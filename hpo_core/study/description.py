@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from hpo_core.checks import SEED_LIMIT, shown, some
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.decode import DAMAGE
-from hpo_core.log.events import READER, require_reader
+from hpo_core.log.events import READER, SEVERAL_METRICS, require_reader
 from hpo_core.log.journal import LogPlace
 from hpo_core.log.ledger import until_written
 from hpo_core.metrics import Metrics
@@ -50,7 +50,7 @@ class Description:
         if direction is None:
             goal = {"metrics": self.metrics.to_json()}
         written = {
-            "reader": READER if self.scheduler else 2 if "metrics" in goal else 1,
+            "reader": READER if self.scheduler else SEVERAL_METRICS if "metrics" in goal else 1,
             "space": json.loads(self.space.to_json()),
             "sampler": self.sampler,
             "seed": self.seed,

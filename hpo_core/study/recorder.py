@@ -174,30 +174,23 @@ class Recorder:
         """
         history = self.history
         decides = decides and history.scheduler is not None
-        if decides:
-            new = self._are_new(rows, step)
-            if not new.all():
+        if decides and len(rows):
+            if len(rows) > 1 or step <= history.last_step(rows.item()):
+                new = step > self._last_step(rows)
                 self._warn_of_repeated(rows[~new], step)
                 rows, told = rows[new], told[:, new]
         if not len(rows):
             return
         if steps and (history.planned[rows] == steps).all():
             steps = 0
-        y = self.signed(rows, told)
+        y = self._sign * told if len(self.metrics) == 1 else self.signed(rows, told)
         self.apply(Reported(rows, step, y[0] if len(y) == 1 else y, steps))
         if decides:
             for row, move, rung, reason in decisions(history, rows, step, y):
                 self.apply(Decided(np.array([row]), move, rung, reason))
 
-    def _are_new(self, rows: Rows, step: int) -> NDArray[np.bool_]:
-        """Return which trials have not reported this step or a later one, (k,)."""
-        if len(rows) > 1:
-            return np.asarray(step > self._last_step(rows))
-        last = self.history.last_report.item(rows.item())  # in a third of the time
-        return np.array([last < 0 or step > self.history.reports.step.item(last)])
-
     def _warn_of_repeated(self, rows: Rows, step: int) -> None:
-        if not self._has_warned:
+        if len(rows) and not self._has_warned:
             self._has_warned = True
             logger.warning(
                 "trial %d has reported step %d before: reports of steps that were done are dropped. A trial "
@@ -236,11 +229,10 @@ def decisions(
     scheduler = history.scheduler
     if scheduler is None:
         return
-    finite = np.asarray(np.isfinite(y).all(axis=0)).tolist()
     for k, row in enumerate(rows.tolist()):
         if history.decision.item(row):
             continue
-        if not finite[k]:
+        if not (math.isfinite(y.item(0, k)) and (len(y) == 1 or np.isfinite(y[:, k]).all())):
             told = history.metrics.sign * y[:, k]
             wrong = told[~np.isfinite(told)].item(0)
             yield row, int(Move.STOP), -1, f"the report of step {step} is {wrong}"

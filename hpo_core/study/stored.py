@@ -29,6 +29,8 @@ class ReadOnlyStudy(Study):
         self.space, self.metrics, self.seed = stored.space, stored.metrics, stored.seed
         self.sampler = type("Absent", (_AbsentSampler,), {"name": stored.sampler["name"]})()
         self.name, self.allow_duplicates = name, stored.allow_duplicates
+        self.scheduler = self.checkpoints = None
+        self.keep_checkpoints = True
         self.history = History(self.space.layout, self.metrics)
         self._keep(Journal(place, name, self.space, self.metrics), read_only=True)
 

@@ -108,7 +108,7 @@ HOSTILE = [
 ]  # fmt: skip
 KINDS = [
     "asked", "told", "failed", "stopped", "reported", "noted", "enqueued", "retried", "renewed", "late",
-    "created", "changed", "deleted", "paused", "", "\x00",
+    "created", "changed", "deleted", "decided", "paused", "resumed", "cloned", "", "\x00",
 ]  # fmt: skip
 
 
@@ -330,7 +330,7 @@ def test_more_that_no_log_says():
     events = list(LOGS["rich"])
     told = next(event for event in events if event[0] == "told")
     for extra, words in (
-        (("paused", "{}"), "unknown to this version"),
+        (("cloned", "{}"), "unknown to this version"),
         (("created", events[0][1]), "must be the first"),
         (told, "ended before"),
         (("told", "[" * 100_000), "nested too deeply"),

@@ -304,7 +304,7 @@ def test_a_pickle_omits_spare_capacity():
     history = History(continuous_layout(d=20))
     n = 1_100  # far from the next power of two
     history.apply(Asked(0, np.random.default_rng(0).random((20, n)), 0, "random"))
-    columns = n * 8 * (20 + 1) + n * (2 + 5 * 8)
+    columns = n * 8 * (20 + 1) + n * (4 + 8 * 8)
     assert len(pickle.dumps(history)) < columns + 4_000
 
 

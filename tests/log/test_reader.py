@@ -9,11 +9,24 @@ import pytest
 import hpo_core as hpo
 from hpo_core import cli
 from hpo_core.log import events
+from hpo_core.schedulers.base import GO_ON, Scheduler
 from hpo_core.storage import MemoryStorage, open_storage
 from hpo_core.study import stored
 
 SPACE = {"x": hpo.Float(0, 1)}
 SEVERAL = {"error": hpo.Minimize(), "size": hpo.AtMost(3.0)}
+
+
+class Never(Scheduler):
+    """A scheduler that stops nothing."""
+
+    name = "never"
+
+    def start(self, *, seed):
+        pass
+
+    def decide(self, history, row):
+        return GO_ON
 
 
 def newer(path):
@@ -24,11 +37,14 @@ def newer(path):
     study.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpo_core.study.description.READER", events.READER + 1)
-        hpo.Study(SPACE, metrics=SEVERAL, sampler="random", seed=0, name="tomorrow", storage=path).ask()
+        hpo.Study(SPACE, scheduler=Never(), sampler="random", seed=0, name="tomorrow", storage=path).ask()
     return kept
 
 
-@pytest.mark.parametrize(("goal", "needed"), [({"direction": "maximize"}, 1), ({"metrics": SEVERAL}, 2)])
+@pytest.mark.parametrize(
+    ("goal", "needed"),
+    [({"direction": "maximize"}, 1), ({"metrics": SEVERAL}, 2), ({"scheduler": Never()}, 3)],
+)
 def test_a_study_says_which_reader_it_needs(goal, needed):
     storage = MemoryStorage()
     hpo.Study(SPACE, name="s", storage=storage, **goal)
