@@ -130,7 +130,8 @@ def test_each_trial_stands_where_improvement_was_greatest():
 def test_the_cohort_sweep_reports(tmp_path, capsys):
     module = load("cohort_sweep")
     module.EPOCHS, module.BATCH, module.PLAIN_TRAININGS, module.WIDTHS = 1, 12, 1, (8, 16)
-    module.main(["--trials", "24", "--out", str(tmp_path / "picture.png")])
+    module.LONG_EPOCHS, module.SCHEDULERS = 3, {"all epochs": (None, 6), "asha": ("asha", 12)}
+    module.main(["--trials", "24", "--seconds", "0.01", "--out", str(tmp_path / "picture.png")])
     output = capsys.readouterr().out
     for label in (
         "best configuration",
@@ -140,6 +141,8 @@ def test_the_cohort_sweep_reports(tmp_path, capsys):
     ):
         assert label in output
     assert re.search(r"^trainings +24 +12$", output, flags=re.MULTILINE)
+    assert re.search(r"^epochs trained +all epochs +18$", output, flags=re.MULTILINE)  # 6 x 3
+    assert int(re.search(r"^epochs trained +asha +(\d+)$", output, flags=re.MULTILINE)[1]) < 30  # of 12 x 3
     image = imread(tmp_path / "picture.png")
     assert image.shape == imread(EXAMPLES / "cohort_sweep.png").shape
     assert image[..., :3].std() > 0.1
