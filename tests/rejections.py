@@ -26,12 +26,20 @@ def copy_stored_study(scene, path):
         hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", name="s", storage="s.db").backup(path)
 
 
+def save_checkpoint(scene, step):
+    with tempfile.TemporaryDirectory() as folder:
+        study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", checkpoints=folder)
+        enter(study.ask().save_checkpoint(step))
+
+
 WHEN = [True, "depth > 1", hpo.param("depth") + 1]
 NOT_NUMBERS = [None, "1", True, float("nan"), float("inf")]
 NOT_SECONDS = [0, -1.0, "1", True, float("nan"), float("inf")]
 NOT_FORMULAS = [3, "width", True]
 NOT_FLAGS = [None, 1, "yes"]
 NOT_COUNTS = [0, -1, 1.5, True, "3"]
+NOT_METRICS = [3, True, ["error"]]
+RUNGS = {"min_steps": NOT_COUNTS, "max_steps": [*NOT_COUNTS, 1], "factor": [*NOT_COUNTS, 1]}
 NOT_PARAMS = [3, [("lr", 0.1)]]
 NOT_ANYWHERE = [
     *NOT_PARAMS,
@@ -206,6 +214,9 @@ CASES: dict[str, Case] = {
             ],
             "seed": [-1, 2**63, 1.0, True, "0"],
             "allow_duplicates": NOT_FLAGS,
+            "scheduler": ["ahsa", 3, hpo.ASHA],
+            "checkpoints": [3, 1.5],
+            "keep_checkpoints": NOT_FLAGS,
             "name": [None, 3],
             "storage": [3, "", "mysql://user:secret@host/studies"],
             "if_exists": [None, "replace"],
@@ -235,6 +246,9 @@ CASES: dict[str, Case] = {
             "storage": [None, 3, "", Named("missing.db", "no such file")],
             "name": ["other", None],
             "sampler": ["tpe", 3],
+            "scheduler": ["asha", 3],
+            "checkpoints": [3, 1.5],
+            "keep_checkpoints": NOT_FLAGS,
             "durability": [0, "", "none"],
         },
         lambda scene: {"storage": stored_study(), "name": "s"},
@@ -349,6 +363,11 @@ CASES: dict[str, Case] = {
         {"step": [-1, 1.5, None, True, "0", 2**63], "value": [None, "1.0", True, [1.0, 2.0]]},
         given(step=0, value=1.0),
     ),
+    "Trial.steps": Case(on("trial", "steps"), {"n": [*NOT_COUNTS, None]}, given(n=3)),
+    "TrialBatch.steps": Case(on("batch", "steps"), {"n": [*NOT_COUNTS, None]}, given(n=3)),
+    "Trial.save_checkpoint": Case(
+        save_checkpoint, {"step": [-1, 1.5, None, True, "0", 2**63]}, given(step=0)
+    ),
     "TrialBatch.__getitem__": Case(
         subscript("batch"),
         {
@@ -379,6 +398,43 @@ CASES: dict[str, Case] = {
             "value": [Named(value, "number") for value in (None, 1.0, ["1"] * 3)] + [Named([1.0], "values")],
         },
         given(step=0, value=[1.0, 2.0, 3.0]),
+    ),
+    "ASHA": Case(
+        make(hpo.ASHA),
+        {
+            **RUNGS,
+            "mode": ["pause", None, 1],
+            "brackets": [*NOT_COUNTS, 33],
+            "grow": [*NOT_FLAGS, Named(True, "grow")],
+        },
+    ),
+    "Hyperband": Case(make(hpo.Hyperband), {**RUNGS, "mode": ["pause", None, 1]}),
+    "Median": Case(
+        make(hpo.Median),
+        {"min_trials": NOT_COUNTS, "warmup_steps": [-1, 1.5, True, "3"], "metric": NOT_METRICS},
+    ),
+    "Percentile": Case(
+        make(hpo.Percentile),
+        {
+            "q": [-1.0, 101.0, *NOT_NUMBERS],
+            "min_trials": NOT_COUNTS,
+            "warmup_steps": [-1, 1.5, True, "3"],
+            "metric": NOT_METRICS,
+        },
+    ),
+    "Threshold": Case(
+        make(hpo.Threshold),
+        {
+            "upper": ["1", True, float("nan"), float("inf")],
+            "lower": ["1", True, float("nan"), 3.0],
+            "after": [-1, 1.5, True, "3"],
+            "metric": NOT_METRICS,
+        },
+        given(upper=2.0),
+    ),
+    "Patience": Case(
+        make(hpo.Patience),
+        {"steps": NOT_COUNTS, "min_delta": [-1.0, *NOT_NUMBERS], "metric": NOT_METRICS},
     ),
     "AutoSampler": Case(make(hpo.AutoSampler), {"max_ms": [0, -1.0, 1e9, True, "10", float("nan")]}),
     "TPESampler": Case(

@@ -91,7 +91,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations.ray": FRONT_ENDS | {"metrics"},
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
-        "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers", "space",
+        "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
+        "schedulers", "space",
         "storage", "study", "trial",
     },
 }  # fmt: skip

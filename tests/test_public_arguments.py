@@ -23,6 +23,7 @@ from hpo_core.space.codec import SpaceCodec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SCHEDULERS = ("ASHA", "Hyperband", "Median", "Patience", "Percentile", "Threshold")
 SAMPLERS = ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler")
 # Public by name only.
 EXEMPT = {
@@ -49,6 +50,11 @@ EXEMPT = {
         f"{name}.{method}": "called by Study"
         for name in SAMPLERS
         for method in ("start", "ask", "ask_again", "estimates", "recommend")
+    },
+    **{
+        f"{name}.{method}": "called by Study"
+        for name in SCHEDULERS
+        for method in ("start", "decide", "resume")
     },
 }
 

@@ -38,6 +38,9 @@ T = TypeVar("T")
 _RUNNING, _COMPLETE, _PAUSED = int(State.RUNNING), int(State.COMPLETE), int(State.PAUSED)
 
 
+_NOT_PICKLED = ("_undo", "scheduler")
+
+
 class SchedulerLike(Protocol):
     """A scheduler as a history and those who read it know it; see ``hpo_core.schedulers``."""
 
@@ -206,11 +209,11 @@ class History:
         self._n_settled = 0  # moves that the columns of their trials show
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__ if name != "_undo")
+        return tuple(getattr(self, name) for name in self.__slots__ if name not in _NOT_PICKLED)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._undo = []
-        names = (name for name in self.__slots__ if name != "_undo")
+        self._undo, self.scheduler = [], None
+        names = (name for name in self.__slots__ if name not in _NOT_PICKLED)
         for name, value in zip(names, state, strict=True):
             setattr(self, name, value)
 
@@ -624,21 +627,26 @@ class History:
         """Add a report of each row, in the order of the log, and the steps that the trials plan to take."""
         first, k = self._reports.n, len(rows)
         self._reports.append(k)
-        at: int | slice = slice(first, first + k)
-        last: Any = np.arange(first, first + k)
+        write, trials = self._reports.write, self._trials.write
         if y.size == 1 and isinstance(position, int):  # writing scalars takes a third of the time
-            at = last = first
-            rows, y = rows.item(), y.item()  # type: ignore[assignment]
-        write = self._reports.write
-        write["row"][at], write["step"][at], write["value"][..., at] = rows, step, y
-        write["position"][at] = position
-        # Of a row's reports the last counts: it is written last.
-        self._trials.write["last_report"][rows] = last
+            write["row"][first], write["step"][first], write["value"][first] = rows.item(), step, y.item()
+            write["position"][first] = position
+            trials["last_report"][rows.item()] = first
+        else:
+            at = slice(first, first + k)
+            write["row"][at], write["step"][at], write["value"][..., at] = rows, step, y
+            write["position"][at] = position
+            # Of a row's reports the last counts: it is written last.
+            trials["last_report"][rows] = np.arange(first, first + k)
         if not isinstance(steps, int):
-            said = steps > 0
-            self._trials.write["planned"][rows[said]] = steps[said]
-        elif steps:
-            self._trials.write["planned"][rows] = steps
+            rows, steps = rows[steps > 0], steps[steps > 0]
+        elif not steps:
+            return
+        self._undo.append(partial(self._set_planned, rows, trials["planned"][rows]))
+        self._set_planned(rows, steps)
+
+    def _set_planned(self, rows: NDArray[np.int64], steps: Any) -> None:
+        self._trials.write["planned"][rows] = steps
 
     def note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, Any]]) -> None:
         """Merge notes over earlier ones, a mapping for each row."""

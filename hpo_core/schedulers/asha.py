@@ -211,10 +211,8 @@ class ASHA(Scheduler):
             value = history.reports.value.item(history.last_report.item(row))
             what = f"{metrics.sign.item(0) * value + 0.0:.6g}"  # no -0
         standing = "waits until it is" if self.pauses else "is not"
-        return (
-            f"rung {j} ({depth:,} step{'s'[: depth > 1]}): {what} {standing} among the best {rung.quota:,} of "
-            f"{len(rung):,}"
-        )
+        place = f"rung {j} ({depth:,} step{'s'[: depth > 1]})"
+        return f"{place}: {what} {standing} among the best {rung.quota:,} of {len(rung):,}"
 
     def _read(self, history: History) -> None:
         """Bring the cache up to date."""
@@ -230,10 +228,11 @@ class ASHA(Scheduler):
         """Yield the reports that the cache has not seen and that are finite: row, depth, value."""
         first, reports = self._n_reports, history.reports
         values = reports.value[..., first:]
+        finite = np.isfinite(values)
         if values.ndim == 1:
-            finite, each = np.isfinite(values), values.tolist()
+            each = values.tolist()
         else:
-            finite, each = np.isfinite(values).all(axis=0), list(values.T.copy())
+            finite, each = np.logical_and.reduce(finite, axis=0), list(values.T.copy())
         rows, steps = reports.row[first:].tolist(), reports.step[first:].tolist()
         self._n_reports += len(rows)
         for k, counts in enumerate(finite.tolist()):
@@ -297,7 +296,7 @@ def depths(min_steps: int, max_steps: int | None, factor: int) -> list[int]:
 
 
 def all_brackets(min_steps: int, max_steps: int, factor: int) -> int:
-    """Return the number of brackets of Hyperband: in the last one, trials begin with the last rung or none."""
+    """Return the number of brackets of Hyperband: in the last one, trials meet one rung or none."""
     n = 1
     while min_steps * factor**n <= max_steps:
         n += 1

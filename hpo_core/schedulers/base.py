@@ -42,8 +42,9 @@ class Scheduler(ABC):
     """Decides which running trials stop or pause, and which paused trials go on.
 
     A scheduler object holds its options and, once started, a cache that can be rebuilt from the history at
-    any time. Pickling keeps the options only. A decision is a function of the history, the seed of the study
-    and the trial's number: neither clocks nor generators are read, so that a replay decides the same.
+    any time. If the class defines ``options``, a copy has these only. A decision is a function of the
+    history, the seed of the study and the trial's number: neither clocks nor generators are read, so that a
+    replay decides the same.
     """
 
     name: ClassVar[str]
@@ -56,7 +57,9 @@ class Scheduler(ABC):
         """Return the keyword arguments that make this scheduler again."""
         return {}
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if type(self).options is Scheduler.options:
+            return super().__reduce__()
         return partial(type(self), **self.options()), ()
 
     @abstractmethod
@@ -73,7 +76,3 @@ class Scheduler(ABC):
     def resume(self, history: History, n: int) -> list[int]:  # noqa: ARG002
         """Return up to ``n`` paused trials that go on now, the most urgent first."""
         return []
-
-    def can_resume(self, history: History, row: int) -> bool:  # noqa: ARG002
-        """Whether a paused trial may ever be among those of ``resume``."""
-        return True

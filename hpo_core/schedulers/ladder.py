@@ -10,6 +10,7 @@ noise       a high percentile of the gaps
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from itertools import pairwise
 from typing import NamedTuple
 
 from hpo_core.schedulers.selection import Quantile
@@ -67,7 +68,7 @@ class Ladder:
         """Note the gap between two curves if they have crossed and crossed back."""
         differences = [value - other[depth] for depth, value in one.items() if depth in other]
         signs = [difference > 0.0 for difference in differences if difference]
-        if sum(a != b for a, b in zip(signs, signs[1:], strict=False)) >= 2:
+        if sum(a != b for a, b in pairwise(signs)) >= 2:
             self._gaps.add(abs(differences[-1]))
 
     def _disagree(self, arrivals: deque[Arrival]) -> bool:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Patience(MetricRule):
     """Stops a trial whose best value is ``steps`` steps old.
 
-    Only the trial's own curve counts. A trial that stops is not complete, so ``best_trial`` passes over it; an
-    objective whose trainings should end early and count ends its loop itself.
+    Only the trial's own curve counts. A trial that stops is not complete, so ``best_trial`` passes over it.
+    To let a training end early and count, end the loop in the objective.
 
     Parameters
     ----------

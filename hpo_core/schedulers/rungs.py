@@ -48,7 +48,7 @@ class Rung:
     def __init__(self, metrics: Metrics, factor: int, least: int) -> None:
         self._m, self._c = metrics.n_objectives, len(metrics.limit)
         self._limit, self._reference = metrics.limit, metrics.reference
-        self._quota = lambda n: max(least, n // factor)
+        self._factor, self._least = factor, least
         self._rows: list[int] = []  # by entry
         self._entry: dict[int, int] = {}  # by row
         self._values: list[Array] = []  # by entry; of several metrics
@@ -66,6 +66,9 @@ class Rung:
     def quota(self) -> int:
         """How many results are among the best."""
         return self._quota(len(self))
+
+    def _quota(self, n: int) -> int:
+        return max(self._least, n // self._factor)
 
     def add(self, row: int, value: float | Array) -> None:
         """Add the result of a trial, signed: a float, or (M,) of several metrics."""

@@ -285,8 +285,12 @@ class Asking:
             cursor, suggestion = proposal.cursor, proposal.suggestion
             if suggestion.resume >= 0 and self._history.state[suggestion.resume] != State.PAUSED:
                 cursor, suggestion = self._history.position, self._suggest(n)
-        if suggestion.resume >= 0:
-            return self._resume([suggestion.resume], worker, cursor)
+        while suggestion.resume >= 0:
+            row = suggestion.resume
+            if not self._lacks_a_parameter(row):
+                return self._resume([row], worker, cursor)
+            self._recorder.failed(np.array([row]), "the space has a parameter that the trial does not have")
+            cursor, suggestion = self._history.position, self._suggest(n)
         x = suggestion.x
         k = x.shape[1]
         # Our build goes on record with the first suggestion. Without a log nobody else asks.

@@ -174,11 +174,10 @@ class Recorder:
         """
         history = self.history
         decides = decides and history.scheduler is not None
-        if decides and len(rows):
-            if len(rows) > 1 or step <= history.last_step(rows.item()):
-                new = step > self._last_step(rows)
-                self._warn_of_repeated(rows[~new], step)
-                rows, told = rows[new], told[:, new]
+        if decides and (len(rows) != 1 or step <= history.last_step(rows.item())):
+            new = step > self._last_step(rows)
+            self._warn_of_repeated(rows[~new], step)
+            rows, told = rows[new], told[:, new]
         if not len(rows):
             return
         if steps and (history.planned[rows] == steps).all():

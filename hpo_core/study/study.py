@@ -456,7 +456,8 @@ class Study:
     def ask(self, n: int | None = None, *, repeat: Trial | int | None = None) -> Trial | TrialBatch:
         """Start one trial, or ``n`` at once.
 
-        Trials of dead workers come first, then enqueued configurations; the sampler proposes the rest.
+        Trials of dead workers come first, then paused trials that the scheduler lets go on, then enqueued
+        configurations; the sampler proposes the rest.
 
         Parameters
         ----------
@@ -852,7 +853,8 @@ class Study:
         n_trials, until : int, optional
             ``n_trials``: how many trials this call finishes. ``until``: how many finished trials the study
             holds in the end, so that a script that is started again, or several that share a storage, stop
-            at the same number.
+            at the same number. If the scheduler pauses trials, both count new and paused trials; the call
+            ends when the scheduler lets no paused one go on.
         timeout : float, optional
             Seconds after which no trial starts, and after which no lock of a storage is waited for.
         executor : optional

@@ -56,6 +56,9 @@ def rich_log():
                 ("renewed", json.dumps({"worker": "w", "until": 1e9})),
                 ("retried", json.dumps({"rows": [5], "worker": "w", "reason": "died", "time": 2.5})),
                 ("late", json.dumps({"rows": [1], "values": [1.0]})),
+                ("decided", json.dumps({"rows": [5], "move": 2, "rung": 0, "reason": "waits"})),
+                ("paused", json.dumps({"rows": [5], "cost": [1.5]})),
+                ("resumed", json.dumps({"rows": [5], "cursor": 3, "time": 4.0, "worker": "w"})),
             ],
         )
     study.sync()
@@ -68,7 +71,27 @@ def nested_log():
     return [record[1:3] for record in storage.read(0)]
 
 
-LOGS = {"rich": rich_log(), "nested": nested_log()}
+def staged_log():
+    """Trials that pause, go on and end."""
+    storage = MemoryStorage()
+    scheduler = hpo.ASHA(factor=2, mode="promote")
+    study = hpo.Study(
+        {"x": hpo.Float(0, 1)}, scheduler=scheduler, sampler="random", seed=1, name="s", storage=storage
+    )
+
+    def train(trial):
+        for step in trial.steps(4):
+            trial.report(step, trial["x"])
+            if trial.should_stop():
+                break
+        return trial["x"]
+
+    study.optimize(train, n_trials=5)
+    study.stop_trials(study.trials.where("paused")[0])
+    return [record[1:3] for record in storage.read(0)]
+
+
+LOGS = {"rich": rich_log(), "nested": nested_log(), "staged": staged_log()}
 
 
 def opened(events):

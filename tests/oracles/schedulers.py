@@ -1,12 +1,13 @@
 """Each rule of the schedulers from its definition, in plain lists; slow.
 
-A log is a list of (trial, step, value) in the order of arrival. A value is a number, less is better, or a pair
-(objectives, excesses) of tuples; an excess is the amount past a bound, feasible if it is not positive.
+A log is a list of (trial, step, value) in the order of arrival. A value is a number, less is better, or a
+pair (objectives, excesses) of tuples; an excess is the amount past a bound, feasible if it is not positive.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 
 def rungs(min_steps, factor, top):
@@ -28,7 +29,7 @@ def bracket_sizes(n, factor):
 
 
 def crossed(log, trial, depths):
-    """The deepest of ``depths`` that the trial's last report was the first to reach, None if there is none."""
+    """The deepest of ``depths`` that the trial's last report was the first to reach, or None."""
     own = [step + 1 for each, step, _ in log if each == trial]
     before = own[-2] if len(own) > 1 else 0
     return max((depth for depth in depths if before < depth <= own[-1]), default=None)
@@ -109,7 +110,7 @@ def levels(points, reference):
             low.append(min(column))
             span = (max(column) - min(column)) or 1.0
             corner.append(max(column) + 0.1 * span if reference[k] is None else reference[k])
-        sides = [c - l for c, l in zip(corner, low, strict=True)]
+        sides = [high - least for high, least in zip(corner, low, strict=True)]
         useful = all(side > 0 for side in sides)
         for i in here:
             others = [points[j] for j in here if j != i]
@@ -157,7 +158,7 @@ def final_gap(log, one, other):
     a, b = ({step: value for each, step, value in log if each == who} for who in (one, other))
     differences = [a[step] - b[step] for step in sorted(a.keys() & b.keys())]
     ahead = [difference > 0 for difference in differences if difference]
-    crossings = sum(x != y for x, y in zip(ahead, ahead[1:], strict=False))
+    crossings = sum(x != y for x, y in pairwise(ahead))
     return abs(differences[-1]) if crossings >= 2 else None
 
 

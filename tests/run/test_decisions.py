@@ -17,6 +17,7 @@ from hpo_core.errors import StorageError, TrialStopped
 from hpo_core.executors import Decision
 from hpo_core.log import State
 from hpo_core.log.events import Retried
+from hpo_core.log.ledger import FRESH_SECONDS
 from hpo_core.run.decisions import decide
 from hpo_core.study import Study
 from hpo_core.trial.remote import arguments_of
@@ -51,6 +52,7 @@ def test_what_another_process_has_ended_is_to_stop(study, file):
     trial, other = study.ask(), Study.open(file, "s")
     assert not trial.should_stop()
     other.fail(0, reason="enough")
+    time.sleep(FRESH_SECONDS)
     assert trial.should_stop()
 
 
@@ -157,9 +159,9 @@ def test_a_trial_given_out_again_brings_its_reports_and_notes():
     trial = study.ask()
     trial.report(0, 0.5)
     trial.note(a=1)
-    number, params, tier, retries, notes, reports = arguments_of(trial)
+    number, params, tier, retries, notes, reports, continued = arguments_of(trial)
     assert (number, params, tier) == (0, trial.params, "random")
-    assert (retries, notes, reports) == ([], {"a": 1}, [(0, 0.5)])
+    assert (retries, notes, reports, continued) == ([], {"a": 1}, [(0, 0.5)], False)
 
 
 def test_a_maximising_study_sees_reports_as_they_were_told():

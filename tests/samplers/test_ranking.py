@@ -139,8 +139,8 @@ def test_an_interrupted_update_of_several_objectives_is_made_up_for(monkeypatch,
     version = ranking.version
     finish_randomly(history, n, ["complete"])
     with monkeypatch.context() as patch:
-        patch.setattr("hpo_core.samplers.ranking.Fronts", interrupted)
         patch.setattr("hpo_core.samplers.fronts.Fronts.level", interrupted)
+        patch.setattr("hpo_core.samplers.fronts.Fronts", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ranking.update(history)
     ranking.update(history)

@@ -166,7 +166,7 @@ def test_a_metric_may_be_named():
         (lambda: Median(warmup_steps=-1), "warmup_steps must be an int >= 0, got -1"),
         (lambda: Patience(0), "steps must be an int >= 1, got 0"),
         (lambda: Patience(3, min_delta=-1), "min_delta must be a finite number >= 0, got -1"),
-        (lambda: Threshold(), "upper or lower must be a number, got None for both"),
+        (Threshold, "upper or lower must be a number, got None for both"),
         (lambda: Threshold(upper=1, lower=2), "lower must be a number <= upper, 1, got 2"),
         (lambda: Threshold(upper=float("nan")), "upper must be a finite number or None, got nan"),
         (lambda: Threshold(upper=1, after=-1), "after must be an int >= 0, got -1"),
