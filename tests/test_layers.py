@@ -56,7 +56,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers.random": {"native", "samplers.prior"},
     "samplers.sobol": {"native", "samplers.prior"},
     "gp": {
-        "layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter", "samplers.curves",
+        "layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter",
+        "samplers.curves",
     },
     "samplers.startup": {"space", "log", "native", "samplers.base", "samplers.sobol", "gp"},
     "gp.sampler": {
