@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hpo_core.metrics import AtLeast, AtMost, Maximize, Minimize
     from hpo_core.native import set_num_threads
     from hpo_core.samplers import AutoSampler, GPSampler, RandomSampler, SobolSampler, TPESampler
-    from hpo_core.schedulers import ASHA, Hyperband, Median, Patience, Percentile, Threshold
+    from hpo_core.schedulers import ASHA, FreezeThaw, Hyperband, Median, Patience, Percentile, Threshold
     from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
     from hpo_core.study import Study
     from hpo_core.trial import Trial, TrialBatch
@@ -58,6 +58,7 @@ __all__ = [
     "BackendError",
     "Categorical",
     "Float",
+    "FreezeThaw",
     "GPSampler",
     "HpoError",
     "Hyperband",
@@ -110,7 +111,7 @@ _ROOMS = {
     "metrics": ("AtLeast", "AtMost", "Maximize", "Minimize"),
     "native": ("set_num_threads",),
     "samplers": ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler"),
-    "schedulers": ("ASHA", "Hyperband", "Median", "Patience", "Percentile", "Threshold"),
+    "schedulers": ("ASHA", "FreezeThaw", "Hyperband", "Median", "Patience", "Percentile", "Threshold"),
     "space": ("Categorical", "Float", "Int", "Ordinal", "Space", "param"),
     "study": ("Study",),
     "trial": ("Trial", "TrialBatch"),

@@ -50,14 +50,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers.fronts": {"native"},
     "samplers.ranking": {"log", "samplers.fronts"},
     "samplers.base": {"space", "log", "samplers.ranking"},
+    "samplers.curves": {"log"},
     "samplers.filter": {"space", "log", "native"},
     "samplers.prior": {"space", "log", "native", "samplers.base", "samplers.filter"},
     "samplers.random": {"native", "samplers.prior"},
     "samplers.sobol": {"native", "samplers.prior"},
-    "gp": {"layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter"},
+    "gp": {
+        "layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter",
+        "samplers.curves",
+    },
     "samplers.startup": {"space", "log", "native", "samplers.base", "samplers.sobol", "gp"},
     "gp.sampler": {
-        "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.startup", "gp",
+        "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.curves",
+        "samplers.startup", "gp",
     },
     "tpe": {
         "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.filter",
@@ -92,8 +97,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
-        "schedulers", "space",
-        "storage", "study", "trial",
+        "schedulers", "space", "storage", "study", "trial",
     },
 }  # fmt: skip
 # The version is the one name of the package itself that a room may take.

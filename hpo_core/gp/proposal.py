@@ -10,7 +10,7 @@ pending     (d, r) running trials and ``earlier``. The values of the newest are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -94,6 +94,13 @@ class SearchSettings:
     max_fit: int = 512
     max_posterior: int = 1000
     max_enumerated: float = 2e7
+
+    def for_curves(self) -> SearchSettings:
+        """Return settings of a search in a model of curves: a small pool, and no local search.
+
+        The model is asked at each pause. Local search went too far into what it had seen of early rungs.
+        """
+        return replace(self, n_pool=min(self.n_pool, 512), n_near=min(self.n_near, 256), n_rounds=0)
 
 
 class Moves:

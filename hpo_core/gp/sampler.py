@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hpo_core.arithmetic import usual_errors
+from hpo_core.errors import SpaceExhausted
 from hpo_core.gp import trust_region
 from hpo_core.gp.candidates import Candidates, whole
+from hpo_core.gp.chain import ChainModel
 from hpo_core.gp.fit import GPSettings
+from hpo_core.gp.horizon import HorizonModel, best_paused, least, pending, promise, turn
 from hpo_core.gp.model import GPModel
 from hpo_core.gp.objective import ObjectiveModel
 from hpo_core.gp.outcomes import Outcomes
@@ -19,6 +22,7 @@ from hpo_core.gp.warps import OUTPUT_WARPS, capped, zoom
 from hpo_core.log import State
 from hpo_core.native.covariance import Structure
 from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.curves import ladder, read
 from hpo_core.samplers.ranking import objective
 from hpo_core.samplers.startup import StartupSampler
 
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.gp.candidates import Box
+    from hpo_core.gp.chain import Chain
     from hpo_core.gp.feasibility import Feasibility
     from hpo_core.log import History
+    from hpo_core.log.history import SchedulerLike
     from hpo_core.space import Space
 
     Array = NDArray[np.float64]
@@ -37,6 +43,11 @@ if TYPE_CHECKING:
 
 # Different values that a model needs at least.
 FEWEST_VALUES = 3
+# The scheduler's rule, if it names a trial, decides one turn in so many: a model that has not seen how curves
+# end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
+RULE_EVERY = 3
+# One new curve in so many is a Sobol point.
+EXPLORE_EVERY = 4
 
 
 class GPSampler(Sampler):
@@ -86,6 +97,7 @@ class GPSampler(Sampler):
     """
 
     name: ClassVar[str] = "gp"
+    continues: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._settings = SearchSettings()
@@ -103,10 +115,15 @@ class GPSampler(Sampler):
         self._sharp = self._objective(OUTPUT_WARPS[settings.warp])
         self._plain = self._objective(partial(capped, n_first=self._n_startup))
         self._outcomes: Outcomes | None = None
+        self._chains = ChainModel(self._structure, GPSettings())
 
     @usual_errors()
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose Sobol points until the models can be fitted, then the models' choice."""
+        if history.scheduler is not None:
+            suggestion = self._by_curves(history, history.scheduler, first, n)
+            if suggestion is not None:
+                return suggestion
         rows = self._modelled(history)
         if rows is None:
             return self._startup.ask(history, first, n)
@@ -127,6 +144,62 @@ class GPSampler(Sampler):
             self._settings,
         )
         return Suggestion(proposal.choose(first, n), self.name, fit)
+
+    def _by_curves(self, history: History, scheduler: SchedulerLike, first: int, n: int) -> Suggestion | None:
+        """Let a paused trial go on or propose new ones; None to leave the choice to the complete trials."""
+        continues = n == 1 and scheduler.asks_sampler
+        if not history.metrics.is_plain:
+            return self._by_rule(history, scheduler) if continues else None
+        curves = read(history, ladder(history))
+        if len(curves.rows) < self._n_startup or len(np.unique(curves.last)) < FEWEST_VALUES:
+            return self._by_rule(history, scheduler) if continues and len(history) > self._n_startup else None
+        if continues and turn(history) % RULE_EVERY == 0:
+            suggestion = self._by_rule(history, scheduler)
+            if suggestion is not None:
+                return suggestion
+        zoomed = turn(history) % 2 == 1 and zoom(curves.best, self._n_startup) < self._settings.zoomed
+        chain = self._chains.of(curves, least(history, curves), self._n_startup if zoomed else 0)
+        row, promised = best_paused(history, chain) if continues else (-1, -np.inf)
+        try:
+            new = self._new_curves(history, chain, first, n)
+        except SpaceExhausted:
+            if row < 0:
+                raise
+            return self._going_on(row)
+        if row >= 0 and promised >= self._promise(history, chain, new):
+            return self._going_on(row)
+        return Suggestion(new, self.name)
+
+    def _new_curves(self, history: History, chain: Chain, first: int, n: int) -> Array:
+        """Choose configurations for ``n`` new curves, (d, k)."""
+        if n == 1 and first % EXPLORE_EVERY == EXPLORE_EVERY - 1:
+            return self._startup.ask(history, first, 1).x
+        self._candidates.sync(history)
+        proposal = Proposal(
+            HorizonModel(pending(history, chain)),
+            self.feasibility(history),
+            history.x[:, :0],
+            whole(len(history.x)),
+            self._candidates,
+            self._moves,
+            self._seed,
+            self._settings.for_curves(),
+        )
+        return proposal.choose(first, n)
+
+    def _promise(self, history: History, chain: Chain, x: Array) -> float:
+        """Return the promise of a new curve (d, 1)."""
+        feasibility = self.feasibility(history)
+        weight = 0.0 if feasibility is None else float(feasibility.log_weight(x)[0])
+        return weight + float(promise(chain, x, np.array([-1]), np.zeros(1))[0])
+
+    def _by_rule(self, history: History, scheduler: SchedulerLike) -> Suggestion | None:
+        """Let the trial go on that the scheduler names, if any."""
+        rows = scheduler.resume(history, 1) if history.count(State.PAUSED) else []
+        return self._going_on(rows[0]) if rows else None
+
+    def _going_on(self, row: int) -> Suggestion:
+        return Suggestion(np.empty((self._space.layout.size, 0)), self.name, resume=row)
 
     def feasibility(self, history: History) -> Feasibility | None:
         """Return the model of where trials fail; None if none has failed."""

@@ -41,6 +41,9 @@ HUGE, N_ORDINARY = 1e6, 3
 PENALTY, RESULT = 1e100, 1e70
 # Farther from the median than this many deviations counts as this far: its powers stay in float64.
 FARTHEST = 1e30
+# Share of the first values that are no farther from their median than the unit of a bend: more than half,
+# because many trainings may end alike.
+FAR = 0.75
 
 
 def kumaraswamy(x: NDArray[np.float64], warp: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -150,6 +153,37 @@ def zoom(y: NDArray[np.float64], n_first: int) -> float:
     least = unit.min()
     span = float(np.median(unit[:n_first]) - least)
     return float(np.median(unit) - least) / span if span > 0.0 else 1.0
+
+
+class Bend:
+    """A monotone map of all values, made from some of them (n,): linear below a center, logarithmic above.
+
+    By default the center is the median, the unit is the deviation of the better half, and the best are spread
+    out: once many values are close to the best, differences among these are what counts. With ``n_first``,
+    center and unit are those of the first values, and the map stays as it is while a search closes in.
+    """
+
+    def __init__(self, y: NDArray[np.float64], n_first: int = 0) -> None:
+        first = y[:n_first] if n_first else y
+        self._center = float(np.median(first))
+        if n_first:
+            apart = float(np.quantile(np.abs(first - self._center), FAR))
+            spread = max(self._center - float(y.min()), apart)
+        else:
+            better = self._center - y[y <= self._center]
+            spread = float(np.sqrt(np.mean(better * better)))
+        self._scale = spread or float(np.mean(np.abs(first - self._center))) or 1.0
+        self._least = (float(y.min()) - self._center) / self._scale
+        self._span = 0.0 if n_first else max(-self._least, 1e-9)
+
+    def of(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values in units; NaN stays."""
+        u = (y - self._center) / self._scale
+        u = np.where(u > 0.0, np.log1p(np.maximum(u, 0.0)), u)
+        if not self._span:
+            return np.asarray(u)
+        spread: NDArray[np.float64] = np.log1p(np.maximum(0.5 * (u - self._least) / self._span, -0.9))
+        return spread * 2.0 * self._span
 
 
 OUTPUT_WARPS = {"none": standardized, "power": power, "half-rank": half_rank}

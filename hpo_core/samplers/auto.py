@@ -7,6 +7,8 @@ from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from hpo_core.arithmetic import usual_errors
 from hpo_core.checks import check_number
 from hpo_core.gp.fit import scheduled
@@ -17,7 +19,6 @@ from hpo_core.samplers.startup import StartupSampler
 from hpo_core.tpe.sampler import TPESampler
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from hpo_core.log import History
@@ -72,6 +73,7 @@ class AutoSampler(Sampler):
     """
 
     name: ClassVar[str] = "auto"
+    continues: ClassVar[bool] = True
 
     def __init__(self, *, max_ms: float | None = None) -> None:
         if max_ms is not None:
@@ -117,7 +119,14 @@ class AutoSampler(Sampler):
 
     @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose by TPE; if affordable, among candidates that the model of failures expects to work."""
+        """Propose by TPE; if affordable, among candidates that the model of failures expects to work.
+
+        A paused trial that the scheduler names comes first.
+        """
+        scheduler = history.scheduler
+        if n == 1 and scheduler is not None and scheduler.asks_sampler and history.count(State.PAUSED):
+            for row in scheduler.resume(history, 1):
+                return Suggestion(np.empty((self._n_parameters, 0)), self._tpe.name, resume=row)
         affordable = self._is_affordable(history, n) and self.max_ms is None
         feasibility = self._gp.feasibility(history) if affordable else None
         weight = None if feasibility is None else feasibility.log_weight

@@ -2,6 +2,7 @@
 
 from hpo_core.schedulers.asha import ASHA
 from hpo_core.schedulers.base import Scheduler, Verdict
+from hpo_core.schedulers.freeze_thaw import FreezeThaw
 from hpo_core.schedulers.hyperband import Hyperband
 from hpo_core.schedulers.median import Median, Percentile
 from hpo_core.schedulers.patience import Patience
@@ -11,6 +12,7 @@ from hpo_core.schedulers.threshold import Threshold
 __all__ = [
     "ASHA",
     "BY_NAME",
+    "FreezeThaw",
     "Hyperband",
     "Median",
     "Patience",

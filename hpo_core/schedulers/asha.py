@@ -201,6 +201,10 @@ class ASHA(Scheduler):
                 found += self._rungs[j, bracket].promotable(n - len(found), is_paused)
         return found
 
+    def rungs(self, steps: int) -> list[int]:
+        """Return the depths below ``steps`` at which trials of so many steps are compared, ascending."""
+        return depths(self.min_steps, min(steps, self.max_steps or steps), self.factor)[:-1]
+
     def _is_paused(self, history: History, j: int, row: int) -> bool:
         return history.state.item(row) == State.PAUSED and self._told[row] == j
 

@@ -52,6 +52,8 @@ class Scheduler(ABC):
     pauses: bool = False
     # Whether the sampler, if it can, chooses between paused trials and new ones.
     asks_sampler: bool = False
+    # Steps of a full trial, if the scheduler knows.
+    max_steps: int | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this scheduler again."""
@@ -75,4 +77,8 @@ class Scheduler(ABC):
 
     def resume(self, history: History, n: int) -> list[int]:  # noqa: ARG002
         """Return up to ``n`` paused trials that go on now, the most urgent first."""
+        return []
+
+    def rungs(self, steps: int) -> list[int]:  # noqa: ARG002
+        """Return the depths below ``steps`` at which trials of so many steps are compared, ascending."""
         return []

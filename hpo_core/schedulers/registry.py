@@ -7,13 +7,14 @@ from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
 from hpo_core.schedulers.asha import ASHA
 from hpo_core.schedulers.base import Scheduler
+from hpo_core.schedulers.freeze_thaw import FreezeThaw
 from hpo_core.schedulers.hyperband import Hyperband
 from hpo_core.schedulers.median import Median, Percentile
 from hpo_core.schedulers.patience import Patience
 from hpo_core.schedulers.threshold import Threshold
 
 BY_NAME: dict[str, type[Scheduler]] = {
-    s.name: s for s in (ASHA, Hyperband, Median, Patience, Percentile, Threshold)
+    s.name: s for s in (ASHA, FreezeThaw, Hyperband, Median, Patience, Percentile, Threshold)
 }
 
 

@@ -124,8 +124,8 @@ def replay(
         elif expected:
             return Replay(checked, expected[0].row, derived=expected[0])
         if isinstance(event, Resumed):
-            derived_rows = _continued(sampler, again, len(event.rows))
             recorded_rows = event.rows.tolist()
+            derived_rows = _continued(sampler, again, recorded_rows)
             if derived_rows != recorded_rows:
                 return Replay(checked, recorded_rows[0], recorded=recorded_rows, derived=derived_rows)
         if isinstance(event, Asked) and event.first >= since and event.origin not in FOREIGN:
@@ -160,16 +160,19 @@ def _decisions(again: History, event: Reported) -> list[_Decision]:
     return [_Decision(*each[:3]) for each in decisions(again, rows, event.step, y)]
 
 
-def _continued(sampler: Sampler, again: History, n: int) -> list[int]:
-    """Return the paused trials that go on."""
+def _continued(sampler: Sampler, again: History, recorded: list[int]) -> list[int]:
+    """Return the paused trials that go on: the scheduler's or, if these were not, the sampler's choice.
+
+    The record does not say who chose. The scheduler does if no new trial is wanted, or several at once.
+    """
     scheduler = again.scheduler
     if scheduler is None:
         return []
-    if scheduler.asks_sampler and sampler.continues and n == 1:
+    rows = scheduler.resume(again, len(recorded))
+    if rows != recorded and len(recorded) == 1 and scheduler.asks_sampler and sampler.continues:
         resumed = sampler.ask(again, len(again), 1).resume
-        if resumed >= 0:
-            return [resumed]
-    return scheduler.resume(again, n)
+        return [resumed] if resumed >= 0 else rows
+    return rows
 
 
 def log(history: History) -> Iterator[tuple[int, Event]]:
@@ -181,10 +184,11 @@ def log(history: History) -> Iterator[tuple[int, Event]]:
     ends = _starts(history.finish_position)
     reported = _starts(history.reports.position)
     sources: tuple[tuple[NDArray[np.int64], NDArray[np.int64], Callable[..., Event]], ...] = (
+        # What has seen the events before a position comes before the event there.
         (starts, history.cursor, _asked),
+        (_starts(history.moves.position), _seen(history.moves), _moved),
         (ends, history.finish_position, _finished),
         (reported, history.reports.position, _reported),
-        (_starts(history.moves.position), _seen(history.moves), _moved),
     )
     slices = [
         (position.item(start), read, start, stop)

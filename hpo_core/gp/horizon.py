@@ -1,0 +1,187 @@
+"""What the gp sampler does next in a study of curves: which trial goes on, or which one begins.
+
+Glossary
+--------
+horizon     the most steps that a trial may take
+gain        log of the expected improvement at the horizon
+cost        steps that a choice is expected to take: up to the next rung, and with the probability that the
+            curve ends below the incumbent, all the rest
+promise     gain minus log cost. The choice of greatest promise is made
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo_core.gp.proposal import MAX_RUNNING
+from hpo_core.log import Move, State
+from hpo_core.native.improvement import log_ei, log_ei_slopes
+from hpo_core.native.normal import ndtr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hpo_core.gp.chain import Chain
+    from hpo_core.log import History
+    from hpo_core.samplers.curves import Curves
+
+    Array = NDArray[np.float64]
+    Rows = NDArray[np.int64]
+
+TINY = float(np.finfo(np.float64).tiny)
+# Members of a batch that are chosen one after another, each given the ones before; the others by their gain.
+MAX_CHOSEN = 64
+# Bounds of the gain do not pay: a search takes the criterion for one of so few data.
+N_PLAIN = 64
+
+
+def promise(chain: Chain, x: Array, level: Rows, z: Array) -> Array:
+    """Return the promise (m,) of curves (d, m) with values z at their levels, -1 of new ones."""
+    depths, incumbent = chain.curves.depths, chain.incumbent
+    mean, variance = chain.at_horizon(x, level, z)
+    sd = np.sqrt(np.maximum(variance, TINY))
+    done = np.where(level < 0, 0, depths[level])
+    following = depths[np.minimum(level + 1, len(depths) - 1)]
+    wins: Array = ndtr((incumbent - mean) / sd)
+    cost = following - done + wins * (depths[-1] - following)
+    promised: Array = log_ei(mean, sd, incumbent) - np.log(cost)
+    return promised
+
+
+def turn(history: History) -> int:
+    """Return how many times a trial has begun or gone on."""
+    return len(history) + int(np.count_nonzero(history.moves.kind == Move.RESUMED))
+
+
+def least(history: History, curves: Curves) -> float:
+    """Return the least value seen, in a curve or at the end of a trial without reports."""
+    complete = history.y[0, history.state == State.COMPLETE]
+    return float(min(curves.best.min(), complete.min(initial=np.inf)))
+
+
+def pending(history: History, chain: Chain) -> Chain:
+    """Return the chain had the newest running trials ended as expected."""
+    running = history.running[-MAX_RUNNING:]
+    level = np.full(len(history), -1)
+    level[chain.curves.rows] = chain.curves.level
+    return chain.conditioned(np.ascontiguousarray(history.x[:, running]), level[running])
+
+
+def best_paused(history: History, chain: Chain) -> tuple[int, float]:
+    """Return the paused trial of greatest promise, and that promise; -1 if no paused trial can go on."""
+    curves, given = chain.curves, history.given
+    can = (history.state[curves.rows] == State.PAUSED) & (curves.level < len(curves.depths) - 1)
+    if given is not None:  # a parameter is newer than the trial
+        can &= ~np.isinf(given[:, curves.rows]).any(axis=0)
+    places = np.flatnonzero(can)
+    if not len(places):
+        return -1, -np.inf
+    level = curves.level[places]
+    promised = promise(chain, curves.x[:, places], level, chain.z[places, level])
+    best = int(promised.argmax())
+    return int(curves.rows[places[best]]), float(promised[best])
+
+
+class Gain:
+    """The criterion of new configurations: their gain; see ``hpo_core.gp.criteria``."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+
+    @property
+    def n(self) -> int:
+        """Number of data that a search is to count on."""
+        return N_PLAIN
+
+    def value(self, x: Array) -> Array:
+        """Return the gain of candidates (d, m), (m,)."""
+        mean, variance, _ = self.chain.evaluate(x)
+        return log_ei(mean, np.sqrt(np.maximum(variance, TINY)), self.chain.incumbent)
+
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """Return the gain (m,) and its gradient (d, m)."""
+        mean, variance, parts = self.chain.evaluate(x)
+        sd = np.sqrt(np.maximum(variance, TINY))
+        value, by_mean, by_sd = log_ei_slopes(mean, sd, self.chain.incumbent)
+        return value, self.chain.slopes(parts, by_mean, by_sd / np.maximum(2.0 * sd, TINY))
+
+    def bound(self, x: Array) -> GainBound:
+        """Return the gain itself."""
+        return GainBound(self.value(x))
+
+
+@dataclass(frozen=True, eq=False)
+class GainBound:
+    """Bounds (m,) that are exact."""
+
+    value: Array
+
+    def tightened(self, rows: Rows) -> Array:
+        """Return the bounds of the candidates ``rows``."""
+        return self.value[rows]
+
+
+@dataclass(frozen=True, eq=False)
+class HorizonGoal:
+    """To improve, at the horizon, on the best value seen."""
+
+    chain: Chain
+
+    def criterion(self, pending: Array) -> Gain:
+        """Return the gain, given pending configurations (d, r)."""
+        return Gain(self.chain.conditioned(pending))
+
+    def choose(self, x: Array, q: int, *, bonus: Array, pending: Array, seed: int, first: int) -> Rows:  # noqa: ARG002
+        """Choose one after another, as if each one before had ended as expected."""
+        chain, chosen = self.chain.conditioned(pending), np.empty(0, np.int64)
+        left = bonus.copy()
+        for _ in range(min(q, x.shape[1], MAX_CHOSEN)):
+            best = int(np.argmax(Gain(chain).value(x) + left))
+            left[best] = -np.inf
+            chosen = np.append(chosen, best)
+            chain = chain.conditioned(x[:, [best]])
+        if len(chosen) < min(q, x.shape[1]):
+            rest = np.argsort(-(Gain(chain).value(x) + left), kind="stable")
+            chosen = np.concatenate([chosen, rest[: min(q, x.shape[1]) - len(chosen)]])
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class HorizonModel:
+    """The model of curves as the search for new configurations sees it; see ``hpo_core.gp.proposal``.
+
+    Attributes
+    ----------
+    chain : Chain
+        Conditioned on running trials.
+    """
+
+    chain: Chain
+
+    @property
+    def n(self) -> int:
+        """Number of curves."""
+        return len(self.chain.curves.rows)
+
+    @property
+    def n_models(self) -> int:
+        """Number of rungs, each with its process."""
+        return len(self.chain.steps)
+
+    @property
+    def lengthscale(self) -> Array:
+        """Lengthscale of each parameter at the first rung, (d,)."""
+        return self.chain.lengthscale
+
+    def goal(self, settled: Array, first: int) -> HorizonGoal:  # noqa: ARG002
+        """Return what the next trials are for, had points (d, r) ended as expected."""
+        return HorizonGoal(self.chain.conditioned(settled))
+
+    def best(self, k: int) -> Array:
+        """Return the k curves that are expected to end lowest, best first, (d, k)."""
+        curves, n = self.chain.curves, np.arange(self.n)
+        mean, _ = self.chain.at_horizon(curves.x, curves.level, self.chain.z[n, curves.level])
+        return np.ascontiguousarray(curves.x[:, np.argsort(mean, kind="stable")[:k]])
