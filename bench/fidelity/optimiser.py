@@ -78,6 +78,8 @@ ENTRIES = {
     "gp+hyperband": _ours("gp", "hyperband"),
     "auto+hyperband": _ours("auto", "hyperband"),
     "tpe+median": _ours("tpe", "median"),
+    "gp+freeze-thaw": _ours("gp", "freeze-thaw"),
+    "auto+freeze-thaw": _ours("auto", "freeze-thaw"),
     "optuna-tpe": _optuna("none"),
     "optuna-tpe+hyperband": _optuna("hyperband"),
     "optuna-tpe+halving": _optuna("halving"),
