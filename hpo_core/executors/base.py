@@ -156,22 +156,16 @@ class Executor(ABC, Generic[T]):
     ----------
     capacity : int
         How many trials run at the same time.
-<<<<<<< HEAD
+    listens : bool
+        Whether messages arrive while nobody waits for them, so that another thread may compute a suggestion
+        while this one waits. ``wake`` then ends a wait.
     clock : callable or None
         Gives the time in seconds if it passes in a simulation; None otherwise.
     """
 
     capacity: int
-    clock: Callable[[], float] | None = None
-=======
-    listens : bool
-        Whether messages arrive while nobody waits for them, so that another thread may compute a suggestion
-        while this one waits. ``wake`` then ends a wait.
-    """
-
-    capacity: int
     listens: ClassVar[bool] = False
->>>>>>> main
+    clock: Callable[[], float] | None = None
 
     @property
     @abstractmethod
