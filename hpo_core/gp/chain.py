@@ -115,6 +115,17 @@ class Chain:
                 variance[on] = step.slope**2 * variance[on] + more
         return mean, variance
 
+    def mean_at_horizon(self, x: Array, level: Rows, z: Array) -> Array:
+        """Return the mean (m,) alone, which costs a tenth."""
+        mean = np.where(level < 0, 0.0, z)
+        for k, step in enumerate(self.steps):
+            on = np.flatnonzero(level < k)
+            if len(on):
+                mean[on] = step.slope * mean[on]
+                if step.posterior is not None:
+                    mean[on] += step.posterior.mean(np.ascontiguousarray(x[:, on]))
+        return mean
+
     def conditioned(self, x: Array, level: Rows | None = None) -> Chain:
         """Return the chain had curves (d, r) at their levels (r,) been seen to go on as expected."""
         if not x.shape[1]:

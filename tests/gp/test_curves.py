@@ -10,7 +10,7 @@ import pytest
 import hpo_core as hpo
 from hpo_core.gp.chain import ChainModel
 from hpo_core.gp.fit import GPSettings
-from hpo_core.gp.horizon import Gain, promise
+from hpo_core.gp.horizon import Promise, promise
 from hpo_core.log import Move, State
 from hpo_core.native.covariance import Structure
 from hpo_core.samplers.curves import ladder, read
@@ -119,14 +119,14 @@ def _correlations(posterior, x):
     return joint + columns.T @ columns
 
 
-def test_gradient_of_the_gain_is_that_of_central_differences(study):
-    gain = Gain(chain_of(study))
+def test_gradient_of_the_promise_is_that_of_central_differences(study):
+    criterion = Promise(chain_of(study))
     x = np.random.default_rng(1).uniform(0.1, 0.9, (2, 6))
-    _, gradient = gain.gradient(x)
+    _, gradient = criterion.gradient(x)
     for i in range(2):
         step = np.zeros((2, 1))
         step[i] = 1e-5
-        difference = (gain.value(x + step) - gain.value(x - step)) / 2e-5
+        difference = (criterion.value(x + step) - criterion.value(x - step)) / 2e-5
         np.testing.assert_allclose(gradient[i], difference, rtol=1e-3, atol=1e-5)
 
 
@@ -246,7 +246,7 @@ def test_several_metrics_are_left_to_the_rule():
 def test_running_trials_are_spread_and_batches_are_new():
     study = finished(12)
     batch = study.ask(6)
-    again = [study.ask() for _ in range(4)]
+    acriterion = [study.ask() for _ in range(4)]
     assert len({tuple(x) for x in study.history.x.T}) == len(study.history)
     assert len({trial.number for trial in again} | set(batch.number.tolist())) == 10
 
