@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 # Decided on the development tasks: bench/results/2026-11-29-curves-ablation.md.
 # Curves that a rung's process is conditioned on and fitted to: half are the best there, half are spread.
-MAX_CURVES = 256
+MAX_CURVES = 192
 # With fewer curves at a rung, lengthscales and noise are those of the prior's mode.
 FEWEST_TO_FIT = 6
 # Standard deviation of rho - 1.

@@ -43,11 +43,9 @@ if TYPE_CHECKING:
 
 # Different values that a model needs at least.
 FEWEST_VALUES = 3
-# The scheduler's rule, if it names a trial, decides one turn in so many: a model that has not seen how curves
-# end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
+# One turn in so many, if the scheduler would let a trial go on, one of its rung does: a model that has not seen
+# how curves end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
 RULE_EVERY = 3
-# One new curve in so many is a Sobol point.
-EXPLORE_EVERY = 4
 
 
 class GPSampler(Sampler):
@@ -172,8 +170,6 @@ class GPSampler(Sampler):
 
     def _new_curves(self, history: History, chain: Chain, first: int, n: int) -> Array:
         """Choose configurations for ``n`` new curves, (d, k)."""
-        if n == 1 and first % EXPLORE_EVERY == EXPLORE_EVERY - 1:
-            return self._startup.ask(history, first, 1).x
         self._candidates.sync(history)
         proposal = Proposal(
             HorizonModel(pending(history, chain)),
