@@ -13,8 +13,8 @@ delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian process
             the part of a change that x does not explain. It belongs to the curve: noise to others, and
             variance to a prediction
 scale       variance of delta_k, shrunk towards ``typical``: the prior says that z changes from first to last
-            rung by as much as curves differ at the first one, in proportion to the logarithm of the depth; all
-            rungs together say by how much more or less
+            rung by as much as curves differ at the first one, in proportion to the logarithm of the depth.
+            All rungs together say by how much more or less
 
 References
 ----------

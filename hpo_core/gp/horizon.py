@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 TINY = float(np.finfo(np.float64).tiny)
-# Members of a batch that are chosen one after another, each given the ones before; the others by their promise.
+# Members of a batch that are chosen one after another, each given those before; others by their promise.
 MAX_CHOSEN = 64
 # Paused trials whose promise is computed: those of the least mean at the horizon.
 MAX_PAUSED = 128

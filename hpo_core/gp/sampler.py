@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 # Different values that a model needs at least.
 FEWEST_VALUES = 3
-# One turn in so many, if the scheduler would let a trial go on, one of its rung does: a model that has not seen
-# how curves end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
+# One turn in so many, if the scheduler would let a trial go on, one of its rung does: a model that has not
+# seen how curves end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
 RULE_EVERY = 3
 
 

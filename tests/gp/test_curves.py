@@ -246,7 +246,7 @@ def test_several_metrics_are_left_to_the_rule():
 def test_running_trials_are_spread_and_batches_are_new():
     study = finished(12)
     batch = study.ask(6)
-    acriterion = [study.ask() for _ in range(4)]
+    again = [study.ask() for _ in range(4)]
     assert len({tuple(x) for x in study.history.x.T}) == len(study.history)
     assert len({trial.number for trial in again} | set(batch.number.tolist())) == 10
 
