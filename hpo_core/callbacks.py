@@ -27,6 +27,7 @@ class NoImprovement:
 
     With several objectives, when none of them has come to the front; one whose values equal those of an
     earlier trial has not. Failed trials count, and so do trials of other processes and of earlier calls.
+    Paused trials do not, until they have gone on and ended.
 
     Parameters
     ----------

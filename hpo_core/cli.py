@@ -92,8 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "ls", _ls, "list the studies of a storage", "storage")
     _add(commands, "show", _show, "print what a study is and how far it has come", "storage", "name")
     _add(commands, "best", _best, "print the best trial, or those on the front", "storage", "name")
-    export = _add(commands, "export", _export, "write the trials to a file", "storage", "name", "file")
+    about = "write the trials, or their reports, to a file"
+    export = _add(commands, "export", _export, about, "storage", "name", "file")
     export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
+    export.add_argument("--reports", action="store_true", help="a row for each report, not for each trial")
     _add(commands, "delete", _delete, "delete a study; its log stays in the storage", "storage", "name")
     _add(commands, "doctor", _doctor, "check the logs of a storage", "storage")
     _add(commands, "backup", _backup, "copy an SQLite file that may be in use", "storage", "target")
@@ -140,7 +142,9 @@ def _summary(facts: dict[str, Any]) -> str:
         best = "none feasible" if facts["complete"] else "no result"
     else:
         best = f"best {facts['best_value']:.6g}"
-    return f"{facts['sampler']}, {goal}, {facts['trials']} trials, {best}"
+    named = f"{facts['sampler']}, {facts['scheduler']}" if "scheduler" in facts else facts["sampler"]
+    paused = f" ({facts['paused']} paused)" if facts["paused"] else ""
+    return f"{named}, {goal}, {facts['trials']} trials{paused}, {best}"
 
 
 def _metric(written: dict[str, Any]) -> str:
@@ -156,18 +160,20 @@ def _metric(written: dict[str, Any]) -> str:
 
 def _show(options: argparse.Namespace) -> int:
     from hpo_core.storage import open_storage
-    from hpo_core.study import find, summary
+    from hpo_core.study import find, savings, summary
 
     storage = open_storage(options.storage, must_exist=True)
     place, described = find(storage, options.name)
     facts = summary(storage, options.name, place.key)
     if "problem" in facts:
         raise StorageError(f"study {options.name!r} in {str(storage)!r}: {facts['problem']}")
+    saved = savings(_open(storage, options.name).history) if facts["stopped"] or facts["paused"] else None
     if options.json:
+        facts |= {"savings": saved.to_json()} if saved else {}
         return _print_json(facts | {"space": json.loads(described.space.to_json())})
     _say(*str(described.space).split("\n"))
     metrics = {"metrics": [*map(_metric, facts["metrics"])]} if "metrics" in facts else {}
-    return _print(_in_python(facts) | metrics, options)
+    return _print(_in_python(facts) | metrics | (saved.in_words() if saved else {}), options)
 
 
 def _best(options: argparse.Namespace) -> int:
@@ -212,8 +218,9 @@ def _export(options: argparse.Namespace) -> int:
         raise ArgumentError(
             f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.file!r}"
         )
-    export(study, options.file, kind, storage=str(storage))
+    export(study, options.file, kind, storage=str(storage), reports=options.reports)
     facts: dict[str, Any] = {"file": options.file, "trials": len(study.trials)}
+    facts |= {"reports": len(study.history.reports.row)} if options.reports else {}
     if options.json:
         facts |= {} if study.metrics.direction else {"metrics": study.metrics.to_json()}
         facts |= {"notes": study.notes} if study.notes else {}

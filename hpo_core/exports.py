@@ -11,6 +11,8 @@ CSV         empty cell             ``None``            numbers with all digits; 
 JSON        no such key            ``null``            tuples as lists; NaN and inf as text
 Parquet     null                   ``None`` as text    as in pandas; columns of mixed types as CSV cells
 ==========  =====================  ==================  =====================================================
+
+Reports are a file of their own, a row for each: see ``hpo_core.trial.table``.
 """
 
 from __future__ import annotations
@@ -20,16 +22,17 @@ import io
 import json
 import math
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import ArgumentError
 from hpo_core.printable import printable
 from hpo_core.storage.files import require_path, written_whole
-from hpo_core.trial.table import ABSENT, table
+from hpo_core.trial.table import ABSENT, report_columns, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from hpo_core.study import ReadOnlyStudy
 
@@ -39,7 +42,7 @@ _BLANK: Final = ("\t", "\r", "\n")
 _DATABASE: Final = b"SQLite format 3\0"
 
 
-def export(study: ReadOnlyStudy, path: str, kind: str, *, storage: str) -> None:
+def export(study: ReadOnlyStudy, path: str, kind: str, *, storage: str, reports: bool = False) -> None:
     """Write one row per trial; a file that is there already is replaced at the end, or stays as it was.
 
     Parameters
@@ -49,6 +52,8 @@ def export(study: ReadOnlyStudy, path: str, kind: str, *, storage: str) -> None:
     kind : {"csv", "json", "parquet"}
     storage : str
         Where the study is kept, which must not be written over.
+    reports : bool
+        Write one row per report instead.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def export(study: ReadOnlyStudy, path: str, kind: str, *, storage: str) -> None:
     try:
         _refuse_databases(path, storage)
         with written_whole(path) as part:
-            WRITERS[kind](study, part)
+            (REPORT_WRITERS if reports else WRITERS)[kind](study, part)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -84,11 +89,18 @@ def _refuse_databases(path: str, storage: str) -> None:
 
 def _write_csv(study: ReadOnlyStudy, path: str) -> None:
     columns = table(study.trials)
-    cells = [map(_cell_of(name), column) for name, column in columns.items()]
+    _write_rows({name: map(_cell_of(name), column) for name, column in columns.items()}, path)
+
+
+def _write_csv_of_reports(study: ReadOnlyStudy, path: str) -> None:
+    _write_rows({name: column.tolist() for name, column in report_columns(study.trials).items()}, path)
+
+
+def _write_rows(cells: Mapping[str, Iterable[Any]], path: str) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123
         writer = csv.writer(file)
-        writer.writerow([_harmless(printable(name)) for name in columns])
-        writer.writerows(zip(*cells, strict=True))
+        writer.writerow([_harmless(printable(name)) for name in cells])
+        writer.writerows(zip(*cells.values(), strict=True))
 
 
 def _cell_of(name: str) -> Callable[[Any], Any]:
@@ -137,6 +149,16 @@ def _write_json(study: ReadOnlyStudy, path: str) -> None:
         {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT}
         for row in zip(*columns.values(), strict=True)
     ]
+    _dump(rows, path)
+
+
+def _write_json_of_reports(study: ReadOnlyStudy, path: str) -> None:
+    columns = report_columns(study.trials)
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    _dump([dict(zip(columns, row, strict=True)) for row in rows], path)
+
+
+def _dump(rows: list[dict[str, Any]], path: str) -> None:
     with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump(plain(rows), file, indent=1, allow_nan=False)
 
@@ -157,10 +179,8 @@ def _json(value: Any) -> str:
 
 
 def _write_parquet(study: ReadOnlyStudy, path: str) -> None:
-    try:
-        frame = study.to_pandas()
-        if study.metrics.direction is None:
-            frame.attrs["metrics"] = study.metrics.to_json()  # read_parquet gives it back
+    with _needing_pandas():
+        frame = _described_frame(study)
         frame["reports"] = [
             [{"step": step, "value": value} for step, value in each] for each in frame["reports"]
         ]
@@ -170,8 +190,29 @@ def _write_parquet(study: ReadOnlyStudy, path: str) -> None:
             if has_none or not _has_one_type(column):  # Parquet cannot tell None from a missing value
                 frame[name] = [None if _is_missing(value) else str(_cell(value)) for value in column]
         frame.to_parquet(path, engine="pyarrow")
+
+
+def _write_parquet_of_reports(study: ReadOnlyStudy, path: str) -> None:
+    with _needing_pandas():
+        frame = _described_frame(study, reports=True)
+        frame.columns = [printable(name) for name in frame.columns]
+        frame.to_parquet(path, engine="pyarrow")
+
+
+@contextmanager
+def _needing_pandas() -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise ArgumentError("parquet needs pandas and pyarrow: pip install 'hpo-core[parquet]'") from error
+
+
+def _described_frame(study: ReadOnlyStudy, *, reports: bool = False) -> Any:
+    """Return a table that tells what the metrics are; ``read_parquet`` gives that back."""
+    frame = study.to_pandas(reports=reports)
+    if study.metrics.direction is None:
+        frame.attrs["metrics"] = study.metrics.to_json()
+    return frame
 
 
 def _is_missing(value: Any) -> bool:
@@ -197,4 +238,9 @@ WRITERS: Final[dict[str, Callable[[ReadOnlyStudy, str], None]]] = {
     "csv": _write_csv,
     "json": _write_json,
     "parquet": _write_parquet,
+}
+REPORT_WRITERS: Final[dict[str, Callable[[ReadOnlyStudy, str], None]]] = {
+    "csv": _write_csv_of_reports,
+    "json": _write_json_of_reports,
+    "parquet": _write_parquet_of_reports,
 }

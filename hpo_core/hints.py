@@ -119,7 +119,8 @@ KEYWORDS: Final[Mapping[str, str]] = {
 ELSEWHERE: Final[Mapping[str, str]] = {
     "feasible": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, feasible=function))",
     "forbid": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, forbid=[condition]))",
-    "pruner": "a trial ends early if its objective raises hpo.TrialStopped()",
+    "pruner": "schedulers stop trials early, as in hpo.Study(space, scheduler='asha')",
+    "scheduler": "it belongs to the study, as in hpo.Study(space, scheduler='asha')",
     "constraints_func": "bounds belong to the study, as in "
     "hpo.Study(space, metrics={'error': hpo.Minimize(), 'latency_ms': hpo.AtMost(5.0)})",
 }

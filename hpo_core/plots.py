@@ -22,6 +22,7 @@ from hpo_core.samplers.ranking import objective
 from hpo_core.space import Categorical, Ordinal
 from hpo_core.study import Study
 from hpo_core.study.front import check_reference, growth, reference_point
+from hpo_core.study.savings import rung_depths, savings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +53,19 @@ _FIRST: Final[dict[str, Any]] = {**_DOT, "markersize": 6.5}
 _OTHER: Final[dict[str, Any]] = {**_DOT, "markersize": 4, "alpha": 0.3}
 _CROSS: Final[dict[str, Any]] = {"marker": "x", "linestyle": "", "markersize": 4.5, "markeredgewidth": 0.9}
 
+# What becomes of a trial, in the order in which curves are drawn over each other.
+_OUTCOMES: Final[dict[str, dict[str, Any]]] = {
+    "stopped": {"color": _COLOURS[1], "marker": "o"},
+    "paused": {"color": _COLOURS[4], "marker": "s"},
+    "failed": {"color": _COLOURS[3], "marker": "x"},
+    "running": {"color": _COLOURS[2], "marker": ">"},
+    "complete": {"color": _COLOURS[0], "marker": "o"},
+}
+_UNSPENT: Final[dict[str, Any]] = {"linestyle": (0, (2, 2)), "linewidth": 1.4}
+_BETTER: Final = {"minimize": np.fmin, "maximize": np.fmax}
+
+_MOST_CURVES = 300  # in one picture
+_FIRST_STEPS = 50  # the share of all steps after which the picture of them begins
 _GRID = 513  # points along a curve: more than a panel has pixels in the README
 _MAX_BARS = 20  # an ordered parameter with more levels is drawn as a curve
 _LONGEST = 40  # characters of a user's text, so that it leaves room for the picture
@@ -98,23 +112,14 @@ def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
     'finished trials'
     """
     curves = _labelled("best so far", studies)
-    for study in curves.values():
-        if study.metrics.n_objectives > 1:
-            raise ArgumentError(
-                f"studies must have one objective each, got {some(study.metrics.objectives)}; "
-                "for several see plot_front and plot_hypervolume"
-            )
-    directions = {study.direction for study in curves.values()}
-    if len(directions) != 1:
-        found = " and ".join(sorted(directions)) or "no study"
-        raise ArgumentError(f"studies must be one or more of the same direction, got {found}")
+    direction = _shared_direction(curves)
     values = {label: _finished_values(study) for label, study in curves.items()}
     seen = np.concatenate([y for y, _ in values.values()])
     seen = seen[np.isfinite(seen)]
     if not seen.size:
         raise ArgumentError("studies must hold a completed trial; got none")
     ax = _new_figure().subplots() if ax is None else ax
-    best = np.fmin if directions == {"minimize"} else np.fmax
+    best = _BETTER[direction]
     lines, labels = [], [_text(label) for label in values]
     for k, (label, (y, feasible)) in enumerate(values.items()):
         trials, kept = np.arange(1, len(y) + 1), np.where(feasible, y, np.nan)
@@ -340,6 +345,128 @@ def plot_metrics(
 
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
+def plot_curves(study: Study, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the learning curves of a study, coloured by what became of each trial.
+
+    Parameters
+    ----------
+    study : Study
+    metric : str, optional
+        A measured metric; by default the first objective.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A curve for each trial that has reported, with a mark where it ends, against the steps done. The best
+        trial, or the front, is thick. Dotted lines are the rungs at which trials were stopped or paused. Of
+        more than 300 curves some are drawn, of each outcome as many as of any other, if there are. The
+        horizontal axis is logarithmic where the rungs span more than a factor of 20, the vertical one where
+        the values are positive and do.
+
+    Raises
+    ------
+    ArgumentError
+        The study has no such metric, or holds no report of a finite value.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> study = hpo.Study({"rate": hpo.Float(0.5, 1)}, sampler="random", seed=0)
+    >>> def train(trial):
+    ...     for step in trial.steps(9):
+    ...         trial.report(step, trial["rate"] ** step)
+    ...     return trial["rate"] ** 8
+    >>> study.optimize(train, n_trials=9)
+    >>> plot_curves(study, ax=Figure().subplots()).get_xlabel()
+    'steps done'
+    """
+    _check_study("study", study)
+    metric = _checked_measured(study, metric)
+    best = study.best_trials.number  # reads what other processes have reported, too
+    curves = _curves(study, metric)
+    if not curves:
+        raise ArgumentError("study must hold a report of a finite value; got none")
+    ax = _new_figure().subplots() if ax is None else ax
+    entries, labels = _draw_outcomes(ax, study.trials, curves, best)
+    points = np.hstack([*curves.values()])
+    _mark_rungs(ax, rung_depths(study.history), points[0].max())
+    _scale_if_wide(ax.yaxis, points[1])
+    ax.set_xlabel("steps done")
+    ax.set_ylabel(_text(metric) if len(study.metrics) > 1 else _objective_label({"": study}), **_AS_IS)
+    _style(ax)
+    _head(ax, "learning curves", entries, labels)
+    return ax
+
+
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
+def plot_steps(studies: Studies, *, ax: Axes | None = None) -> Axes:
+    """Draw the best value seen so far against the steps that all trials have done together.
+
+    Parameters
+    ----------
+    studies : Study or mapping of str to Study
+        One study, or several under the labels of the legend. All must have one objective, of the same
+        direction.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A line for each study, over all reports and results that keep the bounds. A step that is repeated
+        counts once. If trials were stopped or paused, a dotted line goes on to the steps that the same trials
+        would have taken as whole trainings. The horizontal axis is logarithmic, and begins at a fiftieth of
+        the steps done.
+
+    Raises
+    ------
+    ArgumentError
+        ``studies`` is empty, its directions differ, a study has several objectives, or none has a report.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> study = hpo.Study({"rate": hpo.Float(0.5, 1)}, sampler="random", seed=0)
+    >>> for trial in study.ask(9):
+    ...     for step in range(4):
+    ...         trial.report(step, trial["rate"] ** step)
+    >>> plot_steps(study, ax=Figure().subplots()).get_xlabel()
+    'steps of all trials'
+    """
+    curves = _labelled("best so far", studies)
+    _shared_direction(curves)
+    paths = [_path(study) for study in curves.values()]
+    saved = [savings(study.history) for study in curves.values()]
+    longest = float(max(max(each.steps, each.whole) for each in saved))
+    first = max(1.0, min(each.steps for each in saved) / _FIRST_STEPS)
+    paths = [_from(spent, best, first) for spent, best in paths]
+    seen = np.concatenate([best for _, best in paths])
+    seen = seen[np.isfinite(seen)]
+    if not seen.size:
+        raise ArgumentError("studies must hold a report of a finite value that keeps all bounds; got none")
+    ax = _new_figure().subplots() if ax is None else ax
+    entries, labels = [], [*map(_text, curves)]
+    for k, ((spent, best), each) in enumerate(zip(paths, saved, strict=True)):
+        colour, style = _look(k)
+        entries += ax.plot(spent, best, style, color=colour, linewidth=2.2, drawstyle="steps-post")
+        if each.whole > each.steps:
+            ax.plot([each.steps, each.whole], [best[-1]] * 2, **_UNSPENT, color=colour)
+            ax.plot(each.whole, best[-1], "|", color=colour, markersize=12, markeredgewidth=2)
+            labels[k] += f", {each.share:.0%} of {each.whole:,} steps saved"
+    _scale_if_wide(ax.yaxis, seen)
+    _scale_log(ax.xaxis)
+    ax.set(xlim=(first, 1.1 * longest), xlabel="steps of all trials")
+    ax.set_ylabel(_objective_label(curves), **_AS_IS)
+    _style(ax)
+    _head(ax, "best value seen so far", entries, labels)
+    return ax
+
+
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
     """Draw TPE's densities for one parameter of a study: l(x), g(x) and their ratio.
 
@@ -425,12 +552,37 @@ def _checked_metrics(study: Study, metrics: Sequence[str] | None) -> Sequence[st
     return metrics
 
 
+def _checked_measured(study: Study, metric: str | None) -> str:
+    measured = study.metrics.reader.measured
+    if metric is None:
+        metric = next((name for name in study.metrics.objectives if name in measured), measured[0])
+    if metric not in measured:
+        hint = did_you_mean(metric, measured)
+        raise ArgumentError(f"metric must be one of {', '.join(measured)}, got {metric!r}{hint}")
+    return metric
+
+
 def _labelled(label: str, studies: Studies) -> Mapping[str, Study]:
     """Return studies by their labels; a single one gets ``label``."""
     found = studies if isinstance(studies, Mapping) else {label: studies}
     for study in found.values():
         _check_study("studies", study)
     return found
+
+
+def _shared_direction(studies: Mapping[str, Study]) -> str:
+    """Return the direction of studies, all of which must have one objective, of the same direction."""
+    for study in studies.values():
+        if study.metrics.n_objectives > 1:
+            raise ArgumentError(
+                f"studies must have one objective each, got {some(study.metrics.objectives)}; "
+                "for several see plot_front and plot_hypervolume"
+            )
+    directions = {study.direction for study in studies.values()}
+    if len(directions) != 1:
+        found = " and ".join(sorted(directions)) or "no study"
+        raise ArgumentError(f"studies must be one or more of the same direction, got {found}")
+    return directions.pop()
 
 
 def _with_shared_objectives(studies: Mapping[str, Study]) -> Mapping[str, Study]:
@@ -534,6 +686,106 @@ def _finished_values(study: Study) -> tuple[Vector, NDArray[np.bool_]]:
     rows = history.finish_order
     y = np.where(np.isposinf(history.fidelity[rows]), objective(history)[rows], np.nan)
     return study.metrics.sign[0] * y, np.all(~(history.violation[:, rows] > 0.0), axis=0)
+
+
+def _curves(study: Study, metric: str) -> dict[int, Matrix]:
+    """Return steps done and finite values (2, k) of every trial that has reported any, by row.
+
+    Of a step that was reported again the last value counts.
+    """
+    reports, metrics = study.history.reports, study.metrics
+    row = metrics.places[metrics.names.index(metric)]
+    value = metrics.sign[row] * np.atleast_2d(reports.value)[row]
+    order = np.lexsort((reports.step, reports.row))  # stable: the last one comes last
+    rows, steps, value = reports.row[order], reports.step[order], value[order]
+    last = np.append((np.diff(rows) != 0) | (np.diff(steps) != 0), True)[: len(rows)]
+    kept = last & np.isfinite(value)
+    rows, points = rows[kept], np.array([steps[kept] + 1.0, value[kept]])
+    found, starts = np.unique(rows, return_index=True)
+    return dict(zip(found.tolist(), np.split(points, starts[1:], axis=1), strict=True)) if len(rows) else {}
+
+
+def _spread(counts: Sequence[int], most: int) -> list[int]:
+    """Return how many of each kind to draw: all of the rare ones, and as many of each of the others."""
+    drawn, left = [0] * len(counts), most
+    for place, k in enumerate(order := sorted(range(len(counts)), key=counts.__getitem__)):
+        drawn[k] = min(counts[k], left // (len(order) - place))
+        left -= drawn[k]
+    return drawn
+
+
+def _draw_outcomes(
+    ax: Axes, trials: TrialBatch, curves: Mapping[int, Matrix], best: NDArray[np.int64]
+) -> tuple[list[Any], list[str]]:
+    """Draw curves, and return what their legend shows, and its labels."""
+    from matplotlib.collections import LineCollection
+
+    of = [[row for row in trials.where(kind).number.tolist() if row in curves] for kind in _OUTCOMES]
+    drawn = _spread([*map(len, of)], _MOST_CURVES)
+    alpha = min(0.8, 5 / max(sum(drawn), 1) ** 0.5)
+    entries, labels = [], []
+    for rows, n, (kind, look) in zip(of, drawn, _OUTCOMES.items(), strict=True):
+        if not n:
+            continue
+        shown = [curves[rows[k]] for k in np.linspace(0, len(rows) - 1, n).astype(int).tolist()]
+        lines = LineCollection([curve.T for curve in shown], colors=look["color"], alpha=alpha, linewidths=1)
+        lines.set_label(kind)
+        ax.add_collection(lines)
+        ends = np.array([curve[:, -1] for curve in shown]).T
+        ax.plot(*ends, **look, linestyle="", alpha=min(1.0, 1.5 * alpha), markersize=4)
+        entries += ax.plot([], [], **look, linestyle="-", markersize=4)
+        number = f"{n:,} of {len(rows):,}" if n < len(rows) else f"{n:,}"
+        labels.append(f"{kind} ({number})")
+    for row in [row for row in best.tolist() if row in curves]:
+        thick = ax.plot(*curves[row], color=_INK, linewidth=2.2)
+        if len(labels) == len(entries) and (not labels or labels[-1] not in ("best", "front")):
+            entries += thick
+            labels.append("best" if len(best) == 1 else "front")
+    ax.autoscale_view()
+    return entries, labels
+
+
+def _mark_rungs(ax: Axes, depths: NDArray[np.int64], deepest: float) -> None:
+    """Draw a line at each rung; if they span much, make the horizontal axis logarithmic, with ticks there."""
+    for depth in depths.tolist():
+        ax.axvline(depth, color=_GREY, linewidth=1, linestyle=":", zorder=0.5)
+    if len(depths) > 1 and deepest > _WIDE * depths[0]:
+        ax.set_xscale("log")
+        ticks = [*depths.tolist(), deepest]
+        ax.set_xticks(ticks, [f"{depth:,.0f}" for depth in ticks])
+        ax.set_xticks([], minor=True)
+
+
+def _from(spent: Vector, best: Vector, first: float) -> tuple[Vector, Vector]:
+    """Return a path from a number of steps on: the points at which the best value changes, and the last."""
+    start = max(0, int(np.searchsorted(spent, first, side="right")) - 1)
+    spent, best = np.maximum(spent[start:], first), best[start:]
+    kept = np.append(True, (np.diff(best) != 0) | np.isnan(best[1:]))[: len(best)]
+    kept[-1:] = True
+    return spent[kept], best[kept]
+
+
+def _path(study: Study) -> tuple[Vector, Vector]:
+    """Return the steps of all trials after each report and result, and the best value seen until then."""
+    history, sign = study.trials._study.history, study.metrics.sign.item(0)
+    reports, finished = history.reports, history.finish_order
+    depth = reports.step + 1
+    order = np.argsort(reports.row, kind="stable")
+    # The deepest of each trial so far: trials are set so far apart that each begins above all before it.
+    floor = np.cumsum(np.append(False, np.diff(reports.row[order]) != 0)[: len(order)]) * (
+        depth.max(initial=0) + 1
+    )
+    deepest = np.maximum.accumulate(depth[order] + floor) - floor
+    new = deepest - np.where(np.append(False, np.diff(floor) == 0)[: len(order)], np.roll(deepest, 1), 0)
+    steps = np.zeros(len(order), np.int64)
+    steps[order] = new
+    outcomes = np.hstack([np.atleast_2d(reports.value), history.outcomes[:, finished]])
+    m = history.metrics.n_objectives
+    kept = (outcomes[m:] <= history.metrics.limit[:, np.newaxis]).all(axis=0) & np.isfinite(outcomes[0])
+    value = np.where(kept, outcomes[0], np.nan)
+    order = np.argsort(np.concatenate([reports.position, history.finish_position]), kind="stable")
+    spent = np.append(steps, np.zeros(len(finished), np.int64))[order].cumsum()
+    return spent.astype(np.float64), sign * np.fmin.accumulate(value[order])
 
 
 def _places(study: Study, name: str, trials: TrialBatch) -> Vector:

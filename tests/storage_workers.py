@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -114,6 +115,67 @@ def tell_for(path, start, seconds, queue):
             study.tell(trial, 0.5)
             times.append(time.monotonic() - before)
     queue.put(times)
+
+
+N_STEPS = 9
+
+
+def state_after(seed, n):
+    """State of a training after ``n`` steps: each follows from the one before, and from nothing else."""
+    state = seed
+    for _ in range(n):
+        state = (1103515245 * state + 12345) % 2**31
+    return state
+
+
+def training(trial, seconds=0.0):
+    """Steps that can only go on from a checkpoint, which is written before the report."""
+    state, checkpoint = trial.seed, trial.checkpoint
+    if checkpoint is not None:
+        state = int((checkpoint / "state").read_text())
+    value = state / 2**31  # a worker may have died after the last step
+    for step in trial.steps(N_STEPS):
+        time.sleep(seconds)
+        state = state_after(state, 1)
+        with trial.save_checkpoint(step) as folder:
+            (folder / "state").write_text(str(state))
+        value = state / 2**31
+        time.sleep(seconds)
+        trial.report(step, value)
+        if trial.should_stop():
+            break
+    return value
+
+
+def promoting(path, folder):
+    """Open a study whose trials pause after 1 and 3 of 9 steps."""
+    scheduler = hpo.ASHA(mode="promote", max_steps=N_STEPS)
+    options = {"storage": path, "name": "s", "checkpoints": folder}
+    study = hpo.Study(SPACE, sampler="random", scheduler=scheduler, seed=0, **options)
+    study.max_retries = 1000
+    return study
+
+
+def train_until(path, folder, until, *, start=None, lease=60.0, n_jobs=1, seconds=0.0):
+    study = promoting(path, folder)
+    study.lease_seconds = lease
+    if start is not None:
+        start.wait(120)
+    study.optimize(partial(training, seconds=seconds), until=until, n_jobs=n_jobs)
+
+
+def die_when_told(path, folder, scheduler):
+    """Train until the study says that the trial is to stop or to pause, and be killed before saying so."""
+    study = hpo.Study(
+        SPACE, sampler="random", scheduler=scheduler, seed=0, name="s", storage=path, checkpoints=folder
+    )
+    study.lease_seconds = 0.3
+
+    def objective(trial):
+        training(trial)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    study.optimize(objective, n_trials=1)
 
 
 def read_and_close(path):

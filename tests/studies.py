@@ -12,8 +12,10 @@ import numpy as np
 from contracts.cases import value_of
 
 from hpo_core.executors.channel import Channel
+from hpo_core.log import Move
 from hpo_core.metrics import PLAIN, AtMost, Metrics, Minimize
 from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.schedulers import Scheduler, Verdict
 from hpo_core.space import Categorical, Float, Int, Ordinal, Space
 from hpo_core.study import Study
 from hpo_core.trial.remote import RemoteTrials
@@ -140,3 +142,73 @@ def assert_same(one, other):
     assert [one.history.origins[t] for t in one.history.origin] == [
         other.history.origins[t] for t in other.history.origin
     ]
+
+
+class Scripted(Scheduler):
+    """Decides by a table: for a trial and its depth the letter of a move, "s" or "p", and its rung.
+
+    ``let_go_on`` holds the paused trials that go on next.
+    """
+
+    name = "scripted"
+    pauses = True
+
+    def __init__(self, script: dict[tuple[int, int], str] | None = None) -> None:
+        self.script = script or {}
+        self.let_go_on: list[int] = []
+
+    def start(self, *, seed: int) -> None:
+        pass
+
+    def decide(self, history: Any, row: int) -> Verdict:
+        depth = int(history.reports.step[history.last_report[row]]) + 1
+        told = self.script.get((row, depth))
+        if told is None:
+            return Verdict()
+        move, rung = {"s": Move.STOP, "p": Move.PAUSE}[told[0]], int(told[1:] or -1)
+        return Verdict(move, rung, f"{told} after {depth}")
+
+    def resume(self, history: Any, n: int) -> list[int]:
+        rows, self.let_go_on = self.let_go_on[:n], self.let_go_on[n:]
+        return rows
+
+
+def advance(study: Study, trial: Any, depth: int, *, n: int = 9, offset: float = 0.0) -> None:
+    """Let a trial of ``n`` steps go on to a depth; if it is to end or pause before, tell its last value."""
+    value = 0.0
+    for step in trial.steps(n):
+        if step < len(trial.reports):
+            continue
+        if step == depth:
+            return
+        value = trial.number + 1 / (step + 1) + offset
+        measured = study.metrics.reader.measured
+        trial.report(step, value if len(measured) == 1 else dict.fromkeys(measured, value))
+        if trial.should_stop():
+            break
+    study.tell(trial, value if len(measured) == 1 else dict.fromkeys(measured, value))
+
+
+SCRIPT = {
+    (0, 1): "p0", (1, 1): "p0", (2, 1): "p0", (4, 1): "p0", (9, 1): "p0", (1, 3): "p1", (3, 3): "s1",
+    (5, 1): "s0",
+}  # fmt: skip
+
+
+def study_with_pauses(**options: Any) -> Study:
+    """Trials 0 paused, 1 resumed and paused again, 2 resumed and running, 3 stopped after 3 steps of 9,
+    4 paused and then stopped by hand, 5 stopped after one, 6 complete, 7 running, 8 failed after 2, 9 resumed
+    and complete.
+    """
+    study = make_study(**options, scheduler=Scripted(SCRIPT))
+    batch = study.ask(10)
+    for k in (0, 1, 2, 3, 4, 5, 6, 9):
+        advance(study, batch[k], 9)
+    advance(study, batch[7], 2)
+    advance(study, batch[8], 2)
+    study.fail(batch[8], reason="oom")
+    study.scheduler.let_go_on = [1, 2, 9]
+    for trial in [*study.ask(3)]:
+        advance(study, trial, 2 if trial.number == 2 else 9)
+    study.stop_trials(4)
+    return study

@@ -7,6 +7,7 @@ import math
 import re
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,8 @@ def test_each_trial_stands_where_improvement_was_greatest():
 def test_the_cohort_sweep_reports(tmp_path, capsys):
     module = load("cohort_sweep")
     module.EPOCHS, module.BATCH, module.PLAIN_TRAININGS, module.WIDTHS = 1, 12, 1, (8, 16)
-    module.main(["--trials", "24", "--out", str(tmp_path / "picture.png")])
+    module.LONG_EPOCHS, module.SCHEDULERS = 3, {"all epochs": (None, 6), "asha": ("asha", 12)}
+    module.main(["--trials", "24", "--seconds", "0.01", "--out", str(tmp_path / "picture.png")])
     output = capsys.readouterr().out
     for label in (
         "best configuration",
@@ -140,6 +142,8 @@ def test_the_cohort_sweep_reports(tmp_path, capsys):
     ):
         assert label in output
     assert re.search(r"^trainings +24 +12$", output, flags=re.MULTILINE)
+    assert re.search(r"^epochs trained +all epochs +18$", output, flags=re.MULTILINE)  # 6 x 3
+    assert int(re.search(r"^epochs trained +asha +(\d+)$", output, flags=re.MULTILINE)[1]) < 30  # of 12 x 3
     image = imread(tmp_path / "picture.png")
     assert image.shape == imread(EXAMPLES / "cohort_sweep.png").shape
     assert image[..., :3].std() > 0.1
@@ -160,6 +164,21 @@ def test_the_plain_loop_trains_what_the_cohorts_train():
     plain = [module.train_plainly(params, data, seed=seed) for seed in range(3)]
     ours = [trained.value for trained in module.hpo.nn.train_cohort(objective, [params] * 3, seeds=range(3))]
     assert np.mean(ours) == pytest.approx(np.mean(plain), rel=0.15)  # other shuffles of the same examples
+
+
+def test_a_scheduler_beside_full_trainings_reports(tmp_path, capsys, monkeypatch):
+    module = load("asha_digits")
+    module.EPOCHS, module.MAX_DEPTH = 3, 1
+    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    module.main(["--seconds", "0.2", "--seeds", "2", "--out", str(tmp_path / "picture.png")])
+    output = capsys.readouterr().out
+    for label in ("configurations", "epochs", "validation loss", "test accuracy"):
+        for name in ("asha", "all epochs"):
+            assert re.search(rf"^{label} +{name}( +[\d.,%]+){{2}}$", output, flags=re.MULTILINE)
+    assert re.search(r"^asha is ahead on \d of 2 seeds$", output, flags=re.MULTILINE)
+    image = imread(tmp_path / "picture.png")
+    assert image.shape == imread(EXAMPLES / "asha_digits.png").shape
+    assert image[..., :3].std() > 0.05
 
 
 def test_the_choice_of_a_model_reports(tmp_path, capsys):

@@ -56,7 +56,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers.random": {"native", "samplers.prior"},
     "samplers.sobol": {"native", "samplers.prior"},
     "gp": {
-        "layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter", "samplers.curves",
+        "layout", "space", "log", "metrics", "native", "samplers.ranking", "samplers.filter",
+        "samplers.curves",
     },
     "samplers.startup": {"space", "log", "native", "samplers.base", "samplers.sobol", "gp"},
     "gp.sampler": {
@@ -96,8 +97,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
-        "schedulers", "space",
-        "storage", "study", "trial",
+        "schedulers", "space", "storage", "study", "trial",
     },
 }  # fmt: skip
 # The version is the one name of the package itself that a room may take.

@@ -13,13 +13,16 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
+from studies import make_study, study_with_pauses  # noqa: E402
 
 from hpo_core.plots import (  # noqa: E402
+    plot_curves,
     plot_front,
     plot_history,
     plot_hypervolume,
     plot_metrics,
     plot_parzen,
+    plot_steps,
 )
 from hpo_core.study.front import reference_point  # noqa: E402
 
@@ -442,3 +445,140 @@ def test_pictures_of_metrics_show_names_as_they_are(text, drawn):
     assert front.get_xlabel() == f"{drawn} (minimised)"
     assert front.get_legend().get_texts()[0].get_text() == drawn
     assert upper.get_ylabel() == lower.get_xlabel() == lower.get_xticklabels()[0].get_text() == drawn
+
+
+def drawn_curves(ax):
+    """Points of the curves by the outcome that colours them."""
+    return {
+        lines.get_label(): [path.vertices.tolist() for path in lines.get_paths()] for lines in ax.collections
+    }
+
+
+def curve_of(trial):
+    return [[step + 1.0, value] for step, value in trial.reports]
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_curves_show_every_report_by_outcome(direction):
+    study = study_with_pauses(direction=direction)
+    ax = plot_curves(study)
+    expected = {
+        state: [curve_of(trial) for trial in study.trials.where(state)]
+        for state in ("stopped", "paused", "failed", "running", "complete")
+    }
+    assert drawn_curves(ax) == expected
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        *(f"{state} ({len(curves)})" for state, curves in expected.items()),
+        "best",
+    ]
+    best = next(each for each in ax.get_lines() if each.get_linewidth() > 2)
+    assert points(best).T.tolist() == curve_of(study.best_trial)
+    rungs = [each.get_xdata()[0] for each in ax.get_lines() if each.get_linestyle() == ":"]
+    assert rungs == [1, 3]
+    ax.figure.canvas.draw()
+
+
+def test_curves_take_what_is_not_in_order():
+    study = make_study()
+    a, b, _ = study.ask(3)
+    for step, value in [(0, 3.0), (2, 1.0), (0, 5.0), (1, math.nan), (2, math.inf), (3, 0.5)]:
+        a.report(step, value)
+    b.report(0, math.nan)
+    assert drawn_curves(plot_curves(study)) == {"running": [[[1.0, 5.0], [4.0, 0.5]]]}
+
+
+def test_a_picture_of_many_curves_shows_the_rare_outcomes():
+    study = make_study()
+    batch = study.ask(700)
+    for step in range(3):
+        batch.report(step, np.arange(700.0) + step)
+    study.stop_trials(batch[:600])
+    study.tell(batch[600:605], np.arange(5.0))
+    study.fail(batch[605:610])
+    drawn = drawn_curves(plot_curves(study))
+    assert {name: len(curves) for name, curves in drawn.items()} == {
+        "stopped": 200, "failed": 5, "running": 90, "complete": 5,
+    }  # fmt: skip
+    assert drawn["stopped"][0][0] == [1.0, 0.0]
+    assert drawn["stopped"][-1][-1] == [3.0, 601.0]
+
+
+def test_curves_of_a_metric():
+    study = searched()
+    trial = study.ask()
+    trial.report(4, {"error": 0.5, "ms": 3.0})
+    for metric, value in (("error", 0.5), ("ms", 3.0)):
+        ax = plot_curves(study, metric=metric)
+        assert ax.get_ylabel() == metric
+        assert drawn_curves(ax) == {"running": [[[5.0, value]]]}
+    assert plot_curves(study).get_ylabel() == "error"
+    with pytest.raises(hpo.ArgumentError, match="metric must be one of error, ms, got 'mss'; did you mean"):
+        plot_curves(study, metric="mss")
+    with pytest.raises(hpo.ArgumentError, match="report of a finite value"):
+        plot_curves(told([1.0]))
+
+
+def test_rungs_far_apart_get_a_logarithmic_axis():
+    study = make_study()
+    assert plot_curves(study_with_pauses()).get_xscale() == "linear"
+    study = study_with_pauses()
+    for trial in study.trials.where("running"):
+        for step in range(9, 30):
+            trial.report(step, 1.0)
+    ax = plot_curves(study)
+    assert ax.get_xscale() == "log"
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "3", "30"]
+
+
+def steps_and_best(study):
+    """Steps of all trials and the best value after each report, by a loop."""
+    better = min if study.direction == "minimize" else max
+    reports, deepest, spent, best, path = study.history.reports, {}, 0, None, []
+    sign = study.metrics.sign[0]
+    for row, step, value in zip(reports.row.tolist(), reports.step.tolist(), reports.value, strict=True):
+        spent += max(0, step + 1 - deepest.get(row, 0))
+        deepest[row] = max(step + 1, deepest.get(row, 0))
+        if math.isfinite(value):
+            best = sign * value if best is None else better(best, sign * value)
+        path.append((spent, best))
+    return path
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_steps_are_those_of_all_trials(direction):
+    study = study_with_pauses(direction=direction)
+    path = steps_and_best(study)
+    ax = plot_steps(study)
+    x, y = points(next(each for each in ax.get_lines() if each.get_linewidth() > 2))
+    assert x[-1] == path[-1][0] == 33
+    for spent, best in path:
+        assert y[np.searchsorted(x, spent, side="right") - 1] == best
+    dotted = next(each for each in ax.get_lines() if each.get_linewidth() < 2 and len(each.get_xdata()) == 2)
+    assert points(dotted).tolist() == [[33, 69], [path[-1][1]] * 2]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["best so far, 52% of 69 steps saved"]
+
+
+def test_steps_that_are_repeated_count_once_and_bounds_are_kept():
+    study = hpo.Study(
+        SPACE, metrics={"error": hpo.Minimize(), "ms": hpo.AtMost(5.0)}, sampler="random", seed=0
+    )
+    a, b = study.ask(2)
+    for trial, step, error, ms in [
+        (a, 0, 9.0, 1.0), (a, 1, 8.0, 9.0), (b, 1, 7.0, 5.0), (a, 0, 6.0, 1.0), (b, 3, 5.0, 6.0),
+    ]:  # fmt: skip
+        trial.report(step, {"error": error, "ms": ms})
+    study.tell(a, {"error": 4.0, "ms": 1.0})
+    study.tell(b, {"error": 3.0, "ms": 8.0})
+    x, y = points(plot_steps(study).get_lines()[0])
+    assert (x.tolist(), y.tolist()) == ([1, 4, 4, 6, 6], [9.0, 7.0, 6.0, 4.0, 4.0])
+
+
+def test_steps_refuse_what_they_cannot_draw():
+    with pytest.raises(hpo.ArgumentError, match="report of a finite value"):
+        plot_steps(told([math.nan]))
+    with pytest.raises(hpo.ArgumentError, match="maximize and minimize"):
+        plot_steps({"a": told([1.0]), "b": told([1.0], direction="maximize")})
+    with pytest.raises(hpo.ArgumentError, match="one objective each"):
+        plot_steps(searched())
+    ax = plot_steps({"a": study_with_pauses(), "b": study_with_pauses(seed=1)})
+    assert len(ax.get_legend().get_texts()) == 2

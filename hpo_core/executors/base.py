@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from hpo_core.errors import HpoError, TrialError, TrialFailed, TrialStopped
 from hpo_core.executors.channel import Decision, Question, Report
@@ -156,9 +156,13 @@ class Executor(ABC, Generic[T]):
     ----------
     capacity : int
         How many trials run at the same time.
+    listens : bool
+        Whether messages arrive while nobody waits for them, so that another thread may compute a suggestion
+        while this one waits. ``wake`` then ends a wait.
     """
 
     capacity: int
+    listens: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -172,6 +176,9 @@ class Executor(ABC, Generic[T]):
     @abstractmethod
     def wait(self) -> None:
         """Block until a running trial has sent a message or has ended. Signals interrupt this."""
+
+    def wake(self) -> None:
+        """Let ``wait`` return, from another thread."""
 
     @abstractmethod
     def collect(self) -> list[tuple[T, Message]]:

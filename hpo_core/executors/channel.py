@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # A trial waits this long for an answer, then goes on. A training must not stand still while the study
 # computes a suggestion or waits for its storage.
 ANSWER_SECONDS: Final = 1.0
-# An answer is reused for this long unless a report follows: objectives may ask in their innermost loop.
+# An answer is reused for this long if it takes every report into account: objectives may ask in their
+# innermost loop.
 FRESH_SECONDS: Final = 0.1
 
 
@@ -32,6 +33,7 @@ class Decision(Enum):
 
     CONTINUE = "continue"
     STOP = "stop"
+    PAUSE = "pause"
 
 
 class Report(NamedTuple):
@@ -102,30 +104,39 @@ class LiveChannel(Channel, ABC):
         super().__init__()
         self._process = os.getpid()  # a process forked from it must not use the channel
         self._decision = Decision.CONTINUE
-        self._is_asking = False
+        self._is_asking = False  # at most one question is on its way, and the next answer is its own
+        self._is_outdated = False  # a report was sent after that question
         self._fresh_until = -math.inf
 
     def should_stop(self) -> bool:
         """Ask whether to end early, and wait a while for the answer; without one, the last answer holds."""
         with self._lock:
-            is_decided = self._decision is Decision.STOP or time.monotonic() < self._fresh_until
+            is_decided = self._decision is not Decision.CONTINUE or time.monotonic() < self._fresh_until
             if not (is_decided or self.ended or os.getpid() != self._process):
                 self._ask()
-            return self._decision is Decision.STOP
+            return self._decision is not Decision.CONTINUE
 
     def _ask(self) -> None:
-        patience = 0.0 if self._is_asking else ANSWER_SECONDS
-        if not self._is_asking:
-            self._send(Question())
-            self._is_asking = True
-        answer = self._receive(patience)
+        """Send a question and wait for the answer. An answer that is late already is not waited for."""
+        if self._is_asking:
+            self._listen(0.0)
+            if self._is_asking or self._decision is not Decision.CONTINUE or not self._is_outdated:
+                return
+        self._send(Question())
+        self._is_asking, self._is_outdated = True, False
+        self._listen(ANSWER_SECONDS)
+
+    def _listen(self, seconds: float) -> None:
+        answer = self._receive(seconds)
         if answer is not None:
             self._decision, self._is_asking = answer, False
-            self._fresh_until = time.monotonic() + FRESH_SECONDS
+            if not self._is_outdated:
+                self._fresh_until = time.monotonic() + FRESH_SECONDS
 
     def _tell(self, report: Report) -> None:
         if os.getpid() == self._process:
             self._send(report)
+            self._is_outdated = True
             self._fresh_until = -math.inf
 
     @abstractmethod

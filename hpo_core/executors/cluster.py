@@ -116,6 +116,8 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
         Seconds after which a trial is killed together with its slot.
     """
 
+    listens = True
+
     def __init__(self, arguments: Callable[[T], tuple[Any, ...]], trial_timeout: float) -> None:
         self._arguments = arguments
         self._trial_timeout = trial_timeout
@@ -163,6 +165,10 @@ class SlotExecutor(Executor[T], Generic[T, SlotT]):
         while not (self._bell.is_set() or self._bell.wait(min(LOOK_SECONDS, self._end_overdue()))):
             self._look()
             self._deal()
+
+    def wake(self) -> None:
+        """Let ``wait`` return."""
+        self._bell.set()
 
     def collect(self) -> list[tuple[T, Message]]:
         """Return the messages that have arrived; a lost slot has failed the trial that it ran."""

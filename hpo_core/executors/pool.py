@@ -54,6 +54,8 @@ class PoolExecutor(Executor[T]):
     workers : int
     """
 
+    listens = True
+
     def __init__(
         self,
         payload: Payload,
@@ -103,6 +105,10 @@ class PoolExecutor(Executor[T]):
         # Windows cannot interrupt a wait that has no time limit.
         while not self._bell.wait(1.0):
             pass
+
+    def wake(self) -> None:
+        """Let ``wait`` return."""
+        self._bell.set()
 
     def collect(self) -> list[tuple[T, Message]]:
         """Return the messages that have arrived; in a broken pool every running trial has failed."""

@@ -71,6 +71,8 @@ class ProcessExecutor(Executor[T]):
         The objective cannot be sent to another process.
     """
 
+    listens = True
+
     def __init__(
         self,
         payload: Payload,
@@ -116,6 +118,10 @@ class ProcessExecutor(Executor[T]):
         while not self._bell.wait(min(LOOK_SECONDS, self._end_overdue())):
             for member in self._busy:
                 member.look()
+
+    def wake(self) -> None:
+        """Let ``wait`` return."""
+        self._bell.set()
 
     def _end_overdue(self) -> float:
         """Kill the processes whose time is up; return the seconds until the next one may be."""

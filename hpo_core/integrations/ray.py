@@ -55,6 +55,8 @@ class HpoSearch(Searcher):
         parameters; see ``Study``. The metric of ``tune.TuneConfig`` is then only that of its scheduler.
     sampler, seed
         As for ``Study``.
+    scheduler : None
+        Tune decides which trials stop: give one of its schedulers to ``tune.TuneConfig``.
 
     Attributes
     ----------
@@ -84,7 +86,13 @@ class HpoSearch(Searcher):
         metrics: Mapping[str, Metric] | None = None,
         sampler: Any = "auto",
         seed: int | None = None,
+        scheduler: None = None,
     ) -> None:
+        if scheduler is not None:
+            raise ArgumentError(
+                "scheduler must be one of Ray Tune's, and given to tune.TuneConfig: Tune decides which "
+                f"trials stop; got {scheduler!r}"
+            )
         goal = _read_goal(metric, mode)
         if metrics is not None and any(goal):
             raise ArgumentError("metric and mode must be left out where metrics are given")

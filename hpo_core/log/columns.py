@@ -102,6 +102,13 @@ class Table:
         self.n = end
         return start if k == 1 else slice(start, end)
 
+    def share(self) -> Table:
+        """Return a table with the rows so far, in the same buffers: for rows that are not overwritten."""
+        twin = Table.__new__(Table)
+        for name in self.__slots__:
+            setattr(twin, name, getattr(self, name))
+        return twin
+
     def cut(self, n: int) -> None:
         """Keep the first ``n`` rows and clear the others, which an exception may have left half written."""
         capacity = min(column.shape[-1] for column in self.write.values())

@@ -11,6 +11,7 @@ position    number of events applied, the cursor of a suggestion computed now
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -428,6 +429,18 @@ class History:
             write[name][n : self._finishes.n] = read[name][order]
         self.position += block.n_events
 
+    def snapshot(self) -> History:
+        """Return a history that stays as this one is now, for reading."""
+        twin = copy.copy(self)
+        for name in self.__slots__:
+            part = getattr(self, name)
+            if isinstance(part, Table):
+                setattr(twin, name, part.share())
+            elif isinstance(part, dict | list | deque):
+                setattr(twin, name, part.copy())
+        twin._trials = copy.copy(self._trials)  # the others are only appended to
+        return twin
+
     def mark(self) -> Mark:
         """Return where the history is, for ``roll_back``; only the newest mark is good."""
         if self._undo:
@@ -635,7 +648,9 @@ class History:
         first, k = self._reports.n, len(rows)
         self._reports.append(k)
         write, trials = self._reports.write, self._trials.write
-        if y.size == 1 and isinstance(position, int):  # writing scalars takes a third of the time
+        if (
+            y.size == 1 and isinstance(position, int) and isinstance(step, int)
+        ):  # a third of the time of slices
             write["row"][first], write["step"][first], write["value"][first] = rows.item(), step, y.item()
             write["position"][first] = position
             trials["last_report"][rows.item()] = first

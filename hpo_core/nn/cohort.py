@@ -13,13 +13,16 @@ import torch
 
 from hpo_core.checks import check_int, shown
 from hpo_core.errors import ArgumentError
+from hpo_core.nn.checkpoint import load_weights
 from hpo_core.nn.epochs import Progress, train_epochs
 from hpo_core.nn.stack import Stack, StackedOptimizer
 from hpo_core.nn.task import (
     VALIDATION_BATCH,
     batches,
+    generator_states,
     is_out_of_memory,
     release_memory,
+    restore_generators,
     seed_all,
     seeded,
 )
@@ -33,44 +36,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from hpo_core.nn.epochs import Report
+    from hpo_core.nn.checkpoint import Checkpoint
+    from hpo_core.nn.epochs import Member, Report
     from hpo_core.nn.task import Task
     from hpo_core.nn.trained import Trained
     from hpo_core.nn.training import Training
 
 
-def cohorts(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) -> list[NDArray[np.int64]]:
-    """Return the positions of configurations that agree in everything that shapes a training.
+def cohorts(members: Sequence[Member], vary: Collection[str]) -> list[NDArray[np.int64]]:
+    """Return the positions of members that agree in everything that shapes a training and in its first epoch.
 
     May differ within a cohort: learning rate, momentum, betas, weight decay, label smoothing, epochs,
     and the parameters in ``vary``.
     """
     free = PER_MEMBER | set(vary)
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for k, params in enumerate(configurations):
+    for k, member in enumerate(members):
         # repr tells 1 from True and from 1.0, and hashes whatever a choice may be.
-        groups[
-            tuple(sorted((name, repr(value)) for name, value in params.items() if name not in free))
-        ].append(k)
+        shape = sorted((name, repr(value)) for name, value in member.params.items() if name not in free)
+        groups[(member.done, *shape)].append(k)
     return [np.array(rows) for rows in groups.values()]
 
 
 def train_members(
     task: Task,
-    configurations: Sequence[Mapping[str, Any]],
-    seeds: Sequence[int],
+    members: Sequence[Member],
     report: Report,
     *,
     vary: Collection[str],
 ) -> list[Trained]:
-    """Train configurations of one architecture together, or one after another where the task cannot."""
-    _require_one_cohort(configurations, vary)
-    members = np.arange(len(seeds))
-    if len(seeds) == 1 or task.train.tensors is None or task.validation.tensors is None:
-        return [
-            train_single(task, configurations[k], s, report, members[k : k + 1]) for k, s in enumerate(seeds)
-        ]
-    return _train_together(task, configurations, seeds, report, members)
+    """Train configurations of one architecture together, or one after another where the task cannot.
+
+    All begin at the same epoch.
+    """
+    if not members:
+        return []
+    _require_one_cohort(members, vary)
+    if len(members) == 1 or task.train.tensors is None or task.validation.tensors is None:
+        return [train_single(task, member, report, k) for k, member in enumerate(members)]
+    return _train_together(task, members, report, np.arange(len(members)))
 
 
 def check_configurations(configurations: Any, seeds: Any) -> list[int]:
@@ -85,10 +89,10 @@ def check_configurations(configurations: Any, seeds: Any) -> list[int]:
     return [check_int(f"seeds[{k}]", seed, 0, 2**63 - 1) for k, seed in enumerate(numbers)]
 
 
-def _require_one_cohort(configurations: Sequence[Mapping[str, Any]], vary: Collection[str]) -> None:
-    groups = cohorts(configurations, vary)
+def _require_one_cohort(members: Sequence[Member], vary: Collection[str]) -> None:
+    groups = cohorts(members, vary)
     if len(groups) > 1:
-        one, other = configurations[groups[0][0]], configurations[groups[1][0]]
+        one, other = (members[group[0]].params for group in groups[:2])
         names = [name for name in one.keys() | other.keys() if repr(one.get(name)) != repr(other.get(name))]
         names = sorted(set(names) - PER_MEMBER - set(vary))
         raise ArgumentError(
@@ -98,62 +102,58 @@ def _require_one_cohort(configurations: Sequence[Mapping[str, Any]], vary: Colle
 
 
 def _train_together(
-    task: Task,
-    configurations: Sequence[Mapping[str, Any]],
-    seeds: Sequence[int],
-    report: Report,
-    members: NDArray[np.int64],
+    task: Task, members: Sequence[Member], report: Report, positions: NDArray[np.int64]
 ) -> list[Trained]:
-    """Train the configurations at the positions ``members``; in halves where memory runs out."""
+    """Train members, which are at some positions to ``report``; in halves where memory runs out."""
     try:
-        with seeded(seeds[members[0]], task.device):
-            return _train_stack(task, configurations, seeds, report, members)
+        with seeded(members[0].seed, task.device):
+            return _train_stack(task, members, report, positions)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
     release_memory()
     if len(members) == 1:
-        return [failed(configurations[members[0]], "oom")]
-    halves = np.array_split(members, 2)
-    return [each for half in halves for each in _train_together(task, configurations, seeds, report, half)]
+        return [failed(members[0].params, "oom")]
+    half = (len(members) + 1) // 2
+    parts = ((members[:half], positions[:half]), (members[half:], positions[half:]))
+    return [each for part, at in parts for each in _train_together(task, part, report, at)]
 
 
 def _train_stack(
-    task: Task,
-    configurations: Sequence[Mapping[str, Any]],
-    seeds: Sequence[int],
-    report: Report,
-    members: NDArray[np.int64],
+    task: Task, members: Sequence[Member], report: Report, positions: NDArray[np.int64]
 ) -> list[Trained]:
-    chosen = [configurations[k] for k in members.tolist()]
-    settings = [task.settings(params) for params in chosen]
-    progress = [Progress(params, each.epochs) for params, each in zip(chosen, settings, strict=True)]
-    cohort = _Cohort(task, chosen, settings, [seeds[k] for k in members.tolist()])
-    train_epochs(cohort, progress, task.better, report, members)
+    settings = [task.settings(member.params) for member in members]
+    progress = [Progress(member, each.epochs) for member, each in zip(members, settings, strict=True)]
+    train_epochs(_Cohort(task, members, settings), progress, task, report, positions)
     return [each.trained() for each in progress]
 
 
 class _Cohort:
     """Networks under training as one stack, a row for each."""
 
-    def __init__(
-        self,
-        task: Task,
-        configurations: Sequence[Mapping[str, Any]],
-        settings: Sequence[Training],
-        seeds: Sequence[int],
-    ) -> None:
+    def __init__(self, task: Task, members: Sequence[Member], settings: Sequence[Training]) -> None:
         self.task = task
         self.settings = settings
-        self.deadline = time.monotonic() + task.timeout * len(seeds)
+        self.deadline = time.monotonic() + task.timeout * len(members)
         networks = []
-        for params, seed in zip(configurations, seeds, strict=True):
-            seed_all(seed, task.device)
-            networks.append(task.network(params))
+        for member in members:
+            seed_all(member.seed, task.device)
+            networks.append(task.network(member.params))
+            if member.start is not None:
+                load_weights(networks[-1], member.start)
         self.stack = Stack(networks)
         self.loss = self.stack.map(task.training_loss)
         self.optimizer = StackedOptimizer(self.stack, settings)
-        self.orders = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.orders = [torch.Generator().manual_seed(member.seed) for member in members]
+        starts = [member.start for member in members if member.start is not None]
+        if starts:
+            self._go_on(starts)
+
+    def _go_on(self, starts: Sequence[Checkpoint]) -> None:
+        self.optimizer.load([start["moments"] for start in starts])
+        for order, start in zip(self.orders, starts, strict=True):
+            order.set_state(start["order"])
+        restore_generators(starts[0]["generators"], self.task.device)
 
     def train(self) -> NDArray[np.bool_] | None:
         task = self.task
@@ -198,7 +198,20 @@ class _Cohort:
 
     def weights(self, rows: Sequence[int]) -> list[dict[str, Tensor]]:
         state = {name: tensor.detach().cpu() for name, tensor in self.stack.state().items()} if rows else {}
-        return [{name: state[name][row].clone() for name in self.stack.saved} for row in rows]
+        return [{name: state[own][row].clone() for name, own in self.stack.saved.items()} for row in rows]
+
+    def states(self, rows: Sequence[int]) -> list[Checkpoint]:
+        generators = generator_states(self.task.device) if rows else {}
+        parts = zip(rows, self.weights(rows), self.optimizer.states(rows), strict=True)
+        return [
+            {
+                "weights": weights,
+                "moments": moments,
+                "order": self.orders[row].get_state(),
+                "generators": generators,
+            }
+            for row, weights, moments in parts
+        ]
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         self.settings = [self.settings[row] for row in rows]

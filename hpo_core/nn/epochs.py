@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -16,8 +17,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from hpo_core.nn.checkpoint import Checkpoint
+    from hpo_core.nn.task import Task
+
     # report(epoch, members, values) -> mask of the members that are told to stop, or None
     Report: TypeAlias = Callable[[int, NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_] | None]
+
+
+# A worker that is killed loses no more of a trial whose study has a folder for checkpoints; one that takes
+# a second to write costs 2 %.
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+
+@dataclass(frozen=True)
+class Member:
+    """A training to be done.
+
+    Attributes
+    ----------
+    params : mapping
+        The configuration.
+    seed : int
+        Of weights, order of examples and dropout.
+    start : Checkpoint or None
+        Where it goes on, if not at the beginning.
+    save : callable or None
+        ``save(epoch, checkpoint)`` keeps a checkpoint, which lacks "about".
+    """
+
+    params: Mapping[str, Any]
+    seed: int
+    start: Checkpoint | None = None
+    save: Callable[[int, Checkpoint], None] | None = None
+
+    @property
+    def done(self) -> int:
+        """Epochs that need not be trained again."""
+        return 0 if self.start is None else len(self.start["values"])
 
 
 class Trainee(Protocol):
@@ -32,6 +68,9 @@ class Trainee(Protocol):
     def weights(self, rows: Sequence[int]) -> list[dict[str, Tensor]]:
         """Copies of the weights of some rows, on the CPU."""
 
+    def states(self, rows: Sequence[int]) -> list[Checkpoint]:
+        """What the next epoch of some rows depends on, as in a checkpoint."""
+
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these rows only."""
 
@@ -40,7 +79,7 @@ class Trainee(Protocol):
 class Progress:
     """What one configuration has reached."""
 
-    params: Mapping[str, Any]
+    member: Member
     epochs: int  # wanted
     value: float = math.nan
     epoch: int = -1
@@ -48,23 +87,37 @@ class Progress:
     weights: dict[str, Tensor] = field(default_factory=dict)
     reason: str | None = None
 
+    def __post_init__(self) -> None:
+        start = self.member.start
+        if start is not None:
+            self.value, self.epoch = start["value"], start["epoch"]
+            self.values, self.weights = list(start["values"]), start["best"]
+
+    def save(self, epoch: int, state: Checkpoint) -> None:
+        """Save a checkpoint after an epoch, of which the trainee has this state."""
+        reached = {"value": self.value, "epoch": self.epoch, "values": self.values, "best": self.weights}
+        if self.member.save is not None:
+            self.member.save(epoch, reached | state)
+
     def trained(self) -> Trained:
         """Return it as users see it."""
+        params = self.member.params
         if self.reason is not None:
-            return failed(self.params, self.reason, self.values)
-        return Trained(dict(self.params), self.value, self.epoch, tuple(self.values), self.weights)
+            return failed(params, self.reason, self.values)
+        return Trained(dict(params), self.value, self.epoch, tuple(self.values), self.weights)
 
 
 def train_epochs(
     trainee: Trainee,
     progress: Sequence[Progress],
-    better: Callable[[float, float], bool],
+    task: Task,
     report: Report,
     members: NDArray[np.int64],
 ) -> None:
     """Train until every row has had its epochs, has diverged, is told to stop, or time runs out.
 
-    Row k of the trainee is at first ``progress[k]``, and ``members[k]`` to ``report``.
+    Row k of the trainee is at first ``progress[k]``, and ``members[k]`` to ``report``. All begin at the
+    same epoch. One that is told to stop saves a checkpoint, and so do all from time to time.
     """
     rows = np.arange(len(members))  # those that still train
 
@@ -76,7 +129,14 @@ def train_epochs(
             rows = rows[~mask]
             trainee.keep(np.flatnonzero(~mask))
 
-    epoch = 0
+    def save(chosen: NDArray[np.bool_]) -> None:
+        wanted = [k for k in np.flatnonzero(chosen).tolist() if progress[rows[k]].member.save]
+        for row, state in zip(rows[wanted].tolist(), trainee.states(wanted), strict=True):
+            progress[row].save(epoch, state)
+
+    epoch = progress[0].member.done
+    saved = time.monotonic()
+    leave(np.array([epoch >= each.epochs for each in progress]), None)
     while len(rows):
         finite = trainee.train()
         if finite is None:
@@ -88,12 +148,16 @@ def train_epochs(
         if not len(rows):
             return
         here = [progress[row] for row in rows.tolist()]
-        improved = [k for k, value in enumerate(values.tolist()) if better(value, here[k].value)]
+        improved = [k for k, value in enumerate(values.tolist()) if task.better(value, here[k].value)]
         for each, value in zip(here, values.tolist(), strict=True):
             each.values.append(value)
         for k, weights in zip(improved, trainee.weights(improved), strict=True):
             here[k].value, here[k].epoch, here[k].weights = values.item(k), epoch, weights
-        stop = report(epoch, members[rows], values)
+        told = report(epoch, members[rows], values)
+        stop = np.zeros(len(rows), np.bool_) if told is None else told
+        ended = np.array([epoch + 1 >= each.epochs for each in here])
+        due = time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS
+        save(~ended & (stop | due))
+        saved = time.monotonic() if due else saved
         epoch += 1
-        ended = np.array([epoch >= each.epochs for each in here])
-        leave(ended if stop is None else ended | stop, None)
+        leave(ended | stop, None)

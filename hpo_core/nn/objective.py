@@ -13,8 +13,10 @@ import torch
 
 from hpo_core.checks import check_mapping, check_number
 from hpo_core.errors import ArgumentError, TrialFailed, TrialStopped
+from hpo_core.nn.checkpoint import about, read_checkpoint, write_checkpoint
 from hpo_core.nn.cohort import check_configurations, cohorts, train_members
 from hpo_core.nn.data import read_examples
+from hpo_core.nn.epochs import Member
 from hpo_core.nn.task import Task, default_device, seeded
 from hpo_core.nn.trainer import train_single
 from hpo_core.nn.training import Training
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from hpo_core.nn.checkpoint import Checkpoint
     from hpo_core.nn.epochs import Report
     from hpo_core.nn.trained import Trained
     from hpo_core.trial import Trial
@@ -39,7 +42,12 @@ class TrainingObjective:
     An instance is an objective for ``Study.optimize``. Given one trial it trains, validates and
     reports after each epoch, and stops when the trial says so. Given a batch
     (``vectorized=True, batch_size=256``) it trains configurations that share an architecture
-    together, see ``train_cohort``.
+    together, see ``train_cohort``; with a scheduler the cohort shrinks as members are stopped or paused.
+
+    If the study has a folder for checkpoints, a trial saves one when it is told to stop, and once a minute
+    for the case that its worker dies. A trial that is given out again goes on from there: on the CPU exactly
+    as if it had never paused, except that dropout in a cohort depends on its members. Without that folder it
+    begins again. A checkpoint that cannot be read, or is of another training, is ignored with a warning.
 
     Weights, order of examples and dropout follow from ``trial.seed``: on one machine a trial repeats
     itself. A training that runs out of memory, takes too long or whose loss is not finite is a failed
@@ -60,7 +68,8 @@ class TrainingObjective:
         ``result(value, network)`` is called once a training has completed and returns the result of the
         trial in place of the value: for a study of several metrics, a mapping of their names to numbers.
         It gets the network of the best epoch, in evaluation mode on the device, and may raise
-        ``TrialFailed``. Epochs, of which only the value is known, are then not reported.
+        ``TrialFailed``. Epochs, of which only the value is known, are then not reported, so that a scheduler
+        has nothing to decide by.
     direction : {"minimize", "maximize"}, default "minimize"
         Of the metric; that of the study.
     training : Training, optional
@@ -70,7 +79,7 @@ class TrainingObjective:
         probability of ``nn.Dropout`` layers and nothing else about the network.
     timeout : float, optional
         Seconds a trial may take, above 0, looked at before each step; a cohort has as many times that
-        as members.
+        as members, and a trial that resumes has them again.
     device : str or torch.device, optional
         CUDA or MPS if there, else the CPU.
     folder : path, optional
@@ -203,7 +212,7 @@ class TrainingObjective:
         """
         check_mapping("params", params)
         check_configurations([params], [seed])
-        return train_single(self.task, params, int(seed), _ignore, np.zeros(1, np.int64))
+        return train_single(self.task, Member(params, int(seed)), _ignore)
 
     @overload
     def __call__(self, trial: Trial) -> Result: ...
@@ -228,33 +237,45 @@ class TrainingObjective:
         if isinstance(trial, TrialBatch):
             return self._train_batch(trial)
 
-        def report(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:  # noqa: ARG001
+        told = np.zeros(1, np.bool_)
+
+        def report(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.bool_]:  # noqa: ARG001
             if self.result is None:
                 trial.report(epoch, values.item(0))
-            if trial.should_stop():
-                raise TrialStopped
+            told[0] = trial.should_stop()
+            return told
 
-        trained = train_single(self.task, trial.params, trial.seed, report, np.zeros(1, np.int64))
-        result = self._result(trial, trained)
-        if isinstance(result, TrialFailed):
+        trained = train_single(self.task, self._member(trial), report)
+        result = self._outcome(trial, trained, told=told.item())
+        if isinstance(result, TrialFailed | TrialStopped):
             raise result
         return result
 
+    def _member(self, trial: Trial) -> Member:
+        """Return the training of a trial, which goes on from the trial's checkpoint if there is one."""
+        params = trial.params
+        settings = self.task.settings(params)
+        trial.steps(settings.epochs)  # so that the study knows
+        text = about(params, settings, trial.seed)
+        start = None if trial.checkpoint is None else read_checkpoint(trial.checkpoint, text)
+        save = None if trial.folder is None else partial(_save, trial, text)
+        return Member(params, trial.seed, start, save)
+
     def _train_batch(self, batch: TrialBatch) -> list[Result | TrialFailed | TrialStopped]:
-        configurations = [trial.params for trial in batch]
+        members = [self._member(trial) for trial in batch]
         results: dict[int, Result | TrialFailed | TrialStopped] = {}
-        for rows in cohorts(configurations, self.vary):
+        for rows in cohorts(members, self.vary):
             part = batch[rows]
             stopped = np.zeros(len(rows), np.bool_)
             trainings = train_members(
                 self.task,
-                [configurations[row] for row in rows],
-                part.seed.tolist(),
+                [members[row] for row in rows],
                 partial(self._report, part, stopped),
                 vary=self.vary,
             )
-            for row, trial, trained, told in zip(rows.tolist(), part, trainings, stopped, strict=True):
-                results[row] = TrialStopped() if told else self._result(trial, trained)
+            told = stopped.tolist()
+            for k, row in enumerate(rows.tolist()):
+                results[row] = self._outcome(part[k], trainings[k], told=told[k])
         return [results[row] for row in range(len(batch))]
 
     def _report(
@@ -271,9 +292,11 @@ class TrainingObjective:
         stopped[members] = running.should_stop()
         return stopped[members]
 
-    def _result(self, trial: Trial, trained: Trained) -> Result | TrialFailed:
+    def _outcome(self, trial: Trial, trained: Trained, *, told: bool) -> Result | TrialFailed | TrialStopped:
         if trained.reason is not None:
             return TrialFailed(trained.reason)
+        if told and len(trained.values) < self.task.settings(trial.params).epochs:
+            return TrialStopped()
         self._save(trial.number, trained)
         if self.result is None:
             return trained.value
@@ -348,7 +371,13 @@ def train_cohort(
         report = _ignore
     if not callable(report):
         raise ArgumentError(f"report must be callable or None, got {report!r}")
-    return train_members(objective.task, configurations, seeds, report, vary=objective.vary)
+    members = [Member(params, seed) for params, seed in zip(configurations, seeds, strict=True)]
+    return train_members(objective.task, members, report, vary=objective.vary)
+
+
+def _save(trial: Trial, text: str, epoch: int, checkpoint: Checkpoint) -> None:
+    with trial.save_checkpoint(epoch) as folder:
+        write_checkpoint(folder, checkpoint | {"about": text})
 
 
 def _ignore(epoch: int, members: NDArray[np.int64], values: NDArray[np.float64]) -> None:

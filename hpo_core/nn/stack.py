@@ -20,7 +20,7 @@ from hpo_core.errors import ArgumentError
 from hpo_core.nn.task import tensor_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -58,8 +58,9 @@ class Stack:
         What is trained, (B, ...) each.
     buffers : dict of str to Tensor
         What is not, (B, ...) each.
-    saved : tuple of str
-        Names that a network's ``state_dict`` holds.
+    saved : dict of str to str
+        For each name that a network's ``state_dict`` holds, that in the stack: the same but for weights that
+        layers share, which are in the stack once.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -67,7 +68,9 @@ class Stack:
             _vary_dropout(network)
         _require_one_architecture(networks)
         self._network = networks[0]
-        self.saved = tuple(self._network.state_dict())
+        own = {id(tensor): name for name, tensor in self._network.named_parameters()}
+        state = self._network.state_dict(keep_vars=True)
+        self.saved = {name: own.get(id(tensor), name) for name, tensor in state.items()}
         parameters, buffers = stack_module_state(list(networks))
         self.weights = {name: tensor for name, tensor in parameters.items() if tensor.requires_grad}
         frozen = {name: tensor for name, tensor in parameters.items() if not tensor.requires_grad}
@@ -203,6 +206,36 @@ class StackedOptimizer:
             v.lerp_(torch.mul(g, g, out=s), gain2)
             torch.div(m, torch.sqrt(v, out=s).add_(floor), out=s)
             w.addcmul_(s, scale)
+
+    def _moments(self) -> dict[str, list[Tensor]]:
+        """Return the moments under the names that ``torch.optim`` gives them."""
+        if self.kind == "sgd":
+            return {"momentum_buffer": self.first}
+        return {"exp_avg": self.first, "exp_avg_sq": self.second}
+
+    def states(self, rows: Sequence[int]) -> list[dict[str, dict[str, Tensor]]]:
+        """Return what an optimizer of ``torch.optim`` would hold for each weight of some members, by name."""
+        states: list[dict[str, dict[str, Tensor]]] = []
+        for row in rows:
+            states.append({name: {} for name in self.stack.weights})
+            for key, stacked in self._moments().items():
+                for held, tensor in zip(states[-1].values(), stacked, strict=True):
+                    held[key] = tensor[row].to("cpu", copy=True)
+            if self.kind != "sgd":
+                # A tensor for each weight, as torch.optim counts in place.
+                for held in states[-1].values():
+                    held["step"] = torch.tensor(float(self.steps))
+        return states
+
+    def load(self, states: Sequence[Mapping[str, Mapping[str, Tensor]]]) -> None:
+        """Go on from what ``states`` gave for each member, or from what ``torch.optim`` holds."""
+        for row, state in enumerate(states):
+            for key, stacked in self._moments().items():
+                for name, tensor in zip(self.stack.weights, stacked, strict=True):
+                    if key in state.get(name, {}):
+                        tensor[row].copy_(state[name][key])
+            steps = [int(held["step"]) for held in state.values() if "step" in held]
+            self.steps = max([self.steps, *steps])
 
     def keep(self, rows: Tensor) -> None:
         """Let go of all members but some, after the stack has."""

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from hpo_core.nn.checkpoint import load_weights
 from hpo_core.nn.epochs import Progress, train_epochs
 from hpo_core.nn.task import (
     VALIDATION_BATCH,
     batches,
+    generator_states,
     is_out_of_memory,
     release_memory,
+    restore_generators,
     seeded,
     tensor_from,
 )
 from hpo_core.nn.trained import failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from hpo_core.nn.epochs import Report
+    from hpo_core.nn.checkpoint import Checkpoint
+    from hpo_core.nn.epochs import Member, Report
     from hpo_core.nn.task import Task
     from hpo_core.nn.trained import Trained
     from hpo_core.nn.training import Training
@@ -35,37 +39,46 @@ if TYPE_CHECKING:
 STEPS_BETWEEN_LOOKS = 32
 
 
-def train_single(
-    task: Task, params: Mapping[str, Any], seed: int, report: Report, member: NDArray[np.int64]
-) -> Trained:
-    """Train one configuration, which is ``member``, (1,), to ``report``."""
-    progress = Progress(params, task.settings(params).epochs)
+def train_single(task: Task, member: Member, report: Report, position: int = 0) -> Trained:
+    """Train one configuration, which is at ``position`` to ``report``."""
+    progress = Progress(member, task.settings(member.params).epochs)
     try:
-        with seeded(seed, task.device):
-            train_epochs(_Single(task, params, seed), [progress], task.better, report, member)
+        with seeded(member.seed, task.device):
+            train_epochs(_Single(task, member), [progress], task, report, np.array([position]))
             return progress.trained()
     except Exception as error:
         if not is_out_of_memory(error):
             raise
     # Here the exception is gone, and with it the frames that held on to tensors.
     release_memory()
-    return failed(params, "oom", progress.values)
+    return failed(member.params, "oom", progress.values)
 
 
 class _Single:
     """One network under training."""
 
-    def __init__(self, task: Task, params: Mapping[str, Any], seed: int) -> None:
+    def __init__(self, task: Task, member: Member) -> None:
         self.task = task
-        self.settings = task.settings(params)
+        self.settings = task.settings(member.params)
         self.deadline = time.monotonic() + task.timeout
-        self.network = task.network(params)
+        self.network = task.network(member.params)
         self.forward: Callable[[Tensor], Tensor] = self.network
         if self.settings.compile:
             torch.compiler.reset()  # after eight networks it would compile no other
             self.forward = torch.compile(self.network)
         self.optimizer = make_optimizer(self.network, self.settings)
-        self.order = torch.Generator().manual_seed(seed)
+        self.order = torch.Generator().manual_seed(member.seed)
+        if member.start is not None:
+            self._go_on(member.start)
+
+    def _go_on(self, start: Checkpoint) -> None:
+        load_weights(self.network, start)
+        names = [name for name, _ in self.network.named_parameters()]
+        moments = {k: start["moments"][name] for k, name in enumerate(names) if name in start["moments"]}
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.order.set_state(start["order"])
+        restore_generators(start["generators"], self.task.device)
 
     def train(self) -> NDArray[np.bool_] | None:
         task = self.task
@@ -105,6 +118,19 @@ class _Single:
     def weights(self, rows: Sequence[int]) -> list[dict[str, Tensor]]:
         state = self.network.state_dict().items() if rows else ()
         return [{name: tensor.detach().to("cpu", copy=True) for name, tensor in state} for _ in rows]
+
+    def states(self, rows: Sequence[int]) -> list[Checkpoint]:
+        names = [name for name, _ in self.network.named_parameters()] if rows else []
+        moments = self.optimizer.state_dict()["state"] if rows else {}
+        return [
+            {
+                "weights": weights,
+                "moments": {names[k]: dict(of_one) for k, of_one in moments.items()},
+                "order": self.order.get_state(),
+                "generators": generator_states(self.task.device),
+            }
+            for weights in self.weights(rows)
+        ]
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Do nothing: once the only network leaves, none is left."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from functools import partial
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
@@ -118,7 +120,7 @@ class _Loop:
         """Run to a limit. After an error nothing starts, and running trials are awaited."""
         try:
             while self._start_trials() or self._await_others():
-                if self.executor.running:
+                if self.executor.running or self.outbox:
                     self._finish_trials()
             if self.error is not None:
                 self._fail_running(describe(self.error))
@@ -135,14 +137,14 @@ class _Loop:
 
     def _start_trials(self) -> bool:
         """Start as many trials as limits and free workers allow; return whether any is running."""
-        while (free := self.executor.capacity - len(self.executor.running)) > 0:
+        while not self.outbox and (free := self.executor.capacity - len(self.executor.running)) > 0:
             n = 0 if self.exhausted else self._allowance(free)
             if n <= 0 or not self._ask(n):
                 break
             self.pause = FIRST_PAUSE
             while self.asked:
                 self.executor.submit(self.asked.pop())
-        return bool(self.executor.running)
+        return bool(self.executor.running or self.outbox)
 
     def _await_others(self) -> bool:
         """Pause if the study lacks only trials that others run: if a worker dies, its trials come back."""
@@ -181,7 +183,7 @@ class _Loop:
         began = time.monotonic()
         try:
             one = self.options.batch_size is None and n == 1
-            asked: Any = self.claims.claim(None if one else n, self.options.until, self._new_allowed())
+            asked = self._claim(None if one else n)
             self.may_resume = asked is not None
             if asked is not None:
                 split = self.options.batch_size is None and not one
@@ -199,6 +201,33 @@ class _Loop:
             self._keep(error)
         return bool(self.asked)
 
+    def _claim(self, n: int | None) -> Any:
+        """Claim trials. Running ones are heard and answered meanwhile if a suggestion may take long."""
+        if not (self.executor.listens and self.executor.running and self.study._suggests_slowly):
+            return self.claims.claim(n, self.options.until, self._new_allowed())
+        claimed: Future[Any] = Future()
+        new = self._new_allowed()
+
+        def claim() -> None:
+            try:
+                claimed.set_result(self.claims.claim(n, self.options.until, new, aside=True))
+            except BaseException as error:
+                claimed.set_exception(error)
+            self.executor.wake()
+
+        thread = threading.Thread(target=claim, daemon=True)
+        thread.start()
+        try:
+            while not claimed.done():
+                self.executor.wait()
+                self._hear()
+                self.claims.wait_until(self.deadline)
+        finally:
+            if not claimed.done():  # Ctrl-C
+                self.claims.wait_until(time.monotonic())
+            thread.join()
+        return claimed.result()
+
     def _say_that_time_was_up(self, waited: float, error: StorageRefusedError) -> None:
         """Warn that the storage refused until the timeout, unless it was a usual wait for other writers."""
         if self.n_started and waited < LONG_WAIT:
@@ -211,17 +240,22 @@ class _Loop:
         )
 
     def _finish_trials(self) -> None:
-        self.interrupts.let_through()
-        try:
-            self.executor.wait()
-        finally:
-            self.interrupts.hold_back()
+        if not self.outbox:
+            self.interrupts.let_through()
+            try:
+                self.executor.wait()
+            finally:
+                self.interrupts.hold_back()
+        self._hear()
+        for _ in starmap(self._finish, self.outbox.write()):  # no variable here may hold an error, see run
+            pass
+
+    def _hear(self) -> None:
+        """Take what has arrived, write the reports and answer the questions; ends wait in the outbox."""
         self._collect()
         self.outbox.write_reports()
         if self.asking:
             self._answer()
-        for _ in starmap(self._finish, self.outbox.write()):  # no variable here may hold an error, see run
-            pass
 
     def _collect(self) -> None:
         for trial, message in self.executor.collect():

@@ -119,6 +119,10 @@ class Outbox:
         self.unwritten: list[str] = []
         self.numbers: set[int] = set()
 
+    def __bool__(self) -> bool:
+        """Whether ends of trials wait to be written."""
+        return bool(self._waiting)
+
     def put(self, trial: Any, outcome: Outcome) -> None:
         """Add the end of a trial or a batch."""
         self._waiting.append(_Ended(self._study, trial, outcome))

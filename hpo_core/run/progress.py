@@ -1,5 +1,5 @@
-"""The progress bar of ``optimize``: best value or size of the front, trials/s and the share of time spent
-suggesting.
+"""The progress bar of ``optimize``: best value or size of the front, paused trials, trials/s and the share of
+time spent suggesting.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hpo_core.errors import ArgumentError, HpoError
+from hpo_core.log import State
 
 if TYPE_CHECKING:
     from hpo_core.run.protocol import StudyLike
@@ -57,7 +58,9 @@ class ProgressBar:
         share = (self._study.suggest_seconds - self._suggested_before) / max(
             self._shown - self._started, 1e-9
         )
-        self._bar.set_postfix_str(f"{self._found()}, suggesting {min(share, 1.0):.1%}", refresh=False)
+        n = self._study.history.count(State.PAUSED)
+        paused = f", {n} paused" if n else ""
+        self._bar.set_postfix_str(f"{self._found()}{paused}, suggesting {min(share, 1.0):.1%}", refresh=False)
 
     def _found(self) -> str:
         metrics = self._study.metrics

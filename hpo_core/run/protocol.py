@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 class ClaimsLike(Protocol):
     """Asks for the trials of one call of ``optimize``."""
 
-    def claim(self, n: int | None, until: int | None, new: int | None = None) -> Trial | TrialBatch | None:
+    def claim(
+        self, n: int | None, until: int | None, new: int | None = None, *, aside: bool = False
+    ) -> Trial | TrialBatch | None:
         """Start one trial, or up to ``n`` at once, of which at most ``new`` were never asked before.
 
-        None if nothing may start: ``until`` trials are finished, paused or claimed, and none goes on.
+        None if nothing may start: ``until`` trials are finished, paused or claimed, and none goes on. With
+        ``aside``, other threads may change the study while the sampler is at work.
         """
 
     def wait_until(self, latest: float) -> None:
@@ -57,6 +60,10 @@ class StudyLike(OwningStudy, Protocol):
     @property
     def suggest_seconds(self) -> float:
         """Seconds spent computing suggestions."""
+
+    @property
+    def _suggests_slowly(self) -> bool:
+        """Whether a suggestion may take longer than a write."""
 
     @property
     def n_finished(self) -> int:

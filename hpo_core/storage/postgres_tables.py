@@ -56,8 +56,10 @@ _FULL_VIEW: Final = rf"""
 CREATE OR REPLACE VIEW hpo_core.trials AS
 WITH RECURSIVE readable AS (
     SELECT study, position, kind, {_READABLE_IN_ANY_ENCODING}::json AS data
-    FROM hpo_core.events
-    WHERE kind IN ('asked', 'told', 'failed', 'stopped', 'retried', 'reported', 'noted', 'created', 'changed')
+    FROM hpo_core.events WHERE kind IN (
+        'asked', 'told', 'failed', 'stopped', 'retried', 'decided', 'paused', 'resumed', 'reported', 'noted',
+        'created', 'changed'
+    )
 ), spaces AS (
     SELECT study, NULL AS owner, NULL::json AS choice, space FROM (
         SELECT DISTINCT ON (study) study, data -> 'space' -> 'space' AS space
@@ -79,7 +81,12 @@ WITH RECURSIVE readable AS (
 ), said AS (
     SELECT study, position, kind, data, number::bigint, (i - 1)::integer AS i
     FROM readable, json_array_elements_text(data -> 'rows') WITH ORDINALITY AS r (number, i)
-    WHERE kind NOT IN ('asked', 'created', 'changed')
+    WHERE kind NOT IN ('asked', 'created', 'changed', 'reported')
+), curves AS (
+    SELECT study, position, data -> 'step' AS step, number::bigint, told
+    FROM readable, ROWS FROM (
+        json_array_elements_text(data -> 'rows'), json_array_elements(data -> 'values')
+    ) AS r (number, told) WHERE kind = 'reported'
 ), described AS MATERIALIZED (
     SELECT study, metrics, json_array_length(metrics) > 1 AS several, (
         SELECT CASE count(*) WHEN 1 THEN max(i) - 1 END::integer
@@ -90,23 +97,38 @@ WITH RECURSIVE readable AS (
         SELECT study, coalesce(data -> 'metrics', '[{{"name": "value", "kind": "minimize"}}]') AS metrics
         FROM readable WHERE kind = 'created'
     ) AS created
+), placed AS (
+    SELECT DISTINCT ON (study, number) study, number, kind, (data -> 'cost' ->> i)::float8 AS seconds
+    FROM said WHERE kind IN ('paused', 'resumed', 'told', 'failed', 'stopped')
+    ORDER BY study, number, position DESC
+), advised AS (
+    SELECT DISTINCT ON (study, number) study, number, data ->> 'reason' AS reason
+    FROM said WHERE kind IN ('decided', 'resumed') ORDER BY study, number, position DESC
 ), ended AS (
     SELECT study, number, kind, data -> 'values' -> i AS told, (CASE
             WHEN several THEN data -> 'values' -> i ->> objective ELSE data -> 'values' ->> i
         END)::float8 AS value,
         (data -> 'cost' ->> i)::float8 AS seconds, data ->> 'reason' AS reason
     FROM said JOIN described USING (study) WHERE kind IN ('told', 'failed', 'stopped')
-), retried AS (
-    SELECT study, number, json_agg(data -> 'reason' ORDER BY position) AS retries,
+    UNION ALL
+    SELECT * FROM (
+        SELECT DISTINCT ON (study, number) study, number, p.kind, told, (CASE
+                WHEN several THEN told ->> objective ELSE told #>> '{{}}' END)::float8, p.seconds, NULL
+        FROM curves JOIN described USING (study) JOIN placed AS p USING (study, number)
+        WHERE p.kind = 'paused' ORDER BY study, number, position DESC
+    ) AS last
+), again AS (
+    SELECT study, number, json_agg(data -> 'reason' ORDER BY position) FILTER (WHERE kind = 'retried')
+            AS retries,
         (array_agg((data ->> 'time')::float8 ORDER BY position DESC))[1] AS time
-    FROM said WHERE kind = 'retried' GROUP BY study, number
+    FROM said WHERE kind IN ('retried', 'resumed') GROUP BY study, number
 ), reported AS (
-    SELECT study, number, json_agg(json_build_array(data -> 'step', CASE WHEN several THEN (
-            SELECT json_object_agg(metric ->> 'name', data -> 'values' -> said.i -> (m.i - 1)::integer)
+    SELECT study, number, json_agg(json_build_array(step, CASE WHEN several THEN (
+            SELECT json_object_agg(metric ->> 'name', told -> (m.i - 1)::integer)
             FROM json_array_elements(metrics) WITH ORDINALITY AS m (metric, i)
             WHERE metric -> 'known' IS NULL
-        ) ELSE data -> 'values' -> i END) ORDER BY position) AS reports
-    FROM said JOIN described USING (study) WHERE kind = 'reported' GROUP BY study, number
+        ) ELSE told END) ORDER BY position) AS reports
+    FROM curves JOIN described USING (study) GROUP BY study, number
 ), noted AS (
     SELECT study, number, json_object_agg(name, note) AS notes
     FROM (
@@ -116,9 +138,9 @@ WITH RECURSIVE readable AS (
     ) AS last GROUP BY study, number
 )
 SELECT s.name AS study, a.number,
-    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
-        ELSE 'running' END AS state,
-    e.value, e.seconds, e.reason,
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed'
+        WHEN 'stopped' THEN 'stopped' WHEN 'paused' THEN 'paused' ELSE 'running' END AS state,
+    e.value, e.seconds, coalesce(e.reason, v.reason) AS reason,
     coalesce((WITH given AS (
         SELECT c.key AS name, c.value -> a.k AS value,
             a.k::text IN (SELECT json_array_elements_text(a.none -> c.key)) AS is_none
@@ -148,7 +170,8 @@ SELECT s.name AS study, a.number,
 FROM asked AS a JOIN hpo_core.studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN described AS d ON d.study = a.study
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
-LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN advised AS v ON v.study = a.study AND v.number = a.number
+LEFT JOIN again AS r ON r.study = a.study AND r.number = a.number
 LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
 LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
 """
@@ -170,7 +193,8 @@ CREATE TABLE hpo_core.events (
 CREATE INDEX descriptions ON hpo_core.events (study, position) WHERE kind IN ('created', 'changed');
 {_VIEW.format("CREATE", _READABLE)}""",
     _VIEW.format("CREATE OR REPLACE", _READABLE_IN_ANY_ENCODING),
-    "",  # another view, which the next one replaced
+    "",  # other views, which the last one replaced
+    "",
     _FULL_VIEW,
 )
 _SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = 'hpo_core'"

@@ -77,18 +77,44 @@ WITH RECURSIVE asked AS (
 ), objectives AS (
     SELECT study, CASE count(*) WHEN 1 THEN max(path) END AS path
     FROM named WHERE kind IN ('minimize', 'maximize') GROUP BY study
+), placed AS (
+    SELECT study, number, kind, seconds, max(position)
+    FROM (
+        SELECT study, position, kind, r.value AS number,
+            json_extract(data, '$.cost[' || r.key || ']') AS seconds
+        FROM events, json_each(data, '$.rows') AS r
+        WHERE kind IN ('paused', 'resumed', 'told', 'failed', 'stopped')
+    ) GROUP BY study, number
+), advised AS (
+    SELECT study, number, reason, max(position)
+    FROM (
+        SELECT study, position, r.value AS number, json_extract(data, '$.reason') AS reason
+        FROM events, json_each(data, '$.rows') AS r WHERE kind IN ('decided', 'resumed')
+    ) GROUP BY study, number
 ), ended AS (
     SELECT e.study, e.kind, r.value AS number, {_as_written("data", "'$.values[' || r.key || ']'")} AS told,
         json_extract(data, '$.values[' || r.key || ']' || o.path) AS value,
         json_extract(data, '$.cost[' || r.key || ']') AS seconds, json_extract(data, '$.reason') AS reason
     FROM events AS e JOIN objectives AS o ON o.study = e.study, json_each(data, '$.rows') AS r
     WHERE e.kind IN ('told', 'failed', 'stopped')
-), retried AS (
-    SELECT study, number, time, json_group_array(json(reason)) AS retries, max(position)
+    UNION ALL
+    SELECT study, 'paused', number, told, value, seconds, NULL
     FROM (
-        SELECT study, position, r.value AS number, json_extract(data, '$.time') AS time,
+        SELECT e.study, r.value AS number, {_as_written("data", "'$.values[' || r.key || ']'")} AS told,
+            json_extract(data, '$.values[' || r.key || ']' || o.path) AS value, p.seconds, max(e.position)
+        FROM events AS e JOIN objectives AS o ON o.study = e.study, json_each(data, '$.rows') AS r
+        JOIN placed AS p ON p.study = e.study AND p.number = r.value
+        WHERE e.kind = 'reported' AND e.study IN (SELECT study FROM events WHERE kind = 'paused')
+            AND p.kind = 'paused' GROUP BY e.study, r.value
+    )
+), again AS (
+    SELECT study, number, time,
+        json_group_array(json(reason)) FILTER (WHERE kind = 'retried') AS retries, max(position)
+    FROM (
+        SELECT study, position, kind, r.value AS number, json_extract(data, '$.time') AS time,
             {_as_written("data", "'$.reason'")} AS reason
-        FROM events, json_each(data, '$.rows') AS r WHERE kind = 'retried' ORDER BY study, position
+        FROM events, json_each(data, '$.rows') AS r WHERE kind IN ('retried', 'resumed')
+        ORDER BY study, position
     ) GROUP BY study, number
 ), reported AS (
     SELECT study, number, json_group_array(json(report)) AS reports
@@ -125,11 +151,11 @@ WITH RECURSIVE asked AS (
     FROM spaces AS s, json_each(s.space) AS p WHERE json_type(p.value, '$.constant') IS NOT NULL
 )
 SELECT s.name AS study, a.number,
-    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed' WHEN 'stopped' THEN 'stopped'
-        ELSE 'running' END AS state,
+    CASE e.kind WHEN 'told' THEN 'complete' WHEN 'failed' THEN 'failed'
+        WHEN 'stopped' THEN 'stopped' WHEN 'paused' THEN 'paused' ELSE 'running' END AS state,
     e.value, e.seconds,
     strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(r.time, json_extract(a.data, '$.time')), 'unixepoch') AS started,
-    json_extract(a.data, '$.tier') AS tier, e.reason,
+    json_extract(a.data, '$.tier') AS tier, coalesce(e.reason, d.reason) AS reason,
     coalesce(r.retries, '[]') AS retries, coalesce(p.reports, '[]') AS reports,
     (SELECT json_group_object(name, json(value)) FROM (
         SELECT c.key AS name, {_as_written("c.value", "'$[' || a.k || ']'")} AS value
@@ -151,7 +177,8 @@ SELECT s.name AS study, a.number,
     ) AS feasible
 FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number
-LEFT JOIN retried AS r ON r.study = a.study AND r.number = a.number
+LEFT JOIN advised AS d ON d.study = a.study AND d.number = a.number
+LEFT JOIN again AS r ON r.study = a.study AND r.number = a.number
 LEFT JOIN reported AS p ON p.study = a.study AND p.number = a.number
 LEFT JOIN noted AS n ON n.study = a.study AND n.number = a.number;
 """
@@ -185,7 +212,8 @@ FROM asked AS a JOIN studies AS s ON s.key = a.study AND NOT s.deleted
 LEFT JOIN ended AS e ON e.study = a.study AND e.number = a.number;
 """,
     "CREATE INDEX descriptions ON events (study, position) WHERE kind IN ('created', 'changed');",
-    "",  # another view, which the next one replaced
+    "",  # other views, which the last one replaced
+    "",
     f"DROP VIEW trials;\n{_VIEW}",
 )
 SCHEMA: Final = len(_STEPS)
@@ -721,6 +749,9 @@ def _usable(path: str, *, uri: bool = False) -> sqlite3.Connection:
     )
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except UnicodeDecodeError as error:  # the message quotes damaged text
+        connection.close()
+        raise sqlite3.DatabaseError("malformed database schema") from error
     except BaseException:
         connection.close()
         raise

@@ -2,7 +2,8 @@
 
 from hpo_core.study.description import find
 from hpo_core.study.overview import overview, summary
+from hpo_core.study.savings import savings
 from hpo_core.study.stored import ReadOnlyStudy, check, delete
 from hpo_core.study.study import Study
 
-__all__ = ["ReadOnlyStudy", "Study", "check", "delete", "find", "overview", "summary"]
+__all__ = ["ReadOnlyStudy", "Study", "check", "delete", "find", "overview", "savings", "summary"]

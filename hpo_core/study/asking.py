@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hpo_core.log import History
     from hpo_core.log.ledger import Ledger
     from hpo_core.samplers.base import Sampler, Suggestion
+    from hpo_core.schedulers.base import Scheduler
     from hpo_core.space import Space
     from hpo_core.study.recorder import Recorder
 
@@ -64,6 +65,8 @@ class Request:
         Start nothing new if the study holds this many trials, finished, paused or claimed.
     started : callable or None
         Called inside the change in which trials started.
+    aside : bool
+        Whether other threads may change the study while the sampler is at work.
     """
 
     n: int
@@ -72,6 +75,7 @@ class Request:
     until: int | None = None
     new: int | None = None
     started: Callable[[], object] | None = None
+    aside: bool = False
 
 
 class _Proposal(NamedTuple):
@@ -137,9 +141,19 @@ class Asking:
     """
 
     def __init__(
-        self, ledger: Ledger, recorder: Recorder, space: Space, sampler: Sampler, *, seconds: float = 0.0
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        space: Space,
+        sampler: Sampler,
+        others: Callable[[], tuple[Sampler, Scheduler | None]],
+        *,
+        seconds: float = 0.0,
     ) -> None:
         self.seconds = seconds
+        self._make_others = others
+        # Compute suggestions while other threads change the study.
+        self._others: tuple[Sampler, Scheduler | None] | None = None
         self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
         self._history: History = ledger.history
         self._is_ours = is_ours(sampler)
@@ -183,6 +197,9 @@ class Asking:
 
     def _ask(self, request: Request, pauses: int) -> _Started:
         ledger = self._ledger
+        if request.aside:
+            with ledger.turn():
+                return ledger.transact(self._start, request, pauses, self._propose_aside(request))
         if not self._is_stored or self._sampler.quick:
             return ledger.transact(self._start, request, pauses, None)
         with ledger.turn(), ledger.lock:
@@ -191,17 +208,46 @@ class Asking:
 
     def _propose(self, request: Request) -> _Proposal | None:
         """Compute the suggestion that ``_start`` will need; None if it will need none."""
-        history, found = self._history, self._abandoned(self._overdue(request), request)
-        wanted = self._allowed(request, found)
-        if wanted <= 0 or found.back or found.decided or history.queue:
+        wanted = self._wanted(request)
+        if not wanted:
             return None
-        if (wanted > 1 or not self._sampler_continues) and self._scheduled(1):
-            return None
+        history = self._history
         try:
             suggestion = self._suggest(wanted)
         except (SpaceExhausted, InfeasibleSpaceError):
             return None  # ``_start`` asks again, and raises
         return _Proposal(len(history), wanted, history.position, suggestion)
+
+    def _propose_aside(self, request: Request) -> _Proposal | None:
+        """Compute the same from a snapshot, with a sampler and a scheduler whose caches stay theirs."""
+        seen = self._ledger.look(self._snapshot, request)
+        if seen is None:
+            return None
+        wanted, history = seen
+        others, self._others = self._others or self._make_others(), None
+        sampler, history.scheduler = others
+        started = time.perf_counter()
+        try:
+            suggestion = sampler.ask(history, len(history), wanted)
+        except (SpaceExhausted, InfeasibleSpaceError):
+            return None
+        self._others = others  # if one raises, the caches may be in any state
+        self.seconds += time.perf_counter() - started
+        self._check(suggestion, wanted)
+        return _Proposal(len(history), wanted, history.position, suggestion)
+
+    def _snapshot(self, request: Request) -> tuple[int, History] | None:
+        wanted = self._wanted(request)
+        return (wanted, self._history.snapshot()) if wanted else None
+
+    def _wanted(self, request: Request) -> int:
+        """Return how many trials ``_start`` will need a suggestion for."""
+        found = self._abandoned(self._overdue(request), request)
+        if found.back or found.decided or self._history.queue:
+            return 0
+        wanted = max(0, self._allowed(request, found))
+        by_scheduler = wanted != 1 or not self._sampler_continues
+        return 0 if by_scheduler and self._scheduled(1) else wanted
 
     def _start(self, request: Request, pauses: int, proposal: _Proposal | None) -> _Started:
         """Start trials, inside a change."""
@@ -323,9 +369,12 @@ class Asking:
             raise
         ledger.suggesting = False
         self.seconds += time.perf_counter() - started
+        self._check(suggestion, n)
+        return suggestion
+
+    def _check(self, suggestion: Suggestion, n: int) -> None:
         if not self._is_ours and suggestion.resume < 0:
             check_suggestion(suggestion, self._space, n, f"sampler {self._sampler.name!r}")
-        return suggestion
 
     def _overdue(self, request: Request) -> set[str]:
         """Return other workers with running trials whose lease is over by the storage's clock."""

@@ -61,17 +61,22 @@ class Claims:
         self._heart: Heartbeat | None = None
         self._next_look = -math.inf
 
-    def claim(self, n: int | None, until: int | None, new: int | None = None) -> Trial | TrialBatch | None:
+    def claim(
+        self, n: int | None, until: int | None, new: int | None = None, *, aside: bool = False
+    ) -> Trial | TrialBatch | None:
         """Start one trial, or up to ``n`` at once, of which at most ``new`` were never asked before.
 
         None if ``until`` trials are finished, paused or claimed, and none goes on. Claimed trials count
         because they will finish, here or elsewhere. They are counted in the transaction that asks, so that
         any number of workers end with exactly ``until`` trials.
+
+        With ``aside``, other threads may change the study while the sampler is at work.
         """
         if self._heart is not None and not self._heart.beats:
             self.close()
         renew = self._renew if self._is_shared else None
-        numbers = self._asking.ask(Request(n or 1, self._max_retries, self.worker, until, new, renew))
+        request = Request(n or 1, self._max_retries, self.worker, until, new, renew, aside)
+        numbers = self._asking.ask(request)
         if numbers is None:
             return None
         if self._is_shared and self._heart is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hpo_core.storage import Record, Storage
 
 ENDS: Final = {"told": "complete", "stopped": "stopped", "failed": "failed"}
-_COUNTED: Final = frozenset({CREATED, "asked", "annotated", *ENDS})
+_COUNTED: Final = frozenset({CREATED, "asked", "annotated", "paused", "resumed", *ENDS})
 _PAGE: Final = 512  # events
 _MANY: Final = 4096  # results, of which those on the front are then kept
 
@@ -48,12 +48,12 @@ def summary(storage: Storage, name: str, key: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        Its ``name``, and ``problem`` if its log is damaged; else ``sampler``, ``direction``, ``seed``, how
-        many ``trials`` there are and of each state, ``best_value``, None without one, and ``notes`` if it has
-        any. A study that was given metrics has ``metrics`` in place of ``direction``, and with several
-        objectives ``best_values``, each by itself, in place of ``best_value``, and the number of trials on
-        the ``front``. All of these are of trials that keep the bounds; if there are any bounds, ``feasible``
-        is the number of complete ones.
+        Its ``name``, and ``problem`` if its log is damaged; else ``sampler``, ``scheduler`` if it has one,
+        ``direction``, ``seed``, how many ``trials`` there are and of each state, ``best_value``, None without
+        one, and ``notes`` if it has any. A study that was given metrics has ``metrics`` in place of
+        ``direction``, and with several objectives ``best_values``, each by itself, in place of
+        ``best_value``, and the number of trials on the ``front``. All of these are of trials that keep the
+        bounds; if there are any bounds, ``feasible`` is the number of complete ones.
     """
     counts = _Counts(name)
     try:
@@ -131,6 +131,7 @@ class _Counts:
         self.notes: dict[str, Any] = {}
         self.trials = 0
         self.ended = dict.fromkeys(("complete", "stopped", "failed"), 0)
+        self.paused: set[int] = set()
         self.results = _Results(PLAIN)
 
     def take(self, record: Record) -> None:
@@ -152,26 +153,35 @@ class _Counts:
         if kind == CREATED:
             require_reader(data)
             metrics = metrics_of(data)
+            about: dict[str, Any] = {"sampler": str(data["sampler"]["name"])}
+            if data.get("scheduler") is not None:
+                about["scheduler"] = str(data["scheduler"]["name"])
             goal = {"direction": metrics.direction} if metrics.direction else {"metrics": metrics.to_json()}
-            self.about = {"sampler": str(data["sampler"]["name"]), **goal, "seed": int(data["seed"])}
+            self.about = {**about, **goal, "seed": int(data["seed"])}
             self.results = _Results(metrics)
         elif kind == "annotated":
             self.notes |= load_note(data["notes"])
         elif kind == "asked":
             self.trials += _natural(data["n"])
+        elif kind == "paused":
+            self.paused.update(data["rows"])
+        elif kind == "resumed":
+            self.paused.difference_update(data["rows"])
         else:
             self.ended[ENDS[kind]] += len(data["rows"])
+            if self.paused:
+                self.paused.difference_update(data["rows"])
             if kind == "told":
                 self.results.take(data["values"])
 
     def facts(self) -> dict[str, Any]:
         """Return the result of ``summary``."""
-        running = self.trials - sum(self.ended.values())
+        running = self.trials - sum(self.ended.values()) - len(self.paused)
         if self.problem is None and (not self.about or running < 0):
             self.problem = "more trials have ended than were asked" if self.about else "it has no events"
         if self.problem is not None:
             return {"name": self.name, "problem": self.problem}
-        counts = {"trials": self.trials, "running": running, **self.ended}
+        counts = {"trials": self.trials, "running": running, "paused": len(self.paused), **self.ended}
         notes = {"notes": self.notes} if self.notes else {}
         return {"name": self.name, **self.about, **counts, **self.results.facts(), **notes}
 

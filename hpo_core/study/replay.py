@@ -184,10 +184,11 @@ def log(history: History) -> Iterator[tuple[int, Event]]:
     ends = _starts(history.finish_position)
     reported = _starts(history.reports.position)
     sources: tuple[tuple[NDArray[np.int64], NDArray[np.int64], Callable[..., Event]], ...] = (
+        # What has seen the events before a position comes before the event there.
         (starts, history.cursor, _asked),
+        (_starts(history.moves.position), _seen(history.moves), _moved),
         (ends, history.finish_position, _finished),
         (reported, history.reports.position, _reported),
-        (_starts(history.moves.position), _seen(history.moves), _moved),
     )
     slices = [
         (position.item(start), read, start, stop)

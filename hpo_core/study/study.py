@@ -59,6 +59,7 @@ from hpo_core.study.enqueue import fill_with_defaults, is_complete
 from hpo_core.study.front import check_weights, front, hypervolume, preferred
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
+from hpo_core.study.savings import savings
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.checkpoints import folder_of, read_folder, remove
 
@@ -273,7 +274,8 @@ class Study:
             restart = partial(_restart, (*starts, self._ranking.restart))
         self._ledger = Ledger(self.history, journal, restart, read_only=read_only)
         self._recorder = Recorder(self._ledger, self.space)
-        self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, seconds=seconds)
+        others = partial(_others, self.sampler, self.scheduler, self.space, self.seed, self.allow_duplicates)
+        self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, others, seconds=seconds)
         if journal is not None and journal.cursor == 0:
             journal.load(self.history)
             if not read_only:
@@ -1009,6 +1011,11 @@ class Study:
         """Time spent computing suggestions."""
         return self._asking.seconds
 
+    @property
+    def _suggests_slowly(self) -> bool:
+        """Whether a decision of the scheduler may have to wait for a suggestion."""
+        return self.scheduler is not None and not self.sampler.quick
+
     def recommend(self, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
         """Return the configuration to use: one that was tried and that the space permits.
 
@@ -1096,9 +1103,9 @@ class Study:
                 break
         return found
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial (needs pandas); see ``TrialBatch.to_pandas``."""
-        return self.trials.to_pandas()
+    def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
+        """Return one row per trial, or one per report (needs pandas); see ``TrialBatch.to_pandas``."""
+        return self.trials.to_pandas(reports=reports)
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -1122,6 +1129,8 @@ class Study:
         if self._best() >= 0 and self.metrics.n_objectives == 1:
             facts |= {"best trial": str(self._best()), "best value": f"{self.best_value:.6g}"}
             facts |= {name: repr(value) for name, value in self.best_params.items()}
+        if self.history.count(State.STOPPED) or self.history.count(State.PAUSED):
+            facts["steps"] = str(savings(self.history))
         import html
 
         rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
@@ -1137,6 +1146,21 @@ def _read_metrics(direction: Any, metrics: Any) -> Metrics:
     if direction is not None:
         raise StudyError(f"direction must be left out where metrics are given, got {shown(direction)}")
     return metrics if isinstance(metrics, Metrics) else Metrics(metrics)
+
+
+def _others(
+    sampler: Sampler,
+    scheduler: Scheduler | None,
+    space: Space,
+    seed: int,
+    allow_duplicates: bool,  # noqa: FBT001
+) -> tuple[Sampler, Scheduler | None]:
+    """Return another sampler and scheduler with the same options and empty caches."""
+    sampler, scheduler = copy.deepcopy((sampler, scheduler))
+    sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
+    if scheduler is not None:
+        scheduler.start(seed=seed)
+    return sampler, scheduler
 
 
 def _restart(starts: Sequence[Callable[[], None]]) -> None:

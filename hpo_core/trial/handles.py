@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
-from hpo_core.checks import check_int, check_step, note_of_each, some
+from hpo_core.checks import check_flag, check_int, check_step, note_of_each, some
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
@@ -158,9 +158,8 @@ class Trial:
 
     @property
     def reason(self) -> str | None:
-        """Why the trial failed, or was told to stop or to pause; None if neither."""
-        history = self._study.history
-        return history.reasons.get(self._row, history.why.get(self._row))
+        """Why the trial failed, or was told to stop or to pause; None if neither, or if it went on since."""
+        return TrialBatch(self._study, np.array([self._row])).reason[0]
 
     @property
     def traceback(self) -> str | None:
@@ -513,9 +512,10 @@ class TrialBatch:
 
     @property
     def reason(self) -> list[str | None]:
-        """Why each trial failed, or was told to stop or to pause; None if neither."""
+        """Why each trial failed, or was told to stop or to pause; None if neither, or if it went on since."""
         history = self._study.history
-        return [history.reasons.get(row, history.why.get(row)) for row in self._rows.tolist()]
+        told = zip(self._rows.tolist(), history.decision[self._rows].tolist(), strict=True)
+        return [history.reasons.get(row, history.why.get(row) if move else None) for row, move in told]
 
     @property
     def traceback(self) -> list[str | None]:
@@ -614,18 +614,25 @@ class TrialBatch:
         """(k,) mask of the trials that ought to end early; see ``Trial.should_stop``."""
         return self._study._should_stop(self._rows)
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial (needs pandas).
+    def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
+        """Return one row per trial, or one per report (needs pandas).
 
         Columns have the same names as in every export, such as ``params_lr`` and ``notes_...``, and the type
         of their values. Inactive parameters and missing notes are ``pd.NA``, or NaN in columns of floats and
         of text. A choice that is None stays None. ``reports`` holds lists of (step, value).
+
+        Parameters
+        ----------
+        reports : bool, default False
+            One row per report instead: ``number``, ``step``, and ``value`` or a column ``values_...`` for
+            each measured metric, in the study's direction. Trial by trial, each in the order of arrival.
         """
+        check_flag("reports", reports)
         try:
             import pandas as pd
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install 'hpo-core[pandas]'") from error
-        return frame(pd, self)
+        return frame(pd, self, reports=reports)
 
 
 def _outcomes(history: History, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -4,6 +4,9 @@
 then ``params_...`` and ``notes_...``. A study with several metrics has ``values_...`` in place of ``value``,
 and ``feasible`` if there are bounds. A value of None stays None. ``ABSENT`` marks a missing value: an
 inactive parameter, or a note that the trial lacks.
+
+Reports have a long table of their own: ``number``, ``step``, and ``value`` or the ``values_...`` of measured
+metrics.
 """
 
 from __future__ import annotations
@@ -50,16 +53,33 @@ def table(batch: TrialBatch) -> dict[str, list[Any]]:
     return columns | _notes(batch)
 
 
-def frame(pd: Any, batch: TrialBatch) -> pd.DataFrame:
+def report_columns(batch: TrialBatch) -> dict[str, NDArray[Any]]:
+    """Return a row for each report: trial by trial as in the batch, in the order of arrival."""
+    history, metrics = batch._study.history, batch._study.metrics
+    reports, place = history.reports, np.full(len(history), -1)
+    place[batch.number] = np.arange(len(batch))
+    own = np.flatnonzero(place[reports.row] >= 0)
+    own = own[np.argsort(place[reports.row[own]], kind="stable")]
+    told = metrics.by_name(np.atleast_2d(reports.value)[:, own])
+    columns: dict[str, NDArray[Any]] = {"number": reports.row[own], "step": reports.step[own]}
+    if len(metrics) == 1:
+        return columns | {"value": told[metrics.names[0]]}
+    return columns | {f"values_{name}": told[name] for name in metrics.reader.measured}
+
+
+def frame(pd: Any, batch: TrialBatch, *, reports: bool = False) -> pd.DataFrame:
     """Return the result of ``TrialBatch.to_pandas``."""
+    make = _report_frame if reports else _frame
     try:
-        return _frame(pd, batch, lambda value: value)
+        return make(pd, batch, lambda value: value)
     except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
-        return _frame(pd, batch, _encodable)
+        return make(pd, batch, _encodable)
 
 
 def _about(batch: TrialBatch) -> dict[str, list[Any]]:
-    seconds = batch._study.history.cost[batch.number]
+    history = batch._study.history
+    paused = batch.state == State.PAUSED
+    seconds = np.where(paused, history.spent[batch.number], history.cost[batch.number])
     return {
         "number": batch.number.tolist(),
         "state": [_STATES[state] for state in batch.state.tolist()],
@@ -121,6 +141,11 @@ def _frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFra
         present = np.array([value is not ABSENT for value in values], np.bool_)
         columns[text(name)] = _column(pd, _natural(text(values)), None if present.all() else present)
     return pd.DataFrame(columns).set_index("number")
+
+
+def _report_frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFrame:
+    found: pd.DataFrame = pd.DataFrame(text(report_columns(batch)))
+    return found
 
 
 def _is_always_active(space: Space, name: str) -> bool:

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 import numpy as np
 import objectives
 import pytest
+from deciding import PauseOnce, StopAbove
 from studies import make_study, states
 from waiting import wait_for
 
@@ -133,6 +134,60 @@ def test_a_killed_worker_loses_no_report_that_arrived(killable):
     study.optimize(objectives.reporting_and_dying, n_trials=4, executor=killable)
     assert states(study) == [COMPLETE, FAILED, COMPLETE, COMPLETE]
     assert study.trials[1].reports == [(0, 0.5), (1, 0.25)]
+
+
+def curve(trial, n):
+    """Reports of the first ``n`` steps of ``objectives.training``."""
+    state, reports = 0.0, []
+    for step in range(n):
+        state += trial["x"] * (step + 1)
+        reports.append((step, state))
+    return reports
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_trial_stops_at_the_step_at_which_that_was_decided(executor, direction):
+    study = make_study(scheduler=StopAbove(), direction=direction)
+    study.optimize(objectives.training, n_trials=8, executor=executor)
+    for trial in study.trials:
+        stops = trial["x"] > 0 if direction == "minimize" else trial["x"] < 0
+        assert (trial.state, trial.reports) == (
+            STOPPED if stops else COMPLETE,
+            curve(trial, 3 if stops else 5),
+        )
+        assert trial.value == trial.reports[-1][1]
+    assert {STOPPED, COMPLETE} == set(states(study))
+    assert study.replay()
+
+
+def test_a_paused_trial_goes_on_in_its_folder_after_its_last_step(executor, tmp_path):
+    study = make_study(scheduler=PauseOnce(), checkpoints=tmp_path)
+    study.optimize(objectives.training, n_trials=6, executor=executor)
+    assert states(study) == [COMPLETE] * 6
+    for trial in study.trials:
+        assert trial.reports == curve(trial, 5)
+        (first, *before), (again, *after) = trial.notes["runs"]
+        assert (first, again) == (False, True)
+        assert before == [None, str(trial.folder)]
+        assert after == [1, str(trial.folder)]
+    assert study.history.planned.tolist() == [5] * 6
+    assert study.replay()
+
+
+def test_a_paused_trial_without_checkpoints_begins_again(executor):
+    study = make_study(scheduler=PauseOnce())
+    study.optimize(objectives.training, n_trials=3, executor=executor)
+    assert states(study) == [COMPLETE] * 3
+    assert all(trial.notes["runs"] == [[False, None, None]] * 2 for trial in study.trials)
+    assert all(trial.reports == curve(trial, 5) for trial in study.trials)
+
+
+def test_a_pool_of_processes_decides_nothing(pool, caplog):
+    study = make_study(scheduler=StopAbove())
+    study.optimize(objectives.training, n_trials=8, executor=pool)
+    assert states(study) == [COMPLETE] * 8
+    assert all(trial.reports == curve(trial, 5) for trial in study.trials)
+    assert caplog.text.count("should_stop() is always False there, and reports arrive with the result") == 1
 
 
 def test_a_pool_of_processes_says_once_that_it_cannot(pool, caplog):

@@ -72,6 +72,41 @@ def test_an_answer_that_does_not_come_is_not_waited_for_twice(trial, line, said)
     assert trial.should_stop()
 
 
+def test_a_late_answer_does_not_hold_for_later_reports(trial, line, said, monkeypatch):
+    monkeypatch.setattr(channel, "FRESH_SECONDS", 60.0)
+    trial.report(0, 0.0)
+    assert trial.should_stop() is False  # nobody answers in time
+    trial.report(1, 0.0)
+    line.answers.put(Decision.CONTINUE)  # about the report of step 0
+
+    def answer(message):
+        said.append(message)
+        if message == Question():
+            line.answers.put(Decision.STOP)
+
+    line._put = answer
+    assert trial.should_stop() is True
+    assert said == [Report(0, 0.0), Question(), Report(1, 0.0), Question()]
+
+
+def test_a_late_answer_holds_for_a_moment_if_nothing_was_reported_since(trial, line, said, monkeypatch):
+    monkeypatch.setattr(channel, "FRESH_SECONDS", 60.0)
+    assert trial.should_stop() is False
+    line.answers.put(Decision.CONTINUE)
+    assert [trial.should_stop() for _ in range(10)] == [False] * 10
+    assert said == [Question()]
+
+
+@pytest.mark.parametrize("decision", [Decision.STOP, Decision.PAUSE])
+def test_a_trial_that_is_to_pause_is_to_stop_here(trial, line, said, decision):
+    line.answers.put(decision)
+    trial.report(0, 1.0)
+    assert trial.should_stop()
+    trial.report(1, 1.0)
+    assert trial.should_stop()  # there is no way back
+    assert said.count(Question()) == 1
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda trial: pickle.loads(pickle.dumps(trial))])
 def test_a_copy_has_no_part_in_the_conversation(trial, said, copied):
     trial.report(0, 1.0)

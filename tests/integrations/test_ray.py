@@ -291,3 +291,8 @@ def test_what_the_tuner_says_completes_what_is_given():
         HpoSearch().set_search_properties("loss", None, PARAM_SPACE)
     with pytest.raises(SpaceError):
         HpoSearch().set_search_properties("loss", "min", {})
+
+
+def test_a_scheduler_belongs_to_tune():
+    with pytest.raises(hpo.ArgumentError, match=r"given to tune\.TuneConfig"):
+        HpoSearch(scheduler="asha")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from studies import several
+from studies import assert_same, hashed_study, several, step
 
-from hpo_core.errors import StudyError
+from hpo_core.errors import StudyError, TrialError
 from hpo_core.layout import Layout
 from hpo_core.log import History, State
 from hpo_core.log.events import ENQUEUED, Asked, Enqueued, Failed, Noted, Reported, Stopped, Told
@@ -314,3 +316,18 @@ def test_memory_is_columns_only():
     tell(history, list(range(1_000)), [0.5] * 1_000)
     for name in ("notes", "reasons", "tracebacks", "fixed", "wanted", "queue"):
         assert not getattr(history, name), name
+
+
+def test_a_snapshot_stays_what_it_was():
+    study = hashed_study()
+    kept = []
+    for k in range(80):  # columns move to larger buffers meanwhile
+        step(study, k)
+        kept.append((study.history.snapshot(), copy.deepcopy(study.history)))
+        if k % 10 == 9:
+            with pytest.raises(TrialError):
+                study._ledger.transact(lambda: [study.ask().report(0, 1.0), study.tell(0, 1.0)])
+    for snapshot, expected in kept:
+        assert_same(SimpleNamespace(history=snapshot), SimpleNamespace(history=expected))
+        np.testing.assert_array_equal(snapshot.running, expected.running)
+        assert (snapshot.count_finished(), snapshot.queue) == (expected.count_finished(), expected.queue)

@@ -14,6 +14,7 @@ from torch import nn
 import hpo_core as hpo
 from hpo_core.nn import Training, train_cohort
 from hpo_core.nn.cohort import cohorts
+from hpo_core.nn.epochs import Member
 
 TRAIN, VALIDATION = points(64, seed=0, dtype=torch.float64), points(64, seed=1, dtype=torch.float64)
 STEPS = {"batch_size": 16, "epochs": 5}  # 20 steps
@@ -93,6 +94,33 @@ def test_a_weight_without_a_gradient_hurts_nobody():
     settings = [{"lr": lr, "weight_decay": 0.1} for lr in (0.01, 0.1)]
     for k, member in enumerate(train_cohort(task, settings, seeds=[0, 1])):
         np.testing.assert_allclose(member.values, task.train(settings[k], seed=k).values, rtol=1e-9)
+
+
+class Tied(nn.Module):
+    """Has a weight under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(2, 2).double(), nn.Linear(2, 2).double()
+        self.outer.weight = self.inner.weight
+        self.last = nn.Linear(2, 4).double()
+
+    def forward(self, inputs):
+        return self.last(self.outer(self.inner(inputs).tanh()))
+
+
+def test_weights_that_layers_share_stay_shared():
+    task = double_objective(lambda params: Tied())
+    settings = [{"lr": lr} for lr in (0.01, 0.1)]
+    for k, member in enumerate(train_cohort(task, settings, seeds=[0, 1])):
+        alone = task.train(settings[k], seed=k)
+        np.testing.assert_allclose(member.values, alone.values, rtol=1e-9)
+        assert member.weights.keys() == alone.weights.keys()
+        assert torch.equal(member.weights["inner.weight"], member.weights["outer.weight"])
+
+
+def test_no_configurations_give_no_trainings():
+    assert train_cohort(objective(), [], seeds=[]) == []
 
 
 def test_a_diverging_member_hurts_nobody():
@@ -189,8 +217,9 @@ def test_cohorts_group_by_what_is_static():
         {"width": 8, "lr": 0.2, "optimizer": "sgd", "momentum": 0.9},
         {"width": 8.0, "lr": 0.1},
     ]
-    assert [rows.tolist() for rows in cohorts(configurations, {"dropout"})] == [[0, 2], [1], [3], [4]]
-    assert len(cohorts(configurations, set())) == 5
+    members = [Member(params, 0) for params in configurations]
+    assert [rows.tolist() for rows in cohorts(members, {"dropout"})] == [[0, 2], [1], [3], [4]]
+    assert len(cohorts(members, set())) == 5
 
 
 def test_a_batch_is_told_in_one_call():

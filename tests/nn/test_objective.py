@@ -94,11 +94,15 @@ class Told:
     """A trial whose scheduler stops it after some reports."""
 
     number, seed = 0, 1
+    folder = checkpoint = None
 
     def __init__(self, after):
         self.params = {"width": 4, "lr": 0.1}
         self.reports = []
         self.after = after
+
+    def steps(self, n):
+        return iter(range(n))
 
     def report(self, step, value):
         self.reports.append((step, value))

@@ -257,6 +257,21 @@ def test_the_progress_bar_of_several_metrics(metrics, ms, shown, capsys):
     assert f" {shown}, suggesting" in capsys.readouterr().err
 
 
+def test_progress_counts_paused_trials(capsys):
+    pytest.importorskip("tqdm")
+    study = make_study(scheduler=hpo.ASHA(mode="promote"))
+
+    def objective(trial):
+        for step in trial.steps(3):
+            trial.report(step, trial["x"])
+            if trial.should_stop():
+                break
+        return trial["x"]
+
+    study.optimize(objective, n_trials=4, progress=True)
+    assert f", {len(study.trials.where('paused'))} paused, suggesting" in capsys.readouterr().err
+
+
 def test_without_tqdm_the_progress_bar_is_an_error_that_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     study = make_study()

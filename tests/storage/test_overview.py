@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from places import sql
-from studies import make_study, step
+from studies import make_study, step, study_with_pauses
 
 import hpo_core as hpo
 from hpo_core import cli
@@ -28,7 +28,8 @@ def storage(request, tmp_path):
 
 
 def said_by(study):
-    states = {state: len(study.trials.where(state)) for state in ("running", "complete", "stopped", "failed")}
+    kinds = ("running", "paused", "complete", "stopped", "failed")
+    states = {state: len(study.trials.where(state)) for state in kinds}
     best = study.best_value if states["complete"] else None
     about = {
         "name": study.name,
@@ -54,6 +55,13 @@ def test_the_overview_is_what_the_studies_say(storage):
     make_study(name="gone", storage=storage).ask()
     delete(storage, "gone")
     assert overview(storage) == [said_by(study) for study in studies]
+
+
+def test_paused_trials_are_counted(storage, capsys):
+    study = study_with_pauses(name="s", storage=storage)
+    (found,) = overview(storage)
+    assert found == said_by(study) | {"scheduler": "scripted"}
+    assert (found["running"], found["paused"], found["stopped"]) == (2, 2, 3)
 
 
 SEVERAL = {
@@ -164,6 +172,9 @@ FORGED = [
     ("told", '{"rows": [0], "values": [1' + "0" * 400 + "]}"),
     ("told", '{"rows": [0, 0, 0], "values": [1, 1, 1]}'),
     ("failed", "{}"),
+    ("paused", '{"rows": 3}'),
+    ("paused", '{"rows": [[]]}'),
+    ("resumed", "null"),
 ]
 
 

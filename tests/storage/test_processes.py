@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import random
 import re
@@ -14,20 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from storage_workers import SPACE, optimize_until, value_of, work
+from teams import SPAWN, run_to_their_ends, with_children
 
 import hpo_core as hpo
-
-SPAWN = multiprocessing.get_context("spawn")
-
-
-def run_to_their_ends(workers, start):
-    """Let processes begin together, and see that each ends well."""
-    for worker in workers:
-        worker.start()
-    start.set()
-    for worker in workers:
-        worker.join(1200)
-    assert [worker.exitcode for worker in workers] == [0] * len(workers)
 
 
 def test_eight_processes_share_one_study(place, soak):
@@ -76,16 +64,6 @@ class Member:
                 self.known.update([self.reader.recv()])
         return self.known
 
-    def processes(self):
-        """Its pid and those of its children: worker processes and the heart."""
-        found = [self.process.pid]
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[1]) == self.process.pid:
-                    found.append(int(stat.parent.name))
-        return found
-
     def bury(self):
         self.process.kill()
         self.process.join()
@@ -106,7 +84,7 @@ def test_whoever_is_killed_others_finish_what_was_begun(place, soak):
             assert time.monotonic() < deadline, "nobody has finished a trial"
             time.sleep(0.01)
         member = dice.choice(at_work)
-        victim = dice.choice(member.processes())
+        victim = dice.choice(with_children(member.process.pid))
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
         if victim == member.process.pid:
