@@ -62,7 +62,7 @@ class Step(NamedTuple):
 
     posterior: Posterior | None
     slope: float
-    variance: float  # of what x does not tell of a curve's own change, and of the mean
+    variance: float  # of the part of a change that is the curve's own; of all without a posterior
 
     def moments(self, x: Array, begun: NDArray[np.bool_]) -> tuple[Array, Array]:
         """Return mean and variance of delta_k at candidates (d, m), of curves that have begun or have not."""
@@ -209,7 +209,7 @@ class ChainModel:
             return Step(posterior, 0.0, 0.0)
         n = len(places)
         posterior.s2 = max((posterior.s2 * n + PRIOR_ONE * typical) / (n + PRIOR_ONE), LEAST_VARIANCE)
-        return Step(posterior, slope, posterior.s2 * (hyper.noise + 1.0 / n))
+        return Step(posterior, slope, posterior.s2 * hyper.noise)
 
     def _hyper(self, curves: Curves, places: Rows, k: int, n_first: int) -> Hyperparameters:
         """Return hyperparameters fitted to the first curves that arrived at a rung, as many as scheduled."""

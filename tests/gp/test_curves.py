@@ -103,11 +103,8 @@ def test_prediction_at_the_horizon_is_that_of_one_dense_gaussian(study):
     got, got_variance = chain.at_horizon(x, level, z)
     ours = np.flatnonzero(level < len(chain.steps) - 1)
     np.testing.assert_allclose(got[ours], expected[ours], rtol=1e-5, atol=1e-6)
-    # The chain adds the uncertainty of each rung's mean to curves that have begun. New ones have no own noise.
-    weights, scales = chain.weights**2, np.array([posterior.s2 for posterior in posteriors])
-    counts = np.array([len(posterior.y) for posterior in posteriors])
-    of_mean = [float(np.sum((weights * scales / counts)[max(at, 0) + 1 :])) for at in level]
-    extra = np.where(level < 0, -np.sum(weights * scales * noises), of_mean)
+    own = np.sum(chain.weights**2 * np.array([posterior.s2 for posterior in posteriors]) * noises)
+    extra = np.where(level < 0, -own, 0.0)  # a new curve is judged without what is its own
     np.testing.assert_allclose(got_variance[ours], (variance + extra)[ours], rtol=1e-4, atol=1e-7)
 
 
