@@ -279,7 +279,7 @@ class _Loop:
         self.may_resume = True
         ended = [trial] if self.options.batch_size is None else trial
         if self.study.pauses:
-            ended = [each for each in ended if each.state != State.PAUSED]
+            ended = [each for each in ended if each.state not in (State.PAUSED, State.RUNNING)]
         if wrong is not None:
             self._keep(wrong)
         else:

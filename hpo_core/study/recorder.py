@@ -183,8 +183,11 @@ class Recorder:
         if steps and (history.planned[rows] == steps).all():
             steps = 0
         y = self._sign * told if len(self.metrics) == 1 else self.signed(rows, told)
-        self.apply(Reported(rows, step, y[0] if len(y) == 1 else y, steps))
-        if decides:
+        applied: Any = self.apply(Reported(rows, step, y[0] if len(y) == 1 else y, steps))
+        if decides and applied is not None:
+            if len(applied.rows) < len(rows):
+                here = np.isin(rows, applied.rows)
+                rows, y = rows[here], y[:, here]
             for row, move, rung, reason in decisions(history, rows, step, y):
                 self.apply(Decided(np.array([row]), move, rung, reason))
 
