@@ -878,8 +878,8 @@ class Study:
             this thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
             ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
             ``trial_timeout`` and what a trial needs, and ``Simulated``. A free worker gets a suggestion at
-            once. Reports are recorded as they come, notes with the result. With processes a script must call ``optimize`` under
-            ``if __name__ == "__main__":``.
+            once. Reports are recorded as they come, notes with the result. With processes a script must call
+            ``optimize`` under ``if __name__ == "__main__":``.
         n_jobs : int
             Number of processes, under the name that other libraries use.
         callbacks : iterable of callables
