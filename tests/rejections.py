@@ -408,6 +408,7 @@ CASES: dict[str, Case] = {
             "grow": [*NOT_FLAGS, Named(True, "grow")],
         },
     ),
+    "FreezeThaw": Case(make(hpo.FreezeThaw), RUNGS),
     "Hyperband": Case(make(hpo.Hyperband), {**RUNGS, "mode": ["pause", None, 1]}),
     "Median": Case(
         make(hpo.Median),
