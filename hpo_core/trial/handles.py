@@ -631,7 +631,7 @@ class TrialBatch:
             One row per report instead: ``number``, ``step``, and ``value`` or a column ``values_...`` for
             each measured metric, in the study's direction. Trial by trial, each in the order of arrival.
         """
-        check_flag("reports", reports)
+        check_flag("reports", reports, error=TrialError)
         try:
             import pandas as pd
         except ImportError as error:
