@@ -10,7 +10,8 @@ import os
 import re
 import secrets
 import shutil
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _COMPLETE: Final = re.compile(r"step-(\d+)")
 _PARTIAL: Final = "partial-"
+# After so long a partial checkpoint is not written any more: its process has been killed.
+ABANDONED_SECONDS: Final = 3600.0
 
 
 def read_folder(checkpoints: Any) -> Path | None:
@@ -52,22 +55,35 @@ def newest(folder: Path) -> tuple[int, Path] | None:
 
 @contextmanager
 def saving(folder: Path, step: int) -> Iterator[Path]:
-    """Yield an empty folder that becomes the checkpoint of ``step`` at the end; the others are removed."""
+    """Yield an empty folder that becomes the checkpoint of ``step`` at the end; older ones are removed.
+
+    A worker that was given up may be alive, and save an early step when another one is further.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{_PARTIAL}{secrets.token_hex(4)}"
     partial.mkdir()
     try:
         yield partial
-        final = folder / f"step-{step:09d}"
+        final, old = folder / f"step-{step:09d}", None
         if final.exists():
-            final.rename(folder / f"{_PARTIAL}{secrets.token_hex(4)}")
+            old = final.rename(folder / f"{_PARTIAL}{secrets.token_hex(4)}")
         partial.rename(final)
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     for path in [*folder.iterdir()]:
-        if path != final and (path.name.startswith(_PARTIAL) or _COMPLETE.fullmatch(path.name)):
+        match = _COMPLETE.fullmatch(path.name)
+        if (match and int(match[1]) < step) or (path.name.startswith(_PARTIAL) and _is_abandoned(path)):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether the process that wrote a partial checkpoint must be dead."""
+    with suppress(OSError):
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    return False
 
 
 def remove(folder: Path) -> None:

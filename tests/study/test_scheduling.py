@@ -15,6 +15,7 @@ from hpo_core.log import Move, State
 from hpo_core.schedulers import Scheduler, Verdict
 from hpo_core.storage import MemoryStorage
 from hpo_core.study import stored
+from hpo_core.trial import checkpoints
 
 SPACE = {"x": hpo.Float(0, 1)}
 COLUMNS = ("state", "decision", "rung", "planned", "continued", "last_report", "spent", "cost", "outcomes")
@@ -423,6 +424,25 @@ def test_checkpoints_appear_whole_or_not_at_all(tmp_path):
         pass
     kept.tell(trial, 1.0)
     assert (tmp_path / "study" / "trial-0" / "step-000000000").exists()
+
+
+def test_a_worker_that_was_given_up_leaves_newer_checkpoints_alone(tmp_path, monkeypatch):
+    study = hpo.Study(SPACE, checkpoints=tmp_path, seed=0)
+    trial = study.ask()
+    with trial.save_checkpoint(0):
+        for step in (0, 1, 2):
+            with trial.save_checkpoint(step) as folder:
+                (folder / "state").write_text(str(step))
+    assert {path.name for path in trial.folder.iterdir()} == {"step-000000000", "step-000000002"}
+    killed = trial.save_checkpoint(3)
+    killed.__enter__()
+    with trial.save_checkpoint(3):
+        pass
+    assert len([*trial.folder.glob("partial-*")]) == 1
+    monkeypatch.setattr(checkpoints, "ABANDONED_SECONDS", -1.0)
+    with trial.save_checkpoint(4):
+        pass
+    assert [path.name for path in trial.folder.iterdir()] == ["step-000000004"]
 
 
 def test_no_folder_without_checkpoints():
