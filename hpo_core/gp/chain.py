@@ -12,9 +12,9 @@ rho_k       slope of z_k in z_{k-1}, with a prior around 1
 delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. Their noise is
             the part of a change that x does not explain. It belongs to the curve: noise to others, and
             variance to a prediction
-scale       variance of delta_k, shrunk towards ``typical``: the prior says that z changes from first to last
-            rung by as much as curves differ at the first one, in proportion to the logarithm of the depth; all
-            rungs together say by how much more or less
+typical     prior variance of delta_k, towards which the fitted one is shrunk. From the first to the last rung
+            z changes by about ``CHANGE`` times the variance of z_0, in proportion to the logarithm of the
+            depth; the changes seen at all rungs together correct that factor
 
 References
 ----------
@@ -205,7 +205,7 @@ class ChainModel:
         order = np.argsort(curves.arrival[places, k], kind="stable")
         first = np.sort(places[order[: scheduled(len(places))]])
         values = curves.values[first, max(k - 1, 0) : k + 1]
-        key = first.tobytes() + values.tobytes()
+        key = curves.rows[first].tobytes() + values.tobytes()
         kept = k, n_first
         if kept not in self._fits or self._fits[kept][0] != key:
             z = Bend(values.min(axis=1), n_first).of(values)
