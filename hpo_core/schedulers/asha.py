@@ -273,7 +273,7 @@ class ASHA(Scheduler):
             bracket = self._bracket(history, row)
             rung = None if bracket is None else self._rungs.get((self._told[row], bracket))
             if rung is not None and kind == Move.PAUSED:
-                rung.pause(row)
+                rung.pause(row, has_passed=self._places[row][2] > self._told[row])
             elif rung is not None:
                 rung.leave(row)
 
