@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo_core.gp.proposal import MAX_RUNNING
-from hpo_core.log import Move, State
+from hpo_core.log import State
 from hpo_core.native.improvement import log_ei, log_ei_slopes
 from hpo_core.native.normal import ndtr
 
@@ -49,11 +49,6 @@ def promise(chain: Chain, x: Array, level: Rows, z: Array) -> Array:
     cost = following - done + wins * (depths[-1] - following)
     promised: Array = log_ei(mean, sd, incumbent) - np.log(cost)
     return promised
-
-
-def turn(history: History) -> int:
-    """Return how many times a trial has begun or gone on."""
-    return len(history) + int(np.count_nonzero(history.moves.kind == Move.RESUMED))
 
 
 def least(history: History, curves: Curves) -> float:
