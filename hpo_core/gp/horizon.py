@@ -58,7 +58,7 @@ def least(history: History, curves: Curves) -> float:
 
 
 def pending(history: History, chain: Chain) -> Chain:
-    """Return the chain had the newest running trials ended as expected."""
+    """Return the chain as if the newest running trials had ended as expected."""
     running = history.running[-MAX_RUNNING:]
     level = np.full(len(history), -1)
     level[chain.curves.rows] = chain.curves.level
@@ -172,7 +172,7 @@ class HorizonModel:
         return self.chain.lengthscale
 
     def goal(self, settled: Array, first: int) -> HorizonGoal:  # noqa: ARG002
-        """Return what the next trials are for, had points (d, r) ended as expected."""
+        """Return what the next trials are for, as if points (d, r) had ended as expected."""
         return HorizonGoal(self.chain.conditioned(settled))
 
     def best(self, k: int) -> Array:
