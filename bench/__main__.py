@@ -6,6 +6,8 @@ import argparse
 import sys
 
 from bench import report
+from bench.fidelity import command as fidelity
+from bench.fidelity.optimiser import ENTRIES as FIDELITIES
 from bench.gate import command as gate
 from bench.native import command as native
 from bench.quality import ablation, failure_rows, failures
@@ -14,7 +16,7 @@ from bench.quality.fronts import command as fronts
 from bench.quality.fronts.optimiser import ENTRIES as FRONTS
 from bench.samplers import command as samplers
 from bench.study import command as study
-from bench.study import stored
+from bench.study import reports, stored
 from bench.surrogates import command as fit
 from bench.surrogates import posterior
 
@@ -22,11 +24,13 @@ COMMANDS = {
     "quality": (quality, "regret on the development suite, beside the peers"),
     "failures": (failures, "failed trials and best values where trials can fail, beside the peers"),
     "fronts": (fronts, "hypervolume of several objectives, beside the peers"),
+    "fidelity": (fidelity, "the best training against epochs spent, beside the peers that stop early"),
     "ablate": (ablation, "regret of our sampler with one option changed at a time"),
     "samplers": (samplers, "latency, throughput, memory and import time, beside the peers"),
     "fit": (fit, "a Gaussian process's cold fit, beside the peers"),
     "posterior": (posterior, "a Gaussian process of many trials, beside the BLAS under it"),
     "study": (study, "trials per second of a whole study, beside the peers"),
+    "reports": (reports, "a report and whether to stop, beside the peers"),
     "stored": (stored, "trials per second that are durable when told, beside the peers"),
     "native": (native, "every kernel beside NumPy or SciPy, and beside the machine's limits"),
     "gate": (gate, "what must not get slower: instruction counts, growth, ratios to NumPy"),
@@ -41,11 +45,13 @@ ALL = (
     "quality --optimiser tpe --record",
     f"failures --rows {' '.join(failure_rows.ROWS)} --record",
     f"fronts --rows {' '.join(FRONTS)} --record",
+    f"fidelity --rows {' '.join(FIDELITIES)} --record",
     *2 * ("samplers --record",),  # two passes of each row: those that differ are marked
     *2 * ("fit --record",),
     *2 * ("posterior --record",),
     "study --record",
     *2 * ("stored --record",),
+    *2 * ("reports --record",),
     "native --record",
     "report",
 )

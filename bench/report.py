@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import figures, records, repeat
+from bench.fidelity import report as fidelity
 from bench.native import report as native
 from bench.quality import failures_report
 from bench.quality import report as quality
@@ -17,6 +18,7 @@ from bench.samplers import fronts as front_times
 from bench.samplers import report as samplers
 from bench.section import Section, provenance
 from bench.study import report as study
+from bench.study import reports
 from bench.surrogates import report as fit
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         quality.section(),
         failures_report.section(),
         fronts.section(),
+        fidelity.section(),
     ]
     sections += [
         samplers.section(),
@@ -45,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         fit.posteriors(),
         study.section(),
         study.durable(),
+        reports.section(),
         native.section(),
         repeat.section(),
     ]

@@ -6,7 +6,7 @@ a Dask ``Client`` or "ray"; ``Processes``, ``Pool``, ``Dask`` and ``Ray`` say th
 
 from hpo_core.executors.base import Executor, Job, Message, Outcome
 from hpo_core.executors.channel import Decision, Question, Report
-from hpo_core.executors.config import Dask, ExecutorConfig, Pool, Processes, Ray, choose
+from hpo_core.executors.config import Dask, ExecutorConfig, Pool, Processes, Ray, Simulated, choose
 from hpo_core.executors.serial import SerialExecutor
 from hpo_core.executors.worker import Payload
 
@@ -25,5 +25,6 @@ __all__ = [
     "Ray",
     "Report",
     "SerialExecutor",
+    "Simulated",
     "choose",
 ]

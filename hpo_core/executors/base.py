@@ -12,7 +12,7 @@ from hpo_core.executors.channel import Decision, Question, Report
 from hpo_core.executors.failures import can_travel, describe, pack_error, reason_of, trace, unpack_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 TIMEOUT = "timeout"  # reason of a trial that was killed because it took too long
 
@@ -159,14 +159,17 @@ class Executor(ABC, Generic[T]):
     listens : bool
         Whether messages arrive while nobody waits for them, so that another thread may compute a suggestion
         while this one waits. ``wake`` then ends a wait.
+    clock : callable or None
+        Gives the time in seconds if it passes in a simulation; None otherwise.
     """
 
     capacity: int
     listens: ClassVar[bool] = False
+    clock: Callable[[], float] | None = None
 
     @property
     @abstractmethod
-    def running(self) -> list[T]:
+    def running(self) -> Collection[T]:
         """Trials submitted whose outcome has not been collected."""
 
     @abstractmethod

@@ -191,6 +191,60 @@ class Ray:
         return RayExecutor(payload, arguments, needs=needs, workers=self.workers, trial_timeout=timeout)
 
 
+@dataclass(frozen=True)
+class Simulated:
+    """Workers of a simulation, in this process and thread and on a virtual clock: to study large sweeps.
+
+    The course of a study is the same each time. It takes as long as the calls of the objective and the
+    study's own work. The times and costs of trials, and ``timeout``, are virtual; the clock starts at 0 in
+    each call of ``optimize``.
+
+    The objective is called when its trial starts, and a second time if the trial is told to stop or pause. It
+    must depend on the trial alone, end without being told to, and save no checkpoints. If the scheduler
+    pauses trials, give the study a folder for checkpoints: ``trial.steps`` goes on after the last report.
+
+    Parameters
+    ----------
+    workers : int
+        How many trials run at the same time.
+    seconds : float or callable of (trial, step), default 1.0
+        Seconds from the start of a trial, or from its last report, to its report of a step. A trial that does
+        not report takes the seconds of its step 0.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> def train(trial):
+    ...     for epoch in trial.steps(9):
+    ...         trial.report(epoch, trial["x"] / (epoch + 1))
+    ...         if trial.should_stop():
+    ...             break
+    ...     return trial["x"] / (epoch + 1)
+    >>> study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", scheduler="asha", seed=0)
+    >>> study.optimize(train, n_trials=200, executor=Simulated(100, seconds=60))
+    >>> float(study.history.cost.max())
+    540.0
+    """
+
+    workers: int
+    _: KW_ONLY
+    seconds: float | Callable[[Any, int], float] = 1.0
+
+    def __post_init__(self) -> None:
+        _take_workers(self)
+        if not callable(self.seconds):
+            rule = "a finite number >= 0 or a function of (trial, step)"
+            check_number("seconds", self.seconds, rule, lambda s: 0 <= s < math.inf)
+
+    def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
+        """Set the clock to 0."""
+        from hpo_core.executors.simulated import SimulatedExecutor
+
+        given = self.seconds
+        seconds = given if callable(given) else lambda _, __: given
+        return SimulatedExecutor(payload, arguments, workers=self.workers, seconds=seconds)
+
+
 def choose(executor: object) -> ExecutorConfig | None:
     """Return where trials run, None for this thread.
 
@@ -204,7 +258,7 @@ def choose(executor: object) -> ExecutorConfig | None:
         return None if processes == 1 else Processes(processes)
     if executor is None:
         return None
-    if isinstance(executor, Processes | Pool | Dask | Ray):
+    if isinstance(executor, Processes | Pool | Dask | Ray | Simulated):
         return executor
     if isinstance(executor, concurrent.futures.Executor):
         return Pool(executor)
@@ -213,8 +267,9 @@ def choose(executor: object) -> ExecutorConfig | None:
     if executor == "ray":
         return Ray()
     raise ArgumentError(
-        "executor must be None, a number of processes (-1: one per CPU), a concurrent.futures.Executor, "
-        f"a Dask Client, 'ray', or one of hpo_core.executors: Processes, Pool, Dask, Ray, got {executor!r}"
+        "executor must be None, a number of processes (-1: one per CPU), a concurrent.futures.Executor, a "
+        "Dask Client, 'ray', or one of hpo_core.executors: Processes, Pool, Dask, Ray, Simulated, "
+        f"got {executor!r}"
     )
 
 
@@ -224,7 +279,7 @@ def is_dask_client(value: object) -> bool:
     return distributed is not None and isinstance(value, distributed.Client)
 
 
-def _take_workers(config: Processes | Pool | Ray) -> None:
+def _take_workers(config: Processes | Pool | Ray | Simulated) -> None:
     """Check how many workers a configuration has, and have it as a Python int."""
     workers = as_int(config.workers)
     if workers is None or not (workers >= 1 or (workers == -1 and isinstance(config, Processes))):

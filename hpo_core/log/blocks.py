@@ -13,7 +13,7 @@ import numpy as np
 
 from hpo_core.errors import StudyError
 from hpo_core.log.columns import State
-from hpo_core.log.events import ENQUEUED, KINDS, NAMES, Asked, Enqueued, Retried
+from hpo_core.log.events import ENQUEUED, KINDS, NAMES, Asked, Enqueued, Resumed, Retried
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +61,12 @@ class EventBlock:
     def retried(self) -> Rows:
         """Trials that were given out again."""
         rows = (event.rows for event, _ in self.events if isinstance(event, Retried))
+        return np.concatenate([_NO_ROWS, *rows])
+
+    @property
+    def resumed(self) -> Rows:
+        """Trials that went on after a pause."""
+        rows = (event.rows for event, _ in self.events if isinstance(event, Resumed))
         return np.concatenate([_NO_ROWS, *rows])
 
     @property

@@ -12,13 +12,15 @@ import numpy as np
 from hpo_core.errors import StorageError, StudyError
 from hpo_core.log.codec import Codec
 from hpo_core.log.decode import DAMAGE, explain, read
-from hpo_core.log.events import KINDS, LATE, NAMES, Retried, part
+from hpo_core.log.events import KINDS, LATE, NAMES, Asked, Resumed, Retried, part
 from hpo_core.log.leases import Leases
 from hpo_core.storage.base import CHANGED, DELETED, RENEWED
 from hpo_core.storage.heartbeat import renewal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from hpo_core.log import History
     from hpo_core.log.blocks import EventBlock
@@ -58,6 +60,8 @@ class Journal:
         Trials that another process finished while this study was open.
     taken_elsewhere : set of int
         Trials that another process has given out again.
+    begun_here : set of int
+        Trials that this process has given out.
     leases : Leases
         Leases of the workers.
     """
@@ -69,6 +73,7 @@ class Journal:
         self.cursor = 0
         self.finished_elsewhere: set[int] = set()
         self.taken_elsewhere: set[int] = set()
+        self.begun_here: set[int] = set()
         self.leases = Leases(self.storage.now)
         self._pending: list[tuple[str, str]] = []
         self._taken_here: set[int] = set()  # trials given out again by what is pending
@@ -88,6 +93,7 @@ class Journal:
         for block in self._pages(history):
             self.finished_elsewhere.update(block.ended.tolist())
             self.taken_elsewhere.update(block.retried.tolist())
+            self.taken_elsewhere.update(self.begun_here.intersection(block.resumed.tolist()))
             yield
         self._synced = history.position
 
@@ -126,7 +132,10 @@ class Journal:
         written, event = self.codec.write(event)
         self._pending.append(written)
         history.apply(event)
-        if isinstance(event, Retried):
+        if isinstance(event, Asked):
+            self.begun_here.update(range(event.first, event.first + event.x.shape[1]))
+        elif isinstance(event, Retried | Resumed):
+            self.begun_here.update(event.rows.tolist())
             self._taken_here.update(event.rows.tolist())
 
     def renew(self, worker: str, seconds: float) -> None:
@@ -135,26 +144,35 @@ class Journal:
         self._pending.append(event)
         self.leases.renew([event])
 
-    def set_late_aside(self, event: Any) -> Any:
-        """Return an event without the trials that another process has finished; None if no trial is left.
+    def set_aside(self, event: Any, *, lost: bool) -> Any:
+        """Return an event without the trials that other processes have finished; None if no trial is left.
 
-        The first result of a trial counts. Later results are kept in the log and change nothing.
+        The first result of a trial counts. Later results are kept in the log and change nothing. With
+        ``lost``, the same holds for trials that this process had begun and another one has taken over: they
+        were told to stop here, and what they say then is no result.
         """
-        late = np.array([row in self.finished_elsewhere for row in event.rows.tolist()], np.bool_)
+        rows = event.rows.tolist()
+        finished = np.array([row in self.finished_elsewhere for row in rows], np.bool_)
+        late = finished
+        if lost and not isinstance(event, Retried | Resumed):
+            over = self.taken_elsewhere & self.begun_here
+            late = finished | np.array([row in over for row in rows], np.bool_)
         if not late.any():
             return event
-        rows, kind = event.rows[late], KINDS[NAMES[type(event)]]
+        kind = KINDS[NAMES[type(event)]]
         if kind.late:
             written = self.codec.fields(part(event, late))
             kept = {name: written[name] for name in ("rows", *kind.late)}
             self._pending.append((LATE, json.dumps(kept)))
-            logger.warning(
-                "study %r: %s already finished elsewhere; the first result counts, "
-                "this one is kept in the log",
-                self.name,
-                f"trial {rows[0]} was" if len(rows) == 1 else f"{len(rows)} trials, {rows[0]} first, were",
-            )
+            self._warn_of_late(event.rows[late], "already finished" if finished.any() else "taken over")
         return None if late.all() else part(event, ~late)
+
+    def _warn_of_late(self, rows: NDArray[np.int64], how: str) -> None:
+        which = f"trial {rows[0]} was" if len(rows) == 1 else f"{len(rows)} trials, {rows[0]} first, were"
+        logger.warning(
+            "study %r: %s %s elsewhere; the first result counts, this one is kept in the log",
+            self.name, which, how,
+        )  # fmt: skip
 
     def flush(self) -> None:
         """Write the queued events, inside a transaction."""

@@ -71,7 +71,7 @@ class Ledger:
 
     Callers need not care about other processes: the ledger applies their events before a change begins,
     retries a change whose transaction was lost, and sets aside events about trials that another process has
-    finished.
+    finished or, in a study with a scheduler, taken over.
 
     Parameters
     ----------
@@ -164,8 +164,10 @@ class Ledger:
             return ended
         return ended | np.isin(rows, list(self.journal.taken_elsewhere))
 
-    def add(self, event: Event) -> None:
+    def add(self, event: Event) -> Event | None:
         """Apply an event, inside ``transact``, which commits it at the end.
+
+        Return it without the trials that it has come too late for; None if no trial is left.
 
         Raises
         ------
@@ -175,15 +177,16 @@ class Ledger:
         journal = self.journal
         allowed = ALLOWED.get(type(event))
         if allowed is not None:
-            if journal is not None and journal.finished_elsewhere:
-                event = journal.set_late_aside(event)
+            if journal is not None and (journal.finished_elsewhere or journal.taken_elsewhere):
+                event = journal.set_aside(event, lost=self.history.scheduler is not None)
                 if event is None:
-                    return
+                    return None
             _require(allowed, self.history, event.rows)  # type: ignore[attr-defined]
         if journal is None:
             self.history.apply(event)
         else:
             journal.record(self.history, event)
+        return event
 
     @property
     def storage(self) -> Storage | None:

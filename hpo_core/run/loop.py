@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
     options.check_that_it_ends(study)
     claims, places = study._claims(), _executor(study, options)
     bar = ProgressBar(study, options.expected(study.n_finished)) if progress else None
-    with Interrupts(lambda: claims.is_waiting) as interrupts:
+    with study._on_clock(places.clock), Interrupts(lambda: claims.is_waiting) as interrupts:
         _Loop(study, options, claims, places, interrupts, bar).run()
 
 
@@ -104,7 +104,9 @@ class _Loop:
         self.executor = executor
         self.interrupts = interrupts
         self.bar = bar
-        self.deadline = math.inf if options.timeout is None else time.monotonic() + options.timeout
+        self.clock = executor.clock or time.monotonic
+        self.ends_at = math.inf if options.timeout is None else self.clock() + options.timeout
+        self.deadline = self.ends_at if executor.clock is None else math.inf  # of waits for others
         self.claims = claims
         self.outbox = Outbox(study, claims, interrupts, self.deadline)
         self.stops = study._stops  # calls of ``stop`` before this call
@@ -164,7 +166,7 @@ class _Loop:
         """Return how many trials to ask for at once if ``free`` workers are free."""
         if self.error is not None or self.study._stops > self.stops or self.interrupts.pending:
             return 0
-        if time.monotonic() >= self.deadline:
+        if self.clock() >= self.ends_at:
             return 0
         n = self.options.batch_size or free
         n_trials = self.options.n_trials

@@ -8,6 +8,7 @@ from hpo_core.trial.handles import OwningStudy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -85,6 +86,9 @@ class StudyLike(OwningStudy, Protocol):
 
     def _pause_running(self, trials: Any) -> None:
         """Pause running trials that nobody runs any more."""
+
+    def _on_clock(self, clock: Callable[[], float] | None) -> AbstractContextManager[None]:
+        """Let times and costs of trials come from this clock inside the context; None: the machine's."""
 
     def _claims(self) -> ClaimsLike:
         """Return the claims of a new call; an ``ArgumentError`` if a setting of the study is wrong."""

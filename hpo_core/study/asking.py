@@ -314,7 +314,7 @@ class Asking:
         return self._resume(rows, worker, self._history.position) if rows else rows
 
     def _resume(self, rows: list[int], worker: str, cursor: int) -> list[int]:
-        self._ledger.add(Resumed(np.array(rows), cursor, time.time(), worker))
+        self._ledger.add(Resumed(np.array(rows), cursor, self._recorder.clock(), worker))
         return rows
 
     def _watch(self, request: Request, pauses: int) -> _Abandoned | float:
@@ -451,7 +451,7 @@ class Asking:
         taken = dict([*found.back.items()][:n])
         for row, reason in taken.items():
             logger.warning("trial %d is given out again: %s", row, printable(reason))
-            self._ledger.add(Retried(np.array([row]), worker, reason, time.time()))
+            self._ledger.add(Retried(np.array([row]), worker, reason, self._recorder.clock()))
         if not self._history.queue or len(taken) == n:
             return list(taken), None
         queued, error = self._start_queued(n - len(taken), worker)

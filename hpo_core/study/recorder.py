@@ -19,7 +19,7 @@ from hpo_core.log.events import Asked, Decided, Failed, Noted, Paused, Reported,
 from hpo_core.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,14 +39,17 @@ class Recorder:
     ----------
     apply : callable
         Adds an event.
+    clock : callable
+        Gives the time in seconds; a simulation puts its own here.
     history : History
     metrics : Metrics
     """
 
-    __slots__ = ("_has_warned", "_sign", "_space", "apply", "history", "metrics")
+    __slots__ = ("_has_warned", "_sign", "_space", "apply", "clock", "history", "metrics")
 
     def __init__(self, ledger: Ledger, space: Space) -> None:
         self.apply = ledger.add
+        self.clock: Callable[[], float] = time.time
         self.history = ledger.history
         self.metrics = ledger.history.metrics
         self._space = space
@@ -70,7 +73,7 @@ class Recorder:
             self.metrics.known_values(self._space, x, given)
         history = self.history
         seen = history.position if cursor is None else cursor
-        self.apply(Asked(len(history), x, seen, origin, time.time(), wanted, worker, given, build, fit))
+        self.apply(Asked(len(history), x, seen, origin, self.clock(), wanted, worker, given, build, fit))
 
     def signed(self, rows: Rows, told: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return signed values (M, k), known ones included, of what was read of trials, (measured, k)."""
@@ -85,7 +88,7 @@ class Recorder:
         """Complete one trial of a plain study: ``told``, with floats instead of arrays."""
         rows = np.array([row])
         if math.isfinite(value):
-            cost = max(0.0, time.time() - self.history.started.item(row))
+            cost = max(0.0, self.clock() - self.history.started.item(row))
             self.apply(Told(rows, np.array([[self._sign * value]]), np.array([cost])))
         else:
             self.failed(rows, f"the value told is {value}")
@@ -188,8 +191,11 @@ class Recorder:
         if steps and (history.planned[rows] == steps).all():
             steps = 0
         y = self._sign * told if len(self.metrics) == 1 else self.signed(rows, told)
-        self.apply(Reported(rows, step, y[0] if len(y) == 1 else y, steps))
-        if decides:
+        applied: Any = self.apply(Reported(rows, step, y[0] if len(y) == 1 else y, steps))
+        if decides and applied is not None:
+            if len(applied.rows) < len(rows):
+                here = np.isin(rows, applied.rows)
+                rows, y = rows[here], y[:, here]
             for row, move, rung, reason in decisions(history, rows, step, y):
                 self.apply(Decided(np.array([row]), move, rung, reason))
 
@@ -220,7 +226,7 @@ class Recorder:
     def _cost(self, rows: Rows) -> NDArray[np.float64]:
         """Return seconds since the trials were asked, without pauses."""
         history = self.history
-        return history.spent[rows] + np.maximum(time.time() - history.started[rows], 0.0)
+        return history.spent[rows] + np.maximum(self.clock() - history.started[rows], 0.0)
 
 
 def decisions(

@@ -7,6 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
@@ -64,7 +65,7 @@ from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.checkpoints import folder_of, read_folder, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -621,6 +622,9 @@ class Study:
         """
         self._end(lambda: self._recorder.stopped(self._rows(trials)))
 
+    def _has_run(self, row: int) -> bool:
+        return bool(self.history.continued.item(row)) or row in self.history.retries
+
     def _plan(self, rows: Rows, steps: int) -> None:
         """Keep the number of steps that trials are to take in all; it is recorded with the next report."""
         self._plans.update(dict.fromkeys(rows.tolist(), steps))
@@ -825,6 +829,15 @@ class Study:
         """Let ``optimize`` end once its running trials have finished; for callbacks."""
         self._stops += 1
 
+    @contextmanager
+    def _on_clock(self, clock: Callable[[], float] | None) -> Iterator[None]:
+        before = self._recorder.clock
+        self._recorder.clock = clock or before
+        try:
+            yield
+        finally:
+            self._recorder.clock = before
+
     def _claims(self) -> Claims:
         self.lease_seconds, self.max_retries = checked_lease(self.lease_seconds, self.max_retries)
         return Claims(
@@ -872,14 +885,15 @@ class Study:
             starts and that had not paused before, and ``until`` counts paused ones too. After that the call
             goes on until the scheduler lets no paused trial go on.
         timeout : float, optional
-            Seconds after which no trial starts, and after which no lock of a storage is waited for.
+            Seconds after which no trial starts, and after which no lock of a storage is waited for; virtual
+            ones with ``executors.Simulated``.
         executor : optional
             Where trials run. None is this thread; an int is the number of processes (-1: one per CPU; 1 is
             this thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
             ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
-            ``trial_timeout`` and what a trial needs. A free worker gets a suggestion at once. Reports are
-            recorded as they come, notes with the result. With processes a script must call ``optimize`` under
-            ``if __name__ == "__main__":``.
+            ``trial_timeout`` and what a trial needs, and ``Simulated``. A free worker gets a suggestion at
+            once. Reports are recorded as they come, notes with the result. With processes a script must call
+            ``optimize`` under ``if __name__ == "__main__":``.
         n_jobs : int
             Number of processes, under the name that other libraries use.
         callbacks : iterable of callables

@@ -45,6 +45,9 @@ class OwningStudy(Protocol):
     def history(self) -> History:
         """Columns of its trials."""
 
+    def _has_run(self, row: int) -> bool:
+        """Whether a trial has an earlier run: it has paused, or its worker has died."""
+
     def _plan(self, rows: NDArray[np.int64], steps: int) -> None: ...
     def _report(self, rows: NDArray[np.int64], step: int, values: NDArray[np.float64]) -> None: ...
     def _note(self, rows: NDArray[np.int64], notes: Sequence[Mapping[str, object]]) -> None: ...
@@ -227,9 +230,8 @@ class Trial:
         return None if found is None else found[1]
 
     def _newest(self) -> tuple[int, Path] | None:
-        history, folder = self._study.history, self._folder
-        has_run = history.continued.item(self._row) or self._row in history.retries
-        return newest(folder) if folder is not None and has_run else None
+        folder = self._folder
+        return newest(folder) if folder is not None and self._study._has_run(self._row) else None
 
     @property
     def last_step(self) -> int | None:
@@ -239,11 +241,13 @@ class Trial:
         the trial paused, if the study has ``checkpoints``: the objective then keeps its state in ``folder``
         by itself.
         """
+        if self._study.checkpoints is None or not self._study._has_run(self._row):
+            return None
         found = self._newest()
         if found is not None:
             return found[0]
         history = self._study.history
-        if self._study.checkpoints is None or not history.continued.item(self._row):
+        if not history.continued.item(self._row):
             return None
         last = history.last_report.item(self._row)
         return None if last < 0 else history.reports.step.item(last)
@@ -628,7 +632,7 @@ class TrialBatch:
             One row per report instead: ``number``, ``step``, and ``value`` or a column ``values_...`` for
             each measured metric, in the study's direction. Trial by trial, each in the order of arrival.
         """
-        check_flag("reports", reports)
+        check_flag("reports", reports, error=TrialError)
         try:
             import pandas as pd
         except ImportError as error:

@@ -126,6 +126,7 @@ class _RemoteStudy:
         self._channel = channel
         self._number = number
         self._events = events  # not applied to the history yet
+        self._runs_again = any(isinstance(event, Resumed | Retried) for event in events)
         self._history: History | None = None
 
     @property
@@ -136,6 +137,9 @@ class _RemoteStudy:
         while self._events:
             self._history.apply(self._events.pop(0))
         return self._history
+
+    def _has_run(self, _: int) -> bool:
+        return self._runs_again  # without the history, which takes longer than all the rest to make
 
     def _plan(self, _: NDArray[np.int64], steps: int) -> None:
         self._steps = steps

@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import objectives
 import pytest
+from deciding import PauseOnce
 from studies import make_study, states
+from waiting import wait_for
 
 import hpo_core as hpo
 from hpo_core.errors import StorageError, TrialStopped
@@ -94,6 +96,37 @@ def test_a_worker_hears_of_other_processes(study, file, n_jobs, taken):
     trial = Study.open(file, "s").trials[0]
     # Who took it over has not finished it: the result that came first counts.
     assert (trial.state, trial.value) == (COMPLETE, 0.25 if taken else 7.0)
+
+
+@pytest.mark.parametrize("how", ["given out again", "paused and continued"])
+@pytest.mark.parametrize("end", ["return", "raise", "fail"])
+def test_what_a_scheduled_trial_says_after_it_was_taken_over_is_set_aside(file, caplog, how, end):
+    """It was told to stop, so that it has not come to its end."""
+    study = make_study(storage=file, name="s", scheduler=PauseOnce())
+    other = make_study(storage=file, name="s", scheduler=PauseOnce())
+
+    def objective(trial):
+        trial.report(0, 0.5)
+        if how == "given out again":
+            give_out_again(other, 0)
+        else:
+            other.trials[0].report(1, 0.25)
+            other.tell(0, 0.25)
+            assert other.ask().number == 0
+        wait_for(trial.should_stop)
+        trial.report(2, 0.125)
+        if end == "return":
+            return 0.5
+        raise TrialStopped if end == "raise" else hpo.TrialFailed("oom")
+
+    called = []
+    study.optimize(objective, n_trials=1, until=1, callbacks=[lambda *_: called.append(1)])
+    assert not called
+    assert "trial 0 was taken over elsewhere" in caplog.text
+    trial = other.trials[0]
+    assert trial.state == State.RUNNING
+    assert trial.reports == [(0, 0.5), (1, 0.25)][: 1 + (how != "given out again")]
+    assert study.replay()
 
 
 def test_an_objective_may_end_its_trial_by_itself(caplog):

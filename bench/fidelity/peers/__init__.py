@@ -1,0 +1,1 @@
+"""Each library that stops trainings early, behind the same three calls."""
