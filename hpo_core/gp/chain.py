@@ -81,9 +81,9 @@ class Chain:
     steps : tuple of Step
         By rung.
     curves : Curves
-        That it is conditioned on.
+        The curves that it is conditioned on.
     z : (n, K)
-        Values in units.
+        Their values in units.
     incumbent : float
         The least value seen, in units.
     lengthscale : (d,) float64
@@ -105,7 +105,7 @@ class Chain:
     def at_horizon(self, x: Array, level: Rows, z: Array) -> tuple[Array, Array]:
         """Return mean and variance (m,) at the horizon of curves (d, m) with values z at their levels (m,).
 
-        The level of a curve that has not begun is -1, its value means nothing.
+        A curve that has not begun has the level -1, and its value is ignored.
         """
         mean, variance = np.where(level < 0, 0.0, z), np.zeros(len(z))
         for k, step in enumerate(self.steps):
@@ -128,7 +128,7 @@ class Chain:
         return mean
 
     def conditioned(self, x: Array, level: Rows | None = None) -> Chain:
-        """Return the chain had curves (d, r) at their levels (r,) been seen to go on as expected."""
+        """Return the chain as if curves (d, r), at their levels (r,), had gone on as expected."""
         if not x.shape[1]:
             return self
         at = np.full(x.shape[1], -1) if level is None else level
@@ -168,7 +168,7 @@ class Chain:
 
 
 class ChainModel:
-    """Makes the chain of some curves: a function of these alone, whatever was asked before.
+    """Makes the chain of given curves, a function of these alone: fits are kept only to save time.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ class ChainModel:
         order = np.argsort(curves.arrival[places, k], kind="stable")
         first = np.sort(places[order[: scheduled(len(places))]])
         values = curves.values[first, max(k - 1, 0) : k + 1]
-        key = first.tobytes() + values.tobytes()
+        key = curves.rows[first].tobytes() + values.tobytes()
         kept = k, n_first
         if kept not in self._fits or self._fits[kept][0] != key:
             z = Bend(values.min(axis=1), n_first).of(values)

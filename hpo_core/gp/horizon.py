@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo_core.gp.proposal import MAX_RUNNING
-from hpo_core.log import Move, State
+from hpo_core.log import State
 from hpo_core.native.improvement import log_ei, log_ei_slopes
 from hpo_core.native.normal import ndtr
 
@@ -55,11 +55,6 @@ def promise(chain: Chain, x: Array, level: Rows, z: Array) -> Array:
     return promised
 
 
-def turn(history: History) -> int:
-    """Return how many times a trial has begun or gone on."""
-    return len(history) + int(np.count_nonzero(history.moves.kind == Move.RESUMED))
-
-
 def least(history: History, curves: Curves) -> float:
     """Return the least value seen, in a curve or at the end of a trial without reports."""
     complete = history.y[0, history.state == State.COMPLETE]
@@ -67,7 +62,7 @@ def least(history: History, curves: Curves) -> float:
 
 
 def pending(history: History, chain: Chain) -> Chain:
-    """Return the chain had the newest running trials ended as expected."""
+    """Return the chain as if the newest running trials had ended as expected."""
     running = history.running[-MAX_RUNNING:]
     level = np.full(len(history), -1)
     level[chain.curves.rows] = chain.curves.level
@@ -215,7 +210,7 @@ class HorizonModel:
         return self.chain.lengthscale
 
     def goal(self, settled: Array, first: int) -> HorizonGoal:  # noqa: ARG002
-        """Return what the next trials are for, had points (d, r) ended as expected."""
+        """Return what the next trials are for, as if points (d, r) had ended as expected."""
         return HorizonGoal(self.chain.conditioned(settled))
 
     def best(self, k: int) -> Array:

@@ -13,7 +13,7 @@ from hpo_core.gp import trust_region
 from hpo_core.gp.candidates import Candidates, whole
 from hpo_core.gp.chain import ChainModel
 from hpo_core.gp.fit import GPSettings
-from hpo_core.gp.horizon import HorizonModel, best_paused, least, likeliest, pending, promise, turn
+from hpo_core.gp.horizon import HorizonModel, best_paused, least, likeliest, pending, promise
 from hpo_core.gp.model import GPModel
 from hpo_core.gp.objective import ObjectiveModel
 from hpo_core.gp.outcomes import Outcomes
@@ -151,9 +151,10 @@ class GPSampler(Sampler):
         curves = read(history, ladder(history))
         if len(curves.rows) < self._n_startup or len(np.unique(curves.last)) < FEWEST_VALUES:
             return self._by_rule(history, scheduler) if continues and len(history) > self._n_startup else None
-        zoomed = turn(history) % 2 == 1 and zoom(curves.best, self._n_startup) < self._settings.zoomed
+        turn = history.count_starts()
+        zoomed = turn % 2 == 1 and zoom(curves.best, self._n_startup) < self._settings.zoomed
         chain = self._chains.of(curves, least(history, curves), self._n_startup if zoomed else 0)
-        if continues and turn(history) % RULE_EVERY == 0:
+        if continues and turn % RULE_EVERY == 0:
             named = scheduler.resume(history, 1) if history.count(State.PAUSED) else []
             if named:
                 return self._going_on(likeliest(history, chain, named[0]))

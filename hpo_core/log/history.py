@@ -38,7 +38,6 @@ T = TypeVar("T")
 # Writing an enum costs twice a plain int.
 _RUNNING, _COMPLETE, _PAUSED = int(State.RUNNING), int(State.COMPLETE), int(State.PAUSED)
 
-
 _NOT_PICKLED = ("_undo", "scheduler")
 
 
@@ -400,6 +399,10 @@ class History:
     def count_finished(self) -> int:
         """Return the number of trials that are complete, stopped or failed."""
         return self._finishes.n
+
+    def count_starts(self) -> int:
+        """Return how many times a trial has begun, or has gone on after a pause."""
+        return len(self) + int(np.count_nonzero(self.moves.kind == Move.RESUMED))
 
     def apply(self, event: Event) -> None:
         """Apply one event. The caller has validated it: rows exist and run."""

@@ -47,9 +47,9 @@ class ASHA(Scheduler):
     checkpoints are needed, and an early trial meets few rivals.
 
     With ``mode="promote"`` every trial pauses at every rung. A paused trial goes on once it is among the best
-    ``n // factor`` of its rung, and if with it no more go on than that: those that went on before take up
-    places, also those that better ones have overtaken since. Deeper rungs come first. A trial that goes on
-    should begin at its last checkpoint: see ``trial.checkpoint``.
+    ``n // factor`` of its rung, and if no more than that go on together with it. Trials that went on before
+    keep their places, even if better ones have overtaken them since. Deeper rungs come first. A trial that
+    goes on should begin at its last checkpoint: see ``trial.checkpoint``.
 
     Nothing is decided at the last planned step of a trial. If one report passes several rungs, the deepest
     decides. Reports with values that are not finite do not count.
@@ -273,7 +273,7 @@ class ASHA(Scheduler):
             bracket = self._bracket(history, row)
             rung = None if bracket is None else self._rungs.get((self._told[row], bracket))
             if rung is not None and kind == Move.PAUSED:
-                rung.pause(row)
+                rung.pause(row, has_passed=self._places[row][2] > self._told[row])
             elif rung is not None:
                 rung.leave(row)
 

@@ -86,9 +86,11 @@ class Rung:
         self._rank()
         return self._selection.includes(self._keys[self._entry[row]])
 
-    def pause(self, row: int) -> None:
-        """Note that a trial has paused here."""
+    def pause(self, row: int, *, has_passed: bool) -> None:
+        """Note that a trial has paused here. Its place is free, unless it has passed the rung by reports."""
         if row in self._entry:
+            if not has_passed:
+                self._gone.discard(row)
             self._rank()
             heappush(self._paused, self._keys[self._entry[row]])
 
@@ -106,7 +108,8 @@ class Rung:
         found: list[Key] = []
         while self._paused and len(found) < n and self._selection.includes(self._paused[0]):
             key = heappop(self._paused)
-            if is_paused(self._rows[int(key[-1])]):
+            is_twice = bool(found) and key == found[-1]  # it has paused here twice
+            if not is_twice and is_paused(self._rows[int(key[-1])]):
                 found.append(key)
         for key in found:
             heappush(self._paused, key)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.checks import as_json
-from hpo_core.log.columns import Move
+from hpo_core.log.columns import Move, State
 from hpo_core.log.events import Asked, Decided, Failed, Noted, Paused, Reported, Stopped, Told
 from hpo_core.printable import printable
 
@@ -161,9 +161,14 @@ class Recorder:
             y = np.concatenate([values, nothing], axis=1)[:, self.history.last_report[rows]]  # -1: no report
         else:
             y = self.signed(rows, told)
-        known = np.isfinite(y).all(axis=0) & ~self._diverged(rows)
-        for row in rows[~known].tolist():
-            self.failed(np.array([row]), self.history.why.get(row, "stopped without a finite report"))
+        diverged = self._diverged(rows)
+        known = np.isfinite(y).all(axis=0) & ~diverged
+        for row, of_report in zip(rows[~known].tolist(), diverged[~known].tolist(), strict=True):
+            reason = "stopped without a finite report"
+            if of_report:
+                last = np.atleast_2d(self.history.reports.value)[:, self.history.last_report.item(row)]
+                reason = _not_finite(self.history, self.history.last_step(row), last)
+            self.failed(np.array([row]), reason)
         rows, y = rows[known], y[:, known]
         if len(rows):
             self.apply(Stopped(rows, y, self._cost(rows)))
@@ -205,7 +210,7 @@ class Recorder:
             )
 
     def _diverged(self, rows: Rows) -> NDArray[np.bool_]:
-        """Return which trials were told to stop because a report is not finite, (k,)."""
+        """Return which trials were told to stop and have a last report that is not finite, (k,)."""
         decided = self.history.decision[rows] > 0
         if decided.any():
             last = self.history.last_report[rows]
@@ -229,19 +234,24 @@ def decisions(
 ) -> Iterator[tuple[int, int, int, str]]:
     """Yield what is decided about trials that have just reported: row, move, rung and reason.
 
-    Trials that go on, or were told something before, are left out. ``y`` holds the reported values, (M, k).
+    Trials that go on, were told something before, or were ended by another process, whose report was then set
+    aside, are left out. ``y`` holds the reported values, (M, k).
     """
     scheduler = history.scheduler
     if scheduler is None:
         return
     for k, row in enumerate(rows.tolist()):
-        if history.decision.item(row):
+        if history.decision.item(row) or history.state.item(row) != State.RUNNING:
             continue
         if not (math.isfinite(y.item(0, k)) and (len(y) == 1 or np.isfinite(y[:, k]).all())):
-            told = history.metrics.sign * y[:, k]
-            wrong = told[~np.isfinite(told)].item(0)
-            yield row, int(Move.STOP), -1, f"the report of step {step} is {wrong}"
+            yield row, int(Move.STOP), -1, _not_finite(history, step, y[:, k])
             continue
         move, rung, reason = scheduler.decide(history, row)
         if move is not None:
             yield row, int(move), rung, reason
+
+
+def _not_finite(history: History, step: int, y: NDArray[np.float64]) -> str:
+    """Return why a trial fails that has reported signed values (M,), some of which are not finite."""
+    told = history.metrics.sign * y
+    return f"the report of step {step} is {told[~np.isfinite(told)].item(0)}"

@@ -6,6 +6,7 @@ A study with ``checkpoints=`` has a folder there for each trial. A complete chec
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -25,6 +26,7 @@ _COMPLETE: Final = re.compile(r"step-(\d+)")
 _PARTIAL: Final = "partial-"
 # After so long a partial checkpoint is not written any more: its process has been killed.
 ABANDONED_SECONDS: Final = 3600.0
+_LONGEST: Final = 64  # characters of a study's name in that of its folder
 
 
 def read_folder(checkpoints: Any) -> Path | None:
@@ -38,8 +40,10 @@ def read_folder(checkpoints: Any) -> Path | None:
 
 
 def folder_of(checkpoints: Path, study: str, number: int) -> Path:
-    """Return the folder of a trial; studies of other names in the same place have other folders."""
-    name = re.sub(r"[^\w.-]", "_", study) or "study"
+    """Return the folder of a trial. Names of studies may hold what names of folders may not."""
+    name = re.sub(r"[^\w.-]", "_", study)[:_LONGEST] if study.strip(".") else "study"
+    if study and name != study:  # another study may be left with the same
+        name += f"-{hashlib.sha256(study.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
     return checkpoints / name / f"trial-{number}"
 
 

@@ -221,10 +221,10 @@ class Trial:
 
     @property
     def checkpoint(self) -> Path | None:
-        """Folder with the newest complete checkpoint of an earlier run of the trial; None if there is none.
+        """Folder with the newest complete checkpoint of a trial that runs again; None if there is none.
 
-        It was written by ``save_checkpoint``. A trial has an earlier run if it has paused, or if its worker
-        died.
+        It was written by ``save_checkpoint``. A trial runs again after a pause, or if its worker died; in its
+        first run this is None.
         """
         found = self._newest()
         return None if found is None else found[1]
@@ -323,7 +323,7 @@ class Trial:
         """
         step, folder = check_step(step), self._folder
         if folder is None:
-            raise TrialError("save_checkpoint needs a study with a folder for them: Study(checkpoints=...)")
+            raise TrialError("checkpoints must be a path, got None: write Study(space, checkpoints='folder')")
         return saving(folder, step)
 
     def note(self, /, **notes: object) -> None:
@@ -365,11 +365,12 @@ class Trial:
         """Whether the trial ought to leave the objective early.
 
         The scheduler has decided that it stops or pauses, or the study has ended it, or another process has
-        taken it over. The usual ways out are to return the last value and to ``raise TrialStopped``; a trial
-        that is to pause pauses either way. What an objective returns after its trial was ended is set aside.
-        In a worker
-        this asks the study and waits up to a second for the answer, which then holds for a tenth of a second
-        or until the next report. Where no answer can come, as in a ``ProcessPoolExecutor``, it is False.
+        taken it over. Then return the last value, or ``raise TrialStopped``; a trial that is to pause does so
+        either way. What an objective returns after its trial was ended is set aside.
+
+        In a worker this asks the study and waits up to a second for the answer, which then holds for a tenth
+        of a second or until the next report. Where no answer can come, as in a ``ProcessPoolExecutor``, it is
+        False.
         """
         return bool(self._study._should_stop(np.array([self._row]))[0])
 
