@@ -46,6 +46,8 @@ logger = logging.getLogger("hpo_core")
 # How often an ask waits to see whether a worker is dead: twice is enough if it is.
 PAUSES: Final = 2
 
+OUTGROWN: Final = "the space has a parameter that the trial does not have"
+
 
 @dataclass(slots=True, eq=False)  # frozen, making one would take four times as long
 class Request:
@@ -258,7 +260,7 @@ class Asking:
         taken: list[int] = []
         by_scheduler = wanted != 1 or not self._sampler_continues
         if self._pauses and by_scheduler and not found.back:
-            taken = self._resume(self._scheduled(request.n), request.worker)
+            taken = self._go_on(request)
             wanted = min(wanted, request.n - len(taken))
         if wanted <= 0:
             return self._started(request, taken)
@@ -295,11 +297,20 @@ class Asking:
         return scheduler is not None and scheduler.asks_sampler and self._sampler.continues
 
     def _scheduled(self, n: int) -> list[int]:
-        """Return up to ``n`` paused trials that the scheduler lets go on, if the space has not grown."""
+        """Return up to ``n`` paused trials that the scheduler lets go on."""
         history = self._history
         if history.scheduler is None or not history.count(State.PAUSED):
             return []
-        return [row for row in history.scheduler.resume(history, n) if not self._lacks_a_parameter(row)]
+        return history.scheduler.resume(history, n)
+
+    def _go_on(self, request: Request) -> list[int]:
+        """Let paused trials go on as the scheduler says; those that cannot run in today's space fail."""
+        while rows := self._scheduled(request.n):
+            outgrown = [row for row in rows if self._lacks_a_parameter(row)]
+            if not outgrown:
+                break
+            self._recorder.failed(np.array(outgrown), OUTGROWN)
+        return self._resume(rows, request.worker)
 
     def _resume(self, rows: list[int], worker: str, cursor: int | None = None) -> list[int]:
         if rows:
@@ -335,7 +346,7 @@ class Asking:
             row = suggestion.resume
             if not self._lacks_a_parameter(row):
                 return self._resume([row], worker, cursor)
-            self._recorder.failed(np.array([row]), "the space has a parameter that the trial does not have")
+            self._recorder.failed(np.array([row]), OUTGROWN)
             cursor, suggestion = self._history.position, self._suggest(n)
         x = suggestion.x
         k = x.shape[1]

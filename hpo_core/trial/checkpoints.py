@@ -6,6 +6,7 @@ A study with ``checkpoints=`` has a folder there for each trial. A complete chec
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _COMPLETE: Final = re.compile(r"step-(\d+)")
 _PARTIAL: Final = "partial-"
+_UNNAMED: Final = "study"  # folder of a study without a name
+_LONGEST_NAME: Final = 50  # characters: at most 200 bytes, and file systems allow 255
 
 
 def read_folder(checkpoints: Any) -> Path | None:
@@ -36,8 +39,21 @@ def read_folder(checkpoints: Any) -> Path | None:
 
 def folder_of(checkpoints: Path, study: str, number: int) -> Path:
     """Return the folder of a trial; studies of other names in the same place have other folders."""
-    name = re.sub(r"[^\w.-]", "_", study) or "study"
+    name = re.sub(r"[^\w.-]", "_", study).lstrip(".")[:_LONGEST_NAME]
+    if not study:
+        name = _UNNAMED
+    elif name in {"", _UNNAMED} or name != study:
+        digest = hashlib.sha256(study.encode(errors="surrogatepass")).hexdigest()
+        name = f"{name or _UNNAMED}-{digest[:8]}"
     return checkpoints / name / f"trial-{number}"
+
+
+def holds_anything(folder: Path) -> bool:
+    """Return whether there is anything in the folder of a trial apart from checkpoints that broke off."""
+    try:
+        return any(not path.name.startswith(_PARTIAL) for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def newest(folder: Path) -> tuple[int, Path] | None:
