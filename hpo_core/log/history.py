@@ -663,11 +663,14 @@ class History:
             write["position"][at] = position
             # Of a row's reports the last counts: it is written last.
             trials["last_report"][rows] = np.arange(first, first + k)
-        if not isinstance(steps, int):
-            rows, steps = rows[steps > 0], steps[steps > 0]
-        elif not steps:
-            return
-        self._undo.append(partial(self._set_planned, rows, trials["planned"][rows]))
+        if isinstance(steps, int):
+            if not steps:
+                return
+            steps = np.full(k, steps)
+        # The first number that a trial gives counts: brackets depend on it.
+        new = (steps > 0) & (trials["planned"][rows] == 0)
+        rows, steps = rows[new][::-1], steps[new][::-1]
+        self._undo.append(partial(self._set_planned, rows, 0))
         self._set_planned(rows, steps)
 
     def _set_planned(self, rows: NDArray[np.int64], steps: Any) -> None:

@@ -284,6 +284,8 @@ class _Loop:
     def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
         """Go on after the end of a trial was written, or could not be because of the error ``wrong``."""
         self.may_resume = True
+        if self.study.pauses:  # a paused trial may go on now, even if there is nothing new to propose
+            self.exhausted = False
         ended = [trial] if self.options.batch_size is None else trial
         if self.study.pauses:
             # A paused trial may be running again, elsewhere.
@@ -337,11 +339,15 @@ class _Loop:
     def _fail_running(self, reason: str) -> None:
         """Fail the trials that nobody runs any more, except trials whose result could not be written.
 
-        Trials that went on after a pause pause again.
+        Trials that had been told to stop or pause do so, and trials that went on after a pause pause again.
         """
         running = self.claims.running()
         left = running[~np.isin(running.number, list(self.outbox.numbers))]
         try:
+            decided = self.study.history.decision[left.number] > 0
+            if decided.any():
+                self.study._end_early(left[decided])
+            left = left[~decided]
             continued = self.study.history.continued[left.number]
             if continued.any():
                 self.study._pause_running(left[continued])

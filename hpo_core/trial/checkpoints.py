@@ -26,7 +26,8 @@ _COMPLETE: Final = re.compile(r"step-(\d+)")
 _PARTIAL: Final = "partial-"
 # After so long a partial checkpoint is not written any more: its process has been killed.
 ABANDONED_SECONDS: Final = 3600.0
-_LONGEST: Final = 64  # characters of a study's name in that of its folder
+_UNNAMED: Final = "study"  # folder of a study without a name
+_LONGEST_NAME: Final = 50  # characters: at most 200 bytes, and file systems allow 255
 
 
 def read_folder(checkpoints: Any) -> Path | None:
@@ -40,11 +41,22 @@ def read_folder(checkpoints: Any) -> Path | None:
 
 
 def folder_of(checkpoints: Path, study: str, number: int) -> Path:
-    """Return the folder of a trial. Names of studies may hold what names of folders may not."""
-    name = re.sub(r"[^\w.-]", "_", study)[:_LONGEST] if study.strip(".") else "study"
-    if study and name != study:  # another study may be left with the same
-        name += f"-{hashlib.sha256(study.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    """Return the folder of a trial; studies of other names in the same place have other folders."""
+    name = re.sub(r"[^\w.-]", "_", study).lstrip(".")[:_LONGEST_NAME]
+    if not study:
+        name = _UNNAMED
+    elif name in {"", _UNNAMED} or name != study:
+        digest = hashlib.sha256(study.encode(errors="surrogatepass")).hexdigest()
+        name = f"{name or _UNNAMED}-{digest[:8]}"
     return checkpoints / name / f"trial-{number}"
+
+
+def holds_anything(folder: Path) -> bool:
+    """Return whether there is anything in the folder of a trial apart from checkpoints that broke off."""
+    try:
+        return any(not path.name.startswith(_PARTIAL) for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def newest(folder: Path) -> tuple[int, Path] | None:

@@ -13,7 +13,7 @@ from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
 from hpo_core.printable import displayed
 from hpo_core.seeds import trial_seed
-from hpo_core.trial.checkpoints import folder_of, newest, saving
+from hpo_core.trial.checkpoints import folder_of, holds_anything, newest, saving
 from hpo_core.trial.table import frame
 
 if TYPE_CHECKING:
@@ -238,16 +238,16 @@ class Trial:
         """Last step of earlier runs of the trial that need not be done again; None if there is none.
 
         The step of ``checkpoint``, if there is one. Otherwise it is the last step that was reported before
-        the trial paused, if the study has ``checkpoints``: the objective then keeps its state in ``folder``
-        by itself.
+        the trial paused, if there is anything else in ``folder``: the objective then keeps its state there by
+        itself.
         """
         if self._study.checkpoints is None or not self._study._has_run(self._row):
             return None
         found = self._newest()
         if found is not None:
             return found[0]
-        history = self._study.history
-        if not history.continued.item(self._row):
+        history, folder = self._study.history, self._folder
+        if folder is None or not history.continued.item(self._row) or not holds_anything(folder):
             return None
         last = history.last_report.item(self._row)
         return None if last < 0 else history.reports.step.item(last)

@@ -253,6 +253,7 @@ def test_asking_by_hand(tmp_path):
     trial.report(0, 0.3)
     assert trial.should_stop()
     assert trial.state == State.RUNNING
+    (trial.folder / "state").write_text("of my own")
     study.tell(trial, 0.3)
     assert (trial.state, trial.value, trial.reason) == (State.PAUSED, 0.3, "all do")
     again = study.ask()
