@@ -284,8 +284,8 @@ class Trial:
         ...             break
         ...     return loss
         >>> study = hpo.Study({"rate": hpo.Float(0.5, 1)}, sampler="random", scheduler="asha", seed=0)
-        >>> study.optimize(train, n_trials=9)
-        >>> len(study.trials.where("stopped")) > 3
+        >>> study.optimize(train, n_trials=30)
+        >>> len(study.trials.where("stopped")) > 15
         True
         """
         n = check_int("n", n, 1, error=TrialError)
