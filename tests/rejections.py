@@ -363,6 +363,8 @@ CASES: dict[str, Case] = {
         {"step": [-1, 1.5, None, True, "0", 2**63], "value": [None, "1.0", True, [1.0, 2.0]]},
         given(step=0, value=1.0),
     ),
+    "Study.to_pandas": Case(on("study", "to_pandas"), {"reports": NOT_FLAGS}),
+    "TrialBatch.to_pandas": Case(on("batch", "to_pandas"), {"reports": NOT_FLAGS}),
     "Trial.steps": Case(on("trial", "steps"), {"n": [*NOT_COUNTS, None]}, given(n=3)),
     "TrialBatch.steps": Case(on("batch", "steps"), {"n": [*NOT_COUNTS, None]}, given(n=3)),
     "Trial.save_checkpoint": Case(
@@ -408,6 +410,7 @@ CASES: dict[str, Case] = {
             "grow": [*NOT_FLAGS, Named(True, "grow")],
         },
     ),
+    "FreezeThaw": Case(make(hpo.FreezeThaw), RUNGS),
     "Hyperband": Case(make(hpo.Hyperband), {**RUNGS, "mode": ["pause", None, 1]}),
     "Median": Case(
         make(hpo.Median),

@@ -23,7 +23,7 @@ from hpo_core.space.codec import SpaceCodec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEDULERS = ("ASHA", "Hyperband", "Median", "Patience", "Percentile", "Threshold")
+SCHEDULERS = ("ASHA", "FreezeThaw", "Hyperband", "Median", "Patience", "Percentile", "Threshold")
 SAMPLERS = ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler")
 # Public by name only.
 EXEMPT = {
@@ -54,7 +54,7 @@ EXEMPT = {
     **{
         f"{name}.{method}": "called by Study"
         for name in SCHEDULERS
-        for method in ("start", "decide", "resume")
+        for method in ("start", "decide", "resume", "rungs")
     },
 }
 

@@ -11,10 +11,11 @@ z_k(x)      value at rung k, in units
 rho_k       slope of z_k in z_{k-1}, with a prior around 1
 delta_k     z_0, and z_k = rho_k z_{k-1} + delta_k: independent Gaussian processes over x. Their noise is
             the part of a change that x does not explain. It belongs to the curve: noise to others, and
-            variance to a prediction
+            variance to the prediction of a curve that has begun. A new one is judged without, or the search
+            would repeat the best again and again
 scale       variance of delta_k, shrunk towards ``typical``: the prior says that z changes from first to last
-            rung by as much as curves differ at the first one, in proportion to the logarithm of the depth; all
-            rungs together say by how much more or less
+            rung by as much as curves differ at the first one, in proportion to the logarithm of the depth.
+            All rungs together say by how much more or less
 
 References
 ----------
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 # Decided on the development tasks: bench/results/2026-11-29-curves-ablation.md.
 # Curves that a rung's process is conditioned on and fitted to: half are the best there, half are spread.
-MAX_CURVES = 256
+MAX_CURVES = 192
 # With fewer curves at a rung, lengthscales and noise are those of the prior's mode.
 FEWEST_TO_FIT = 6
 # Standard deviation of rho - 1.
@@ -61,14 +62,14 @@ class Step(NamedTuple):
 
     posterior: Posterior | None
     slope: float
-    variance: float  # of what x does not tell of a curve's own change, and of the mean
+    variance: float  # of the part of a change that is the curve's own; of all without a posterior
 
-    def moments(self, x: Array) -> tuple[Array, Array]:
-        """Return mean and variance of delta_k of a curve, at candidates (d, m)."""
+    def moments(self, x: Array, begun: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """Return mean and variance of delta_k at candidates (d, m), of curves that have begun or have not."""
         if self.posterior is None:
             return np.zeros(x.shape[1]), np.full(x.shape[1], self.variance)
         mean, variance = self.posterior.predict(x)
-        return mean, variance + self.variance
+        return mean, variance + np.where(begun, self.variance, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +81,9 @@ class Chain:
     steps : tuple of Step
         By rung.
     curves : Curves
-        That it is conditioned on.
+        The curves that it is conditioned on.
     z : (n, K)
-        Values in units.
+        Their values in units.
     incumbent : float
         The least value seen, in units.
     lengthscale : (d,) float64
@@ -104,19 +105,30 @@ class Chain:
     def at_horizon(self, x: Array, level: Rows, z: Array) -> tuple[Array, Array]:
         """Return mean and variance (m,) at the horizon of curves (d, m) with values z at their levels (m,).
 
-        The level of a curve that has not begun is -1, its value means nothing.
+        A curve that has not begun has the level -1, and its value is ignored.
         """
         mean, variance = np.where(level < 0, 0.0, z), np.zeros(len(z))
         for k, step in enumerate(self.steps):
             on = np.flatnonzero(level < k)
             if len(on):
-                add, more = step.moments(np.ascontiguousarray(x[:, on]))
+                add, more = step.moments(np.ascontiguousarray(x[:, on]), level[on] >= 0)
                 mean[on] = step.slope * mean[on] + add
                 variance[on] = step.slope**2 * variance[on] + more
         return mean, variance
 
+    def mean_at_horizon(self, x: Array, level: Rows, z: Array) -> Array:
+        """Return the mean (m,) alone, which costs a tenth."""
+        mean = np.where(level < 0, 0.0, z)
+        for k, step in enumerate(self.steps):
+            on = np.flatnonzero(level < k)
+            if len(on):
+                mean[on] = step.slope * mean[on]
+                if step.posterior is not None:
+                    mean[on] += step.posterior.mean(np.ascontiguousarray(x[:, on]))
+        return mean
+
     def conditioned(self, x: Array, level: Rows | None = None) -> Chain:
-        """Return the chain had curves (d, r) at their levels (r,) been seen to go on as expected."""
+        """Return the chain as if curves (d, r), at their levels (r,), had gone on as expected."""
         if not x.shape[1]:
             return self
         at = np.full(x.shape[1], -1) if level is None else level
@@ -135,8 +147,9 @@ class Chain:
         """Return mean and variance at the horizon of new curves (d, m), and what ``slopes`` needs."""
         mean, variance, parts = np.zeros(x.shape[1]), np.zeros(x.shape[1]), []
         for k, (step, weight) in enumerate(zip(self.steps, self.weights, strict=True)):
-            variance += weight**2 * step.variance
-            if step.posterior is not None:
+            if step.posterior is None:
+                variance += weight**2 * step.variance
+            else:
                 at = step.posterior.evaluate(x)
                 mean += weight * at.mean
                 variance += weight**2 * at.variance
@@ -155,7 +168,7 @@ class Chain:
 
 
 class ChainModel:
-    """Makes the chain of some curves: a function of these alone, whatever was asked before.
+    """Makes the chain of given curves, a function of these alone: fits are kept only to save time.
 
     Parameters
     ----------
@@ -196,7 +209,7 @@ class ChainModel:
             return Step(posterior, 0.0, 0.0)
         n = len(places)
         posterior.s2 = max((posterior.s2 * n + PRIOR_ONE * typical) / (n + PRIOR_ONE), LEAST_VARIANCE)
-        return Step(posterior, slope, posterior.s2 * (hyper.noise + 1.0 / n))
+        return Step(posterior, slope, posterior.s2 * hyper.noise)
 
     def _hyper(self, curves: Curves, places: Rows, k: int, n_first: int) -> Hyperparameters:
         """Return hyperparameters fitted to the first curves that arrived at a rung, as many as scheduled."""
@@ -205,7 +218,7 @@ class ChainModel:
         order = np.argsort(curves.arrival[places, k], kind="stable")
         first = np.sort(places[order[: scheduled(len(places))]])
         values = curves.values[first, max(k - 1, 0) : k + 1]
-        key = first.tobytes() + values.tobytes()
+        key = curves.rows[first].tobytes() + values.tobytes()
         kept = k, n_first
         if kept not in self._fits or self._fits[kept][0] != key:
             z = Bend(values.min(axis=1), n_first).of(values)

@@ -11,13 +11,15 @@ promise     gain minus log cost. The choice of greatest promise is made
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpo_core.gp.proposal import MAX_RUNNING
-from hpo_core.log import Move, State
+from hpo_core.log import State
 from hpo_core.native.improvement import log_ei, log_ei_slopes
 from hpo_core.native.normal import ndtr
 
@@ -31,10 +33,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
+LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 TINY = float(np.finfo(np.float64).tiny)
-# Members of a batch that are chosen one after another, each given the ones before; the others by their gain.
+# Members of a batch that are chosen one after another, each given those before; others by their promise.
 MAX_CHOSEN = 64
-# Bounds of the gain do not pay: a search takes the criterion for one of so few data.
+# Paused trials whose promise is computed: those of the least mean at the horizon.
+MAX_PAUSED = 128
+# Bounds do not pay: a search takes the criterion for one of so few data.
 N_PLAIN = 64
 
 
@@ -45,15 +50,9 @@ def promise(chain: Chain, x: Array, level: Rows, z: Array) -> Array:
     sd = np.sqrt(np.maximum(variance, TINY))
     done = np.where(level < 0, 0, depths[level])
     following = depths[np.minimum(level + 1, len(depths) - 1)]
-    wins: Array = ndtr((incumbent - mean) / sd)
-    cost = following - done + wins * (depths[-1] - following)
+    cost = following - done + ndtr((incumbent - mean) / sd) * (depths[-1] - following)
     promised: Array = log_ei(mean, sd, incumbent) - np.log(cost)
     return promised
-
-
-def turn(history: History) -> int:
-    """Return how many times a trial has begun or gone on."""
-    return len(history) + int(np.count_nonzero(history.moves.kind == Move.RESUMED))
 
 
 def least(history: History, curves: Curves) -> float:
@@ -63,33 +62,59 @@ def least(history: History, curves: Curves) -> float:
 
 
 def pending(history: History, chain: Chain) -> Chain:
-    """Return the chain had the newest running trials ended as expected."""
+    """Return the chain as if the newest running trials had ended as expected."""
     running = history.running[-MAX_RUNNING:]
     level = np.full(len(history), -1)
     level[chain.curves.rows] = chain.curves.level
     return chain.conditioned(np.ascontiguousarray(history.x[:, running]), level[running])
 
 
+def likeliest(history: History, chain: Chain, row: int) -> int:
+    """Return the paused trial at the level of trial ``row`` that is expected to end lowest."""
+    curves = chain.curves
+    place = np.flatnonzero(curves.rows == row)
+    if not len(place):
+        return row
+    level = curves.level[place[0]]
+    same = _can_go_on(history, curves) & (curves.level == level)
+    same[place] = True
+    places = np.flatnonzero(same)
+    mean = chain.mean_at_horizon(curves.x[:, places], curves.level[places], chain.z[places, level])
+    return int(curves.rows[places[mean.argmin()]])
+
+
+def _can_go_on(history: History, curves: Curves) -> NDArray[np.bool_]:
+    """Return which curves are of paused trials that can go on, (n,)."""
+    can: NDArray[np.bool_] = history.state[curves.rows] == State.PAUSED
+    can &= curves.level < len(curves.depths) - 1
+    if history.given is not None:  # a parameter may be newer than a trial
+        can &= ~np.isinf(history.given[:, curves.rows]).any(axis=0)
+    return can
+
+
 def best_paused(history: History, chain: Chain) -> tuple[int, float]:
     """Return the paused trial of greatest promise, and that promise; -1 if no paused trial can go on."""
-    curves, given = chain.curves, history.given
-    can = (history.state[curves.rows] == State.PAUSED) & (curves.level < len(curves.depths) - 1)
-    if given is not None:  # a parameter is newer than the trial
-        can &= ~np.isinf(given[:, curves.rows]).any(axis=0)
-    places = np.flatnonzero(can)
+    curves = chain.curves
+    places = np.flatnonzero(_can_go_on(history, curves))
     if not len(places):
         return -1, -np.inf
+    if len(places) > MAX_PAUSED:
+        level = curves.level[places]
+        mean = chain.mean_at_horizon(curves.x[:, places], level, chain.z[places, level])
+        places = places[np.sort(np.argsort(mean, kind="stable")[:MAX_PAUSED])]
     level = curves.level[places]
     promised = promise(chain, curves.x[:, places], level, chain.z[places, level])
     best = int(promised.argmax())
     return int(curves.rows[places[best]]), float(promised[best])
 
 
-class Gain:
-    """The criterion of new configurations: their gain; see ``hpo_core.gp.criteria``."""
+class Promise:
+    """The criterion of new configurations: their promise; see ``hpo_core.gp.criteria``."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
+        depths = chain.curves.depths
+        self._first, self._rest = float(depths[0]), float(depths[-1] - depths[0])
 
     @property
     def n(self) -> int:
@@ -97,24 +122,32 @@ class Gain:
         return N_PLAIN
 
     def value(self, x: Array) -> Array:
-        """Return the gain of candidates (d, m), (m,)."""
+        """Return the promise of candidates (d, m), (m,)."""
         mean, variance, _ = self.chain.evaluate(x)
-        return log_ei(mean, np.sqrt(np.maximum(variance, TINY)), self.chain.incumbent)
+        sd = np.sqrt(np.maximum(variance, TINY))
+        incumbent = self.chain.incumbent
+        cost = self._first + self._rest * ndtr((incumbent - mean) / sd)
+        promised: Array = log_ei(mean, sd, incumbent) - np.log(cost)
+        return promised
 
     def gradient(self, x: Array) -> tuple[Array, Array]:
-        """Return the gain (m,) and its gradient (d, m)."""
+        """Return the promise (m,) and its gradient (d, m)."""
         mean, variance, parts = self.chain.evaluate(x)
         sd = np.sqrt(np.maximum(variance, TINY))
         value, by_mean, by_sd = log_ei_slopes(mean, sd, self.chain.incumbent)
-        return value, self.chain.slopes(parts, by_mean, by_sd / np.maximum(2.0 * sd, TINY))
+        off = (self.chain.incumbent - mean) / sd
+        cost = self._first + self._rest * ndtr(off)
+        by_off = self._rest * np.exp(-0.5 * off * off - LOG_SQRT_2PI) / (cost * sd)
+        by_variance = (by_sd + by_off * off) / np.maximum(2.0 * sd, TINY)
+        return value - np.log(cost), self.chain.slopes(parts, by_mean + by_off, by_variance)
 
-    def bound(self, x: Array) -> GainBound:
-        """Return the gain itself."""
-        return GainBound(self.value(x))
+    def bound(self, x: Array) -> PromiseBound:
+        """Return the promise itself."""
+        return PromiseBound(self.value(x))
 
 
 @dataclass(frozen=True, eq=False)
-class GainBound:
+class PromiseBound:
     """Bounds (m,) that are exact."""
 
     value: Array
@@ -130,21 +163,21 @@ class HorizonGoal:
 
     chain: Chain
 
-    def criterion(self, pending: Array) -> Gain:
-        """Return the gain, given pending configurations (d, r)."""
-        return Gain(self.chain.conditioned(pending))
+    def criterion(self, pending: Array) -> Promise:
+        """Return the promise, given pending configurations (d, r)."""
+        return Promise(self.chain.conditioned(pending))
 
     def choose(self, x: Array, q: int, *, bonus: Array, pending: Array, seed: int, first: int) -> Rows:  # noqa: ARG002
         """Choose one after another, as if each one before had ended as expected."""
         chain, chosen = self.chain.conditioned(pending), np.empty(0, np.int64)
         left = bonus.copy()
         for _ in range(min(q, x.shape[1], MAX_CHOSEN)):
-            best = int(np.argmax(Gain(chain).value(x) + left))
+            best = int(np.argmax(Promise(chain).value(x) + left))
             left[best] = -np.inf
             chosen = np.append(chosen, best)
             chain = chain.conditioned(x[:, [best]])
         if len(chosen) < min(q, x.shape[1]):
-            rest = np.argsort(-(Gain(chain).value(x) + left), kind="stable")
+            rest = np.argsort(-(Promise(chain).value(x) + left), kind="stable")
             chosen = np.concatenate([chosen, rest[: min(q, x.shape[1]) - len(chosen)]])
         return chosen
 
@@ -177,11 +210,15 @@ class HorizonModel:
         return self.chain.lengthscale
 
     def goal(self, settled: Array, first: int) -> HorizonGoal:  # noqa: ARG002
-        """Return what the next trials are for, had points (d, r) ended as expected."""
+        """Return what the next trials are for, as if points (d, r) had ended as expected."""
         return HorizonGoal(self.chain.conditioned(settled))
 
     def best(self, k: int) -> Array:
         """Return the k curves that are expected to end lowest, best first, (d, k)."""
+        return np.ascontiguousarray(self.chain.curves.x[:, self._order[:k]])
+
+    @cached_property
+    def _order(self) -> Rows:
         curves, n = self.chain.curves, np.arange(self.n)
-        mean, _ = self.chain.at_horizon(curves.x, curves.level, self.chain.z[n, curves.level])
-        return np.ascontiguousarray(curves.x[:, np.argsort(mean, kind="stable")[:k]])
+        mean = self.chain.mean_at_horizon(curves.x, curves.level, self.chain.z[n, curves.level])
+        return np.argsort(mean, kind="stable")

@@ -96,11 +96,8 @@ class SearchSettings:
     max_enumerated: float = 2e7
 
     def for_curves(self) -> SearchSettings:
-        """Return settings of a search in a model of curves: a small pool, and no local search.
-
-        The model is asked at each pause. Local search went too far into what it had seen of early rungs.
-        """
-        return replace(self, n_pool=min(self.n_pool, 512), n_near=min(self.n_near, 256), n_rounds=0)
+        """Return settings of a search in a model of curves, which is made at each pause: a smaller one."""
+        return replace(self, n_pool=min(self.n_pool, 512), n_near=min(self.n_near, 256), n_starts=4)
 
 
 class Moves:

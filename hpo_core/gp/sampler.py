@@ -13,7 +13,7 @@ from hpo_core.gp import trust_region
 from hpo_core.gp.candidates import Candidates, whole
 from hpo_core.gp.chain import ChainModel
 from hpo_core.gp.fit import GPSettings
-from hpo_core.gp.horizon import HorizonModel, best_paused, least, pending, promise, turn
+from hpo_core.gp.horizon import HorizonModel, best_paused, least, likeliest, pending, promise
 from hpo_core.gp.model import GPModel
 from hpo_core.gp.objective import ObjectiveModel
 from hpo_core.gp.outcomes import Outcomes
@@ -43,11 +43,9 @@ if TYPE_CHECKING:
 
 # Different values that a model needs at least.
 FEWEST_VALUES = 3
-# The scheduler's rule, if it names a trial, decides one turn in so many: a model that has not seen how curves
-# end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
+# One turn in so many, if the scheduler would let a trial go on, one of its rung does: a model that has not
+# seen how curves end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
 RULE_EVERY = 3
-# One new curve in so many is a Sobol point.
-EXPLORE_EVERY = 4
 
 
 class GPSampler(Sampler):
@@ -153,12 +151,13 @@ class GPSampler(Sampler):
         curves = read(history, ladder(history))
         if len(curves.rows) < self._n_startup or len(np.unique(curves.last)) < FEWEST_VALUES:
             return self._by_rule(history, scheduler) if continues and len(history) > self._n_startup else None
-        if continues and turn(history) % RULE_EVERY == 0:
-            suggestion = self._by_rule(history, scheduler)
-            if suggestion is not None:
-                return suggestion
-        zoomed = turn(history) % 2 == 1 and zoom(curves.best, self._n_startup) < self._settings.zoomed
+        turn = history.count_starts()
+        zoomed = turn % 2 == 1 and zoom(curves.best, self._n_startup) < self._settings.zoomed
         chain = self._chains.of(curves, least(history, curves), self._n_startup if zoomed else 0)
+        if continues and turn % RULE_EVERY == 0:
+            named = scheduler.resume(history, 1) if history.count(State.PAUSED) else []
+            if named:
+                return self._going_on(likeliest(history, chain, named[0]))
         row, promised = best_paused(history, chain) if continues else (-1, -np.inf)
         try:
             new = self._new_curves(history, chain, first, n)
@@ -172,8 +171,6 @@ class GPSampler(Sampler):
 
     def _new_curves(self, history: History, chain: Chain, first: int, n: int) -> Array:
         """Choose configurations for ``n`` new curves, (d, k)."""
-        if n == 1 and first % EXPLORE_EVERY == EXPLORE_EVERY - 1:
-            return self._startup.ask(history, first, 1).x
         self._candidates.sync(history)
         proposal = Proposal(
             HorizonModel(pending(history, chain)),

@@ -38,7 +38,6 @@ T = TypeVar("T")
 # Writing an enum costs twice a plain int.
 _RUNNING, _COMPLETE, _PAUSED = int(State.RUNNING), int(State.COMPLETE), int(State.PAUSED)
 
-
 _NOT_PICKLED = ("_undo", "scheduler")
 
 
@@ -401,6 +400,10 @@ class History:
         """Return the number of trials that are complete, stopped or failed."""
         return self._finishes.n
 
+    def count_starts(self) -> int:
+        """Return how many times a trial has begun, or has gone on after a pause."""
+        return len(self) + int(np.count_nonzero(self.moves.kind == Move.RESUMED))
+
     def apply(self, event: Event) -> None:
         """Apply one event. The caller has validated it: rows exist and run."""
         event.apply(self, self.position)
@@ -660,11 +663,14 @@ class History:
             write["position"][at] = position
             # Of a row's reports the last counts: it is written last.
             trials["last_report"][rows] = np.arange(first, first + k)
-        if not isinstance(steps, int):
-            rows, steps = rows[steps > 0], steps[steps > 0]
-        elif not steps:
-            return
-        self._undo.append(partial(self._set_planned, rows, trials["planned"][rows]))
+        if isinstance(steps, int):
+            if not steps:
+                return
+            steps = np.full(k, steps)
+        # The first number that a trial gives counts: brackets depend on it.
+        new = (steps > 0) & (trials["planned"][rows] == 0)
+        rows, steps = rows[new][::-1], steps[new][::-1]
+        self._undo.append(partial(self._set_planned, rows, 0))
         self._set_planned(rows, steps)
 
     def _set_planned(self, rows: NDArray[np.int64], steps: Any) -> None:

@@ -257,7 +257,8 @@ class TrainingObjective:
         settings = self.task.settings(params)
         trial.steps(settings.epochs)  # so that the study knows
         text = about(params, settings, trial.seed)
-        start = None if trial.checkpoint is None else read_checkpoint(trial.checkpoint, text)
+        folder = trial.checkpoint
+        start = None if folder is None else read_checkpoint(folder, text)
         save = None if trial.folder is None else partial(_save, trial, text)
         return Member(params, trial.seed, start, save)
 

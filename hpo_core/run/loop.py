@@ -110,8 +110,8 @@ class _Loop:
         self.claims = claims
         self.outbox = Outbox(study, claims, interrupts, self.deadline)
         self.stops = study._stops  # calls of ``stop`` before this call
-        self.n_started = 0  # trials that had never been asked before, by this call
-        self.may_resume = True  # a paused trial: none could when last tried, and nothing has ended since
+        self.n_started = 0  # trials, by this call, apart from those that went on after a pause
+        self.may_resume = True  # False: when last tried, no paused trial could, and no trial has ended since
         self.pause = FIRST_PAUSE
         self.exhausted = False
         self.asked: list[Trial | TrialBatch] = []  # but not started yet
@@ -140,7 +140,7 @@ class _Loop:
     def _start_trials(self) -> bool:
         """Start as many trials as limits and free workers allow; return whether any is running."""
         while not self.outbox and (free := self.executor.capacity - len(self.executor.running)) > 0:
-            n = 0 if self.exhausted else self._allowance(free)
+            n = 0 if self.exhausted and not self._looks_for_paused else self._allowance(free)
             if n <= 0 or not self._ask(n):
                 break
             self.pause = FIRST_PAUSE
@@ -169,14 +169,19 @@ class _Loop:
         if self.clock() >= self.ends_at:
             return 0
         n = self.options.batch_size or free
-        new = self._new_allowed()
-        if new is None or (self.study.pauses and self.may_resume):
-            return n
-        return min(n, new)
+        n_trials = self.options.n_trials
+        return n if n_trials is None or self._looks_for_paused else min(n, n_trials - self.n_started)
+
+    @property
+    def _looks_for_paused(self) -> bool:
+        """Whether a paused trial may go on though no new one may start."""
+        return self.study.pauses and self.may_resume
 
     def _new_allowed(self) -> int | None:
         """Return how many new trials this call may still start; None if any number."""
         n_trials = self.options.n_trials
+        if self.exhausted:
+            return 0
         return None if n_trials is None else n_trials - self.n_started
 
     def _ask(self, n: int) -> bool:
@@ -193,7 +198,7 @@ class _Loop:
                 continued = self.study.history.continued[np.atleast_1d(asked.number)]
                 self.n_started += int(np.count_nonzero(~continued))
         except SpaceExhausted:
-            self.exhausted = True
+            self.exhausted, self.may_resume = True, False
         except StorageRefusedError as error:
             if time.monotonic() < self.deadline:
                 self._keep(error)
@@ -279,8 +284,11 @@ class _Loop:
     def _finish(self, trial: Any, outcome: Outcome, wrong: Exception | None) -> None:
         """Go on after the end of a trial was written, or could not be because of the error ``wrong``."""
         self.may_resume = True
+        if self.study.pauses:  # a paused trial may go on now, even if there is nothing new to propose
+            self.exhausted = False
         ended = [trial] if self.options.batch_size is None else trial
         if self.study.pauses:
+            # A paused trial may be running again, elsewhere.
             ended = [each for each in ended if each.state not in (State.PAUSED, State.RUNNING)]
         if wrong is not None:
             self._keep(wrong)
@@ -331,11 +339,15 @@ class _Loop:
     def _fail_running(self, reason: str) -> None:
         """Fail the trials that nobody runs any more, except trials whose result could not be written.
 
-        Trials that went on after a pause pause again.
+        Trials that had been told to stop or pause do so, and trials that went on after a pause pause again.
         """
         running = self.claims.running()
         left = running[~np.isin(running.number, list(self.outbox.numbers))]
         try:
+            decided = self.study.history.decision[left.number] > 0
+            if decided.any():
+                self.study._end_early(left[decided])
+            left = left[~decided]
             continued = self.study.history.continued[left.number]
             if continued.any():
                 self.study._pause_running(left[continued])

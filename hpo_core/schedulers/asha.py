@@ -47,9 +47,9 @@ class ASHA(Scheduler):
     checkpoints are needed, and an early trial meets few rivals.
 
     With ``mode="promote"`` every trial pauses at every rung. A paused trial goes on once it is among the best
-    ``n // factor`` of its rung, and if with it no more go on than that: those that went on before take up
-    places, also those that better ones have overtaken since. Deeper rungs come first. A trial that goes on
-    should begin at its last checkpoint: see ``trial.checkpoint``.
+    ``n // factor`` of its rung, and if no more than that go on together with it. Trials that went on before
+    keep their places, even if better ones have overtaken them since, or if they were interrupted. Deeper
+    rungs come first. A trial that goes on should begin at its last checkpoint: see ``trial.checkpoint``.
 
     Nothing is decided at the last planned step of a trial. If one report passes several rungs, the deepest
     decides. Reports with values that are not finite do not count.
@@ -160,6 +160,7 @@ class ASHA(Scheduler):
         self._places: dict[int, tuple[int, int, int]] = {}
         self._nowhere = self.min_steps, 0, -1
         self._told: dict[int, int] = {}  # rung at which a trial was told to pause, by row
+        self._went_on: set[int] = set()  # rows that were told nothing since they went on
         self._ladder = Ladder() if self.grow else None
         self._depths = depths(self.min_steps, self.max_steps, self.factor)
 
@@ -269,13 +270,17 @@ class ASHA(Scheduler):
         for row, kind, j in zip(*new, strict=True):
             if kind <= Move.PAUSE:
                 self._told[row] = j
+                self._went_on.discard(row)
                 continue
             bracket = self._bracket(history, row)
             rung = None if bracket is None else self._rungs.get((self._told[row], bracket))
-            if rung is not None and kind == Move.PAUSED:
-                rung.pause(row)
-            elif rung is not None:
+            if rung is not None and kind == Move.RESUMED:
                 rung.leave(row)
+                self._went_on.add(row)
+            elif rung is not None and row in self._went_on:
+                rung.come_back(row)
+            elif rung is not None:
+                rung.pause(row)
 
     def _bracket(self, history: History, row: int) -> int | None:
         """Return the bracket of a trial, None if it depends on an unknown number of steps."""

@@ -18,9 +18,9 @@ class FreezeThaw(ASHA):
     """Every trial pauses at every rung; the sampler continues one of them, or starts a new one.
 
     The samplers ``gp`` and ``auto`` model the curves, and take what promises the most improvement per step:
-    see ``hpo_core.gp.horizon``. Every third time, if ASHA would promote a paused trial, that one goes on
-    whatever the model says. Other samplers leave all of it to ASHA's rule, that of ``ASHA(mode="promote")``.
-    So do ``gp`` and ``auto`` if there are several metrics.
+    see ``hpo_core.gp.horizon``. Every third time, if ASHA would promote a paused trial, one of its rung goes
+    on: the one that the model expects to end best. Other samplers leave all of it to ASHA's rule, that of
+    ``ASHA(mode="promote")``. So do ``gp`` and ``auto`` if there are several metrics.
 
     A trial that goes on should begin at its last checkpoint: see ``trial.checkpoint``.
 

@@ -31,9 +31,9 @@ class Arrival(NamedTuple):
 class Ladder:
     """The open rungs, a function of the reports in their order.
 
-    The next rung opens when, at an arrival at the top, the order of the trials there is not the order in
-    which they were at the rung before: some trial's value there is further from that of the trial whose place
-    it has taken than the noise.
+    The next rung opens when a trial arrives at the top and the order of the trials there differs from their
+    order at the rung before by more than noise: some trial has taken the place of another, and at the rung
+    before their values were further apart than the noise.
 
     Attributes
     ----------

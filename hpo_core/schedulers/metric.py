@@ -1,4 +1,4 @@
-"""What rules have in common that look at the curve of one metric."""
+"""What the rules that look at one metric's curve have in common."""
 
 from __future__ import annotations
 

@@ -57,6 +57,7 @@ class Rung:
         self._selection = Selection(self._quota)
         self._paused: list[Key] = []  # a heap
         self._gone: set[int] = set()  # trials that went on
+        self._back: set[int] = set()  # of these, trials that were interrupted and wait here again
         self._settle(0)
 
     def __len__(self) -> int:
@@ -96,21 +97,29 @@ class Rung:
         """Note that a trial goes on past this rung, after a pause or without one."""
         self._gone.add(row)
 
-    def promotable(self, n: int, is_paused: Callable[[int], bool]) -> list[int]:
-        """Return up to ``n`` trials among the best that are paused here, best first.
+    def come_back(self, row: int) -> None:
+        """Note that a trial that went on was interrupted: it waits here again, and keeps its place."""
+        self._back.add(row)
 
-        With them, no more go on than are among the best. A trial that was paused and is not is forgotten.
+    def promotable(self, n: int, is_paused: Callable[[int], bool]) -> list[int]:
+        """Return up to ``n`` trials that are paused here and go on now.
+
+        Those that were interrupted come first, then those among the best, best first. With these, no more go
+        on than are among the best. A trial that was paused and is not is forgotten.
         """
         self._rank()
-        n = min(n, self.quota - len(self._gone))
+        self._back = {row for row in self._back if is_paused(row)}
+        back = sorted(self._back, key=lambda row: self._keys[self._entry[row]])[:n]
+        n = min(n - len(back), self.quota - len(self._gone))
         found: list[Key] = []
         while self._paused and len(found) < n and self._selection.includes(self._paused[0]):
             key = heappop(self._paused)
-            if is_paused(self._rows[int(key[-1])]):
+            row = self._rows[int(key[-1])]
+            if is_paused(row) and row not in self._back:
                 found.append(key)
         for key in found:
             heappush(self._paused, key)
-        return [self._rows[int(key[-1])] for key in found]
+        return back + [self._rows[int(key[-1])] for key in found]
 
     def _append(self, key: Key) -> None:
         self._keys.append(key)

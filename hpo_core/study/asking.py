@@ -46,6 +46,8 @@ logger = logging.getLogger("hpo_core")
 # How often an ask waits to see whether a worker is dead: twice is enough if it is.
 PAUSES: Final = 2
 
+LACKS_A_PARAMETER: Final = "the space has a parameter that the trial does not have"
+
 
 @dataclass(slots=True, eq=False)  # frozen, making one would take four times as long
 class Request:
@@ -79,9 +81,9 @@ class Request:
 
 
 class _Proposal(NamedTuple):
-    """A suggestion computed ahead, for ``n`` trials from ``first`` on."""
+    """A suggestion computed ahead, for ``n`` trials, when trials had begun or gone on ``n_starts`` times."""
 
-    first: int
+    n_starts: int
     n: int
     cursor: int
     suggestion: Suggestion
@@ -216,15 +218,14 @@ class Asking:
             suggestion = self._suggest(wanted)
         except (SpaceExhausted, InfeasibleSpaceError):
             return None  # ``_start`` asks again, and raises
-        return _Proposal(len(history), wanted, history.position, suggestion)
+        return _Proposal(history.count_starts(), wanted, history.position, suggestion)
 
     def _propose_aside(self, request: Request) -> _Proposal | None:
         """Compute the same from a snapshot, with a sampler and a scheduler whose caches stay theirs."""
         seen = self._ledger.look(self._snapshot, request)
         if seen is None:
             return None
-        wanted, history = seen
-        others, self._others = self._others or self._make_others(), None
+        wanted, history, others = seen
         sampler, history.scheduler = others
         started = time.perf_counter()
         try:
@@ -233,12 +234,15 @@ class Asking:
             return None
         self._others = others  # if one raises, the caches may be in any state
         self.seconds += time.perf_counter() - started
-        self._check(suggestion, wanted)
-        return _Proposal(len(history), wanted, history.position, suggestion)
+        self._check(suggestion, history, wanted)
+        return _Proposal(history.count_starts(), wanted, history.position, suggestion)
 
-    def _snapshot(self, request: Request) -> tuple[int, History] | None:
+    def _snapshot(self, request: Request) -> tuple[int, History, tuple[Sampler, Scheduler | None]] | None:
         wanted = self._wanted(request)
-        return (wanted, self._history.snapshot()) if wanted else None
+        if not wanted:
+            return None
+        others, self._others = self._others or self._make_others(), None
+        return wanted, self._history.snapshot(), others
 
     def _wanted(self, request: Request) -> int:
         """Return how many trials ``_start`` will need a suggestion for."""
@@ -257,8 +261,8 @@ class Asking:
         wanted = self._allowed(request, found)
         taken: list[int] = []
         by_scheduler = wanted != 1 or not self._sampler_continues
-        if self._pauses and by_scheduler and not found.back:
-            taken = self._resume(self._scheduled(request.n), request.worker)
+        if self._pauses and by_scheduler and (wanted <= 0 or not found.back):
+            taken = self._resume_scheduled(request.n, request.worker)
             wanted = min(wanted, request.n - len(taken))
         if wanted <= 0:
             return self._started(request, taken)
@@ -295,16 +299,22 @@ class Asking:
         return scheduler is not None and scheduler.asks_sampler and self._sampler.continues
 
     def _scheduled(self, n: int) -> list[int]:
-        """Return up to ``n`` paused trials that the scheduler lets go on, if the space has not grown."""
+        """Return up to ``n`` paused trials that the scheduler lets go on."""
         history = self._history
         if history.scheduler is None or not history.count(State.PAUSED):
             return []
-        return [row for row in history.scheduler.resume(history, n) if not self._lacks_a_parameter(row)]
+        return history.scheduler.resume(history, n)
 
-    def _resume(self, rows: list[int], worker: str, cursor: int | None = None) -> list[int]:
-        if rows:
-            seen = self._history.position if cursor is None else cursor
-            self._ledger.add(Resumed(np.array(rows), seen, self._recorder.clock(), worker))
+    def _resume_scheduled(self, n: int, worker: str) -> list[int]:
+        """Let up to ``n`` paused trials go on that the scheduler names. Those that lack a parameter fail."""
+        rows = self._scheduled(n)
+        while lacking := [row for row in rows if self._lacks_a_parameter(row)]:
+            self._recorder.failed(np.array(lacking), LACKS_A_PARAMETER)
+            rows = self._scheduled(n)
+        return self._resume(rows, worker, self._history.position) if rows else rows
+
+    def _resume(self, rows: list[int], worker: str, cursor: int) -> list[int]:
+        self._ledger.add(Resumed(np.array(rows), cursor, self._recorder.clock(), worker))
         return rows
 
     def _watch(self, request: Request, pauses: int) -> _Abandoned | float:
@@ -324,19 +334,17 @@ class Asking:
         return found
 
     def _start_suggested(self, n: int, worker: str, proposal: _Proposal | None) -> Numbers:
-        first = len(self._history)
-        if proposal is None or (proposal.first, proposal.n) != (first, n):
-            cursor, suggestion = self._history.position, self._suggest(n)
-        else:
+        history, first = self._history, len(self._history)
+        if proposal is not None and self._is_current(proposal, n):
             cursor, suggestion = proposal.cursor, proposal.suggestion
-            if suggestion.resume >= 0 and self._history.state[suggestion.resume] != State.PAUSED:
-                cursor, suggestion = self._history.position, self._suggest(n)
+        else:
+            cursor, suggestion = history.position, self._suggest(n)
         while suggestion.resume >= 0:
             row = suggestion.resume
             if not self._lacks_a_parameter(row):
                 return self._resume([row], worker, cursor)
-            self._recorder.failed(np.array([row]), "the space has a parameter that the trial does not have")
-            cursor, suggestion = self._history.position, self._suggest(n)
+            self._recorder.failed(np.array([row]), LACKS_A_PARAMETER)
+            cursor, suggestion = history.position, self._suggest(n)
         x = suggestion.x
         k = x.shape[1]
         # Our build goes on record with the first suggestion. Without a log nobody else asks.
@@ -351,6 +359,13 @@ class Asking:
             fit=suggestion.fit,
         )
         return range(first, first + k)
+
+    def _is_current(self, proposal: _Proposal, n: int) -> bool:
+        """Whether no trial has begun or gone on since, and a trial that is to go on has not ended."""
+        history, resume = self._history, proposal.suggestion.resume
+        if (proposal.n_starts, proposal.n) != (history.count_starts(), n):
+            return False
+        return resume < 0 or history.state.item(resume) == State.PAUSED
 
     def _unrecorded_build(self, row: int) -> str:
         """Return our build, which goes on record with trial ``row``; "" if it is on record already."""
@@ -369,12 +384,20 @@ class Asking:
             raise
         ledger.suggesting = False
         self.seconds += time.perf_counter() - started
-        self._check(suggestion, n)
+        self._check(suggestion, history, n)
         return suggestion
 
-    def _check(self, suggestion: Suggestion, n: int) -> None:
-        if not self._is_ours and suggestion.resume < 0:
-            check_suggestion(suggestion, self._space, n, f"sampler {self._sampler.name!r}")
+    def _check(self, suggestion: Suggestion, history: History, n: int) -> None:
+        if self._is_ours:
+            return
+        who, resume = f"sampler {self._sampler.name!r}", getattr(suggestion, "resume", -1)
+        if resume == -1:
+            check_suggestion(suggestion, self._space, n, who)
+        elif n > 1 or resume not in history.paused:
+            raise StudyError(
+                f"{who}: resume must be -1, or the number of a paused trial if one trial is wanted, "
+                f"got {shown(resume)}"
+            )
 
     def _overdue(self, request: Request) -> set[str]:
         """Return other workers with running trials whose lease is over by the storage's clock."""
@@ -398,7 +421,7 @@ class Asking:
                 if history.decision.item(row):
                     found.decided[row] = reason
                 elif self._lacks_a_parameter(row):
-                    found.spent[row] = f"{reason}, and the space has a parameter that the trial does not have"
+                    found.spent[row] = f"{reason}, and {LACKS_A_PARAMETER}"
                 elif retries < request.max_retries:
                     found.back[row] = reason
                 else:
@@ -412,9 +435,9 @@ class Asking:
         return given is not None and bool(np.isinf(given[:, row]).any())
 
     def _allowed(self, request: Request, found: _Abandoned) -> int:
-        """Return how many trials may start before the study holds ``until``, paused ones apart.
+        """Return how many trials may start, apart from paused ones, before the study holds ``until``.
 
-        Claimed trials count: they will finish, here or elsewhere. So do paused ones.
+        Claimed trials count, because they will finish, here or elsewhere. Paused trials count too.
         """
         most = request.n if request.new is None else min(request.n, request.new)
         if request.until is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.checks import as_json
-from hpo_core.log.columns import Move
+from hpo_core.log.columns import Move, State
 from hpo_core.log.events import Asked, Decided, Failed, Noted, Paused, Reported, Stopped, Told
 from hpo_core.printable import printable
 
@@ -45,7 +45,16 @@ class Recorder:
     metrics : Metrics
     """
 
-    __slots__ = ("_has_warned", "_sign", "_space", "apply", "clock", "history", "metrics")
+    __slots__ = (
+        "_has_warned",
+        "_has_warned_of_steps",
+        "_sign",
+        "_space",
+        "apply",
+        "clock",
+        "history",
+        "metrics",
+    )
 
     def __init__(self, ledger: Ledger, space: Space) -> None:
         self.apply = ledger.add
@@ -54,6 +63,7 @@ class Recorder:
         self.metrics = ledger.history.metrics
         self._space = space
         self._has_warned = False  # that a step was reported again
+        self._has_warned_of_steps = False  # that a trial takes another number of steps than it said
         self._sign: float = self.metrics.sign.item(0)  # of the metric, if it is the only one
 
     def asked(
@@ -96,8 +106,13 @@ class Recorder:
     def told(self, rows: Rows, told: NDArray[np.float64], *, complete: bool = False) -> None:
         """Complete trials, with values (measured, k) as read; those with a value that is not finite fail.
 
-        Trials that were told to stop or pause do so, unless ``complete``, or all their steps are done.
+        Trials that were told to stop or pause do so, unless ``complete``, or all their steps are done. The
+        values of those that pause do not matter.
         """
+        if self.history.scheduler is not None and self.history.scheduler.pauses and not complete:
+            pauses = self._ends_early(rows) & (self.history.decision[rows] == Move.PAUSE)
+            self.paused(rows[pauses])
+            rows, told = rows[~pauses], told[:, ~pauses]
         finite = np.isfinite(told)
         if not finite.all():
             good = finite.all(axis=0)
@@ -114,7 +129,10 @@ class Recorder:
     def _ends_early(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which trials were told to stop or pause before they had taken all their steps, (k,)."""
         history = self.history
+        most = None if history.scheduler is None else history.scheduler.max_steps
         planned, step = history.planned[rows], self._last_step(rows)
+        if most is not None:
+            planned = np.where(planned == 0, most, planned)
         return np.asarray((history.decision[rows] > 0) & ((planned == 0) | (step + 1 < planned)))
 
     def _last_step(self, rows: Rows) -> NDArray[np.int64]:
@@ -156,14 +174,19 @@ class Recorder:
     def stopped(self, rows: Rows, told: NDArray[np.float64] | None = None) -> None:
         """Stop trials with values (measured, k) or their last reports; a trial without finite ones fails."""
         if told is None:
-            values = np.atleast_2d(self.history.reports.value)
-            nothing = np.full((len(values), 1), np.nan)
-            y = np.concatenate([values, nothing], axis=1)[:, self.history.last_report[rows]]  # -1: no report
+            last = self.history.last_report[rows]
+            y = np.full((len(self.metrics.rows), len(rows)), np.nan)
+            y[:, last >= 0] = np.atleast_2d(self.history.reports.value)[:, last[last >= 0]]
         else:
             y = self.signed(rows, told)
-        known = np.isfinite(y).all(axis=0) & ~self._diverged(rows)
-        for row in rows[~known].tolist():
-            self.failed(np.array([row]), self.history.why.get(row, "stopped without a finite report"))
+        diverged = self._diverged(rows)
+        known = np.isfinite(y).all(axis=0) & ~diverged
+        for row, of_report in zip(rows[~known].tolist(), diverged[~known].tolist(), strict=True):
+            reason = "stopped without a finite report"
+            if of_report:
+                reported = np.atleast_2d(self.history.reports.value)[:, self.history.last_report.item(row)]
+                reason = _not_finite(self.history, self.history.last_step(row), reported)
+            self.failed(np.array([row]), reason)
         rows, y = rows[known], y[:, known]
         if len(rows):
             self.apply(Stopped(rows, y, self._cost(rows)))
@@ -183,8 +206,9 @@ class Recorder:
             rows, told = rows[new], told[:, new]
         if not len(rows):
             return
-        if steps and (history.planned[rows] == steps).all():
-            steps = 0
+        if steps and (planned := history.planned[rows]).any():
+            self._warn_of_other_steps(rows[(planned > 0) & (planned != steps)], steps)
+            steps = 0 if planned.all() else steps
         y = self._sign * told if len(self.metrics) == 1 else self.signed(rows, told)
         applied: Any = self.apply(Reported(rows, step, y[0] if len(y) == 1 else y, steps))
         if decides and applied is not None:
@@ -204,8 +228,15 @@ class Recorder:
                 step,
             )
 
+    def _warn_of_other_steps(self, rows: Rows, steps: int) -> None:
+        if len(rows) and not self._has_warned_of_steps:
+            self._has_warned_of_steps = True
+            planned = self.history.planned.item(rows.item(0))
+            text = "trial %d has said before that it takes %d steps, and now %d: the first number counts"
+            logger.warning(text, rows[0], planned, steps)
+
     def _diverged(self, rows: Rows) -> NDArray[np.bool_]:
-        """Return which trials were told to stop because a report is not finite, (k,)."""
+        """Return which trials were told to stop and have a last report that is not finite, (k,)."""
         decided = self.history.decision[rows] > 0
         if decided.any():
             last = self.history.last_report[rows]
@@ -221,7 +252,10 @@ class Recorder:
     def _cost(self, rows: Rows) -> NDArray[np.float64]:
         """Return seconds since the trials were asked, without pauses."""
         history = self.history
-        return history.spent[rows] + np.maximum(self.clock() - history.started[rows], 0.0)
+        since = np.maximum(self.clock() - history.started[rows], 0.0)
+        return np.where(
+            history.state[rows] == State.RUNNING, history.spent[rows] + since, history.spent[rows]
+        )
 
 
 def decisions(
@@ -229,19 +263,24 @@ def decisions(
 ) -> Iterator[tuple[int, int, int, str]]:
     """Yield what is decided about trials that have just reported: row, move, rung and reason.
 
-    Trials that go on, or were told something before, are left out. ``y`` holds the reported values, (M, k).
+    Trials that go on, were told something before, or were ended by another process, whose report was then set
+    aside, are left out. ``y`` holds the reported values, (M, k).
     """
     scheduler = history.scheduler
     if scheduler is None:
         return
     for k, row in enumerate(rows.tolist()):
-        if history.decision.item(row):
+        if history.decision.item(row) or history.state.item(row) != State.RUNNING:
             continue
         if not (math.isfinite(y.item(0, k)) and (len(y) == 1 or np.isfinite(y[:, k]).all())):
-            told = history.metrics.sign * y[:, k]
-            wrong = told[~np.isfinite(told)].item(0)
-            yield row, int(Move.STOP), -1, f"the report of step {step} is {wrong}"
+            yield row, int(Move.STOP), -1, _not_finite(history, step, y[:, k])
             continue
         move, rung, reason = scheduler.decide(history, row)
         if move is not None:
             yield row, int(move), rung, reason
+
+
+def _not_finite(history: History, step: int, y: NDArray[np.float64]) -> str:
+    """Return why a trial fails that has reported signed values (M,), some of which are not finite."""
+    told = history.metrics.sign * y
+    return f"the report of step {step} is {told[~np.isfinite(told)].item(0)}"

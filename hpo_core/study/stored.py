@@ -28,7 +28,6 @@ class ReadOnlyStudy(Study):
         place, stored = find(storage, name)
         self.space, self.metrics, self.seed = stored.space, stored.metrics, stored.seed
         self.sampler = type("Absent", (_AbsentSampler,), {"name": stored.sampler["name"]})()
-        self.scheduler, self.checkpoints, self.keep_checkpoints = None, None, True
         self.name, self.allow_duplicates = name, stored.allow_duplicates
         self.scheduler = self.checkpoints = None
         self.keep_checkpoints = True

@@ -113,8 +113,8 @@ class Study:
     allow_duplicates : bool, default False
         Whether a configuration of a finite space may be proposed twice.
     scheduler : str or Scheduler, optional
-        Stops trials early, or pauses and continues them, by what they report: "asha", "hyperband", "median",
-        or a ``Scheduler`` with options, which is copied. See ``hpo_core.schedulers``.
+        Stops trials early, or pauses and continues them, by what they report: "asha", "freeze-thaw",
+        "hyperband", "median", or a ``Scheduler`` with options, which is copied. See ``hpo_core.schedulers``.
     checkpoints : path, optional
         Folder in which each trial has a folder of its own, ``trial.folder``, so that a paused trial, or one
         whose worker died, goes on from its newest checkpoint. All workers must reach it.
@@ -287,9 +287,9 @@ class Study:
         """Remove the folders of trials that have ended."""
         if self.checkpoints is None or self.keep_checkpoints:
             return
-        ended = self.history.finish_order[self._n_cleared :].tolist()
-        self._n_cleared += len(ended)
-        for row in ended:
+        first, ended = self._n_cleared, self.history.finish_order
+        self._n_cleared = len(ended)  # before the work: another thread may end trials meanwhile
+        for row in ended[first:].tolist():
             remove(folder_of(self.checkpoints, self.name, row))
 
     def _compare_known(self) -> None:
@@ -316,7 +316,7 @@ class Study:
         name: str,
         *,
         sampler: str | Sampler | None = None,
-        scheduler: Scheduler | None = None,
+        scheduler: str | Scheduler | None = None,
         checkpoints: str | os.PathLike[str] | None = None,
         keep_checkpoints: bool = False,
         durability: Literal["normal", "full"] | None = None,
@@ -329,7 +329,7 @@ class Study:
         name : str
         sampler : str or Sampler, optional
             Must equal the stored one; needed only if that is not one of hpo_core's.
-        scheduler : Scheduler, optional
+        scheduler : str or Scheduler, optional
             As the sampler.
         checkpoints, keep_checkpoints
             As for ``Study``.
@@ -506,6 +506,9 @@ class Study:
     def tell(self, trials: Trials, values: Any) -> None:
         """Complete running trials.
 
+        A trial that the scheduler told to stop or to pause before its last step stops with this value, or
+        pauses.
+
         Parameters
         ----------
         trials : Trial, TrialBatch, trial number, or a sequence of trials or numbers
@@ -601,7 +604,7 @@ class Study:
         self._end(lambda: self._recorder.failed(self._rows(trials), reason, traceback))
 
     def stop_trials(self, trials: Trials) -> None:
-        """Stop running trials early; the value of each is its last report.
+        """Stop running or paused trials; the value of each is its last report.
 
         Parameters
         ----------
@@ -627,11 +630,21 @@ class Study:
         self._plans.update(dict.fromkeys(rows.tolist(), steps))
 
     def _report(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
-        steps = self._plans.pop(rows.item(0), 0) if self._plans and len(rows) else 0
-        if steps and len(rows) > 1:
-            for row in rows.tolist():
-                self._plans.pop(row, None)
-        self._ledger.transact(self._recorder.reported, rows, check_step(step), values, steps)
+        step = check_step(step)
+        planned = [row for row in rows.tolist() if row in self._plans] if self._plans else []
+        if not planned:
+            self._ledger.transact(self._recorder.reported, rows, step, values)
+            return
+        steps = np.array([self._plans.get(row, 0) for row in rows.tolist()])
+
+        def report() -> None:
+            for each in np.unique(steps).tolist():
+                at = steps == each
+                self._recorder.reported(rows[at], step, values[:, at], each)
+
+        self._ledger.transact(report)
+        for row in planned:
+            self._plans.pop(row, None)
 
     def _note(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
         self._ledger.transact(self._recorder.noted, rows, notes)
@@ -868,8 +881,9 @@ class Study:
         n_trials, until : int, optional
             ``n_trials``: how many trials this call finishes. ``until``: how many finished trials the study
             holds in the end, so that a script that is started again, or several that share a storage, stop
-            at the same number. If the scheduler pauses trials, both count new and paused trials; the call
-            ends when the scheduler lets no paused one go on.
+            at the same number. If the scheduler pauses trials, ``n_trials`` counts trials that this call
+            starts and that had not paused before, and ``until`` counts paused ones too. After that the call
+            goes on until the scheduler lets no paused trial go on.
         timeout : float, optional
             Seconds after which no trial starts, and after which no lock of a storage is waited for; virtual
             ones with ``executors.Simulated``.

@@ -13,7 +13,7 @@ from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
 from hpo_core.printable import displayed
 from hpo_core.seeds import trial_seed
-from hpo_core.trial.checkpoints import folder_of, newest, saving
+from hpo_core.trial.checkpoints import folder_of, holds_anything, newest, saving
 from hpo_core.trial.table import frame
 
 if TYPE_CHECKING:
@@ -221,10 +221,10 @@ class Trial:
 
     @property
     def checkpoint(self) -> Path | None:
-        """Folder with the newest complete checkpoint of an earlier run of the trial; None if there is none.
+        """Folder with the newest complete checkpoint of a trial that runs again; None if there is none.
 
-        It was written by ``save_checkpoint``. A trial has an earlier run if it has paused, or if its worker
-        died.
+        It was written by ``save_checkpoint``. A trial runs again after a pause, or if its worker died; in its
+        first run this is None.
         """
         found = self._newest()
         return None if found is None else found[1]
@@ -238,16 +238,16 @@ class Trial:
         """Last step of earlier runs of the trial that need not be done again; None if there is none.
 
         The step of ``checkpoint``, if there is one. Otherwise it is the last step that was reported before
-        the trial paused, if the study has ``checkpoints``: the objective then keeps its state in ``folder``
-        by itself.
+        the trial paused, if there is anything else in ``folder``: the objective then keeps its state there by
+        itself.
         """
         if self._study.checkpoints is None or not self._study._has_run(self._row):
             return None
         found = self._newest()
         if found is not None:
             return found[0]
-        history = self._study.history
-        if not history.continued.item(self._row):
+        history, folder = self._study.history, self._folder
+        if folder is None or not history.continued.item(self._row) or not holds_anything(folder):
             return None
         last = history.last_report.item(self._row)
         return None if last < 0 else history.reports.step.item(last)
@@ -284,8 +284,8 @@ class Trial:
         ...             break
         ...     return loss
         >>> study = hpo.Study({"rate": hpo.Float(0.5, 1)}, sampler="random", scheduler="asha", seed=0)
-        >>> study.optimize(train, n_trials=9)
-        >>> len(study.trials.where("stopped")) > 3
+        >>> study.optimize(train, n_trials=30)
+        >>> len(study.trials.where("stopped")) > 15
         True
         """
         n = check_int("n", n, 1, error=TrialError)
@@ -323,7 +323,7 @@ class Trial:
         """
         step, folder = check_step(step), self._folder
         if folder is None:
-            raise TrialError("save_checkpoint needs a study with a folder for them: Study(checkpoints=...)")
+            raise TrialError("checkpoints must be a path, got None: write Study(space, checkpoints='folder')")
         return saving(folder, step)
 
     def note(self, /, **notes: object) -> None:
@@ -365,11 +365,12 @@ class Trial:
         """Whether the trial ought to leave the objective early.
 
         The scheduler has decided that it stops or pauses, or the study has ended it, or another process has
-        taken it over. The usual ways out are to return the last value and to ``raise TrialStopped``; a trial
-        that is to pause pauses either way. What an objective returns after its trial was ended is set aside.
-        In a worker
-        this asks the study and waits up to a second for the answer, which then holds for a tenth of a second
-        or until the next report. Where no answer can come, as in a ``ProcessPoolExecutor``, it is False.
+        taken it over. Then return the last value, or ``raise TrialStopped``; a trial that is to pause does so
+        either way. What an objective returns after its trial was ended is set aside.
+
+        In a worker this asks the study and waits up to a second for the answer, which then holds for a tenth
+        of a second or until the next report. Where no answer can come, as in a ``ProcessPoolExecutor``, it is
+        False.
         """
         return bool(self._study._should_stop(np.array([self._row]))[0])
 
@@ -631,7 +632,7 @@ class TrialBatch:
             One row per report instead: ``number``, ``step``, and ``value`` or a column ``values_...`` for
             each measured metric, in the study's direction. Trial by trial, each in the order of arrival.
         """
-        check_flag("reports", reports)
+        check_flag("reports", reports, error=TrialError)
         try:
             import pandas as pd
         except ImportError as error:

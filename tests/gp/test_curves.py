@@ -10,7 +10,7 @@ import pytest
 import hpo_core as hpo
 from hpo_core.gp.chain import ChainModel
 from hpo_core.gp.fit import GPSettings
-from hpo_core.gp.horizon import Gain, promise
+from hpo_core.gp.horizon import Promise, promise
 from hpo_core.log import Move, State
 from hpo_core.native.covariance import Structure
 from hpo_core.samplers.curves import ladder, read
@@ -103,13 +103,8 @@ def test_prediction_at_the_horizon_is_that_of_one_dense_gaussian(study):
     got, got_variance = chain.at_horizon(x, level, z)
     ours = np.flatnonzero(level < len(chain.steps) - 1)
     np.testing.assert_allclose(got[ours], expected[ours], rtol=1e-5, atol=1e-6)
-    # The chain adds the uncertainty of each rung's mean, and takes the noise of the first rung for noise.
-    own = [0.0] + [p.s2 / len(p.y) for p in posteriors[1:]]
-    weights = chain.weights
-    extra = np.array(
-        [sum(weights[k] ** 2 * own[k] for k in range(max(at, 0) + (at >= 0), len(own))) for at in level]
-    )
-    extra -= np.where(level < 0, weights[0] ** 2 * posteriors[0].s2 * noises[0], 0.0)
+    own = np.sum(chain.weights**2 * np.array([posterior.s2 for posterior in posteriors]) * noises)
+    extra = np.where(level < 0, -own, 0.0)  # a new curve is judged without what is its own
     np.testing.assert_allclose(got_variance[ours], (variance + extra)[ours], rtol=1e-4, atol=1e-7)
 
 
@@ -119,14 +114,14 @@ def _correlations(posterior, x):
     return joint + columns.T @ columns
 
 
-def test_gradient_of_the_gain_is_that_of_central_differences(study):
-    gain = Gain(chain_of(study))
+def test_gradient_of_the_promise_is_that_of_central_differences(study):
+    criterion = Promise(chain_of(study))
     x = np.random.default_rng(1).uniform(0.1, 0.9, (2, 6))
-    _, gradient = gain.gradient(x)
+    _, gradient = criterion.gradient(x)
     for i in range(2):
         step = np.zeros((2, 1))
         step[i] = 1e-5
-        difference = (gain.value(x + step) - gain.value(x - step)) / 2e-5
+        difference = (criterion.value(x + step) - criterion.value(x - step)) / 2e-5
         np.testing.assert_allclose(gradient[i], difference, rtol=1e-3, atol=1e-5)
 
 

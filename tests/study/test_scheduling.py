@@ -6,15 +6,19 @@ import json
 import logging
 import math
 import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import hpo_core as hpo
 from hpo_core.log import Move, State
+from hpo_core.samplers import RandomSampler, Suggestion
 from hpo_core.schedulers import Scheduler, Verdict
 from hpo_core.storage import MemoryStorage
 from hpo_core.study import stored
+from hpo_core.trial import checkpoints
 
 SPACE = {"x": hpo.Float(0, 1)}
 COLUMNS = ("state", "decision", "rung", "planned", "continued", "last_report", "spent", "cost", "outcomes")
@@ -249,6 +253,7 @@ def test_asking_by_hand(tmp_path):
     trial.report(0, 0.3)
     assert trial.should_stop()
     assert trial.state == State.RUNNING
+    (trial.folder / "state").write_text("of my own")
     study.tell(trial, 0.3)
     assert (trial.state, trial.value, trial.reason) == (State.PAUSED, 0.3, "all do")
     again = study.ask()
@@ -324,7 +329,7 @@ def test_a_change_that_breaks_off_leaves_nothing(where, tmp_path):
     def broken():
         study._recorder.reported(rows, 1, np.array([[0.9]]), 6)
         study._recorder.ended_early(rows)
-        study._asking._resume([paused[0].number], "w")
+        study._asking._resume([paused[0].number], "w", study.history.position)
         study._recorder.failed(np.array([paused[1].number]), "gone")
         study._recorder.failed(np.array([paused[0].number]), "gone")
         raise ArithmeticError
@@ -425,6 +430,25 @@ def test_checkpoints_appear_whole_or_not_at_all(tmp_path):
     assert (tmp_path / "study" / "trial-0" / "step-000000000").exists()
 
 
+def test_a_worker_that_was_given_up_leaves_newer_checkpoints_alone(tmp_path, monkeypatch):
+    study = hpo.Study(SPACE, checkpoints=tmp_path, seed=0)
+    trial = study.ask()
+    with trial.save_checkpoint(0):
+        for step in (0, 1, 2):
+            with trial.save_checkpoint(step) as folder:
+                (folder / "state").write_text(str(step))
+    assert {path.name for path in trial.folder.iterdir()} == {"step-000000000", "step-000000002"}
+    killed = trial.save_checkpoint(3)
+    killed.__enter__()
+    with trial.save_checkpoint(3):
+        pass
+    assert len([*trial.folder.glob("partial-*")]) == 1
+    monkeypatch.setattr(checkpoints, "ABANDONED_SECONDS", -1.0)
+    with trial.save_checkpoint(4):
+        pass
+    assert [path.name for path in trial.folder.iterdir()] == ["step-000000004"]
+
+
 def test_no_folder_without_checkpoints():
     trial = hpo.Study(SPACE, seed=0).ask()
     assert trial.folder is None
@@ -433,3 +457,112 @@ def test_no_folder_without_checkpoints():
     for wrong in (0, 1.5, "9"):
         with pytest.raises(hpo.TrialError, match="n must be"):
             trial.steps(wrong)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_report_about_a_trial_that_was_ended_elsewhere_is_set_aside(others, caplog):
+    kept = {"scheduler": "asha", "sampler": "random", "seed": 0, "storage": MemoryStorage(), "name": "s"}
+    slow, fast = hpo.Study(SPACE, **kept), hpo.Study(SPACE, **kept)
+    trial = slow.ask()
+    for other in slow.ask(2)[:others]:
+        other.report(0, 0.1)
+    fast.fail(fast.trials[0], reason="gone")
+    trial.report(0, 0.5)
+    assert "was already finished elsewhere" in caplog.text
+    assert (trial.reports, trial.reason, trial.should_stop()) == ([], "gone", True)
+    assert slow.replay()
+
+
+def test_a_value_that_is_not_finite_says_so_though_something_else_was_decided_before():
+    study = hpo.Study(SPACE, scheduler=StopAt(step=0, bound=-1.0), sampler="random", seed=0)
+    trial = study.ask()
+    trial.report(0, 0.5)
+    trial.report(1, math.nan)
+    study.tell(trial, 0.5)
+    assert (trial.state, trial.reason) == (State.FAILED, "the report of step 1 is nan")
+
+
+def test_paused_trials_go_on_after_a_space_is_exhausted():
+    study = hpo.Study({"x": hpo.Int(0, 1)}, scheduler=PauseAt(bound=9.0), sampler="random", seed=0)
+
+    def train(trial):
+        time.sleep(0.1)  # the third worker finds nothing: no new configuration, and no paused trial yet
+        for step in trial.steps(6):
+            trial.report(step, float(trial["x"]))
+            if trial.should_stop():
+                break
+        return float(trial["x"])
+
+    with ThreadPoolExecutor(3) as pool:
+        study.optimize(train, n_trials=50, executor=pool)
+    assert study.trials.state.tolist() == [State.COMPLETE] * 2
+
+
+def test_an_interrupted_trial_goes_on_once_and_takes_one_place():
+    study = hpo.Study(SPACE, scheduler=hpo.ASHA(mode="promote", max_steps=9), sampler="random", seed=0)
+    for value in (5.0, 0.0, 1.0, 2.0, 3.0, 4.0):
+        trial = study.ask()
+        trial.report(0, value)
+        study.tell(trial, value)
+        if len(study.trials) == 3:
+            first = study.ask()
+            assert first.number == 1
+    study._pause_running(first)
+    assert study.ask(2).number.tolist() == [1, 2]  # the best two of six
+    study._pause_running(study.trials.where("running"))
+    assert study.scheduler.resume(study.history, 4) == [1, 2]
+    assert study.replay()
+
+
+def test_a_trial_that_lacks_a_parameter_fails_where_the_scheduler_would_let_it_go_on(tmp_path):
+    kept = {"scheduler": PauseAt(bound=9.0), "sampler": "random", "storage": tmp_path / "s.db", "name": "s"}
+    study = hpo.Study(SPACE, seed=0, **kept)
+    for trial in study.ask(2):
+        for step in (0, 1):
+            trial.report(step, 0.1)
+        study.tell(trial, 0.1)
+    wider = hpo.Study(SPACE | {"y": hpo.Float(0, 1)}, **kept)
+    assert wider.ask().number == 2
+    assert wider.trials[0].reason == "the space has a parameter that the trial does not have"
+    assert wider.trials.state.tolist() == [State.FAILED, State.FAILED, State.RUNNING]
+    assert wider.replay()
+
+
+def test_each_trial_of_a_batch_may_plan_other_steps():
+    study = hpo.Study(SPACE, scheduler=StopAt(), sampler="random", seed=0)
+    batch = study.ask(3)
+    for trial, steps in zip(batch, (4, 9, 4), strict=True):
+        trial.steps(steps)
+    batch.report(0, [0.1, 0.2, 0.3])
+    assert study.history.planned.tolist() == [4, 9, 4]
+    assert study.replay()
+
+
+def test_a_plan_is_kept_if_a_report_is_refused():
+    study = hpo.Study(SPACE, scheduler=StopAt(), sampler="random", seed=0)
+    trial = study.ask()
+    trial.steps(4)
+    with pytest.raises(hpo.TrialError, match="step must be"):
+        trial.report(-1, 0.5)
+    trial.report(0, 0.5)
+    assert study.history.planned.tolist() == [4]
+
+
+def test_what_a_sampler_lets_go_on_is_checked():
+    class Wrong(RandomSampler):
+        name = "wrong"
+        continues = True
+
+        def ask(self, history, first, n):
+            return Suggestion(np.empty((1, 0)), "wrong", resume=0)
+
+    study = hpo.Study(SPACE, sampler=Wrong(), seed=0)
+    with pytest.raises(hpo.StudyError, match=r"sampler 'wrong': resume must be -1, or .*, got 0"):
+        study.ask()
+
+
+def test_studies_of_different_names_have_different_folders(tmp_path):
+    names = ["", "a b", "a_b", "a/b", "..", ".", "x" * 300, "x" * 301]
+    folders = {hpo.Study(SPACE, name=name, checkpoints=tmp_path, seed=0).ask().folder for name in names}
+    assert len(folders) == len(names)
+    assert {folder.resolve().parent.parent for folder in folders} == {tmp_path.resolve()}
