@@ -172,7 +172,9 @@ def _saved_table(runs: Mapping[str, Runs]) -> str:
         if name == FULL or FULL not in runs or not (cells := statistics.shared_cells(r, runs[FULL])):
             continue
         reach = statistics.reach(r, runs[FULL], cells)
-        shown.append([name, _epochs(reach.trials), f"{reach.share:.0%}", f"{reach.own:.0f}", str(len(cells))])
+        shown.append(
+            [name, _epochs(reach.trials, cells), f"{reach.share:.0%}", f"{reach.own:.0f}", str(len(cells))]
+        )
     if not shown:
         return ""
     title = f"Epochs until a row is where `{FULL}` with full trainings ends (median, 95 % interval)"
@@ -180,10 +182,14 @@ def _saved_table(runs: Mapping[str, Runs]) -> str:
     return f"{title}\n\n" + markdown(header, shown)
 
 
-def _epochs(reached: Interval) -> str:
+def _epochs(reached: Interval, cells: Sequence[Cell]) -> str:
+    """The interval is over seeds, and is left out where a task has one."""
+
     def text(n: float) -> str:
         return f"{n:.0f}" if np.isfinite(n) else "not in half of them"
 
+    if min(Counter(task for task, _ in cells).values()) < 2:
+        return text(reached.estimate)
     return f"{text(reached.estimate)} [{text(reached.low)}, {text(reached.high)}]"
 
 
@@ -229,15 +235,13 @@ def _hold_first(section: Section, cohort: Sequence[Runs], where: str) -> None:
 def _hold_saved(section: Section, runs: Mapping[str, Runs]) -> None:
     """The best of ours needs a third of the epochs of our full trainings."""
     goal = rows.EPOCHS / SAVED
-    needed = {
-        name: statistics.reach(runs[name], runs[FULL], statistics.shared_cells(runs[name], runs[FULL])).trials
-        for name in runs
-        if name in rows.OURS and "+" in name and FULL in runs
-    }
+    stopping = [name for name in runs if name in rows.OURS and "+" in name and FULL in runs]
+    cells = {name: statistics.shared_cells(runs[name], runs[FULL]) for name in stopping}
+    needed = {name: statistics.reach(runs[name], runs[FULL], cells[name]).trials for name in stopping}
     if needed:
         best = min(needed, key=lambda name: needed[name].estimate)
         section.hold(
             met=needed[best].estimate <= goal,
-            otherwise=f"{best} needs {_epochs(needed[best])} epochs for the final loss of {FULL} with full "
-            f"trainings, more than {goal:.0f}",
+            otherwise=f"{best} needs {_epochs(needed[best], cells[best])} epochs for the final loss of "
+            f"{FULL} with full trainings, more than {goal:.0f}",
         )
