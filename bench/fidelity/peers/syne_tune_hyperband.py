@@ -3,8 +3,8 @@
 Its simulator needs tables in its own format, and a blackbox package that wants another numpy; the calls are
 the same: suggest, ``on_trial_add``, ``on_trial_result`` with its decision, ``on_trial_remove`` and
 ``on_trial_complete``. ``scheduler`` names one of ``SCHEDULERS``. Two settings are not its defaults: ``type``
-is "promotion", which pauses and continues (the default stops for good), and Hyper-Tune has four brackets, since
-it is made to choose between several (the default is one). Neither was compared with its default.
+is "promotion", which pauses and continues (the default stops for good), and Hyper-Tune has four brackets,
+since it is made to choose between several (the default is one). Neither was compared with its default.
 """
 
 from __future__ import annotations
