@@ -650,12 +650,8 @@ class Study:
         self._ledger.transact(self._recorder.noted, rows, notes)
 
     def _should_stop(self, rows: Rows) -> NDArray[np.bool_]:
-        if self._ledger.storage is None:
-            state, decision = self.history.state, self.history.decision
-            if len(rows) == 1:  # in a third of the time
-                row = rows.item()
-                return np.array([state.item(row) > 0 or decision.item(row) > 0])  # RUNNING is 0
-            return (state[rows] > 0) | (decision[rows] > 0)
+        if self._ledger.is_fresh:
+            return self._ledger.is_over(rows)
         from hpo_core.executors import Decision
         from hpo_core.run.decisions import decide
 
