@@ -31,7 +31,8 @@ class Job(Generic[T]):
     objective : callable
         The user's function of one handle.
     convert : callable of (result, handle)
-        Reads the objective's result, and raises ``TrialError`` if the result is wrong.
+        Reads the objective's result. It raises ``TrialError`` if the result is wrong, and ``TrialStopped`` if
+        the trial has no result because it was told to stop.
     catch : tuple of exception types
         Failures after which the caller goes on.
     """
@@ -53,6 +54,8 @@ class Job(Generic[T]):
             return self._failed(error, describe(error), trace(error, skip=1), error)
         try:
             return Outcome("complete", self.convert(result, trial))
+        except TrialStopped:
+            return Outcome("stopped")
         except TrialError as error:
             return self._failed(error, reason_of(error), None, error, error.__cause__)
         except Exception as cause:

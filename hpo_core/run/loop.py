@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.checks import shown
-from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError
+from hpo_core.errors import SpaceExhausted, StorageRefusedError, TrialError, TrialStopped
 from hpo_core.executors import Executor, Job, Outcome, Payload, Report, SerialExecutor
 from hpo_core.executors.channel import ANSWER_SECONDS
 from hpo_core.executors.failures import describe
@@ -388,10 +388,12 @@ def _executor(study: StudyLike, options: Options) -> Executor[Any]:
     return options.executor.start(Payload(job, RemoteTrials.of(study)), arguments_of)
 
 
-def _read_result(reader: ResultReader, result: object, _: object) -> float | tuple[float, ...]:
+def _read_result(reader: ResultReader, result: object, trial: Trial) -> float | tuple[float, ...]:
     """Return what the objective returned in the form that ``tell`` takes."""
     rule = "the objective must return"
     if result is None:
+        if trial.should_stop():  # a plain return is a way out, too
+            raise TrialStopped
         raise TrialError(f"{rule} {reader.what}, got None; is there a return?")
     if isinstance(result, Mapping) and reader.measured == (VALUE,):
         raise TrialError(

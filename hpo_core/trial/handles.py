@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
-from hpo_core.checks import check_flag, check_int, check_step, note_of_each, some
+from hpo_core.checks import STEP_LIMIT, check_flag, check_int, check_step, note_of_each, some
 from hpo_core.errors import TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
@@ -288,7 +288,7 @@ class Trial:
         >>> len(study.trials.where("stopped")) > 15
         True
         """
-        n = check_int("n", n, 1, error=TrialError)
+        n = check_int("n", n, 1, STEP_LIMIT - 1, error=TrialError)
         last = self.last_step
         self._study._plan(np.array([self._row]), n)
         return iter(range(0 if last is None else last + 1, n))
@@ -609,7 +609,7 @@ class TrialBatch:
         Trials that go on after a pause train from the beginning in a batch, unless all of them have done the
         same steps before; see ``Trial.steps``.
         """
-        n = check_int("n", n, 1, error=TrialError)
+        n = check_int("n", n, 1, STEP_LIMIT - 1, error=TrialError)
         self._study._plan(self._rows, n)
         lasts = {trial.last_step for trial in self}
         last = lasts.pop() if len(lasts) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -205,6 +206,25 @@ def test_a_report_that_is_not_finite_fails_the_trial(wrong):
     assert (trial.state, trial.reason) == (State.FAILED, f"the report of step 1 is {wrong}")
     assert len(trial.reports) == 2
     assert study.replay()
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor])
+def test_a_plain_return_is_a_way_out(executor):
+    study = hpo.Study(SPACE, scheduler=StopAt(), sampler="random", seed=0)
+
+    def train(trial):
+        for step in trial.steps(6):
+            trial.report(step, trial["x"])
+            if trial.should_stop():
+                return None
+        return trial["x"]
+
+    with contextlib.ExitStack() as stack:
+        pool = None if executor is None else stack.enter_context(executor(2))
+        study.optimize(train, n_trials=12, executor=pool)
+    above = study.trials["x"] > 0.5
+    np.testing.assert_array_equal(study.trials.state, np.where(above, State.STOPPED, State.COMPLETE))
+    assert study.trials.value.tolist() == study.trials["x"].tolist()
 
 
 def test_a_later_call_continues_what_an_earlier_one_left(tmp_path):
