@@ -67,6 +67,11 @@ class GPSampler(Sampler):
     The probability that all constraints hold multiplies the expected improvement; until a trial is feasible,
     it alone decides.
 
+    If the study has a scheduler that stops trials, or ``FreezeThaw``, one objective and no bounds, the model
+    is of the learning curves of all trials: a Gaussian process for the first rung and one for the change
+    between each two rungs [7]_. Configurations are chosen by the expected improvement at the last step for
+    each step that is likely to be spent, and with ``FreezeThaw`` so are paused trials.
+
     With more than 20 parameters or 500 trials, a search with one measured objective and nothing else keeps to
     a trust region. Past 1,000 trials the model uses the best and nearest of them, so that a suggestion costs
     the same at any number of trials.
@@ -84,6 +89,8 @@ class GPSampler(Sampler):
        parallel multi-objective Bayesian optimization. NeurIPS 33.
     .. [6] J. Knowles (2006), ParEGO: a hybrid algorithm with on-line landscape approximation for expensive
        multiobjective optimization problems. IEEE Transactions on Evolutionary Computation 10.
+    .. [7] L. Le Gratiet, J. Garnier (2014), Recursive co-kriging model for design of computer experiments
+       with multiple levels of fidelity. International Journal for Uncertainty Quantification 4.
 
     Examples
     --------
