@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from hpo_core.checks import shown
 from hpo_core.errors import ArgumentError, HpoError
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from hpo_core.executors.worker import Payload
 
 # Of one trial. An objective that ends only when it is told to would run ahead for ever.
-MOST_MESSAGES = 1_000_000
+MOST_MESSAGES: Final = 1_000_000
+# A file in the folder of a trial that was told to stop: its steps are done, though it saves nothing.
+MARK: Final = "simulated"
 
 
 class Numbered(Protocol):
@@ -156,7 +158,10 @@ class _Script:
     def write(self) -> None:
         """Call the objective."""
         channel = _ChannelAhead(self._questions if self._stops else math.inf)
-        outcome = self._payload.job.evaluate(self._payload.handle(channel, *self._arguments))
+        trial = self._payload.handle(channel, *self._arguments)
+        if self._stops and trial.folder is not None:
+            (trial.folder / MARK).touch()
+        outcome = self._payload.job.evaluate(trial)
         channel.close(outcome)
         before, self._messages = self._messages[: self._read], [*channel.messages, outcome]
         if str(before) != str(self._messages[: self._read]):  # as text, a nan equals itself

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 
+def now() -> float:
+    """Return the time in seconds since the epoch."""
+    return time.time()
+
+
 class Recorder:
     """Turns what happens, inside a change, into events.
 
@@ -58,7 +63,7 @@ class Recorder:
 
     def __init__(self, ledger: Ledger, space: Space) -> None:
         self.apply = ledger.add
-        self.clock: Callable[[], float] = time.time
+        self.clock: Callable[[], float] = now
         self.history = ledger.history
         self.metrics = ledger.history.metrics
         self._space = space

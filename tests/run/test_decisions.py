@@ -61,10 +61,12 @@ def test_what_another_process_has_ended_is_to_stop(study, file):
 def test_what_another_process_has_taken_over_is_to_stop_there_alone(study, file):
     trial, other = study.ask(), Study.open(file, "s")
     give_out_again(other, 0)
+    time.sleep(FRESH_SECONDS)
     assert trial.should_stop()
     assert not other.trials[0].should_stop()
     give_out_again(study, 0)  # and back
     assert not trial.should_stop()
+    time.sleep(FRESH_SECONDS)
     assert other.trials[0].should_stop()
 
 
