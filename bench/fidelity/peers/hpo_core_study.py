@@ -2,8 +2,8 @@
 
 ``sampler`` and ``scheduler`` name them; with the scheduler "" every training is full, and reports nothing.
 Settings that the scheduler's constructor takes are its options, the others are the sampler's. The number of
-epochs is told by ``trial.steps``. A folder for checkpoints, which stays empty, says that a paused trial can
-go on after its last report.
+epochs is told by ``trial.steps``. A file in its folder says that a paused trial can go on after its last
+report.
 """
 
 from __future__ import annotations
@@ -54,8 +54,12 @@ class Scheduled:
         return Training(trial, trial.params, next(trial.steps(self._epochs)), self._epochs)
 
     def report(self, training: Training, loss: float) -> bool:
-        training.handle.report(training.done - 1, loss)
-        return not training.handle.should_stop()
+        trial = training.handle
+        trial.report(training.done - 1, loss)
+        stops = trial.should_stop()
+        if stops:
+            (trial.folder / "state").touch()
+        return not stops
 
     def end(self, training: Training, loss: float) -> None:
         self._study.tell(training.handle, loss)
