@@ -126,7 +126,7 @@ class GPSampler(Sampler):
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose Sobol points until the models can be fitted, then the models' choice."""
         scheduler = history.scheduler
-        # By a quota the model's new curves ended worse than Sobol points on 6 of 8 runs, see
+        # By a quota the model's new curves ended no better than Sobol points, and took ten times as long: see
         # bench/results/2026-11-29-curves-ablation.md.
         if scheduler is not None and (scheduler.asks_sampler or not scheduler.pauses):
             suggestion = self._by_curves(history, scheduler, first, n)
