@@ -35,6 +35,7 @@ TOOLS: dict[str, set[str]] = {
     "arithmetic": set(),
     "printable": set(),
     "hints": {"checks"},
+    "parts": {"checks", "errors", "hints"},
 }
 FRONT_ENDS = {"study", "trial", "space"}
 # The table of the design, with storage, executors and acquisition as rooms of their own: they are public.

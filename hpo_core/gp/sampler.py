@@ -21,7 +21,7 @@ from hpo_core.gp.proposal import Moves, Proposal, SearchSettings
 from hpo_core.gp.warps import OUTPUT_WARPS, capped, zoom
 from hpo_core.log import State
 from hpo_core.native.covariance import Structure
-from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.base import Sampler, Suggestion, going_on, resumable
 from hpo_core.samplers.curves import ladder, read
 from hpo_core.samplers.ranking import objective
 from hpo_core.samplers.startup import StartupSampler
@@ -157,26 +157,25 @@ class GPSampler(Sampler):
         """Let a paused trial go on or propose new ones; None to leave the choice to the complete trials."""
         continues = n == 1 and scheduler.asks_sampler
         if not history.metrics.is_plain:
-            return self._by_rule(history, scheduler) if continues else None
+            return self._by_rule(history) if continues else None
         curves = read(history, ladder(history))
         if len(curves.rows) < self._n_startup or len(np.unique(curves.last)) < FEWEST_VALUES:
-            return self._by_rule(history, scheduler) if continues and len(history) > self._n_startup else None
+            return self._by_rule(history) if continues and len(history) > self._n_startup else None
         turn = history.count_starts()
         zoomed = turn % 2 == 1 and zoom(curves.best, self._n_startup) < self._settings.zoomed
         chain = self._chains.of(curves, least(history, curves), self._n_startup if zoomed else 0)
         if continues and turn % RULE_EVERY == 0:
-            named = scheduler.resume(history, 1) if history.count(State.PAUSED) else []
-            if named:
-                return self._going_on(likeliest(history, chain, named[0]))
+            for named in resumable(history, 1):
+                return going_on(history, likeliest(history, chain, named), self.name)
         row, promised = best_paused(history, chain) if continues else (-1, -np.inf)
         try:
             new = self._new_curves(history, chain, first, n)
         except SpaceExhausted:
             if row < 0:
                 raise
-            return self._going_on(row)
+            return going_on(history, row, self.name)
         if row >= 0 and promised >= self._promise(history, chain, new):
-            return self._going_on(row)
+            return going_on(history, row, self.name)
         return Suggestion(new, self.name)
 
     def _new_curves(self, history: History, chain: Chain, first: int, n: int) -> Array:
@@ -200,13 +199,9 @@ class GPSampler(Sampler):
         weight = 0.0 if feasibility is None else float(feasibility.log_weight(x)[0])
         return weight + float(promise(chain, x, np.array([-1]), np.zeros(1))[0])
 
-    def _by_rule(self, history: History, scheduler: SchedulerLike) -> Suggestion | None:
+    def _by_rule(self, history: History) -> Suggestion | None:
         """Let the trial go on that the scheduler names, if any."""
-        rows = scheduler.resume(history, 1) if history.count(State.PAUSED) else []
-        return self._going_on(rows[0]) if rows else None
-
-    def _going_on(self, row: int) -> Suggestion:
-        return Suggestion(np.empty((self._space.layout.size, 0)), self.name, resume=row)
+        return next((going_on(history, row, self.name) for row in resumable(history, 1)), None)
 
     def feasibility(self, history: History) -> Feasibility | None:
         """Return the model of where trials fail; None if none has failed."""

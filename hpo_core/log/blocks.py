@@ -60,13 +60,15 @@ class EventBlock:
     @property
     def retried(self) -> Rows:
         """Trials that were given out again."""
-        rows = (event.rows for event, _ in self.events if isinstance(event, Retried))
-        return np.concatenate([_NO_ROWS, *rows])
+        return self._rows_of(Retried)
 
     @property
     def resumed(self) -> Rows:
         """Trials that went on after a pause."""
-        rows = (event.rows for event, _ in self.events if isinstance(event, Resumed))
+        return self._rows_of(Resumed)
+
+    def _rows_of(self, kind: type[Retried | Resumed]) -> Rows:
+        rows = (event.rows for event, _ in self.events if isinstance(event, kind))
         return np.concatenate([_NO_ROWS, *rows])
 
     @property

@@ -407,8 +407,7 @@ class History:
     def apply(self, event: Event) -> None:
         """Apply one event. The caller has validated it: rows exist and run."""
         event.apply(self, self.position)
-        if self._moves.n > self._n_settled:
-            self._settle_moves()
+        self._settle_moves()
         self.position += 1
 
     def extend(self, block: EventBlock) -> None:
@@ -423,8 +422,7 @@ class History:
         n = self._finishes.n
         for event, at in block.events:
             event.apply(self, self.position + at)
-        if self._moves.n > self._n_settled:
-            self._settle_moves()
+        self._settle_moves()
         # Trials that completed, stopped and failed ended in the order of the log, not by kind.
         read, write = self._finishes.read, self._finishes.write
         order = np.argsort(read["position"][n : self._finishes.n], kind="stable") + n
@@ -510,8 +508,7 @@ class History:
         state = self._trials.write["state"]
         state[rows[state[rows] == _PAUSED]] = _RUNNING
         self._n_settled = 0
-        if n:
-            self._settle_moves()
+        self._settle_moves()
 
     def start(
         self,
@@ -571,8 +568,7 @@ class History:
         # One trial at a time is the common case: writing scalars takes a third of writing slices.
         k = len(rows)
         where = rows.item() if k == 1 else _index(rows)
-        if self._moves.n > self._n_settled:
-            self._settle_moves()
+        self._settle_moves()
         end = self._finishes.append(k)
         self._finishes.write["row"][end] = where if k == 1 else rows
         self._finishes.write["position"][end] = at if k > 1 or isinstance(at, int) else at.item()
@@ -621,6 +617,8 @@ class History:
 
     def _settle_moves(self) -> None:
         """Bring new moves into the order of the log; the columns of their trials show the last ones."""
+        if self._n_settled == self._moves.n:
+            return
         read, write, trials = self._moves.read, self._moves.write, self._trials.write
         new = slice(self._n_settled, self._moves.n)
         order = np.argsort(read["position"][new], kind="stable") + self._n_settled

@@ -7,18 +7,17 @@ from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from hpo_core.arithmetic import usual_errors
 from hpo_core.checks import check_number
 from hpo_core.gp.fit import scheduled
 from hpo_core.gp.sampler import GPSampler
 from hpo_core.log import State
-from hpo_core.samplers.base import Sampler, Suggestion
+from hpo_core.samplers.base import Sampler, Suggestion, going_on, resumable
 from hpo_core.samplers.startup import StartupSampler
 from hpo_core.tpe.sampler import TPESampler
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from hpo_core.log import History
@@ -123,10 +122,9 @@ class AutoSampler(Sampler):
 
         A paused trial that the scheduler names comes first.
         """
-        scheduler = history.scheduler
-        if n == 1 and scheduler is not None and scheduler.asks_sampler and history.count(State.PAUSED):
-            for row in scheduler.resume(history, 1):
-                return Suggestion(np.empty((self._n_parameters, 0)), self._tpe.name, resume=row)
+        if n == 1 and history.scheduler is not None and history.scheduler.asks_sampler:
+            for row in resumable(history, 1):
+                return going_on(history, row, self._tpe.name)
         affordable = self._is_affordable(history, n) and self.max_ms is None
         feasibility = self._gp.feasibility(history) if affordable else None
         weight = None if feasibility is None else feasibility.log_weight

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from hpo_core.log import State
 from hpo_core.samplers.ranking import completed
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from hpo_core.log import History
@@ -29,6 +30,18 @@ class Suggestion:
     origin: str
     fit: dict[str, Any] | None = None
     resume: int = -1
+
+
+def resumable(history: History, n: int) -> list[int]:
+    """Return up to ``n`` paused trials that the scheduler of the study lets go on."""
+    if history.scheduler is None or not history.count(State.PAUSED):
+        return []
+    return history.scheduler.resume(history, n)
+
+
+def going_on(history: History, row: int, origin: str) -> Suggestion:
+    """Return the suggestion that a paused trial goes on."""
+    return Suggestion(np.empty((history.layout.size, 0)), origin, resume=row)
 
 
 class Sampler(ABC):

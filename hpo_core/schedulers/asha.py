@@ -106,6 +106,7 @@ class ASHA(Scheduler):
     """
 
     name: ClassVar[str] = "asha"
+    _options: ClassVar[tuple[str, ...]] = ("min_steps", "max_steps", "factor", "mode", "brackets", "grow")
 
     def __init__(
         self,
@@ -139,17 +140,6 @@ class ASHA(Scheduler):
                 "ASHA(mode='promote', grow=True)"
             )
         self.pauses = self.mode == "promote"
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
-        return {
-            "min_steps": self.min_steps,
-            "max_steps": self.max_steps,
-            "factor": self.factor,
-            "mode": self.mode,
-            "brackets": self.brackets,
-            "grow": self.grow,
-        }
 
     def start(self, *, seed: int) -> None:
         """Bind to a study with an empty cache."""

@@ -55,12 +55,15 @@ class Scheduler(ABC):
     # Steps of a full trial, if the scheduler knows.
     max_steps: int | None = None
 
+    # Arguments of the constructor, each kept in an attribute of its name.
+    _options: ClassVar[tuple[str, ...]] = ()
+
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this scheduler again."""
-        return {}
+        return {name: getattr(self, name) for name in self._options}
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        if type(self).options is Scheduler.options:
+        if not self._options and type(self).options is Scheduler.options:
             return super().__reduce__()
         return partial(type(self), **self.options()), ()
 

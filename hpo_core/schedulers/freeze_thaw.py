@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.schedulers.asha import ASHA
 from hpo_core.schedulers.base import GO_ON, Verdict
@@ -59,14 +59,11 @@ class FreezeThaw(ASHA):
     """
 
     name: ClassVar[str] = "freeze-thaw"
+    _options: ClassVar[tuple[str, ...]] = ("min_steps", "max_steps", "factor")
     asks_sampler = True
 
     def __init__(self, *, min_steps: int = 3, max_steps: int | None = None, factor: int = 2) -> None:
         super().__init__(min_steps=min_steps, max_steps=max_steps, factor=factor, mode="promote")
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
-        return {name: getattr(self, name) for name in ("min_steps", "max_steps", "factor")}
 
     def decide(self, history: History, row: int) -> Verdict:
         """Decide about a running trial whose newest report has just been applied."""

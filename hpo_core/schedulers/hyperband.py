@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.schedulers.asha import ASHA, Mode, all_brackets
 
@@ -54,16 +54,12 @@ class Hyperband(ASHA):
     """
 
     name: ClassVar[str] = "hyperband"
+    _options: ClassVar[tuple[str, ...]] = ("min_steps", "max_steps", "factor", "mode")
 
     def __init__(
         self, *, min_steps: int = 1, max_steps: int | None = None, factor: int = 3, mode: Mode = "stop"
     ) -> None:
         super().__init__(min_steps=min_steps, max_steps=max_steps, factor=factor, mode=mode)
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
-        names = ("min_steps", "max_steps", "factor", "mode")
-        return {name: getattr(self, name) for name in names}
 
     def _n_brackets(self, history: History, row: int) -> int:
         steps = self.max_steps or history.planned.item(row)

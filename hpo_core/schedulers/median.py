@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.checks import check_int, check_number
 from hpo_core.log import State
@@ -61,6 +61,7 @@ class Percentile(MetricRule):
     """
 
     name: ClassVar[str] = "percentile"
+    _options: ClassVar[tuple[str, ...]] = ("q", "min_trials", "warmup_steps", "metric")
 
     def __init__(
         self, q: float = 25.0, *, min_trials: int = 5, warmup_steps: int = 0, metric: str | None = None
@@ -69,11 +70,6 @@ class Percentile(MetricRule):
         self.q = check_number("q", q, "a number from 0 to 100", lambda q: 0 <= q <= 100)
         self.min_trials = check_int("min_trials", min_trials, 1)
         self.warmup_steps = check_int("warmup_steps", warmup_steps, 0)
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
-        names = ("q", "min_trials", "warmup_steps", "metric")
-        return {name: getattr(self, name) for name in names}
 
     def start(self, *, seed: int) -> None:
         """Bind to a study with an empty cache."""
@@ -152,11 +148,7 @@ class Median(Percentile):
     """
 
     name: ClassVar[str] = "median"
+    _options: ClassVar[tuple[str, ...]] = ("min_trials", "warmup_steps", "metric")
 
     def __init__(self, *, min_trials: int = 5, warmup_steps: int = 0, metric: str | None = None) -> None:
         super().__init__(50.0, min_trials=min_trials, warmup_steps=warmup_steps, metric=metric)
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
-        names = ("min_trials", "warmup_steps", "metric")
-        return {name: getattr(self, name) for name in names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.checks import check_int, check_number
 from hpo_core.log.columns import Move
@@ -46,17 +46,13 @@ class Patience(MetricRule):
     """
 
     name: ClassVar[str] = "patience"
+    _options: ClassVar[tuple[str, ...]] = ("steps", "min_delta", "metric")
 
     def __init__(self, steps: int = 10, *, min_delta: float = 0.0, metric: str | None = None) -> None:
         super().__init__(metric=metric)
         self.steps = check_int("steps", steps, 1)
         rule = "a finite number >= 0"
         self.min_delta = check_number("min_delta", min_delta, rule, lambda x: 0 <= x < math.inf)
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
-        names = ("steps", "min_delta", "metric")
-        return {name: getattr(self, name) for name in names}
 
     def start(self, *, seed: int) -> None:
         """Bind to a study with an empty cache."""

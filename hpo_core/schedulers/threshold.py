@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.checks import check_int, check_number
 from hpo_core.errors import ArgumentError
@@ -43,6 +43,7 @@ class Threshold(MetricRule):
     """
 
     name: ClassVar[str] = "threshold"
+    _options: ClassVar[tuple[str, ...]] = ("upper", "lower", "after", "metric")
 
     def __init__(
         self,
@@ -63,11 +64,6 @@ class Threshold(MetricRule):
         if upper is not None and lower is not None and not lower <= upper:
             raise ArgumentError(f"lower must be a number <= upper, {upper}, got {lower}")
         self.after = check_int("after", after, 0)
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
-        names = ("upper", "lower", "after", "metric")
-        return {name: getattr(self, name) for name in names}
 
     def _judge(self, history: History, row: int, depth: int) -> Verdict:
         if depth <= self.after:

@@ -21,7 +21,8 @@ from hpo_core.log import State
 from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Resumed, Retried
 from hpo_core.native import build_id
 from hpo_core.printable import printable
-from hpo_core.samplers.registry import is_ours
+from hpo_core.samplers.base import resumable
+from hpo_core.samplers.registry import SAMPLERS
 from hpo_core.study.enqueue import complete
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Asking:
         self._others: tuple[Sampler, Scheduler | None] | None = None
         self._ledger, self._recorder, self._space, self._sampler = ledger, recorder, space, sampler
         self._history: History = ledger.history
-        self._is_ours = is_ours(sampler)
+        self._is_ours = SAMPLERS.is_ours(sampler)
         self._is_stored = ledger.storage is not None
         self._build, self._build_at = "", -1  # unknown until the first suggestion: that takes 40 ms
 
@@ -250,8 +251,7 @@ class Asking:
         if found.back or found.decided or self._history.queue:
             return 0
         wanted = max(0, self._allowed(request, found))
-        by_scheduler = wanted != 1 or not self._sampler_continues
-        return 0 if by_scheduler and self._scheduled(1) else wanted
+        return 0 if self._is_for_scheduler(wanted) and resumable(self._history, 1) else wanted
 
     def _start(self, request: Request, pauses: int, proposal: _Proposal | None) -> _Started:
         """Start trials, inside a change."""
@@ -260,8 +260,7 @@ class Asking:
             return found
         wanted = self._allowed(request, found)
         taken: list[int] = []
-        by_scheduler = wanted != 1 or not self._sampler_continues
-        if self._pauses and by_scheduler and (wanted <= 0 or not found.back):
+        if self._is_for_scheduler(wanted) and (wanted <= 0 or not found.back):
             taken = self._resume_scheduled(request.n, request.worker)
             wanted = min(wanted, request.n - len(taken))
         if wanted <= 0:
@@ -287,30 +286,19 @@ class Asking:
             request.started()
         return rows
 
-    @property
-    def _pauses(self) -> bool:
+    def _is_for_scheduler(self, wanted: int) -> bool:
+        """Whether the scheduler chooses paused trials, and not the sampler between these and a new one."""
         scheduler = self._history.scheduler
-        return scheduler is not None and scheduler.pauses
-
-    @property
-    def _sampler_continues(self) -> bool:
-        """Whether the sampler chooses between paused trials and new ones."""
-        scheduler = self._history.scheduler
-        return scheduler is not None and scheduler.asks_sampler and self._sampler.continues
-
-    def _scheduled(self, n: int) -> list[int]:
-        """Return up to ``n`` paused trials that the scheduler lets go on."""
-        history = self._history
-        if history.scheduler is None or not history.count(State.PAUSED):
-            return []
-        return history.scheduler.resume(history, n)
+        if scheduler is None or not scheduler.pauses:
+            return False
+        return wanted != 1 or not (scheduler.asks_sampler and self._sampler.continues)
 
     def _resume_scheduled(self, n: int, worker: str) -> list[int]:
         """Let up to ``n`` paused trials go on that the scheduler names. Those that lack a parameter fail."""
-        rows = self._scheduled(n)
+        rows = resumable(self._history, n)
         while lacking := [row for row in rows if self._lacks_a_parameter(row)]:
             self._recorder.failed(np.array(lacking), LACKS_A_PARAMETER)
-            rows = self._scheduled(n)
+            rows = resumable(self._history, n)
         return self._resume(rows, worker, self._history.position) if rows else rows
 
     def _resume(self, rows: list[int], worker: str, cursor: int) -> list[int]:

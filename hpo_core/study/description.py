@@ -14,10 +14,8 @@ from hpo_core.log.events import READER, SEVERAL_METRICS, require_reader
 from hpo_core.log.journal import LogPlace
 from hpo_core.log.ledger import until_written
 from hpo_core.metrics import Metrics
-from hpo_core.samplers import BY_NAME, Sampler
-from hpo_core.samplers.registry import is_ours
-from hpo_core.schedulers.registry import BY_NAME as SCHEDULERS
-from hpo_core.schedulers.registry import is_ours as is_our_scheduler
+from hpo_core.samplers.registry import SAMPLERS
+from hpo_core.schedulers.registry import SCHEDULERS
 from hpo_core.space import Space
 from hpo_core.storage import Storage, open_storage
 from hpo_core.storage.base import CHANGED, CREATED, DURABILITY
@@ -26,7 +24,6 @@ from hpo_core.study.compatibility import check_widening
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpo_core.schedulers import Scheduler
     from hpo_core.storage import Record
 
 
@@ -140,48 +137,6 @@ def _fields(record: Record, kinds: dict[str, type]) -> dict[str, Any]:
     return data
 
 
-def describe_sampler(sampler: Sampler) -> dict[str, Any]:
-    """Return the name of a sampler and, if it is one of hpo_core's, its options."""
-    if not is_ours(sampler):
-        return {"name": sampler.name}
-    return {"name": sampler.name, "options": sampler.options()}
-
-
-def make_sampler(described: dict[str, Any]) -> Sampler:
-    """Return the sampler of a description."""
-    name = described["name"]
-    if "options" not in described or name not in BY_NAME:
-        raise StudyError(f"sampler {name!r} is not one of hpo_core's: pass it as sampler=")
-    kind: Any = BY_NAME[name]
-    try:
-        sampler: Sampler = kind(**described["options"])
-    except (TypeError, ValueError) as error:
-        raise StorageError(f"event 0, created: field 'sampler' has no such options: {error}") from error
-    return sampler
-
-
-def describe_scheduler(scheduler: Scheduler | None) -> dict[str, Any] | None:
-    """Return the name of a scheduler and, if it is one of hpo_core's, its options."""
-    if scheduler is None or not is_our_scheduler(scheduler):
-        return None if scheduler is None else {"name": scheduler.name}
-    return {"name": scheduler.name, "options": scheduler.options()}
-
-
-def make_scheduler(described: dict[str, Any] | None) -> Scheduler | None:
-    """Return the scheduler of a description."""
-    if described is None:
-        return None
-    name = described["name"]
-    if "options" not in described or name not in SCHEDULERS:
-        raise StudyError(f"scheduler {name!r} is not one of hpo_core's: pass it as scheduler=")
-    kind: Any = SCHEDULERS[name]
-    try:
-        scheduler: Scheduler = kind(**described["options"])
-    except (TypeError, ValueError) as error:
-        raise StorageError(f"event 0, created: field 'scheduler' has no such options: {error}") from error
-    return scheduler
-
-
 def find(storage: Storage, name: str) -> tuple[LogPlace, Description]:
     """Return the place of a stored study's log, and the description of the study.
 
@@ -283,23 +238,10 @@ def _resume(
     return None
 
 
-def _complete(described: dict[str, Any]) -> dict[str, Any]:
-    """Return a sampler's description; options that did not exist when it was written have defaults."""
-    if "options" not in described or described["name"] not in BY_NAME:
-        return {"name": described["name"]}
-    return describe_sampler(make_sampler(described))
-
-
-def _complete_scheduler(described: dict[str, Any] | None) -> dict[str, Any] | None:
-    if described is None or "options" not in described or described["name"] not in SCHEDULERS:
-        return described
-    return describe_scheduler(make_scheduler(described))
-
-
 def _check_same(stored: Description, given: Description, name: str, *, seed_given: bool) -> None:
     pairs: dict[str, tuple[Any, Any]] = {
-        "sampler": (_complete(stored.sampler), given.sampler),
-        "scheduler": (_complete_scheduler(stored.scheduler), given.scheduler),
+        "sampler": (SAMPLERS.complete(stored.sampler), given.sampler),
+        "scheduler": (stored.scheduler and SCHEDULERS.complete(stored.scheduler), given.scheduler),
         "metrics": (stored.metrics.to_json(), given.metrics.to_json()),
         "allow_duplicates": (stored.allow_duplicates, given.allow_duplicates),
         **({"seed": (stored.seed, given.seed)} if seed_given else {}),

@@ -114,20 +114,20 @@ class Recorder:
         Trials that were told to stop or pause do so, unless ``complete``, or all their steps are done. The
         values of those that pause do not matter.
         """
-        if self.history.scheduler is not None and self.history.scheduler.pauses and not complete:
-            pauses = self._ends_early(rows) & (self.history.decision[rows] == Move.PAUSE)
+        early = np.zeros(len(rows), np.bool_)
+        if self.history.scheduler is not None and not complete:
+            early = self._ends_early(rows)
+            pauses = early & (self.history.decision[rows] == Move.PAUSE)
             self.paused(rows[pauses])
-            rows, told = rows[~pauses], told[:, ~pauses]
+            rows, told, early = rows[~pauses], told[:, ~pauses], early[~pauses]
         finite = np.isfinite(told)
         if not finite.all():
             good = finite.all(axis=0)
             self._fail_those_not_finite(rows[~good], told[:, ~good])
-            rows, told = rows[good], told[:, good]
-        if self.history.scheduler is not None and not complete:
-            early = self._ends_early(rows)
-            if early.any():
-                self.ended_early(rows[early], told[:, early])
-                rows, told = rows[~early], told[:, ~early]
+            rows, told, early = rows[good], told[:, good], early[good]
+        if early.any():
+            self.stopped(rows[early], told[:, early])
+            rows, told = rows[~early], told[:, ~early]
         if len(rows):
             self.apply(Told(rows, self.signed(rows, told), self._cost(rows)))
 
@@ -147,14 +147,11 @@ class Recorder:
             return np.full(len(rows), -1)
         return np.where(last >= 0, self.history.reports.step[last], -1)
 
-    def ended_early(self, rows: Rows, told: NDArray[np.float64] | None = None) -> None:
-        """End or pause running trials as was decided, with values (measured, k) or their last reports.
-
-        Trials about which nothing was decided stop.
-        """
+    def ended_early(self, rows: Rows) -> None:
+        """End or pause running trials as was decided; those about which nothing was decided stop."""
         pauses = self.history.decision[rows] == Move.PAUSE
         self.paused(rows[pauses])
-        self.stopped(rows[~pauses], None if told is None else told[:, ~pauses])
+        self.stopped(rows[~pauses])
 
     def paused(self, rows: Rows) -> None:
         """Pause running trials."""

@@ -39,6 +39,8 @@ from hpo_core.printable import displayed, printable
 from hpo_core.samplers import resolve
 from hpo_core.samplers.base import Sampler
 from hpo_core.samplers.ranking import Ranking, completed
+from hpo_core.samplers.registry import SAMPLERS
+from hpo_core.schedulers.registry import SCHEDULERS
 from hpo_core.schedulers.registry import resolve as resolve_scheduler
 from hpo_core.space import Space
 from hpo_core.space.codec import as_columns
@@ -47,15 +49,7 @@ from hpo_core.storage.base import DURABILITY
 from hpo_core.study.adding import add
 from hpo_core.study.asking import Asking, Request
 from hpo_core.study.claims import Claims, checked_lease
-from hpo_core.study.description import (
-    Description,
-    attach,
-    describe_sampler,
-    describe_scheduler,
-    find,
-    make_sampler,
-    make_scheduler,
-)
+from hpo_core.study.description import Description, attach, find
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
 from hpo_core.study.front import check_weights, front, hypervolume, preferred
 from hpo_core.study.recorder import Recorder
@@ -232,11 +226,11 @@ class Study:
         return Description(
             space=self.space.with_feasible(None),
             feasible=self.space.feasible is not None,
-            sampler=describe_sampler(self.sampler),
+            sampler=SAMPLERS.describe(self.sampler),
             seed=self.seed,
             metrics=self.metrics,
             allow_duplicates=self.allow_duplicates,
-            scheduler=describe_scheduler(self.scheduler),
+            scheduler=None if self.scheduler is None else SCHEDULERS.describe(self.scheduler),
         )
 
     @property
@@ -353,11 +347,15 @@ class Study:
             place = open_storage(storage, durability=stored.durability)
         return cls(
             stored.space,
-            sampler=make_sampler(stored.sampler) if sampler is None else sampler,
+            sampler=SAMPLERS.make(stored.sampler) if sampler is None else sampler,
             metrics=stored.metrics,
             seed=stored.seed,
             allow_duplicates=stored.allow_duplicates,
-            scheduler=make_scheduler(stored.scheduler) if scheduler is None else scheduler,
+            scheduler=(
+                SCHEDULERS.make(stored.scheduler)
+                if scheduler is None and stored.scheduler is not None
+                else scheduler
+            ),
             checkpoints=checkpoints,
             keep_checkpoints=keep_checkpoints,
             name=name,
