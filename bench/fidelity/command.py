@@ -7,10 +7,9 @@ and what is on file is shown.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import machine, records
+from bench import records
 from bench.fidelity import report, rows, tables
 from bench.fidelity.optimiser import ENTRIES
 from bench.quality import command, runner
@@ -20,26 +19,14 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", nargs="*", choices=ENTRIES, default=["gp"], metavar="NAME")
+    command.add_row_arguments(parser, ENTRIES, ["gp"], rows.SEEDS, "scheduler or sampler")
     parser.add_argument(
         "--tasks", nargs="+", choices=tables.NAMES, default=list(tables.NAMES), metavar="NAME"
     )
     parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="settings",
-        help="an option of our scheduler or sampler; VALUE is a Python literal, or else a string",
-    )
-    parser.add_argument("--seeds", type=int, default=rows.SEEDS, help="at most; slow peers have fewer")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument(
         "--workers", type=int, choices=(1, 16), default=1, help="simulated workers of a study"
     )
     parser.add_argument("--processes", type=int, default=1, help="runs at the same time on this machine")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write what is on file there, as a record")
-    parser.add_argument("--record", action="store_true", help="keep our runs in bench/results, as peers' are")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,10 +54,12 @@ def measure(name: str, settings: dict[str, Any], arguments: argparse.Namespace) 
     many = rows.MANY if arguments.workers > 1 else {}
     wanted = rows.jobs(name, arguments.tasks, range(arguments.first_seed, last), {**settings, **many})
     path = rows.results_file(name) if keep else command.SCRATCH.with_name("fidelity.jsonl")
-    versions = None if entry.peer else machine.versions(*entry.distributions)
-    left = runner.missing(wanted, path, versions)
-    runner.run(left, path, n_workers=arguments.processes, entries=ENTRIES, module=rows.WORKER)
-    if keep:
-        records.compact(path, *runner.KEYS)
-    on_file, asked = (records.latest(r, *runner.KEYS) for r in (records.read(path), wanted))
-    return [on_file[key] for key in asked if key in on_file]
+    return command.made(
+        entry,
+        wanted,
+        path,
+        keep=keep,
+        n_workers=arguments.processes,
+        entries=ENTRIES,
+        module=rows.WORKER,
+    )

@@ -11,6 +11,7 @@ from bench import machine
 from bench.fidelity import rows
 from bench.fidelity.optimiser import FULL
 from bench.quality import statistics
+from bench.quality.tables import rank_table
 from bench.section import Section, provenance
 from bench.tables import markdown
 
@@ -33,9 +34,9 @@ def section() -> Section:
     section.body += [tables(held), missing(held), provenance(held)]
     known = rows.best(held)
     runs = rows.collect(held, {}, known)
-    for cohort in cohorts(runs):
+    for cohort in statistics.cohorts([*runs.values()]):
         _hold_first(section, cohort, "")
-    for cohort in cohorts(rows.collect(held, rows.MANY, known)):
+    for cohort in statistics.cohorts([*rows.collect(held, rows.MANY, known).values()]):
         _hold_first(section, cohort, " with 16 workers")
     _hold_saved(section, runs)
     broken = {name: r.failed for name, r in runs.items() if r.failed}
@@ -60,14 +61,14 @@ def tables(held: Sequence[Record], settings: Mapping[str, Any] | None = None) ->
         runs[label] = statistics.Runs(label, changed.regret, changed.failed)
     if not runs:
         return "Nothing is on file."
-    parts = [_rank_table(cohort, "epochs") for cohort in cohorts(runs)]
+    parts = _ranks(runs, "epochs")
     parts += [_saved_table(runs), _regret_table(runs), _effort_table(held), _by_task(runs)]
     many = rows.collect(held, rows.MANY, known)
     if many:
         parts.append(
             "**16 workers**: simulated seconds, in which 16 workers train 2,600 epochs of random trials"
         )
-        parts += [_rank_table(cohort, "of 2,600 parts of the time") for cohort in cohorts(many)]
+        parts += _ranks(many, "of 2,600 parts of the time")
         parts.append(_regret_table(many))
     return "\n\n".join(filter(None, parts))
 
@@ -83,38 +84,17 @@ def missing(held: Sequence[Record]) -> str:
     return f"Runs still to be made (`python -m bench fidelity`): {', '.join(short)}." if short else ""
 
 
-def cohorts(runs: Mapping[str, Runs]) -> list[list[Runs]]:
-    """Rows to be ranked together: those with the most runs, then all with at least as many as each other."""
-    found: list[list[Runs]] = []
-    for least in sorted({len(r.regret) for r in runs.values()}, reverse=True):
-        cohort = [r for r in runs.values() if len(r.regret) >= least]
-        if len(cohort) > 1 and statistics.shared_cells(*cohort):
-            found.append(cohort)
-    return found
-
-
 def checkpoints(cohort: Sequence[Runs]) -> list[int]:
     """Those that every run reached."""
     epochs = min(len(regret) for r in cohort for regret in r.regret.values())
     return [c for c in rows.CHECKPOINTS if c <= epochs]
 
 
-def _rank_table(cohort: Sequence[Runs], unit: str) -> str:
-    cells, reached = statistics.shared_cells(*cohort), checkpoints(cohort)
-    ranks = [statistics.rank_intervals(cohort, c) for c in reached]
-    seeds = Counter(task for task, _ in cells)
-    spread = min(seeds.values()) > 1  # a bootstrap over one seed says nothing
-    ordered = sorted(ranks[-1], key=lambda label: ranks[-1][label].estimate)
-    shown = [[label, *(_rank(at[label], spread=spread) for at in ranks)] for label in ordered]
-    title = (
-        f"Mean rank over {len(cells)} pairs of task and seed, {len(seeds)} tasks (1 is best"
-        f"{'; 95 % bootstrap intervals' if spread else ''})"
-    )
-    return f"{title}\n\n" + markdown(["optimiser", *(f"{c} {unit}" for c in reached)], shown)
-
-
-def _rank(mean: Interval, *, spread: bool) -> str:
-    return f"{mean.estimate:.2f}" + (f" [{mean.low:.2f}, {mean.high:.2f}]" if spread else "")
+def _ranks(runs: Mapping[str, Runs], unit: str) -> list[str]:
+    return [
+        rank_table(cohort, {c: f"{c} {unit}" for c in checkpoints(cohort)}, "task")
+        for cohort in statistics.cohorts([*runs.values()])
+    ]
 
 
 def _regret_table(runs: Mapping[str, Runs]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import environments, machine, records
@@ -12,8 +13,7 @@ from bench.quality.optimiser import ENTRIES
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from bench.quality.optimiser import Entry
 
@@ -52,6 +52,51 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+
+
+def add_row_arguments(
+    parser: argparse.ArgumentParser,
+    entries: Mapping[str, Entry],
+    default: Sequence[str],
+    seeds: int,
+    own: str,
+) -> None:
+    """Add the arguments of benchmarks that keep a row of runs for each optimiser; ``own`` has options."""
+    parser.add_argument("--rows", nargs="*", choices=entries, default=default, metavar="NAME")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help=f"an option of our {own}; VALUE is a Python literal, or else a string",
+    )
+    parser.add_argument("--seeds", type=int, default=seeds, help="at most; slow peers have fewer")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="only write what is on file there, as a record"
+    )
+    parser.add_argument("--record", action="store_true", help="keep our runs in bench/results, as peers' are")
+
+
+def made(
+    entry: Entry,
+    wanted: Sequence[runner.Job],
+    path: Path,
+    *,
+    keep: bool,
+    n_workers: int,
+    entries: Mapping[str, Entry],
+    module: str,
+) -> list[records.Record]:
+    """Run what is missing on ``path``, and return the records of what is wanted."""
+    versions = None if entry.peer else machine.versions(*entry.distributions)
+    left = runner.missing(wanted, path, versions)
+    runner.run(left, path, n_workers=n_workers, entries=entries, module=module)
+    if keep:
+        records.compact(path, *runner.KEYS)
+    on_file, asked = (records.latest(r, *runner.KEYS) for r in (records.read(path), wanted))
+    return [on_file[key] for key in asked if key in on_file]
 
 
 def literal(text: str) -> Any:

@@ -95,6 +95,16 @@ def shared_cells(*runs: Runs) -> list[Cell]:
     return sorted(set.intersection(*(set(r.regret) for r in runs)))
 
 
+def cohorts(rows: Sequence[Runs]) -> list[list[Runs]]:
+    """Rows to be ranked together: those with the most runs, then all with at least as many as each other."""
+    found: list[list[Runs]] = []
+    for least in sorted({len(r.regret) for r in rows}, reverse=True):
+        cohort = [r for r in rows if len(r.regret) >= least]
+        if len(cohort) > 1 and shared_cells(*cohort):
+            found.append(cohort)
+    return found
+
+
 @dataclass(frozen=True)
 class Interval:
     estimate: float

@@ -1,13 +1,16 @@
-"""Comparisons of two optimisers as tables."""
+"""Comparisons of optimisers as tables."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bench.quality import statistics
 from bench.tables import markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bench.quality.statistics import Runs
 
 
@@ -24,6 +27,25 @@ def comparison(ours: Runs, theirs: Runs) -> str:
     ranks = "Mean rank, ours - theirs (95 % bootstrap): " + _ranks(ours, theirs, cells)
     reached = f"{_reach(ours, theirs, cells)}\n{_reach(theirs, ours, cells)}"
     return "\n\n".join([title, _problems(ours, theirs, cells), _families(ours, theirs), ranks, reached])
+
+
+def rank_table(cohort: Sequence[Runs], heads: Mapping[int, str], what: str) -> str:
+    """Mean ranks at checkpoints, which ``heads`` names, the best at the end first; ``what`` is a problem."""
+    cells = statistics.shared_cells(*cohort)
+    by_checkpoint = [statistics.rank_intervals(cohort, c) for c in heads]
+    n_seeds = Counter(problem for problem, _ in cells)
+    spread = min(n_seeds.values()) > 1  # a bootstrap over one seed says nothing
+    ordered = sorted(by_checkpoint[-1], key=lambda label: by_checkpoint[-1][label].estimate)
+    shown = [[label, *(_rank(ranks[label], spread=spread) for ranks in by_checkpoint)] for label in ordered]
+    title = (
+        f"Mean rank over {len(cells)} pairs of {what} and seed, {len(n_seeds)} {what}s (1 is best"
+        f"{'; 95 % bootstrap intervals' if spread else ''})"
+    )
+    return f"{title}\n\n" + markdown(["optimiser", *heads.values()], shown)
+
+
+def _rank(mean: statistics.Interval, *, spread: bool) -> str:
+    return f"{mean.estimate:.2f}" + (f" [{mean.low:.2f}, {mean.high:.2f}]" if spread else "")
 
 
 def _problems(ours: Runs, theirs: Runs, cells: list[statistics.Cell]) -> str:

@@ -7,6 +7,7 @@ then. It is recorded with that cursor. It is computed again only if another proc
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from dataclasses import dataclass
@@ -132,6 +133,17 @@ def check_suggestion(suggestion: Any, space: Space, n: int, who: str) -> None:
             allowed = f"the index of a choice, {allowed}"
         name = space.names[row]
         raise StudyError(f"{who}: the coordinate of {name!r} must be {allowed}, got {x[row, j]}")
+
+
+def fresh_copies(
+    sampler: Sampler, scheduler: Scheduler | None, space: Space, *, seed: int, allow_duplicates: bool
+) -> tuple[Sampler, Scheduler | None]:
+    """Return a sampler and a scheduler with the same options and empty caches."""
+    sampler, scheduler = copy.deepcopy((sampler, scheduler))
+    sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
+    if scheduler is not None:
+        scheduler.start(seed=seed)
+    return sampler, scheduler
 
 
 class Asking:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +24,7 @@ from hpo_core.log.events import (
     Told,
 )
 from hpo_core.printable import displayed
+from hpo_core.study.asking import fresh_copies
 from hpo_core.study.enqueue import complete
 from hpo_core.study.recorder import decisions
 
@@ -106,12 +106,10 @@ def replay(
     since : int
         First trial to derive.
     """
-    sampler = copy.deepcopy(sampler)
-    sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
     again = History(history.layout, history.metrics)
-    if scheduler is not None:
-        again.scheduler = copy.deepcopy(scheduler)
-        again.scheduler.start(seed=seed)
+    sampler, again.scheduler = fresh_copies(
+        sampler, scheduler, space, seed=seed, allow_duplicates=allow_duplicates
+    )
     checked = 0
     expected: list[_Decision] = []
     for position, event in log(history):

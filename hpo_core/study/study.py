@@ -47,7 +47,7 @@ from hpo_core.space.codec import as_columns
 from hpo_core.storage import Storage, open_storage
 from hpo_core.storage.base import DURABILITY
 from hpo_core.study.adding import add
-from hpo_core.study.asking import Asking, Request
+from hpo_core.study.asking import Asking, Request, fresh_copies
 from hpo_core.study.claims import Claims, checked_lease
 from hpo_core.study.description import Description, attach, find
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
@@ -269,7 +269,14 @@ class Study:
             restart = partial(_restart, (*starts, self._ranking.restart))
         self._ledger = Ledger(self.history, journal, restart, read_only=read_only)
         self._recorder = Recorder(self._ledger, self.space)
-        others = partial(_others, self.sampler, self.scheduler, self.space, self.seed, self.allow_duplicates)
+        others = partial(
+            fresh_copies,
+            self.sampler,
+            self.scheduler,
+            self.space,
+            seed=self.seed,
+            allow_duplicates=self.allow_duplicates,
+        )
         self._asking = Asking(self._ledger, self._recorder, self.space, self.sampler, others, seconds=seconds)
         if journal is not None and journal.cursor == 0:
             journal.load(self.history)
@@ -1168,21 +1175,6 @@ def _read_metrics(direction: Any, metrics: Any) -> Metrics:
     if direction is not None:
         raise StudyError(f"direction must be left out where metrics are given, got {shown(direction)}")
     return metrics if isinstance(metrics, Metrics) else Metrics(metrics)
-
-
-def _others(
-    sampler: Sampler,
-    scheduler: Scheduler | None,
-    space: Space,
-    seed: int,
-    allow_duplicates: bool,  # noqa: FBT001
-) -> tuple[Sampler, Scheduler | None]:
-    """Return another sampler and scheduler with the same options and empty caches."""
-    sampler, scheduler = copy.deepcopy((sampler, scheduler))
-    sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
-    if scheduler is not None:
-        scheduler.start(seed=seed)
-    return sampler, scheduler
 
 
 def _restart(starts: Sequence[Callable[[], None]]) -> None:

@@ -7,11 +7,10 @@ Peers' runs that are not on file are made and kept. Ours are made again if other
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import machine, records
-from bench.quality import command, runner
+from bench import machine
+from bench.quality import command
 from bench.quality.fronts import problems, report, rows
 from bench.quality.fronts.optimiser import ENTRIES
 from bench.report import page
@@ -24,25 +23,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", nargs="*", choices=ENTRIES, default=["gp", "tpe"], metavar="NAME")
+    command.add_row_arguments(parser, ENTRIES, ["gp", "tpe"], rows.SEEDS, "sampler")
     parser.add_argument(
         "--problems", nargs="+", choices=problems.NAMES, default=list(problems.NAMES), metavar="NAME"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="settings",
-        help="an option of our sampler; VALUE is a Python literal, or else a string",
-    )
-    parser.add_argument("--seeds", type=int, default=rows.SEEDS, help="at most; slow peers have fewer")
-    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="only write what is on file there, as a record"
-    )
-    parser.add_argument("--record", action="store_true", help="keep our runs in bench/results, as peers' are")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,11 +53,14 @@ def measure(name: str, settings: dict[str, Any], arguments: argparse.Namespace) 
     wanted = rows.jobs(name, arguments.problems, range(arguments.first_seed, last), settings)
     keep = not settings and (arguments.record or name not in rows.OURS)
     path = rows.results_file(name) if keep else command.SCRATCH.with_name("fronts.jsonl")
-    versions = None if entry.peer else machine.versions(*entry.distributions)
-    left = runner.missing(wanted, path, versions)
-    runner.run(left, path, n_workers=arguments.workers, entries=ENTRIES, module=rows.WORKER)
-    if keep:
-        records.compact(path, *runner.KEYS)
-    on_file, asked = (records.latest(r, *runner.KEYS) for r in (records.read(path), wanted))
-    (runs,) = rows.collect(on_file[key] for key in asked).values()
+    held = command.made(
+        entry,
+        wanted,
+        path,
+        keep=keep,
+        n_workers=arguments.workers,
+        entries=ENTRIES,
+        module=rows.WORKER,
+    )
+    (runs,) = rows.collect(held).values()
     return runs

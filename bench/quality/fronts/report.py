@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.quality import statistics
 from bench.quality.fronts import problems, rows
+from bench.quality.tables import rank_table
 from bench.section import Section, provenance
 from bench.tables import markdown
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.quality.statistics import Interval, Runs
+    from bench.quality.statistics import Runs
 
 MODELLING = ("auto", "gp", "tpe")  # ours that model what they have seen
 FIRST = "gp"  # the row that is to be first in mean rank
@@ -46,7 +46,10 @@ def section() -> Section:
 
 def tables(runs: Mapping[str, Runs], names: Sequence[str]) -> str:
     asked = {name: kept for name, r in runs.items() if (kept := _of_problems(r, names)).regret}
-    parts = [_rank_table(cohort) for cohort in cohorts(asked)]
+    parts = [
+        rank_table(cohort, {c: f"after {c}" for c in statistics.checkpoints(*cohort)}, "problem")
+        for cohort in cohorts(asked)
+    ]
     parts += [_by_problem(asked, names, checkpoint) for checkpoint in statistics.CHECKPOINTS]
     parts += [_pairs(asked), _known(asked)]
     return "\n\n".join(filter(None, parts))
@@ -70,30 +73,7 @@ def _of_problems(runs: Runs, names: Sequence[str]) -> Runs:
 def cohorts(runs: Mapping[str, Runs]) -> list[list[Runs]]:
     """Rows that are told all outcomes: those with the most runs, then with each that has fewer."""
     even = [r for name, r in runs.items() if name not in KNOWN]
-    found: list[list[Runs]] = []
-    for least in sorted({len(r.regret) for r in even}, reverse=True):
-        cohort = [r for r in even if len(r.regret) >= least]
-        if len(cohort) > 1 and statistics.shared_cells(*cohort):
-            found.append(cohort)
-    return found
-
-
-def _rank_table(cohort: Sequence[Runs]) -> str:
-    cells, checkpoints = statistics.shared_cells(*cohort), statistics.checkpoints(*cohort)
-    by_checkpoint = [statistics.rank_intervals(cohort, c) for c in checkpoints]
-    n_seeds = Counter(problem for problem, _ in cells)
-    spread = min(n_seeds.values()) > 1  # a bootstrap over one seed says nothing
-    ordered = sorted(by_checkpoint[-1], key=lambda label: by_checkpoint[-1][label].estimate)
-    shown = [[label, *(_rank(ranks[label], spread=spread) for ranks in by_checkpoint)] for label in ordered]
-    title = (
-        f"Mean rank over {len(cells)} pairs of problem and seed, {len(n_seeds)} problems (1 is best"
-        f"{'; 95 % bootstrap intervals' if spread else ''})"
-    )
-    return f"{title}\n\n" + markdown(["optimiser", *(f"after {c}" for c in checkpoints)], shown)
-
-
-def _rank(mean: Interval, *, spread: bool) -> str:
-    return f"{mean.estimate:.2f}" + (f" [{mean.low:.2f}, {mean.high:.2f}]" if spread else "")
+    return statistics.cohorts(even)
 
 
 def _hold_first(section: Section, cohort: Sequence[Runs]) -> None:
