@@ -31,11 +31,11 @@ LIMIT := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 demo: $(VENV)/installed-demo
 	@$(VENV)/bin/python examples/tune_digits.py
 
-# Two processes share the unit tests. Builds, databases and clusters start processes of their own.
+# Two processes share the unit tests. Builds, databases, clusters and browsers start processes of their own.
 test: $(VENV)/installed-dev
-	@$(PYTEST) $(LIMIT) -n 2 --dist worksteal -m 'not (build or cluster or database or gate)' \
+	@$(PYTEST) $(LIMIT) -n 2 --dist worksteal -m 'not (build or cluster or database or browser or gate)' \
 	    --doctest-modules --pyargs hpo_core tests
-	$(PYTEST) $(LIMIT) -m 'build or cluster or database' tests
+	$(PYTEST) $(LIMIT) -m 'build or cluster or database or browser' tests
 
 # Alone, because it measures.
 gate: $(VENV)/installed-dev
