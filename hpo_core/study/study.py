@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import os
 from collections import Counter
@@ -1135,6 +1136,38 @@ class Study:
     def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
         """Return one row per trial, or one per report (needs pandas); see ``TrialBatch.to_pandas``."""
         return self.trials.to_pandas(reports=reports)
+
+    def report(self, path: str | Path) -> None:
+        """Write the study as one HTML file that works offline, to show to others (needs plotly).
+
+        It holds interactive pictures, the best configuration as code, what stopping saved, what failed and
+        why, how to reproduce the study, and its trials. Of very many trials it keeps the best ones and an even
+        sample.
+
+        Parameters
+        ----------
+        path : path
+            A file that is there already is replaced.
+
+        Raises
+        ------
+        ArgumentError
+            Plotly is not installed, or the file cannot be written or is a database.
+        StorageError
+            ``path`` is not a path.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=30)
+        >>> study.report("report.html")  # doctest: +SKIP
+        """
+        from hpo_core.report import write_report
+
+        self._ledger.latest()
+        storage = self._ledger.storage
+        write_report(self, path, json.loads(self._described().to_json()), storage and str(storage))
 
     @property
     def notes(self) -> dict[str, Any]:
