@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from hpo_core.analysis.axes import parameter_axis
-from hpo_core.log import State
+from hpo_core.log import History, State
 from hpo_core.printable import printable
-from hpo_core.space import Categorical, Ordinal
+from hpo_core.space import Float, Int
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.log import History
     from hpo_core.metrics import Metrics
     from hpo_core.space import Space
     from hpo_core.trial import TrialBatch
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 # Numbers in a report, of all trials together: 6.4 MB of text. A study with more is thinned.
 MOST_NUMBERS: Final = 600_000
 _LONGEST: Final = 200  # characters of a user's text in a page
+
+_NONE = np.empty(0, np.int64)
 
 
 class Pictured(Protocol):
@@ -79,15 +80,16 @@ def column(values: NDArray[Any], kind: str) -> dict[str, str]:
 
 def parameters(space: Space) -> list[dict[str, Any]]:
     """Return what a page must know of each parameter."""
-    found = []
+    found: list[dict[str, Any]] = []
     for name in space.names:
         declared = space.parameters[name]
         each: dict[str, Any] = {"name": text(name)}
-        if isinstance(declared, Categorical | Ordinal):
-            values = declared.values if isinstance(declared, Ordinal) else declared.choices
-            each["levels"] = [text(value) for value in values]
+        if isinstance(declared, Float | Int):
+            each |= {"log": bool(declared.log), "integer": isinstance(declared, Int)}
+            each |= {"low": float(declared.low), "high": float(declared.high)}
         else:
-            each |= {"log": declared.log, "low": float(declared.low), "high": float(declared.high)}
+            axis = parameter_axis(space, History(space.layout), name, _NONE)
+            each["levels"] = [text(label) for label in axis.labels or ()]
         found.append(each)
     return found
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_BEST: Final = 20  # configurations shown of a front
 MOST_REASONS: Final = 20
-MOST_BARS: Final = 1_500  # of a timeline
+MOST_BARS: Final = 600  # of a timeline
 _LONGEST_TRACEBACK: Final = 5_000  # characters from its end
 _VERSIONS: Final = ("hpo_core", "backend", "simd", "blas", "platform", "python", "numpy")
 

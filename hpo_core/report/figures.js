@@ -9,9 +9,11 @@
 const HPO = (() => {
   const STATES = ["running", "complete", "stopped", "failed", "paused"];
   const [COMPLETE, STOPPED, FAILED] = [1, 2, 3];
-  const MOST_DOTS = 2500, MOST_LINES = 1500, MOST_PANELS = 6, MOST_AXES = 9, MOST_BARS = 16, WIDE = 20;
+  const MOST_DOTS = 2000, MOST_LINES = 400, MOST_PANELS = 6, MOST_AXES = 10, MOST_BARS = 16, WIDE = 20;
   const GOLDEN = 0.6180339887498949, LONGEST = 34, MANY_LEVELS = 12;
   const GRID = 30, NEAREST = 600; // cells and trials of an interpolated surface
+
+  const SHARES = [1, 0.5, 0.25, 0.1, 0.01], INACTIVE = -0.15;
 
   // ---- columns
 
@@ -51,6 +53,7 @@ const HPO = (() => {
         this.ends[name] = new Growing(ends[name]);
       this.values = ends.values.map((each) => new Growing(each));
       this.found = {};
+      this.hovers = []; // by end, which never changes
       this._finish(message);
     }
     append(message) {
@@ -85,13 +88,16 @@ const HPO = (() => {
     feasible(metric) {
       return this.cached(`feasible ${metric}`, () => {
         const feasible = this.ends.feasible.all;
-        return this.complete(metric).filter((e) => feasible[e]);
+        return only(this.complete(metric), (e) => feasible[e]);
       });
+    }
+    sorted(metric) {
+      return this.cached(`sorted ${metric}`, () => pick(this.values[metric].all, this.feasible(metric)).sort());
     }
     endOf(number) {
       const byNumber = this.cached("ends by number", () => {
-        const found = new Map();
-        this.ends.trial.all.forEach((trial, e) => found.set(this.numberOf(trial), e));
+        const trial = this.ends.trial.all, found = new Map();
+        for (let e = 0; e < trial.length; e++) found.set(this.numberOf(trial[e]), e);
         return found;
       });
       return byNumber.get(number);
@@ -107,7 +113,7 @@ const HPO = (() => {
     along(p) {
       return this.cached(`along ${p}`, () => {
         const column = this.params[p].all, listed = Boolean(this.about.parameters[p].levels);
-        return Float64Array.from(this.ends.trial.all, (t) => (listed && column[t] < 0 ? NaN : column[t]));
+        return mapped(this.ends.trial.all, (t) => (listed && column[t] < 0 ? NaN : column[t]));
       });
     }
     signOf(metric) { return ["minimize", "at_most"].includes(this.about.metrics[metric].kind) ? 1 : -1; }
@@ -130,6 +136,22 @@ const HPO = (() => {
     return found.slice(0, k);
   }
 
+  // Loops, because methods of typed arrays with a function are slow on 100,000 numbers.
+  function only(list, keep) {
+    const found = new Int32Array(list.length);
+    let k = 0;
+    for (let i = 0; i < list.length; i++) if (keep(list[i])) found[k++] = list[i];
+    return found.slice(0, k);
+  }
+
+  function mapped(list, of) {
+    const found = new Float64Array(list.length);
+    for (let i = 0; i < list.length; i++) found[i] = of(list[i], i);
+    return found;
+  }
+
+  const pick = (values, ends) => mapped(ends, (e) => values[e]);
+
   // ---- text
 
   // Plotly reads tags and entities in every text that it draws.
@@ -150,6 +172,11 @@ const HPO = (() => {
   }
 
   function hover(store, e) {
+    if (store.hovers[e] === undefined) store.hovers[e] = described(store, e);
+    return store.hovers[e];
+  }
+
+  function described(store, e) {
     const trial = store.ends.trial.all[e];
     const lines = [`<b>trial ${store.numberOf(trial)}</b>`];
     store.about.metrics.forEach((each, m) => {
@@ -166,7 +193,8 @@ const HPO = (() => {
 
   const extent = (values) => {
     let low = Infinity, high = -Infinity;
-    for (const value of values) {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
       if (value < low) low = value;
       if (value > high) high = value;
     }
@@ -186,7 +214,8 @@ const HPO = (() => {
     const each = store.about.parameters[p];
     if (each.levels)
       return { title: { text: label(each.name) }, type: "linear", range: [-0.6, each.levels.length - 0.4], ...ticks(each.levels) };
-    return { title: { text: label(each.name) }, type: each.log ? "log" : "linear" };
+    const whole = each.integer && !each.log && each.high - each.low <= 10 ? { dtick: 1 } : {};
+    return { title: { text: label(each.name) }, type: each.log ? "log" : "linear", ...whole };
   }
 
   // Where dots of a parameter are drawn: those of one level side by side.
@@ -194,11 +223,11 @@ const HPO = (() => {
     return store.cached(`spread ${p}`, () => {
       const at = store.along(p);
       if (!store.about.parameters[p].levels) return at;
-      return Float64Array.from(at, (value, e) => value + 0.5 * (((e + 1) * GOLDEN) % 1) - 0.25);
+      return mapped(at, (value, e) => value + 0.5 * (((e + 1) * GOLDEN) % 1) - 0.25);
     });
   }
 
-  const scaled = (values, type) => (type === "log" ? Float64Array.from(values, Math.log10) : values);
+  const scaled = (values, type) => (type === "log" ? mapped(values, Math.log10) : values);
 
   // ---- thinning
 
@@ -206,23 +235,21 @@ const HPO = (() => {
   function thin(ends, x, y, { most = MOST_DOTS, view = {}, first = [] } = {}) {
     const [x0, x1] = view.x || extent(pick(x, ends)), [y0, y1] = view.y || extent(pick(y, ends));
     const seen = view.x || view.y
-      ? ends.filter((e) => x[e] >= x0 && x[e] <= x1 && y[e] >= y0 && y[e] <= y1)
+      ? only(ends, (e) => x[e] >= x0 && x[e] <= x1 && y[e] >= y0 && y[e] <= y1)
       : ends;
     if (seen.length <= most) return seen;
     const kept = new Set(first);
     for (let side = Math.ceil(Math.sqrt(4 * most)); side >= 4; side = Math.floor(side / 1.4)) {
       const taken = new Uint8Array(side * side), found = [];
       const across = (side - 1) / (x1 - x0 || 1), up = (side - 1) / (y1 - y0 || 1);
-      for (const e of seen) {
-        const cell = Math.round((x[e] - x0) * across) + side * Math.round((y[e] - y0) * up);
+      for (let i = 0; i < seen.length && found.length <= most; i++) {
+        const e = seen[i], cell = Math.round((x[e] - x0) * across) + side * Math.round((y[e] - y0) * up);
         if (!taken[cell] || kept.has(e)) { taken[cell] = 1; found.push(e); }
       }
       if (found.length <= most) return found;
     }
     return everySo(seen, most);
   }
-
-  const pick = (values, ends) => Float64Array.from(ends, (e) => values[e]);
 
   function everySo(list, most) {
     if (list.length <= most) return list;
@@ -278,7 +305,7 @@ const HPO = (() => {
         const ends = store.complete(metric), feasible = store.ends.feasible.all;
         const x = store.ends.place.all, y = store.values[metric].all, sign = store.signOf(metric);
         const type = readsBetterLog(pick(y, ends)) ? "log" : "linear", height = scaled(y, type);
-        const good = store.feasible(metric), broken = ends.filter((e) => !feasible[e]);
+        const good = store.feasible(metric), broken = only(ends, (e) => !feasible[e]);
         const best = [];
         for (const e of good) if (!best.length || sign * y[e] < sign * y[best.at(-1)]) best.push(e);
         const shown = thin(good, x, height, { view, first: store.isObjective(metric) ? best : [] });
@@ -293,7 +320,7 @@ const HPO = (() => {
             type: "scatter", mode: "lines", name: "best so far", hoverinfo: "skip", x: [...pick(x, best), x[x.length - 1]],
             y: [...pick(y, best), y[last]], line: { shape: "hv", color: theme.best, width: 2.5 },
           });
-          note += ` Best ${name}: ${amount(y[last])}, trial ${store.numberOf(store.ends.trial.all[last])}, the ${count(x[last])}. to end.`;
+          note += ` Best ${name}: ${amount(y[last])}, trial ${store.numberOf(store.ends.trial.all[last])}, after ${count(x[last])} finished trials.`;
         }
         note += drawnOf(shown.length + crosses.length, ends.length);
         return {
@@ -339,22 +366,23 @@ const HPO = (() => {
         const ends = store.feasible(metric), order = store.ends.place.all;
         const type = readsBetterLog(pick(y, ends)) ? "log" : "linear", height = scaled(y, type);
         const traces = [], axes = {};
-        let drawn = 0;
+        let drawn = 0, all = 0;
         shown.forEach((p, k) => {
           const at = k ? k + 1 : "", x = spread(store, p), axis = parameterAxis(store, p);
-          const own = ends.filter((e) => !Number.isNaN(x[e])), best = store.best.filter((e) => !Number.isNaN(x[e]));
+          const own = only(ends, (e) => !Number.isNaN(x[e])), best = store.best.filter((e) => !Number.isNaN(x[e]));
           const options = { most: Math.max(400, MOST_DOTS / shown.length), first: best, view: single ? view : {} };
           const some = thin(own, scaled(x, axis.type), height, options);
           drawn += some.length;
+          all += own.length;
           traces.push(dots(store, some, x, y, {
             name: "trials", xaxis: `x${at}`, yaxis: `y${at}`, showlegend: false,
             marker: { size: 5, opacity: 0.6, color: pick(order, some), coloraxis: "coloraxis" },
           }));
           traces.push({ ...ring(theme, best, store, x, y, bestName(store)), xaxis: `x${at}`, yaxis: `y${at}`, showlegend: false });
-          const [i, j] = [k % columns, Math.floor(k / columns)], gap = single ? 0 : 0.08;
-          const w = (1 - gap * (columns - 1)) / columns, h = (1 - 0.2 * (rows - 1)) / rows;
+          const [i, j] = [k % columns, Math.floor(k / columns)], gap = 0.08, between = 62 / (250 * rows);
+          const w = (1 - gap * (columns - 1)) / columns, h = (1 - between * (rows - 1)) / rows;
           axes[`xaxis${at}`] = { ...axis, domain: [i * (w + gap), i * (w + gap) + w], anchor: `y${at}` };
-          const down = 1 - j * (h + 0.2);
+          const down = 1 - j * (h + between);
           axes[`yaxis${at}`] = {
             type, domain: [down - h, down], anchor: `x${at}`, ...(k && { matches: "y" }),
             title: { text: i ? "" : label(store.about.metrics[metric].name) },
@@ -364,10 +392,10 @@ const HPO = (() => {
           traces, height: single ? 360 : 60 + 250 * rows,
           layout: base(theme, {
             ...axes, showlegend: false, margin: { l: 56, r: 14, t: 12, b: 44 },
-            coloraxis: { colorscale: theme.scale, colorbar: { title: { text: "order" }, thickness: 10, outlinewidth: 0 } },
+            coloraxis: { colorscale: theme.scale, reversescale: !theme.night, colorbar: { title: { text: "order" }, thickness: 10, outlinewidth: 0 } },
           }),
           note: `Ringed: ${bestName(store)}. Trials in which a parameter is inactive are left out of its panel.`
-            + drawnOf(drawn, ends.length * shown.length),
+            + drawnOf(drawn, all),
         };
       },
       applies: (store) => store.params.length > 0,
@@ -382,7 +410,7 @@ const HPO = (() => {
         return {
           traces: [
             {
-              type: "contour", ...surface, colorscale: theme.scale, reversescale: store.signOf(metric) > 0, ncontours: 14, line: { width: 0.4 },
+              type: "contour", ...surface, colorscale: theme.scale, reversescale: (store.signOf(metric) > 0) === theme.night, ncontours: 14, line: { width: 0.4 },
               contours: { coloring: "fill" }, hoverinfo: "skip", opacity: 0.9, colorbar: { thickness: 10, outlinewidth: 0 }, showlegend: false,
             },
             dots(store, some, x, y, { name: "trials", marker: { size: 4, color: theme.ink, opacity: 0.55 } }),
@@ -403,7 +431,7 @@ const HPO = (() => {
         return {
           traces: [dots(store, some, x, y, {
             marker: {
-              size: 6, color: pick(rank, some), colorscale: theme.scale, reversescale: true, cmin: 0, cmax: 1,
+              size: 6, color: some.map(rank), colorscale: theme.scale, reversescale: theme.night, cmin: 0, cmax: 1,
               colorbar: { thickness: 10, outlinewidth: 0, tickvals: [0, 0.25, 0.5, 0.75, 1], ticktext: ["best", "25 %", "50 %", "75 %", "worst"] },
             },
           })],
@@ -414,33 +442,49 @@ const HPO = (() => {
     },
     {
       id: "parallel", title: "Parallel coordinates", wide: true, applies: (store) => store.params.length > 0,
-      draw({ store, theme, metric, width }) {
-        if (!hasWebGL()) return { empty: "This picture needs WebGL, which this browser does not offer." };
-        const ends = store.feasible(metric), value = store.values[metric].all;
-        const type = readsBetterLog(pick(value, ends)) ? "log" : "linear";
-        const some = [...new Set([...everySo(ends, MOST_LINES), ...store.best])].sort((a, b) => a - b);
-        const shown = store.ordered(metric).slice(0, Math.max(2, Math.min(MOST_AXES, Math.floor(width / 110))));
-        const colour = pick(scaled(value, type), some);
+      controls: () => ({ show: SHARES.map((share) => (share < 1 ? `the best ${100 * share} %` : "all")) }),
+      draw({ store, theme, metric, choice, width }) {
+        const ends = store.feasible(metric), rank = ranks(store, metric), value = store.values[metric].all;
+        const kept = choice.show ? only(ends, (e) => rank(e) <= SHARES[choice.show]) : ends;
+        const some = [...new Set([...everySo(kept, MOST_LINES), ...store.best])].sort((a, b) => rank(b) - rank(a));
+        if (!some.length) return { empty: "No complete trial keeps all bounds." };
+        const type = readsBetterLog(pick(value, ends)) ? "log" : "linear", name = label(store.about.metrics[metric].name);
+        const shown = store.ordered(metric).slice(0, Math.max(2, Math.min(MOST_AXES, Math.floor(width / 110) - 1)));
+        const axes = [...shown.map((p) => parallelAxis(store, p, ends)),
+          { name, ...shares(scaled(pick(value, some), type), type), along: scaled(value, type) }];
+        const lines = theme.colours.map((colour) => ({ colour, x: [], y: [], text: [] })), n = lines.length;
+        const best = { colour: theme.best, x: [], y: [], text: [] }, first = new Set(store.best);
+        for (const e of some) {
+          const line = first.has(e) ? best : lines[Math.min(n - 1, Math.floor(rank(e) / SHARES[choice.show] * n))];
+          axes.forEach((axis, k) => { line.x.push(k); line.y.push(axis.shareOf(axis.along[e])); line.text.push(hover(store, e)); });
+          line.x.push(null); line.y.push(null); line.text.push("");
+        }
         return {
-          traces: [{
-            type: "parcoords", labelfont: { size: 12 }, tickfont: { size: 11 }, rangefont: { size: 1, color: "rgba(0,0,0,0)" },
-            line: { color: colour, colorscale: theme.scale, reversescale: store.signOf(metric) > 0 },
-            unselected: { line: { color: theme.line, opacity: 0.25 } },
-            dimensions: [
-              ...shown.map((p) => dimension(store, p, some)),
-              { label: label(store.about.metrics[metric].name), values: colour, ...numberTicks(colour, type) },
-            ],
-          }],
-          layout: base(theme, { margin: { l: 70, r: 60, t: 44, b: 20 } }),
-          note: `Drag along an axis to keep a range of it; drag a name to move its axis. ${count(some.length)} of ${count(ends.length)} complete trials`
-            + `${shown.length < store.params.length ? `, the ${shown.length} most important of ${store.params.length} parameters` : ""}.`,
+          traces: [...lines.reverse(), best].filter((each) => each.x.length).map((each) => ({
+            type: "scatter", mode: "lines", x: each.x, y: each.y, text: each.text, hovertemplate: "%{text}<extra></extra>",
+            line: { color: each.colour, width: each === best ? 3 : 1 }, opacity: each === best ? 1 : 0.6,
+          })),
+          layout: base(theme, {
+            showlegend: false, margin: { l: 20, r: 60, t: 40, b: 12 },
+            xaxis: {
+              range: [-0.15, axes.length - 0.6], tickmode: "array", tickvals: [...axes.keys()], ticktext: axes.map((axis) => axis.name), side: "top",
+              gridcolor: theme.muted, showgrid: true, fixedrange: true, tickangle: 0, ticklen: 0,
+            },
+            yaxis: { visible: false, range: [-0.2, 1.05] },
+            annotations: axes.flatMap((axis, k) => axis.ticks.map(([share, text]) => ({
+              x: k, y: share, text, showarrow: false, xanchor: "left", xshift: 3, font: { size: 11, color: theme.ink }, bgcolor: theme.veil, borderpad: 0,
+            }))),
+          }),
+          note: `${count(some.length)} of ${count(ends.length)} complete trials`
+            + `${shown.length < store.params.length ? `, the ${shown.length} most important of ${store.params.length} parameters` : ""}; `
+            + `thick: ${bestName(store)}, ${theme.night ? "bright" : "dark"}: good.`,
         };
       },
     },
     {
       id: "edf", title: "Distribution of results",
       draw({ store, theme, metric }) {
-        const sorted = pick(store.values[metric].all, store.feasible(metric)).sort(), n = sorted.length;
+        const sorted = store.sorted(metric), n = sorted.length;
         if (!n) return { empty: "No complete trial keeps all bounds." };
         const at = everySo([...Array(n).keys()], 1000);
         const type = readsBetterLog(sorted) ? "log" : "linear";
@@ -465,12 +509,13 @@ const HPO = (() => {
         const [number, state, start, end] = ["number", "state", "start", "end"].map((name) => decoded(found[name]));
         const [, last] = extent(end.map((at, i) => (Number.isNaN(at) ? start[i] : at)));
         const now = store.live ? Math.max(last, Date.now() / 1000 - found.origin) : last;
+        const shortest = now / 400; // that can be seen
         const at = (seconds) => new Date(1000 * (found.origin + seconds));
         const traces = STATES.map((name, s) => {
           const x = [], y = [];
           state.forEach((each, i) => {
             if (each !== s) return;
-            x.push(at(start[i]), at(Number.isNaN(end[i]) ? now : end[i]), null);
+            x.push(at(start[i]), at(Math.max(Number.isNaN(end[i]) ? now : end[i], start[i] + shortest)), null);
             y.push(number[i], number[i], null);
           });
           return {
@@ -521,10 +566,10 @@ const HPO = (() => {
       draw({ store, theme, choice, view }) {
         const all = objectives(store), pairs = frontPairs(all), [a, b] = pairs[choice.objectives] || pairs[0];
         const x = store.values[a].all, y = store.values[b].all, feasible = store.ends.feasible.all;
-        const ends = store.complete(a).filter((e) => Number.isFinite(y[e])), front = store.best;
+        const ends = only(store.complete(a), (e) => Number.isFinite(y[e])), front = store.best;
         const types = [x, y].map((values) => (readsBetterLog(pick(values, ends)) ? "log" : "linear"));
         const [across, up] = [scaled(x, types[0]), scaled(y, types[1])], on = new Set(front);
-        const dominated = ends.filter((e) => feasible[e] && !on.has(e)), broken = ends.filter((e) => !feasible[e]);
+        const dominated = only(ends, (e) => feasible[e] && !on.has(e)), broken = only(ends, (e) => !feasible[e]);
         const shown = thin(dominated, across, up, { view }), crosses = thin(broken, across, up, { view, most: 800 });
         const line = [...front].sort((i, j) => x[i] - x[j]);
         const steps = store.signOf(a) === store.signOf(b) && store.signOf(a) > 0 ? "hv" : "vh";
@@ -579,20 +624,25 @@ const HPO = (() => {
     const a = choice.across > 0 ? choice.across - 1 : order.find((p) => p !== choice.up - 1);
     const b = choice.up > 0 ? choice.up - 1 : order.find((p) => p !== a);
     const x = spread(store, a), y = spread(store, b);
-    const ends = store.feasible(metric).filter((e) => !Number.isNaN(x[e]) && !Number.isNaN(y[e]));
+    const ends = only(store.feasible(metric), (e) => !Number.isNaN(x[e]) && !Number.isNaN(y[e]));
     return { a, b, ends, x, y, xaxis: parameterAxis(store, a), yaxis: parameterAxis(store, b) };
   }
 
+  // The rank of an end among feasible trials: 0 for the best, 1 for the worst, equals share their mean.
   function ranks(store, metric) {
-    return store.cached(`ranks ${metric}`, () => {
-      const value = store.values[metric].all, sign = store.signOf(metric), ends = store.feasible(metric);
-      const order = Array.from(ends).sort((a, b) => sign * (value[a] - value[b])), found = new Float64Array(value.length);
-      for (let i = 0, j; i < order.length; i = j) { // equals share the mean of their ranks
-        for (j = i + 1; j < order.length && value[order[j]] === value[order[i]];) j++;
-        for (let k = i; k < j; k++) found[order[k]] = (i + j - 1) / 2 / Math.max(order.length - 1, 1);
+    const sorted = store.sorted(metric), value = store.values[metric].all, sign = store.signOf(metric), n = sorted.length;
+    const bound = (at, above) => {
+      let low = 0, high = n;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (sorted[middle] < at || (above && sorted[middle] === at)) low = middle + 1; else high = middle;
       }
-      return found;
-    });
+      return low;
+    };
+    return (e) => {
+      const rank = (bound(value[e], false) + bound(value[e], true) - 1) / 2;
+      return (sign > 0 ? rank : n - 1 - rank) / Math.max(n - 1, 1);
+    };
   }
 
   // A surface over two parameters: at each node the mean of trials, weighted by the inverse fourth power of
@@ -623,37 +673,23 @@ const HPO = (() => {
   }
 
   // An axis of parallel coordinates; an inactive parameter has a place of its own below the others.
-  function dimension(store, p, some) {
-    const each = store.about.parameters[p], type = each.log ? "log" : "linear";
-    const values = pick(scaled(store.along(p), type), some), present = values.filter((value) => !Number.isNaN(value));
-    let [low, high] = each.levels ? [0, each.levels.length - 1] : extent(present);
-    if (!(high > low)) [low, high] = [(Number.isFinite(low) ? low : 0) - 0.5, (Number.isFinite(high) ? high : 0) + 0.5];
-    const marks = each.levels
-      ? { tickvals: everySo([...each.levels.keys()], MANY_LEVELS), ticktext: everySo(each.levels, MANY_LEVELS).map(label) }
-      : numberTicks([low, high], type);
-    if (present.length === values.length) return { label: label(each.name), values, range: [low, high], ...marks };
-    const absent = low - 0.12 * (high - low);
-    return {
-      label: label(each.name), values: values.map((value) => (Number.isNaN(value) ? absent : value)), range: [absent, high],
-      tickvals: [absent, ...marks.tickvals], ticktext: ["inactive", ...marks.ticktext],
-    };
+  function parallelAxis(store, p, ends) {
+    const each = store.about.parameters[p], along = scaled(store.along(p), each.log ? "log" : "linear");
+    const present = pick(along, ends).filter(Number.isFinite);
+    const axis = each.levels
+      ? shares([0, each.levels.length - 1], "linear", everySo([...each.levels.keys()], MANY_LEVELS).map((at) => [at, label(each.levels[at])]))
+      : shares(present, each.log ? "log" : "linear");
+    if (present.length < ends.length) axis.ticks.push([INACTIVE, "inactive"]);
+    return { name: label(each.name), along, ...axis };
   }
 
-  function numberTicks(values, type) {
-    const [low, high] = extent(values);
-    if (!Number.isFinite(low)) return { tickvals: [], ticktext: [] };
-    const tickvals = Array.from({ length: 5 }, (_, i) => low + (i / 4) * (high - low));
-    return { tickvals, ticktext: tickvals.map((at) => String(Number((type === "log" ? 10 ** at : at).toPrecision(3)))) };
-  }
-
-  let webgl;
-  function hasWebGL() {
-    if (webgl === undefined) {
-      const context = document.createElement("canvas").getContext("webgl");
-      webgl = Boolean(context);
-      context?.getExtension("WEBGL_lose_context")?.loseContext();
-    }
-    return webgl;
+  // From values, already scaled, to shares of their range, and ticks: [share, text].
+  function shares(values, type, marks) {
+    const [low, high] = values.length ? extent(values) : [0, 0], range = high - low;
+    const shareOf = (value) => (Number.isNaN(value) ? INACTIVE : range > 0 ? (value - low) / range : 0.5);
+    const at = range > 0 ? [0, 0.25, 0.5, 0.75, 1].map((share) => low + share * range) : [low];
+    const told = (value) => String(Number((type === "log" ? 10 ** value : value).toPrecision(3)));
+    return { shareOf, ticks: (marks || at.map((value) => [value, told(value)])).map(([value, text]) => [shareOf(value), text]) };
   }
 
   return { STATES, FIGURES, Store, decoded, amount, count, valueOf, objectives, everySo };

@@ -64,7 +64,7 @@
 
   function table(heads, rows, caption) {
     const head = el("tr", {}, ...heads.map((each) => el("th", { scope: "col" }, each)));
-    const body = rows.map((row) => el("tr", {}, ...row.map((each) => el("td", { class: typeof each === "number" ? "number" : "text" },
+    const body = rows.map((row) => el("tr", {}, ...row.map((each) => el("td", { class: typeof each !== "number" && "text" },
       typeof each === "number" ? count(each) : each))));
     return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
       el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
@@ -171,7 +171,8 @@
 
   function trialColumns(store) {
     const { trial, state, seconds } = store.ends, ends = new Int32Array(store.length).fill(-1), states = new Uint8Array(store.length);
-    trial.all.forEach((t, e) => { ends[t] = e; states[t] = state.all[e]; });
+    const [t, s] = [trial.all, state.all];
+    for (let e = 0; e < t.length; e++) { ends[t[e]] = e; states[t[e]] = s[e]; }
     store.open.trial.forEach((t, i) => { states[t] = store.open.state[i]; });
     const told = (column) => (t) => (ends[t] < 0 ? NaN : column.all[ends[t]]);
     return [
@@ -189,9 +190,11 @@
   function renderTrials(store) {
     const columns = store.cached("columns", () => trialColumns(store)), { key } = columns[sorting.column];
     const order = store.cached(`order ${sorting.column} ${sorting.down}`, () => {
-      const keys = Float64Array.from({ length: store.length }, (_, t) => key(t)), sign = sorting.down ? -1 : 1;
+      const order = new Int32Array(store.length), keys = new Float64Array(store.length), sign = sorting.down ? -1 : 1;
+      for (let t = 0; t < store.length; t++) { order[t] = t; keys[t] = key(t); }
+      if (!sorting.column) return sorting.down ? order.reverse() : order; // as they are
       const missing = (a) => (Number.isNaN(keys[a]) ? 1 : 0);
-      return Int32Array.from(keys.keys()).sort((a, b) => missing(a) - missing(b) || sign * (keys[a] - keys[b]) || a - b);
+      return order.sort((a, b) => missing(a) - missing(b) || sign * (keys[a] - keys[b]) || a - b);
     });
     const last = Math.max(0, Math.ceil(store.length / ROWS) - 1);
     sorting.page = Math.min(sorting.page, last);
@@ -223,7 +226,10 @@
   function theme(printing = false) {
     const style = getComputedStyle(document.documentElement), of = (name) => style.getPropertyValue(`--${name}`).trim();
     const night = dark.matches && !printing;
-    const found = { font: getComputedStyle(document.body).fontFamily, scale: "Viridis" };
+    const found = { font: getComputedStyle(document.body).fontFamily, scale: "Viridis", night };
+    found.colours = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
+    if (night) found.colours.reverse(); // the good ones stand out
+    found.veil = night ? "rgba(20,23,28,0.75)" : "rgba(255,255,255,0.75)";
     for (const name of ["paper", "panel", "ink", "muted", "line", "grid", "good", "best"]) found[name] = of(name);
     if (printing) Object.assign(found, { paper: "#fff", panel: "#fff", ink: "#000", muted: "#444", line: "#999", grid: "#ddd", good: "#0072b2", best: "#c44e00" });
     found.states = night ? ["#2fbf8f", "#56b4e9", "#ff9d57", "#e39cc4", "#f0c54a"] : ["#009e73", "#0072b2", "#d55e00", "#cc79a7", "#e69f00"];
@@ -259,6 +265,7 @@
       return this.draw();
     }
     async draw(printing = false) {
+      performance.mark(`hpo-begin-${this.figure.id}`);
       const { store, metric } = this.page, width = this.element.clientWidth || 700;
       const options = { store, metric, choice: this.choice, view: this.view, width, theme: theme(printing) };
       const found = store.ends.state.length || this.figure.id === "timeline" || this.figure.id === "curves"
@@ -273,6 +280,7 @@
       found.layout.uirevision = `${metric} ${this.version || 0}`;
       found.layout.width = this.plot.clientWidth;
       found.layout.height = this.plot.clientHeight;
+      performance.mark(`hpo-react-${this.figure.id}`);
       await Plotly.react(this.plot, found.traces, found.layout, CONFIG);
       if (!this.listening) {
         this.listening = true;
@@ -326,6 +334,7 @@
           for (const picture of this.pictures) {
             if (!picture.seen || !picture.stale || picture.element.hidden) continue;
             await picture.draw();
+            performance.mark(`hpo-end-${picture.figure.id}`);
             await new Promise((next) => { setTimeout(next, 0); });
           }
         } while (this.again);

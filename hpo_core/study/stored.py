@@ -10,11 +10,12 @@ from hpo_core.log.journal import Journal
 from hpo_core.log.ledger import until_written
 from hpo_core.samplers import Sampler
 from hpo_core.storage.base import DELETED
-from hpo_core.study.description import Description, find, key_of
+from hpo_core.study.description import find, key_of
 from hpo_core.study.study import Study
 
 if TYPE_CHECKING:
-    from hpo_core.storage import Storage
+    from hpo_core.storage import Record, Storage
+    from hpo_core.study.description import Description
 
 
 class ReadOnlyStudy(Study):
@@ -22,19 +23,25 @@ class ReadOnlyStudy(Study):
 
     Its sampler has the right name and nothing else, so that a study can be read even if its sampler or its
     ``feasible`` function is the user's own.
+
+    Attributes
+    ----------
+    description : Description
+        The study as its log describes it.
     """
 
     def __init__(self, storage: Storage, name: str) -> None:
         place, stored = find(storage, name)
-        self._stored = stored
+        self.description = stored
         self.space, self.metrics, self.seed = stored.space, stored.metrics, stored.seed
         self.sampler = type("Absent", (_AbsentSampler,), {"name": stored.sampler["name"]})()
         self.name, self.allow_duplicates = name, stored.allow_duplicates
         self.scheduler = self.checkpoints = None
         self.keep_checkpoints = True
         self.history = History(self.space.layout, self.metrics)
-        self._place, self._end = place, None
-        self._keep(Journal(place, name, self.space, self.metrics), read_only=True)
+        self._journal = Journal(place, name, self.space, self.metrics)
+        self._end: list[Record] = []
+        self._keep(self._journal, read_only=True)
 
     def sync(self) -> None:
         """Read what has been added to the log.
@@ -42,27 +49,30 @@ class ReadOnlyStudy(Study):
         Raises
         ------
         StudyError
-            The study has been deleted, its space has been changed, or it is another one now: the storage has
-            been put back to an earlier state. Open it again, if it is there.
+            The study has been deleted, its space has been changed, or the storage has been put back to an
+            earlier state. Open the study again, if it is there.
         StorageError
             The storage cannot be read.
         """
-        self._ledger.look(self._check_end)
+        with self._ledger.lock:
+            self._check_end()
+            self._ledger.look(bool)
+            end = self._journal.cursor
+            self._end = self._journal.storage.read(self._journal.key, end - 1, 1) if end else []
 
     def _check_end(self) -> None:
-        """Raise if the log does not hold what was read before."""
-        storage, key, _ = self._place
+        """Raise unless the log still holds the last event that was read from it."""
+        storage, key = self._journal.storage, self._journal.key
         if storage.studies().get(self.name) != key:
             raise StudyError(f"study {self.name!r} has been deleted from {storage}")
-        end = self.history.position
-        if self._end is not None and storage.read(key, self._end[0], 1) != [self._end]:
+        if self._end and storage.read(key, self._end[0][0], 1) != self._end:
             raise StudyError(
-                f"study {self.name!r}: its log has changed; the storage has been put back to an earlier state"
+                f"the log of study {self.name!r} is another one than it was: the storage has been put back to an "
+                "earlier state"
             )
-        self._end = storage.read(key, end - 1, 1)[-1] if end else None
 
     def _described(self) -> Description:
-        return self._stored
+        return self.description
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ReadOnlyStudy, (self._ledger.storage, self.name)
