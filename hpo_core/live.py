@@ -271,8 +271,11 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         if len(self.path) > _LONGEST_QUERY:
             return self._refuse(HTTPStatus.URI_TOO_LONG, "the address is too long")
-        where = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(where.query).items()}
+        try:
+            where = urlsplit(self.path)
+            query = {name: values[-1] for name, values in parse_qs(where.query).items()}
+        except ValueError:
+            return self._refuse(HTTPStatus.BAD_REQUEST, "this is no address")
         if not self._is_own_host():
             return self._refuse(HTTPStatus.FORBIDDEN, "this name is not one of the server's")
         if self.server.token is not None and not self._knows(query.pop("token", None)):
@@ -289,11 +292,9 @@ class Handler(BaseHTTPRequestHandler):
         """
         if self.server.token is not None:
             return True
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
-        if host == "localhost" or host == self.server.host.lower():
-            return True
         with suppress(ValueError):
-            return ipaddress.ip_address(host).is_loopback
+            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+            return host in ("localhost", self.server.host.lower()) or ipaddress.ip_address(host).is_loopback
         return False
 
     def _knows(self, given: str | None) -> bool:

@@ -238,17 +238,27 @@ const HPO = (() => {
       ? only(ends, (e) => x[e] >= x0 && x[e] <= x1 && y[e] >= y0 && y[e] <= y1)
       : ends;
     if (seen.length <= most) return seen;
-    const kept = new Set(first);
+    const kept = new Set(first), mixed = shuffled(seen); // the first of a cell would be the earliest
     for (let side = Math.ceil(Math.sqrt(4 * most)); side >= 4; side = Math.floor(side / 1.4)) {
       const taken = new Uint8Array(side * side), found = [];
       const across = (side - 1) / (x1 - x0 || 1), up = (side - 1) / (y1 - y0 || 1);
       for (let i = 0; i < seen.length && found.length <= most; i++) {
-        const e = seen[i], cell = Math.round((x[e] - x0) * across) + side * Math.round((y[e] - y0) * up);
+        const e = mixed[i], cell = Math.round((x[e] - x0) * across) + side * Math.round((y[e] - y0) * up);
         if (!taken[cell] || kept.has(e)) { taken[cell] = 1; found.push(e); }
       }
       if (found.length <= most) return found;
     }
     return everySo(seen, most);
+  }
+
+  // In an order that is the same each time, and in which neighbours are far apart.
+  function shuffled(list) {
+    const n = list.length, found = new Int32Array(n);
+    let stride = Math.max(1, Math.floor(n * GOLDEN));
+    const divisor = (a, b) => (b ? divisor(b, a % b) : a);
+    while (divisor(n, stride) > 1) stride++;
+    for (let i = 0, at = 0; i < n; i++, at = (at + stride) % n) found[i] = list[at];
+    return found;
   }
 
   function everySo(list, most) {
@@ -286,7 +296,7 @@ const HPO = (() => {
     };
   }
   const ring = (theme, ends, store, x, y, name) =>
-    dots(store, ends, x, y, { name, marker: { size: 9, color: theme.best, line: { width: 1.5, color: theme.paper } } });
+    dots(store, ends, x, y, { name, marker: { size: ends.length > 3 ? 7 : 9, color: theme.best, line: { width: 1.5, color: theme.paper } } });
   const cross = (theme) => ({ size: 7, symbol: "x-thin", color: theme.muted, line: { width: 1.2, color: theme.muted } });
 
   const bestName = (store) => (store.about.metrics.filter((_, m) => store.isObjective(m)).length > 1 ? "front" : "best");
@@ -394,7 +404,7 @@ const HPO = (() => {
             ...axes, showlegend: false, margin: { l: 56, r: 14, t: 12, b: 44 },
             coloraxis: { colorscale: theme.scale, reversescale: !theme.night, colorbar: { title: { text: "order" }, thickness: 10, outlinewidth: 0 } },
           }),
-          note: `Ringed: ${bestName(store)}. Trials in which a parameter is inactive are left out of its panel.`
+          note: `Large dots: ${bestName(store)}. Trials in which a parameter is inactive are left out of its panel.`
             + drawnOf(drawn, all),
         };
       },
@@ -431,7 +441,7 @@ const HPO = (() => {
         return {
           traces: [dots(store, some, x, y, {
             marker: {
-              size: 6, color: some.map(rank), colorscale: theme.scale, reversescale: theme.night, cmin: 0, cmax: 1,
+              size: 6, color: mapped(some, rank), colorscale: theme.scale, reversescale: theme.night, cmin: 0, cmax: 1,
               colorbar: { thickness: 10, outlinewidth: 0, tickvals: [0, 0.25, 0.5, 0.75, 1], ticktext: ["best", "25 %", "50 %", "75 %", "worst"] },
             },
           })],
@@ -462,7 +472,7 @@ const HPO = (() => {
         return {
           traces: [...lines.reverse(), best].filter((each) => each.x.length).map((each) => ({
             type: "scatter", mode: "lines", x: each.x, y: each.y, text: each.text, hovertemplate: "%{text}<extra></extra>",
-            line: { color: each.colour, width: each === best ? 3 : 1 }, opacity: each === best ? 1 : 0.6,
+            line: { color: each.colour, width: each !== best ? 1 : first.size > 3 ? 1.5 : 3 }, opacity: each === best ? 0.9 : 0.6,
           })),
           layout: base(theme, {
             showlegend: false, margin: { l: 20, r: 60, t: 40, b: 12 },
@@ -477,7 +487,7 @@ const HPO = (() => {
           }),
           note: `${count(some.length)} of ${count(ends.length)} complete trials`
             + `${shown.length < store.params.length ? `, the ${shown.length} most important of ${store.params.length} parameters` : ""}; `
-            + `thick: ${bestName(store)}, ${theme.night ? "bright" : "dark"}: good.`,
+            + `orange: ${bestName(store)}, ${theme.night ? "bright" : "dark"}: good.`,
         };
       },
     },
