@@ -97,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
     export.add_argument("--reports", action="store_true", help="a row for each report, not for each trial")
     report = _add(commands, "report", _report, "write a study as one HTML file to show", "storage", "name")
-    report.add_argument("-o", "--output", default="report.html", metavar="file", help="%(default)s if not given")
+    report.add_argument(
+        "-o", "--output", default="report.html", metavar="file", help="%(default)s if not given"
+    )
     serve = _add(commands, "serve", _serve, "show studies in a browser while they go on", "storage")
     serve.add_argument("--host", default="127.0.0.1", help="other addresses need the token that is printed")
     serve.add_argument("--port", type=int, help="8000 or a free one if not given")

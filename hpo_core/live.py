@@ -169,7 +169,7 @@ class Server(ThreadingHTTPServer):
         self.host, address = host, _resolved(host)
         self.address_family = address[0]
         self._listen(address[1], port)
-        loopback = ipaddress.ip_address(self.server_address[0]).is_loopback
+        loopback = ipaddress.ip_address(str(self.server_address[0])).is_loopback
         self.token = None if loopback else secrets.token_urlsafe(24)
 
     def _listen(self, address: str, port: int | None) -> None:
@@ -181,7 +181,7 @@ class Server(ThreadingHTTPServer):
                 if attempt != ports[-1]:
                     continue
                 why = error.strerror or str(error)
-                raise ArgumentError(f"port {port or attempt} of {self.host!r} cannot be used: {why}") from error
+                raise ArgumentError(f"port {attempt} of {self.host!r} cannot be used: {why}") from error
             else:
                 return
 
@@ -265,12 +265,12 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, text(str(error)))
         except (BrokenPipeError, ConnectionError, TimeoutError):
             self.close_connection = True
-        except Exception:  # noqa: BLE001 - a reader must not see a traceback
+        except Exception:  # a reader must not see a traceback
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "an error in hpo_core")
 
     def _answer(self) -> None:
         if len(self.path) > _LONGEST_QUERY:
-            return self._refuse(HTTPStatus.URI_TOO_LONG, "the address is too long")
+            return self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, "the address is too long")
         try:
             where = urlsplit(self.path)
             query = {name: values[-1] for name, values in parse_qs(where.query).items()}

@@ -26,6 +26,11 @@ def copy_stored_study(scene, path):
         hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", name="s", storage="s.db").backup(path)
 
 
+def write_report(scene, path):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        hpo.Study({"x": hpo.Float(0, 1)}, sampler="random").report(path)
+
+
 def save_checkpoint(scene, step):
     with tempfile.TemporaryDirectory() as folder:
         study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", checkpoints=folder)
@@ -255,6 +260,9 @@ CASES: dict[str, Case] = {
     ),
     "Study.backup": Case(
         copy_stored_study, {"path": [None, 3, b"b", "", ".", "s.db", "none/b.db", "a\0b"]}, given(path="b.db")
+    ),
+    "Study.report": Case(
+        write_report, {"path": [None, 3, b"b", "", ".", "none/r.html", "a\0b"]}, given(path="r.html")
     ),
     "Study.ask": Case(
         on("study", "ask"),

@@ -84,10 +84,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "executors": set(),
     "trial": {"space", "log", "metrics"},
     "run": {"executors", "log", "trial", "metrics"},
+    "report": {
+        "space", "log", "metrics", "native", "storage", "samplers.registry", "schedulers", "trial",
+        "analysis",
+    },
     "study": {
         "native", "layout", "space", "metrics", "log", "storage", "samplers", "samplers.base",
         "samplers.ranking",
-        "samplers.registry", "schedulers", "executors", "trial", "run",
+        "samplers.registry", "schedulers", "executors", "trial", "run", "report",
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},
@@ -95,7 +99,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
-    "cli": {"study", "storage", "plots", "native", "exports"},
+    "live": {"report", "storage", "study"},
+    "cli": {"study", "storage", "plots", "native", "exports", "live"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
         "schedulers", "space", "storage", "study", "trial",

@@ -67,6 +67,9 @@ class Cursor(NamedTuple):
     ends: int = 0
 
 
+_START: Final = Cursor()
+
+
 def text(value: object) -> str:
     """Return a value of a user's as one line for a page: no character in it is invisible."""
     whole = printable(value if isinstance(value, str) else repr(value))
@@ -100,7 +103,7 @@ def goals(metrics: Metrics) -> list[dict[str, Any]]:
     return [each | {"name": text(names.get(each["name"], each["name"]))} for each in metrics.to_json()]
 
 
-def changes(study: Pictured, since: Cursor = Cursor(), rows: Rows | None = None) -> dict[str, Any]:
+def changes(study: Pictured, since: Cursor = _START, rows: Rows | None = None) -> dict[str, Any]:
     """Return what has happened since a cursor.
 
     Parameters
@@ -148,7 +151,7 @@ def _ends(history: History, ends: NDArray[np.int64], rows: Rows | None) -> dict[
         "place": column(ends + 1, "i4"),
         "state": column(history.state[numbers], "u1"),
         "seconds": column(history.cost[numbers], "f8"),
-        "feasible": column((history.violation[:, numbers] <= 0.0).all(axis=0), "u1"),
+        "feasible": column(np.asarray((history.violation[:, numbers] <= 0.0).all(axis=0)), "u1"),
         "values": [column(values, "f8") for values in told.values()],
     }
 
@@ -168,8 +171,10 @@ def _params(space: Space, history: History, numbers: Rows) -> list[dict[str, str
     found = []
     for name in space.names:
         axis = parameter_axis(space, history, name, numbers)
-        listed = axis.labels is not None
-        found.append(column(np.nan_to_num(axis.position, nan=-1.0), "i2") if listed else column(axis.position, "f8"))
+        if axis.labels is None:
+            found.append(column(axis.position, "f8"))
+        else:
+            found.append(column(np.nan_to_num(axis.position, nan=-1.0), "i2"))
     return found
 
 

@@ -1,32 +1,41 @@
-"""What a page says about a study beside its pictures: the best, what was saved, what failed, how to repeat it."""
+"""What a page says about a study beside its pictures: the best, what was saved, what failed, how to
+reproduce it.
+"""
 
 from __future__ import annotations
 
 import json
 import shlex
-from itertools import islice
+from contextlib import suppress
+from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hpo_core.analysis.contour import contour
 from hpo_core.analysis.curves import curves
 from hpo_core.analysis.savings import savings
 from hpo_core.analysis.series import hypervolume, outcomes, timeline
+from hpo_core.errors import ArgumentError
 from hpo_core.log import State
 from hpo_core.native import info
 from hpo_core.printable import printable
 from hpo_core.report.columns import column, goals, parameters, text
+from hpo_core.samplers.registry import SAMPLERS
+from hpo_core.schedulers.registry import SCHEDULERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from hpo_core.parts import Parts
     from hpo_core.report.columns import Pictured
     from hpo_core.trial import Trial
 
 MOST_BEST: Final = 20  # configurations shown of a front
 MOST_REASONS: Final = 20
+MOST_CROSSED: Final = 3  # parameters of which each pair gets a surface, which takes 0.1 s each
 MOST_BARS: Final = 600  # of a timeline
 _LONGEST_TRACEBACK: Final = 5_000  # characters from its end
 _VERSIONS: Final = ("hpo_core", "backend", "simd", "blas", "platform", "python", "numpy")
@@ -75,9 +84,9 @@ def _code(study: Pictured, described: Mapping[str, Any]) -> str:
         arguments.append(f"metrics=hpo_core.metrics.Metrics.from_json({study.metrics.to_json()!r})")
     elif study.metrics.direction == "maximize":
         arguments.append("direction='maximize'")
-    for part in ("sampler", "scheduler"):
-        if described.get(part):
-            arguments.append(f"{part}={described[part]['name']!r}")
+    arguments.append(f"sampler={_made(SAMPLERS, 'samplers', described['sampler'])}")
+    if described.get("scheduler"):
+        arguments.append(f"scheduler={_made(SCHEDULERS, 'schedulers', described['scheduler'])}")
     arguments.append(f"seed={study.seed}")
     if described["allow_duplicates"]:
         arguments.append("allow_duplicates=True")
@@ -88,6 +97,15 @@ def _code(study: Pictured, described: Mapping[str, Any]) -> str:
         f"space = hpo_core.Space.from_json(\n    {written!r}\n)\n"
         f"study = hpo_core.Study(\n    space,\n{lines})\n"
     )
+
+
+def _made(parts: Parts[Any], module: str, described: Mapping[str, Any]) -> str:
+    """Return the call that makes a sampler or a scheduler; nobody but its user can make any other."""
+    name = described["name"]
+    if "options" not in described or name not in parts.by_name:
+        return f"...,  # your own {text(name)!r}"
+    options = ", ".join(f"{option}={value!r}" for option, value in described["options"].items())
+    return f"hpo_core.{module}.{parts.by_name[name].__name__}({options})"
 
 
 def _commands(name: str, storage: str) -> str:
@@ -116,6 +134,7 @@ def findings(study: Pictured) -> dict[str, Any]:
         "retries": sum(map(len, history.retries.values())),
         "hypervolume": _hypervolume(study),
         "timeline": _timeline(study),
+        "contours": _contours(study),
         "curves": _curves(study, study.best_trials.number),
         "seconds": float(np.nansum(history.cost)),
     }
@@ -192,6 +211,27 @@ def _timeline(study: Pictured) -> dict[str, Any]:
         "start": column(found.start[at], "f8"),
         "end": column(found.end[at], "f8"),
     }
+
+
+def _contours(study: Pictured) -> list[dict[str, Any]]:
+    """Return surfaces over each pair of the first parameters."""
+    names = study.space.names
+    found = []
+    for metric in study.metrics.objectives:
+        for pair in combinations(names[:MOST_CROSSED], 2):
+            with suppress(ArgumentError):  # too few trials, or none in which both are active
+                surface = contour(study, *pair, metric)
+                found.append(
+                    {
+                        "metric": study.metrics.names.index(metric),
+                        "pair": [names.index(name) for name in pair],
+                        "fitted": surface.fitted,
+                        "x": column(surface.x, "f8"),
+                        "y": column(surface.y, "f8"),
+                        "mean": column(surface.mean, "f8"),
+                    }
+                )
+    return found
 
 
 def _curves(study: Pictured, best: NDArray[np.int64]) -> list[dict[str, Any]]:

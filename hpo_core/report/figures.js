@@ -415,19 +415,21 @@ const HPO = (() => {
       draw({ store, theme, metric, choice, view }) {
         const pair = paired(store, metric, choice), { ends, x, y, xaxis, yaxis } = pair;
         if (ends.length < 4) return { empty: "Too few complete trials have both parameters." };
-        const surface = interpolated(store, metric, pair), best = store.best.filter((e) => ends.includes(e));
+        const fitted = surfaceOf(store, metric, pair), surface = fitted || interpolated(store, metric, pair), best = store.best.filter((e) => ends.includes(e));
         const some = thin(ends, scaled(x, xaxis.type), scaled(y, yaxis.type), { most: 600, first: best, view });
         return {
           traces: [
             {
-              type: "contour", ...surface, colorscale: theme.scale, reversescale: (store.signOf(metric) > 0) === theme.night, ncontours: 14, line: { width: 0.4 },
+              type: "contour", x: surface.x, y: surface.y, z: surface.z, colorscale: theme.scale, reversescale: (store.signOf(metric) > 0) === theme.night, ncontours: 14, line: { width: 0.4 },
               contours: { coloring: "fill" }, hoverinfo: "skip", opacity: 0.9, colorbar: { thickness: 10, outlinewidth: 0 }, showlegend: false,
             },
             dots(store, some, x, y, { name: "trials", marker: { size: 4, color: theme.ink, opacity: 0.55 } }),
             ring(theme, best, store, x, y, bestName(store)),
           ],
           layout: base(theme, { xaxis, yaxis, showlegend: false }),
-          note: `The surface is interpolated from ${count(Math.min(ends.length, NEAREST))} trials by their distance: a guide for the eye.`,
+          note: fitted
+            ? `The surface is what a Gaussian process of these two parameters expects, fitted to ${count(fitted.fitted)} trials.`
+            : `The surface is a mean of ${count(Math.min(ends.length, NEAREST))} trials, weighted by their distance: a guide for the eye.`,
         };
       },
     },
@@ -653,6 +655,16 @@ const HPO = (() => {
       const rank = (bound(value[e], false) + bound(value[e], true) - 1) / 2;
       return (sign > 0 ? rank : n - 1 - rank) / Math.max(n - 1, 1);
     };
+  }
+
+  // The surface that came with the data, if this pair has one.
+  function surfaceOf(store, metric, { a, b }) {
+    const found = (store.found.contours || []).find((each) => each.metric === metric && each.pair.includes(a) && each.pair.includes(b));
+    if (!found) return null;
+    const [x, y, mean] = [found.x, found.y, found.mean].map(decoded);
+    const rows = Array.from(y, (_, j) => Array.from(x, (_, i) => mean[j * x.length + i]));
+    if (found.pair[0] === a) return { x: [...x], y: [...y], z: rows, fitted: found.fitted };
+    return { x: [...y], y: [...x], z: Array.from(x, (_, i) => rows.map((row) => row[i])), fitted: found.fitted };
   }
 
   // A surface over two parameters: at each node the mean of trials, weighted by the inverse fourth power of

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -62,7 +63,8 @@ def report_html(study: Pictured, described: Mapping[str, Any], storage: str | No
     """Return a report as text."""
     scripts = [plotly_js(), asset("figures.js"), asset("page.js")]
     data = changes(study, rows=kept(study))
-    data |= {"about": about(study, described, storage), "found": findings(study)}
+    place = None if storage is None else storage if "://" in storage else os.path.basename(storage)  # noqa: PTH119
+    data |= {"about": about(study, described, place), "found": findings(study)}
     policy = _POLICY.format(scripts=" ".join(map(_hash_of, scripts)))
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return filled_in(

@@ -40,7 +40,7 @@ class ReadOnlyStudy(Study):
         self.keep_checkpoints = True
         self.history = History(self.space.layout, self.metrics)
         self._journal = Journal(place, name, self.space, self.metrics)
-        self._end: list[Record] = []
+        self._last: list[Record] = []
         self._keep(self._journal, read_only=True)
 
     def sync(self) -> None:
@@ -58,17 +58,17 @@ class ReadOnlyStudy(Study):
             self._check_end()
             self._ledger.look(bool)
             end = self._journal.cursor
-            self._end = self._journal.storage.read(self._journal.key, end - 1, 1) if end else []
+            self._last = self._journal.storage.read(self._journal.key, end - 1, 1) if end else []
 
     def _check_end(self) -> None:
         """Raise unless the log still holds the last event that was read from it."""
         storage, key = self._journal.storage, self._journal.key
         if storage.studies().get(self.name) != key:
             raise StudyError(f"study {self.name!r} has been deleted from {storage}")
-        if self._end and storage.read(key, self._end[0][0], 1) != self._end:
+        if self._last and storage.read(key, self._last[0][0], 1) != self._last:
             raise StudyError(
-                f"the log of study {self.name!r} is another one than it was: the storage has been put back to an "
-                "earlier state"
+                f"the log of study {self.name!r} is not the one that was read: the storage has been put back "
+                "to an earlier state"
             )
 
     def _described(self) -> Description:

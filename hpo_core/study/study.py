@@ -1140,9 +1140,9 @@ class Study:
     def report(self, path: str | Path) -> None:
         """Write the study as one HTML file that works offline, to show to others (needs plotly).
 
-        It holds interactive pictures, the best configuration as code, what stopping saved, what failed and
-        why, how to reproduce the study, and its trials. Of very many trials it keeps the best ones and an even
-        sample.
+        It holds interactive pictures, the best configuration as code, what stopping saved, what failed
+        and why, how to reproduce the study, and its trials. Of very many trials it keeps the best ones
+        and an even sample.
 
         Parameters
         ----------
@@ -1167,7 +1167,9 @@ class Study:
 
         self._ledger.latest()
         storage = self._ledger.storage
-        write_report(self, path, json.loads(self._described().to_json()), storage and str(storage))
+        write_report(
+            self, path, json.loads(self._described().to_json()), None if storage is None else str(storage)
+        )
 
     @property
     def notes(self) -> dict[str, Any]:

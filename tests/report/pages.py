@@ -46,18 +46,25 @@ def train(trial: hpo.Trial) -> float:
 
 def learning_study(n: int = 40, **options: Any) -> hpo.Study:
     """A study with stopped and failed trials; one with a storage goes on."""
-    study = hpo.Study(SPACE, **({"sampler": "random", "scheduler": "asha", "seed": 0, "name": "digits"} | options))
+    study = hpo.Study(
+        SPACE, **({"sampler": "random", "scheduler": "asha", "seed": 0, "name": "digits"} | options)
+    )
     study.optimize(train, n_trials=n, catch=ValueError)
     return study
+
+
+def measure(trial: hpo.Trial) -> dict[str, float]:
+    """A wide layer is accurate, slow and large."""
+    width = trial["width"]
+    return {"error": 1 / width + 0.01 * (trial["act"] == "relu"), "speed": 500 / width, "memory": width / 10}
 
 
 def front_study(n: int = 60, **options: Any) -> hpo.Study:
     """A study with two objectives and a bound."""
     metrics = {"error": hpo.Minimize(), "speed": hpo.Maximize(), "memory": hpo.AtMost(40.0)}
     space = {"width": hpo.Int(8, 512, log=True), "act": hpo.Categorical(["relu", "gelu"])}
-    study = hpo.Study(space, metrics=metrics, **({"sampler": "random", "seed": 0, "name": "fronts"} | options))
-    study.optimize(
-        lambda t: {"error": 1 / t["width"] + 0.01 * (t["act"] == "relu"), "speed": 500 / t["width"], "memory": t["width"] / 10},
-        n_trials=n,
-    )  # fmt: skip
+    study = hpo.Study(
+        space, metrics=metrics, **({"sampler": "random", "seed": 0, "name": "fronts"} | options)
+    )
+    study.optimize(measure, n_trials=n)
     return study

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browsers import Watched
 from report.pages import HOSTILE, front_study, learning_study, numbers
 
 import hpo_core as hpo
@@ -19,7 +20,19 @@ from hpo_core.errors import ArgumentError
 from hpo_core.report.columns import changes, kept
 from hpo_core.report.page import as_json, asset
 
-ALL = ("history", "importance", "slice", "contour", "rank", "parallel", "edf", "timeline", "curves", "front", "hypervolume")
+ALL = (
+    "history",
+    "importance",
+    "slice",
+    "contour",
+    "rank",
+    "parallel",
+    "edf",
+    "timeline",
+    "curves",
+    "front",
+    "hypervolume",
+)
 
 
 def data_of(path: Any) -> dict[str, Any]:
@@ -32,24 +45,55 @@ def path(tmp_path):
     return tmp_path / "report.html"
 
 
+DRAW = "Promise.all(hpoPage.pictures.filter(p => !p.element.hidden).map(p => p.draw()))"
+
+
+def draw_all(watched: Watched, path: Any) -> None:
+    """Open a report, and draw what is below the fold too."""
+    watched.page.goto(path.as_uri())
+    watched.until("globalThis.hpoPage")
+    watched.page.evaluate(DRAW)
+
+
 @pytest.fixture
 def opened(open_page, path):
-    """Write the report of a study, open it and draw everything."""
+    """Write the report of a study and open it."""
 
-    def open_report(study: hpo.Study, **options: Any) -> Any:
+    def open_report(study: hpo.Study, **options: Any) -> Watched:
         study.report(path)
         watched = open_page(**options)
-        watched.page.goto(path.as_uri())
-        watched.until("globalThis.hpoPage")
-        watched.page.evaluate("Promise.all(hpoPage.pictures.filter(p => !p.element.hidden).map(p => p.draw()))")
+        draw_all(watched, path)
         return watched
 
     return open_report
 
 
+@pytest.fixture(scope="module")
+def shared_page(browser, tmp_path_factory):
+    """The report of a study, open for several tests."""
+    study, path = learning_study(), tmp_path_factory.mktemp("report") / "report.html"
+    study.report(path)
+    watched = Watched(browser)
+    draw_all(watched, path)
+    yield study, watched
+    watched.context.close()
+
+
+@pytest.fixture
+def learned(shared_page):
+    """The study and its open report, as a reader with a wide screen by day sees it."""
+    _, watched = shared_page
+    watched.page.emulate_media(color_scheme="light")
+    watched.page.set_viewport_size({"width": 1280, "height": 900})
+    watched.page.evaluate("Promise.resolve(hpoPage.redraw())")
+    return shared_page
+
+
 def drawn(watched: Any, picture: str, what: str) -> Any:
     """A JavaScript expression over the traces of a picture."""
-    return watched.page.evaluate(f"(({{data, layout}}) => {what})(document.querySelector('#picture-{picture} .plot'))")
+    return watched.page.evaluate(
+        f"(({{data, layout}}) => {what})(document.querySelector('#picture-{picture} .plot'))"
+    )
 
 
 def test_a_report_is_one_file_that_names_its_scripts_and_allows_nothing_else(path):
@@ -96,7 +140,11 @@ def test_the_study_can_be_made_again_from_the_code_of_its_report(make, path):
     names: dict[str, Any] = {}
     exec(data_of(path)["about"]["reproduce"]["code"], names)
     again = names["study"]
-    assert (again.space, again.seed, again.metrics.to_json()) == (study.space, study.seed, study.metrics.to_json())
+    assert (again.space, again.seed, again.metrics.to_json()) == (
+        study.space,
+        study.seed,
+        study.metrics.to_json(),
+    )
     assert again.ask(5).params.keys() == study.trials.params.keys()
     assert [trial.params for trial in again.trials] == [study.trials[i].params for i in range(5)]
 
@@ -157,13 +205,17 @@ def test_the_command_writes_a_report(place, path, capsys):
     assert json.loads(capsys.readouterr().out) == {"file": str(path), "trials": 40}
     reproduce = data_of(path)["about"]["reproduce"]
     assert reproduce["seed"] == "0"
-    assert json.loads(reproduce["options"])["sampler"] == {"name": "random"}
+    assert json.loads(reproduce["options"])["sampler"]["name"] == "random"
     assert "hpo-core show " in reproduce["commands"]
 
 
 @pytest.mark.parametrize(
     ("target", "complaint"),
-    [("none/r.html", "there is no folder"), (".", "must be the path of a file"), ("s.db", "is part of the storage")],
+    [
+        ("none/r.html", "there is no folder"),
+        (".", "must be the path of a file"),
+        ("s.db", "is part of the storage"),
+    ],
 )
 def test_a_file_that_cannot_be_written_is_one_line(target, complaint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -188,16 +240,21 @@ def test_without_plotly_the_extra_is_named(path, monkeypatch):
 
 def test_the_script_parses_no_html():
     for name in ("page.js", "figures.js"):
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function", asset(name))
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function", asset(name)
+        )
 
 
 # ---- in a browser
 
 
-def test_every_picture_that_applies_is_drawn(opened):
-    watched = opened(learning_study())
+def test_every_picture_that_applies_is_drawn(opened, learned):
+    _, watched = learned
     shown = watched.page.evaluate("hpoPage.pictures.filter(p => p.plot.data?.length).map(p => p.figure.id)")
-    assert set(shown) == set(ALL) - {"front", "hypervolume", "importance"} or set(shown) == set(ALL) - {"front", "hypervolume"}
+    assert set(shown) == set(ALL) - {"front", "hypervolume", "importance"} or set(shown) == set(ALL) - {
+        "front",
+        "hypervolume",
+    }
     assert watched.page.locator("figure:visible").count() == len(shown)
     watched = opened(front_study())
     shown = watched.page.evaluate("hpoPage.pictures.filter(p => p.plot.data?.length).map(p => p.figure.id)")
@@ -206,9 +263,8 @@ def test_every_picture_that_applies_is_drawn(opened):
     assert not watched.errors
 
 
-def test_pictures_draw_the_columns_that_matplotlib_draws(opened):
-    study = learning_study()
-    watched = opened(study)
+def test_pictures_draw_the_columns_that_matplotlib_draws(learned):
+    study, watched = learned
     progress = series.progress(study)
     complete = np.flatnonzero(np.isfinite(progress.value))
     assert drawn(watched, "history", "[...data[0].x]") == (complete + 1).tolist()
@@ -219,7 +275,10 @@ def test_pictures_draw_the_columns_that_matplotlib_draws(opened):
     found = series.distribution(study)
     np.testing.assert_allclose(drawn(watched, "edf", "[...data[0].x]"), found.value)
     np.testing.assert_allclose(drawn(watched, "edf", "[...data[0].y]"), found.share)
-    names = [label["title"]["text"] for label in (drawn(watched, "rank", "layout.xaxis"), drawn(watched, "rank", "layout.yaxis"))]
+    names = [
+        label["title"]["text"]
+        for label in (drawn(watched, "rank", "layout.xaxis"), drawn(watched, "rank", "layout.yaxis"))
+    ]
     ranks = series.ranks(study, *names)
     at = {trial: i for i, trial in enumerate(ranks.number.tolist())}
     order = [at[study.history.finish_order[e]] for e in drawn(watched, "rank", "data[0].customdata")]
@@ -238,11 +297,14 @@ def test_the_front_and_its_growth_are_those_of_the_study(opened):
     assert drawn(watched, "history", "data.some(t => t.name === 'breaks a bound')")
 
 
-def test_a_report_asks_the_network_for_nothing(opened):
-    watched = opened(learning_study())
+def test_a_report_asks_the_network_for_nothing(learned):
+    _, watched = learned
     watched.page.wait_for_timeout(300)
     assert [url for url in watched.requests if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert watched.page.evaluate("fetch('https://example.com/').then(() => 'allowed', () => 'refused')") == "refused"
+    assert (
+        watched.page.evaluate("fetch('https://example.com/').then(() => 'allowed', () => 'refused')")
+        == "refused"
+    )
 
 
 def test_hostile_text_is_shown_and_does_nothing(opened):
@@ -267,9 +329,10 @@ def test_hostile_text_is_shown_and_does_nothing(opened):
     assert (watched.dialogs, watched.errors) == ([], [])
 
 
-def test_a_reader_without_a_mouse_reaches_everything(opened):
-    watched = opened(learning_study())
+def test_a_reader_without_a_mouse_reaches_everything(learned):
+    _, watched = learned
     page = watched.page
+    page.evaluate("document.activeElement.blur(), scrollTo(0, 0), getSelection().collapse(document.body, 0)")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -278,7 +341,8 @@ def test_a_reader_without_a_mouse_reaches_everything(opened):
     seen = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        seen.append(page.evaluate("[document.activeElement.tagName, document.activeElement.ariaLabel || document.activeElement.textContent]"))
+        told = "(one => [one.tagName, one.ariaLabel || one.textContent])(document.activeElement)"
+        seen.append(page.evaluate(told))
         if seen[-1][1] == "Copy the configuration":
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
             page.keyboard.press("Enter")
@@ -294,9 +358,8 @@ def test_a_reader_without_a_mouse_reaches_everything(opened):
     assert page.locator("button:not([type=button])").count() == 0
 
 
-def test_the_table_is_sorted_and_paged(opened):
-    study = learning_study()
-    watched = opened(study)
+def test_the_table_is_sorted_and_paged(learned):
+    study, watched = learned
     page = watched.page
     page.get_by_role("button", name="lr").click()
     column = [float(each) for each in page.locator("#trials-rows tr td:nth-child(6)").all_inner_texts()]
@@ -309,24 +372,30 @@ def test_the_table_is_sorted_and_paged(opened):
     np.testing.assert_allclose(first, expected[-1], rtol=1e-4)
 
 
-def test_dark_mode_reaches_page_and_pictures(opened):
-    watched = opened(learning_study(), color_scheme="light")
+def test_dark_mode_reaches_page_and_pictures(learned):
+    _, watched = learned
     page = watched.page
+    page.locator("#picture-history").scroll_into_view_if_needed()
     ink = "layout.font.color"
-    assert drawn(watched, "history", ink) == "#1c2128"
+    watched.until(f"document.querySelector('#picture-history .plot').{ink} === '#1c2128'")
     page.emulate_media(color_scheme="dark")
     watched.until(f"document.querySelector('#picture-history .plot').{ink} === '#e6e9ee'")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
 
 
-def test_a_narrow_screen_needs_no_scrolling_sideways(opened):
-    watched = opened(learning_study(), viewport={"width": 360, "height": 700})
+def test_a_narrow_screen_needs_no_scrolling_sideways(learned):
+    _, watched = learned
+    watched.page.set_viewport_size({"width": 360, "height": 700})
+    watched.page.evaluate(DRAW)
     assert watched.page.evaluate("document.documentElement.scrollWidth <= 360")
-    assert watched.page.evaluate("[...document.querySelectorAll('.plot')].every(p => p.hidden || p.clientWidth < 360)")
+    assert watched.page.evaluate(
+        "[...document.querySelectorAll('.plot')].every(p => p.hidden || p.clientWidth < 360)"
+    )
 
 
-def test_a_printed_report_has_every_picture_on_white(opened):
-    watched = opened(learning_study(), color_scheme="dark")
+def test_a_printed_report_has_every_picture_on_white(learned):
+    _, watched = learned
+    watched.page.emulate_media(color_scheme="dark")
     watched.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert drawn(watched, "edf", "layout.font.color") == "#000"
     pages = watched.page.pdf()
@@ -335,7 +404,11 @@ def test_a_printed_report_has_every_picture_on_white(opened):
 
 @pytest.mark.parametrize("kind", ["empty", "failed", "running", "one", "no parameters", "infeasible"])
 def test_a_study_with_little_in_it_makes_a_sensible_page(kind, opened):
-    space = {"constant": 3} if kind == "no parameters" else {"x": hpo.Float(0, 1), "c": hpo.Categorical({"a": {"m": hpo.Int(1, 9)}, "b": {}})}
+    space = (
+        {"constant": 3}
+        if kind == "no parameters"
+        else {"x": hpo.Float(0, 1), "c": hpo.Categorical({"a": {"m": hpo.Int(1, 9)}, "b": {}})}
+    )
     metrics = {"f": hpo.Minimize(), "g": hpo.AtMost(0.0)} if kind == "infeasible" else None
     study = hpo.Study(space, metrics=metrics, sampler="random", seed=0)
     if kind != "empty":
@@ -349,9 +422,11 @@ def test_a_study_with_little_in_it_makes_a_sensible_page(kind, opened):
     watched = opened(study)
     said = watched.page.locator("#best-body").inner_text()
     expected = {
-        "empty": "No trial has completed yet.", "failed": "All trials have failed.", "running": "No trial has completed yet.",
+        "empty": "No trial has completed yet.",
+        "failed": "All trials have failed.",
+        "running": "No trial has completed yet.",
         "infeasible": "this one violates them least",
-    }  # fmt: skip
+    }
     assert expected.get(kind, "Trial 0: value 1.5") in said
     assert not watched.errors
     assert watched.page.locator("#failures:visible").count() == (kind == "failed")
