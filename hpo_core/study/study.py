@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 
+from hpo_core.analysis.front import check_weights, front, hypervolume, preferred
+from hpo_core.analysis.savings import savings
 from hpo_core.checks import (
     SEED_LIMIT,
     as_int,
@@ -52,10 +54,8 @@ from hpo_core.study.asking import Asking, Request, fresh_copies
 from hpo_core.study.claims import Claims, checked_lease
 from hpo_core.study.description import Description, attach, find
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
-from hpo_core.study.front import check_weights, front, hypervolume, preferred
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
-from hpo_core.study.savings import savings
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.checkpoints import folder_of, read_folder, remove
 
