@@ -91,7 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},
-    "callbacks": FRONT_ENDS,
+    "callbacks": FRONT_ENDS | {"run"},
     "exports": {"study", "storage", "trial"},
     "integrations.__init__": {"integrations.ray"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
