@@ -95,6 +95,26 @@ def reporting(trial):
     return trial["x"]
 
 
+def reporting_and_napping(trial):
+    for step in range(20):
+        trial.report(step, trial["x"] + step)
+        time.sleep(0.02)
+    return trial["x"]
+
+
+def reporting_from_threads(trial):
+    def report(first):
+        for step in range(first, first + 50):
+            trial.report(step, 0.5)
+
+    threads = [threading.Thread(target=report, args=(50 * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return 0.5
+
+
 def stopping(trial):
     if trial.number % 2:
         trial.report(5, 0.25)
@@ -462,3 +482,14 @@ def training(trial):
         if trial.should_stop():
             break
     return state
+
+
+def training_of_x(trial):
+    """Six steps that report x, saved at each."""
+    for step in trial.steps(6):
+        with trial.save_checkpoint(step):
+            pass
+        trial.report(step, trial["x"])
+        if trial.should_stop():
+            break
+    return trial["x"]

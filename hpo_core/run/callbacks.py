@@ -99,10 +99,9 @@ METHODS: Final[Mapping[str, str]] = {
 
 def method_of(callback: Any, name: str) -> Callable[..., object] | None:
     """Return a method of a callback, None if it does nothing."""
-    if isinstance(callback, type) or getattr(type(callback), name, None) is getattr(Callback, name):
-        return None
-    method = getattr(callback, name, None)
-    return method if callable(method) else None
+    method = None if isinstance(callback, type) else getattr(callback, name, None)
+    inherited = getattr(method, "__func__", None) is getattr(Callback, name)
+    return method if callable(method) and not inherited else None
 
 
 class Callbacks:
@@ -135,11 +134,10 @@ class Callbacks:
         """Return a context in which reports of this process are told as they are made."""
         return self._study._on_report(self._tell_reports) if self._reported else nullcontext()
 
-    def asked(self, trials: Iterable[Trial]) -> None:
+    def asked(self, trials: Sequence[Trial]) -> None:
         """Tell that trials are about to start."""
         if not self._follows:
             return
-        trials = [*trials]
         self._open.update((trial.number, trial) for trial in trials)
         with self._letting_through(self._asked):
             for trial in trials:
@@ -151,10 +149,12 @@ class Callbacks:
             with self._letting_through(self._reported):
                 self._tell_reports()
 
-    def ended(self, finished: Iterable[Trial], paused: Iterable[Trial]) -> None:
+    def ended(self, finished: Sequence[Trial], paused: Sequence[Trial]) -> None:
         """Tell that trials have finished or paused, and first of their last reports."""
         self.reported()
         for calls, trials in ((self._finished, finished), (self._paused, paused)):
+            if not trials:
+                continue
             with self._letting_through(calls):
                 for trial in trials:
                     self._call(calls, trial)
