@@ -93,7 +93,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},
     "callbacks": FRONT_ENDS | {"run"},
     "exports": {"study", "storage", "trial"},
-    "integrations.__init__": {"integrations.ray"},
+    "integrations.reporting": {"trial"},
+    **{
+        f"integrations.{name}": {"trial", "integrations.reporting"}
+        for name in ("keras", "lightgbm", "lightning", "xgboost")
+    },
+    "integrations.transformers": FRONT_ENDS | {"metrics", "integrations.reporting"},
+    "integrations.tracking": {"callbacks", "study", "trial"},
+    **{
+        f"integrations.{name}": {"study", "trial", "integrations.tracking"}
+        for name in ("mlflow", "tensorboard", "wandb")
+    },
+    "integrations.__init__": {
+        f"integrations.{name}"
+        for name in (
+            "keras", "lightgbm", "lightning", "mlflow", "ray", "tensorboard", "transformers", "wandb",
+            "xgboost",
+        )
+    },
     "integrations.ray": FRONT_ENDS | {"metrics"},
     "cli": {"study", "storage", "plots", "native", "exports"},
     "__init__": {

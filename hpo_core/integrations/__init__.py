@@ -7,8 +7,11 @@ if TYPE_CHECKING:
     from hpo_core.integrations import keras as keras
     from hpo_core.integrations import lightgbm as lightgbm
     from hpo_core.integrations import lightning as lightning
+    from hpo_core.integrations import mlflow as mlflow
     from hpo_core.integrations import ray as ray
+    from hpo_core.integrations import tensorboard as tensorboard
     from hpo_core.integrations import transformers as transformers
+    from hpo_core.integrations import wandb as wandb
     from hpo_core.integrations import xgboost as xgboost
 
 # Loaded when asked for: each imports the library that it is named after.
