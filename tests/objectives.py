@@ -493,3 +493,21 @@ def training_of_x(trial):
         if trial.should_stop():
             break
     return trial["x"]
+
+
+ODD_NAMES = {"lr": "lr", "width": "grö\u00dfe/µ.. <b>", "kind": "kind\x1b[2J", "text": "a=b, 'c' `d`; --"}
+ODD_METRICS = ("err%\n<script>", "ms")
+
+
+def tracked(trial):
+    """Three reports of two metrics; trial 1 fails, trial 2 is stopped, both with notes."""
+    error, ms = ODD_METRICS
+    trial.note(**{"why not\x07": "<i>"})
+    for step in range(3):
+        trial.report(10 * step, {error: trial["lr"] + step, ms: float("nan") if step == 1 else 1.0})
+        time.sleep(0.02)
+    if trial.number == 1:
+        raise TrialFailed("no <b>\x1b[2J 'such' \ud800 thing")
+    if trial.number == 2:
+        raise TrialStopped
+    return {error: trial["lr"], ms: 2.0}

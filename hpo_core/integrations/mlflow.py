@@ -46,7 +46,7 @@ class MLflowTracker(Tracker[str]):
     =============  =========================================================================================
     params         parameters that are active
     metrics        reports, by step, and the result as the value of the last step
-    tags           ``state``, ``reason``, ``origin``, notes as ``notes.name``; the number as ``hpo_core.trial``
+    tags           ``state``, ``reason``, ``origin``, ``notes.name``, and the number as ``hpo_core.trial``
     status         FINISHED, KILLED (stopped early), FAILED, SCHEDULED (paused), RUNNING
     =============  =========================================================================================
 

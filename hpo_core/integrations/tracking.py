@@ -79,9 +79,8 @@ def title(study: Study) -> str:
 
 def about(trial: Trial) -> dict[str, str]:
     """Return what there is to say of a trial besides numbers: state, reason, origin and notes."""
-    told = {"state": trial.state.name.lower(), "origin": trial.origin}
-    if trial.reason is not None:
-        told["reason"] = trial.reason
+    # A reason to pause must not outlive the pause: it is always said, if only that there is none.
+    told = {"state": trial.state.name.lower(), "origin": trial.origin, "reason": trial.reason or ""}
     return told | {f"notes.{name}": str(value) for name, value in trial.notes.items()}
 
 
