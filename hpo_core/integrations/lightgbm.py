@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from hpo_core.integrations.reporting import Reporter
 
@@ -57,10 +57,9 @@ class ReportCallback:
     True
     """
 
-    before_iteration: ClassVar = False
-    order: ClassVar = 25  # before early stopping, which would leave the last value unreported
-
     def __init__(self, trial: Trial, monitor: Monitor) -> None:
+        self.before_iteration = False
+        self.order = 25  # between the recording of values and early stopping, each of which may end a round
         self._reporter = Reporter(trial, monitor)
 
     def __call__(self, env: Any) -> None:

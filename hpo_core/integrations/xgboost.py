@@ -79,5 +79,9 @@ class ReportCallback(TrainingCallback):
             f"{data}-{metric}": log[-1] for data, logs in evals_log.items() for metric, log in logs.items()
         }
         means = {name: last[0] if isinstance(last, tuple) else last for name, last in found.items()}
-        step = model.num_boosted_rounds() - 1 if isinstance(model, Booster) else epoch
-        return self._reporter.report(step, means)
+        if isinstance(model, Booster):
+            return self._reporter.report(model.num_boosted_rounds() - 1, means)
+        stops = self._reporter.report(epoch, means)
+        if stops:  # ``cv`` returns results up to this round
+            model.set_attr(best_iteration=str(epoch))
+        return stops

@@ -23,7 +23,8 @@ from hpo_core.log import Move
 from hpo_core.printable import printable
 from hpo_core.schedulers import Scheduler, Verdict
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+# MLflow's own, with SQLAlchemy 2.1.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 STUDY = "a study/<b> of 'ours' \x1b[2J"
 SPACE = {
