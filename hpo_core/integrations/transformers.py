@@ -281,11 +281,14 @@ def _train(
         return last[0]
 
     trainer.args.output_dir = os.path.join(trainer.args.output_dir, hp_name(trial))  # noqa: PTH118 - may be a URL
-    report = ReportCallback(trial, read)
+    report, model_init = ReportCallback(trial, read), trainer.model_init
     trainer.add_callback(report)
+    if number_of_arguments(model_init):  # ``train`` takes only the trials of other backends
+        trainer.model_init = partial(model_init, trial)
     try:
-        trainer.train(trial=trial)
+        trainer.train()
     finally:
+        trainer.model_init = model_init
         trainer.remove_callback(report)
     if not last:
         read(trainer.evaluate())

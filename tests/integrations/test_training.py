@@ -17,6 +17,12 @@ from hpo_core.schedulers import Scheduler, Verdict
 
 N_STEPS = 6
 
+# Both warn of things of their own: how few workers load the data, and deprecations within torch.
+LIGHTNING = pytest.mark.filterwarnings(
+    "ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
+)
+TRANSFORMERS = LIGHTNING
+
 
 class StopAt(Scheduler):
     """Stops every trial with an odd number at step 2."""
@@ -102,8 +108,8 @@ def test_xgboost():
         logs.append({})
         report = module.ReportCallback(trial, monitor, steps=steps)
         return xgboost.train(
-            params | {"eta": trial["lr"]}, train, N_STEPS, evals=[(train, "train"), (validation, "validation")],
-            evals_result=logs[-1], verbose_eval=False, callbacks=[report],
+            params | {"eta": trial["lr"]}, train, N_STEPS,
+            evals=[(train, "train"), (validation, "validation")], evals_result=logs[-1], verbose_eval=False, callbacks=[report],
         )  # fmt: skip
 
     def last_logloss(trial):
@@ -253,7 +259,10 @@ def test_lightgbm():
         return [step for step, _ in trial.reports]
 
     assert steps_of(lambda trial: fit(trial, init_model=fit(trial)) and 0.0) == list(range(2 * N_STEPS))
-    assert steps_of(lambda trial: fit(trial, early=True) and 0.0) == [0, 1]  # the round that ended it included
+    assert steps_of(lambda trial: fit(trial, early=True) and 0.0) == [
+        0,
+        1,
+    ]  # the round that ended it included
 
 
 # Keras
@@ -293,6 +302,187 @@ def test_keras(monkeypatch):
     assert (a, b) == (fits[-1]["loss"], fits[-1]["val_accuracy"])
     study = searched(lambda trial: fit(trial, initial_epoch=4), n_trials=1)
     assert [step for step, _ in study.trials[0].reports] == [4, 5]
+
+
+# PyTorch Lightning
+
+
+@pytest.fixture
+def lightning_fit(tmp_path):
+    """A training of digits with Lightning: the callback is given, what was logged is returned."""
+    import pytorch_lightning
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    class Classifier(pytorch_lightning.LightningModule):
+        def __init__(self, lr):
+            super().__init__()
+            self.lr, self.layer, self.curve = lr, torch.nn.Linear(64, 1), []
+
+        def loss(self, batch):
+            x, y = batch
+            return torch.nn.functional.binary_cross_entropy_with_logits(self.layer(x)[:, 0], y)
+
+        def training_step(self, batch):
+            loss = self.loss(batch)
+            self.log("train_loss", loss, on_step=False, on_epoch=True)
+            return loss
+
+        def validation_step(self, batch):
+            self.log("val_loss", self.loss(batch))
+
+        def on_validation_epoch_end(self):
+            if not self.trainer.sanity_checking:
+                self.curve.append(self.trainer.callback_metrics["val_loss"].item())
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), self.lr)
+
+    train, validation = (
+        DataLoader(TensorDataset(*(torch.tensor(part, dtype=torch.float32) for part in pair)), 50)
+        for pair in digits()
+    )
+
+    def fit(callback, lr, **options):
+        torch.manual_seed(0)
+        model = Classifier(lr)
+        trainer = pytorch_lightning.Trainer(
+            callbacks=[callback], accelerator="cpu", logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+            **({"max_epochs": N_STEPS} | options),
+        )  # fmt: skip
+        trainer.fit(model, train, validation if options.get("limit_val_batches") != 0 else None)
+        return model.curve
+
+    return fit
+
+
+@LIGHTNING
+def test_lightning(lightning_fit):
+    from hpo_core.integrations.lightning import ReportCallback
+
+    curves = []
+
+    def fit(trial, monitor="val_loss", **options):
+        curves.append(lightning_fit(ReportCallback(trial, monitor), trial["lr"], **options))
+        return curves[-1][-1] if curves[-1] else 0.0
+
+    assert_reported_and_stopped(searched(fit), curves)
+    assert_unknown_names_are_refused(fit, "val_loss")
+    a, b = assert_several_metrics_are_reported(fit, ("val_loss", "train_loss"))
+    assert a == curves[-1]
+    assert a != b
+
+
+@LIGHTNING
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"val_check_interval": 2}, [1, 3, 5, 7]),  # optimizer steps, two of which are an evaluation
+        ({"check_val_every_n_epoch": 2, "max_epochs": 4}, [1, 3]),
+        ({"limit_val_batches": 0, "max_epochs": 2}, [0, 1]),
+    ],
+)
+def test_lightning_reports_when_there_is_something_new(options, steps, lightning_fit):
+    from hpo_core.integrations.lightning import ReportCallback
+
+    monitor = "train_loss" if "limit_val_batches" in options else "val_loss"
+
+    def fit(trial):
+        lightning_fit(ReportCallback(trial, monitor), trial["lr"], **({"max_epochs": 2} | options))
+        return 0.0
+
+    (trial,) = searched(fit, n_trials=1, scheduler=None).trials
+    assert [step for step, _ in trial.reports] == steps
+
+
+# Transformers
+
+
+@pytest.fixture
+def hugging_face(tmp_path):
+    """``Trainer`` of a BERT of 3,000 weights that tells long rows of digits from short ones."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+
+    config = BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
+        max_position_embeddings=64, num_labels=2,
+    )  # fmt: skip
+    train, validation = (
+        [
+            {"input_ids": torch.tensor(row[:32] * 16).long(), "labels": torch.tensor(int(label))}
+            for row, label in zip(*part, strict=True)
+        ]
+        for part in digits()
+    )
+
+    def make(callbacks=(), **options):
+        arguments = TrainingArguments(
+            str(tmp_path), eval_strategy="epoch", save_strategy="no", report_to=[], use_cpu=True, seed=0,
+            disable_tqdm=True, per_device_train_batch_size=100, logging_strategy="no",
+            **({"num_train_epochs": 3} | options),
+        )  # fmt: skip
+        return Trainer(
+            model_init=lambda: BertForSequenceClassification(config), args=arguments,
+            train_dataset=train, eval_dataset=validation, callbacks=[*callbacks],
+        )  # fmt: skip
+
+    return make
+
+
+@TRANSFORMERS
+def test_transformers(hugging_face):
+    from hpo_core.integrations.transformers import ReportCallback
+
+    curves = []
+
+    def fit(trial, monitor="eval_loss"):
+        trainer = hugging_face([ReportCallback(trial, monitor)], learning_rate=trial["lr"])
+        trainer.train()
+        curves.append([log["eval_loss"] for log in trainer.state.log_history if "eval_loss" in log])
+        return trainer.evaluate()["eval_loss"]  # outside of the training: it is not reported
+
+    class StopSoon(StopAt):
+        def decide(self, history, row):
+            return Verdict(Move.STOP, -1, "odd") if row % 2 else Verdict()
+
+    study = searched(fit, scheduler=StopSoon())
+    assert study.history.planned.tolist() == [3, 3]
+    assert [[value for _, value in trial.reports] for trial in study.trials] == curves
+    assert [len(curve) for curve in curves] == [3, 1]
+    assert study.trials[0].value == curves[0][-1]
+    assert_unknown_names_are_refused(fit, "eval_loss")
+
+
+@TRANSFORMERS
+def test_transformers_search_by_its_own_method(hugging_face):
+    from hpo_core.integrations import transformers as module
+
+    module.register()
+    trainer = hugging_face(num_train_epochs=1)
+    space = {"learning_rate": hpo.Float(1e-4, 1e-1, log=True), "weight_decay": hpo.Float(0, 0.1)}
+    best = trainer.hyperparameter_search(backend="hpo_core", n_trials=2, hp_space=lambda _: space)
+    study = best.run_summary
+    assert best.objective == study.best_value == min(study.trials.value)
+    assert best.hyperparameters == study.best_params
+    assert trainer.args.learning_rate == 5e-5  # as before
+    assert len(study.trials.where("complete")) == 2
+
+    study = hpo.Study({"width": hpo.Ordinal([8, 16])}, sampler="random", seed=1)
+    init, widths = trainer.model_init, []
+    trainer.model_init = lambda trial: (widths.append(trial["width"] if trial else None), init())[1]
+    assert module.search(trainer, study=study, n_trials=2).run_summary is study
+    assert widths == study.trials["width"].tolist()
+    trainer.model_init = init
+
+    study = hpo.Study({"learning_rate": hpo.Float(1e-4, 1e-1, log=True)}, sampler="random", seed=1)
+    assert module.search(trainer, study=study, n_trials=1).run_summary is study
+    with pytest.raises(hpo.ArgumentError, match=r"'learning_rat' must be .* did you mean 'learning_rate'"):
+        module.search(trainer, {"learning_rat": hpo.Float(0, 1)}, n_trials=1)
+    trainer.model_init = None
+    with pytest.raises(hpo.ArgumentError, match="trainer must have a model_init"):
+        module.search(trainer, space, n_trials=1)
 
 
 # What they share
