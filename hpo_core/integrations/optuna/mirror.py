@@ -96,6 +96,8 @@ class Codec:
 
     def encode(self, params: Sequence[Mapping[str, Any]], first: int) -> NDArray[np.float64]:
         """Return the coordinates (d, k) of the trials whose rows begin at ``first``."""
+        if len(params) == 1 and (x := self._encode_whole(params[0])) is not None:
+            return x[:, np.newaxis]
         columns: dict[str, Any] = {}
         absent = {}
         for name, domain in self.domains.items():
@@ -108,6 +110,16 @@ class Codec:
                 there = [next(values) if name in each else None for each in params]
             columns[name] = there
         return self.space.codec.restore(columns, absent=absent, first=first)[0]
+
+    def _encode_whole(self, params: Mapping[str, Any]) -> NDArray[np.float64] | None:
+        """Return the coordinates (d,) of a trial with all its parameters, in a third of the time; else None."""
+        known = {name: params[name] for name in self.domains if name in params}
+        for name in self._choices.keys() & known.keys():
+            known[name] = self._choices[name][self._place(self.domains[name], known[name])]
+        try:
+            return self.space.codec.encode_params(known, beyond=True)[0]
+        except SpaceError:
+            return None
 
     def encode_some(self, params: Mapping[str, Any]) -> Enqueued | None:
         """Return fixed values as a configuration that the sampler completes; None if one is not allowed."""
@@ -144,26 +156,24 @@ def _coder(domain: BaseDistribution) -> Callable[[Any], Any]:
 
 
 def metrics_of(
-    directions: Sequence[StudyDirection], objectives: Metrics | None, constraints: Iterable[str]
+    directions: Sequence[StudyDirection], names: Sequence[str] | None, constraints: Iterable[str]
 ) -> Metrics:
     """Return the metrics of an Optuna study: its objectives, and each constraint as ``AtMost(0)``."""
-    found: dict[str, Any] = {}
-    if objectives is not None:
-        found.update(objectives)
-    else:
-        for k, direction in enumerate(directions):
-            name = "value" if len(directions) == 1 else f"value_{k}"
-            found[name] = Maximize() if direction.name == "MAXIMIZE" else Minimize()
+    if names is None:
+        names = ["value"] if len(directions) == 1 else [f"value_{k}" for k in range(len(directions))]
+    kinds = (Maximize() if each.name == "MAXIMIZE" else Minimize() for each in directions)
+    return bounded(dict(zip(names, kinds, strict=True)), constraints)
+
+
+def bounded(objectives: Mapping[str, Any], constraints: Iterable[str]) -> Metrics:
+    """Return objectives with constraints; those that are called by a number, or as an objective, get a name."""
+    found = dict(objectives)
     for name in constraints:
-        found[_constraint(name, found)] = AtMost(0.0)
+        wanted = f"constraint_{name}" if name.isdigit() or not name else name
+        while wanted in found:
+            wanted = f"{wanted}_"
+        found[wanted] = AtMost(0.0)
     return Metrics(found)
-
-
-def _constraint(name: str, taken: Mapping[str, Any]) -> str:
-    wanted = f"constraint {name}"
-    while wanted in taken:
-        wanted = f"{wanted}'"
-    return wanted[:256]
 
 
 class Mirror:

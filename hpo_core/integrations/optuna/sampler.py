@@ -18,7 +18,7 @@ from hpo_core.checks import SEED_LIMIT, check_int, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.integrations.optuna.discovery import Discovery
 from hpo_core.integrations.optuna.distributions import draw
-from hpo_core.integrations.optuna.mirror import Codec, Mirror, metrics_of
+from hpo_core.integrations.optuna.mirror import Codec, Mirror, bounded, metrics_of
 from hpo_core.metrics import Metrics, Minimize
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
@@ -261,7 +261,10 @@ class StudyView:
             return
         codec = Codec.discovered(self._discovery) if self._declared is None else self._declared
         constraints = tuple(self._constraints)
-        metrics = metrics_of(self._directions, self._objectives, constraints)
+        if self._objectives is None:
+            metrics = metrics_of(self._directions, None, constraints)
+        else:
+            metrics = bounded(self._objectives, constraints)
         self._mirror = Mirror(codec, metrics, constraints, copy.deepcopy(self._sampler), self._seed)
         if self._finished:
             self._mirror.finish(self._finished)
