@@ -38,7 +38,7 @@ def create_trials(storage: BaseStorage, study: int, trials: Sequence[FrozenTrial
         for trial in trials:
             storage.create_new_trial(study, template_trial=trial)
         return
-    with sessions.begin() as session:
+    with sessions() as session:  # closed without a commit, it takes everything back
         rows = [
             models.TrialModel(
                 study_id=study,
@@ -58,6 +58,7 @@ def create_trials(storage: BaseStorage, study: int, trials: Sequence[FrozenTrial
         for table, cells_of_all in found.items():
             if cells_of_all:
                 session.execute(insert(children[table]), cells_of_all)
+        session.commit()
 
 
 def _cells(models: Any, trial: FrozenTrial) -> Iterator[tuple[str, dict[str, Any]]]:
