@@ -544,7 +544,7 @@ class History:
         return range(n, n + k)
 
     def move_running(self, row: int, x: NDArray[np.float64]) -> None:
-        """Give a running trial another configuration (d,); for histories that follow another library's trials.
+        """Give a running trial another configuration (d,), in a history that follows another library.
 
         No event does this: the trials of a study keep their configurations.
         """

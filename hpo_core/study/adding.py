@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 STATES: Final = ("complete", "stopped", "failed")
 
 
-def add(
+def add(  # noqa: PLR0913 - everything that is known of a trial
     ledger: Ledger,
     recorder: Recorder,
     space: Space,

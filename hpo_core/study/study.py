@@ -763,7 +763,7 @@ class Study:
         started: Sequence[float | None] | None = None,
         seconds: Sequence[float | None] | None = None,
     ) -> TrialBatch: ...
-    def add(  # noqa: PLR0913 - everything that is known of a trial
+    def add(
         self,
         params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         value: Any = None,

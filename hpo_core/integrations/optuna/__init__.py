@@ -5,7 +5,8 @@ try:
 except ImportError as error:
     raise ImportError("hpo_core.integrations.optuna needs Optuna: pip install 'hpo-core[optuna]'") from error
 
+from hpo_core.integrations.optuna.adapter import objective
 from hpo_core.integrations.optuna.sampler import HpoSampler
 from hpo_core.integrations.optuna.studies import from_optuna, to_optuna
 
-__all__ = ["HpoSampler", "from_optuna", "to_optuna"]
+__all__ = ["HpoSampler", "from_optuna", "objective", "to_optuna"]

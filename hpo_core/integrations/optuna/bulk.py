@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def create_trials(storage: BaseStorage, study: int, trials: Sequence[FrozenTrial]) -> None:
     """Add trials to a new study, numbered from 0."""
-    database = getattr(storage, "_backend", storage)
+    database: Any = getattr(storage, "_backend", storage)
     try:
         from optuna.storages._rdb import models
         from sqlalchemy import insert

@@ -70,7 +70,8 @@ class Rule:
         if isinstance(domain, CategoricalDistribution):
             kept = [each for each in domain.choices if not any(_same(each, other) for other in self.without)]
             return owner.isin([coded(each) for each in kept])
-        condition = owner >= domain.low  # type: ignore[attr-defined] # an integer
+        low: int = domain.low  # type: ignore[attr-defined] # an integer
+        condition = owner >= low
         for value in self.without:
             condition = condition & (owner != value)
         return condition
@@ -144,14 +145,14 @@ class Discovery:
             self.version += 1
 
     def _find(self, name: str) -> Rule | None:
-        """Return the plainest rule under which the complete trials have a parameter; the nearest of equals."""
+        """Return the plainest rule by which the complete trials have a parameter; the nearest of equals."""
         names = list(self.domains)
         earlier = names[: names.index(name)][::-1]
         found = [each for owner in earlier for each in self._by_owner(name, owner)]
         return min(found, key=lambda each: each[0])[1] if found else None
 
     def _by_owner(self, name: str, owner: str) -> Iterator[tuple[int, Rule]]:
-        """Yield the rule by which ``owner`` decides, after the number of values that it rests on."""
+        """Yield the rule by which ``owner`` decides, after the number of values that it needs."""
         domain = self.domains[owner]
         if not isinstance(domain, CategoricalDistribution | IntDistribution) or domain.single():
             return

@@ -1,10 +1,10 @@
-"""Parameters of hpo_core and distributions of Optuna, either way, and what two distributions span together."""
+"""Parameters of hpo_core and distributions of Optuna, either way; what two distributions span together."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -69,11 +69,9 @@ def from_distribution(distribution: BaseDistribution) -> Parameter:
     """
     match distribution:
         case IntDistribution():
-            low, high = distribution.low, distribution.high
-            return Int(low, high, log=distribution.log, step=distribution.step)
+            return Int(distribution.low, distribution.high, log=distribution.log, step=distribution.step)
         case FloatDistribution():
-            low, high = distribution.low, distribution.high
-            return Float(low, high, log=distribution.log, step=distribution.step)
+            return Float(distribution.low, distribution.high, log=distribution.log, step=distribution.step)
         case CategoricalDistribution():
             return Categorical(choices_of(distribution))
     raise SpaceError(f"a distribution must be one of Optuna's, got {distribution!r}")
@@ -99,7 +97,8 @@ def united(first: BaseDistribution, second: BaseDistribution) -> BaseDistributio
 def _united_numbers(first: Any, second: Any) -> Number:
     low, high = min(first.low, second.low), max(first.high, second.high)
     if first.log and second.log:
-        return type(first)(low, high, log=True)
+        kind: Any = type(first)
+        return cast("Number", kind(low, high, log=True))
     if isinstance(first, IntDistribution):
         step = math.gcd(first.step, second.step, second.low - first.low)
         return IntDistribution(low, high, step=step)

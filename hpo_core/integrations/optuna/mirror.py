@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hpo_core.samplers.base import Sampler
 
 _ORIGIN: Final = "optuna"
-_EVENTS: Final = {"complete": Told, "stopped": Stopped}
+_EVENTS: Final[dict[str, type[Told | Stopped]]] = {"complete": Told, "stopped": Stopped}
 _NO_COST: Final = np.zeros(1)
 
 
@@ -112,7 +112,7 @@ class Codec:
         return self.space.codec.restore(columns, absent=absent, first=first)[0]
 
     def _encode_whole(self, params: Mapping[str, Any]) -> NDArray[np.float64] | None:
-        """Return the coordinates (d,) of a trial with all its parameters, in a third of the time; else None."""
+        """Return the coordinates (d,) of a trial with all its parameters, sooner; else None."""
         known = {name: params[name] for name in self.domains if name in params}
         for name in self._choices.keys() & known.keys():
             known[name] = self._choices[name][self._place(self.domains[name], known[name])]
@@ -166,7 +166,7 @@ def metrics_of(
 
 
 def bounded(objectives: Mapping[str, Any], constraints: Iterable[str]) -> Metrics:
-    """Return objectives with constraints; those that are called by a number, or as an objective, get a name."""
+    """Return objectives with constraints; a number, or the name of an objective, is no name for one."""
     found = dict(objectives)
     for name in constraints:
         wanted = f"constraint_{name}" if name.isdigit() or not name else name

@@ -147,7 +147,11 @@ class HpoSampler(BaseSampler):
         return draw(param_distribution, np.random.default_rng(key))
 
     def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,  # noqa: ARG002
     ) -> None:
         """Keep the constraints of a trial that has just finished."""
         if self._constraints_func is None or state not in (TrialState.COMPLETE, TrialState.PRUNED):
@@ -173,9 +177,7 @@ class HpoSampler(BaseSampler):
         self._check(study)
         if self._view is None or not self._view.is_of(study):
             start = None if self._declared is None else Codec.declared(self._declared)
-            self._view = StudyView(
-                study, self._sampler, start, self._domains, self._objectives, self._seed
-            )
+            self._view = StudyView(study, self._sampler, start, self._domains, self._objectives, self._seed)
         return self._view
 
 

@@ -13,8 +13,8 @@ reports           intermediate values                    of the first objective,
 notes             user attributes
 ================  =====================================  ====================================================
 
-What Optuna cannot say goes into system attributes, from which ``from_optuna`` gets it back: the space with its
-conditions, the metrics, and values and reports of several metrics. Constants are known from the space.
+What Optuna cannot say goes into system attributes, from which ``from_optuna`` gets it back: the space with
+its conditions, the metrics, and values and reports of several metrics. Constants are known from the space.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from __future__ import annotations
 import json
 import math
 import time
-import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
@@ -107,38 +107,47 @@ def to_optuna(
     if not isinstance(name, str | None):
         raise ArgumentError(f"name must be text or None, got {shown(name)}")
     trials = [*_finished_and_running(study), *_waiting(study)]
-    metrics = study.metrics
-    copied = _create(storage, name or study.name or None, metrics)
-    own, number = copied._storage, copied._study_id
-    if metrics.direction is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the names of metrics are experimental
-            copied.set_metric_names(list(metrics.objectives))
-        own.set_study_system_attr(number, _METRICS, json.dumps(metrics.to_json()))
+    copied = _create(storage, name or study.name or None, study.metrics)
     try:
-        own.set_study_system_attr(number, _SPACE, study.space.with_feasible(None).to_json())
-    except SpaceError:
-        pass  # it holds what JSON cannot say: from_optuna then sees what the trials say
-    for key, note in study.notes.items():
-        own.set_study_user_attr(number, key, note)
-    create_trials(own, number, trials)
+        _describe(study, copied)
+        create_trials(copied._storage, copied._study_id, trials)
+    except Exception as error:
+        copied._storage.delete_study(copied._study_id)  # nothing is left of a copy that fails
+        if isinstance(error, UnicodeError | ValueError) or _is_of_database(error):
+            raise ArgumentError(f"storage cannot hold the study: {error}") from error
+        raise
     return copied
 
 
+def _describe(study: Study, copied: optuna.Study) -> None:
+    """Write what belongs to the study itself."""
+    storage, number, metrics = copied._storage, copied._study_id, study.metrics
+    if metrics.direction is None:
+        copied.set_metric_names(list(metrics.objectives))
+        storage.set_study_system_attr(number, _METRICS, json.dumps(metrics.to_json()))
+    with suppress(SpaceError):  # it holds what JSON cannot say: from_optuna then sees what the trials say
+        storage.set_study_system_attr(number, _SPACE, study.space.with_feasible(None).to_json())
+    for key, note in study.notes.items():
+        storage.set_study_user_attr(number, key, note)
+
+
+def _is_of_database(error: Exception) -> bool:
+    return type(error).__module__.startswith("sqlalchemy")
+
+
 def _create(storage: Any, name: str | None, metrics: Metrics) -> optuna.Study:
-    directions = [
+    directions: Any = [
         "maximize" if isinstance(metrics[each], Maximize) else "minimize" for each in metrics.objectives
     ]
     try:
         return optuna.create_study(storage=storage, study_name=name, directions=directions)
     except optuna.exceptions.DuplicatedStudyError as error:
         raise ArgumentError(f"name must be new in the storage, got {shown(name)}") from error
-    except (ValueError, TypeError, OSError, ImportError, optuna.exceptions.OptunaError) as error:
-        raise ArgumentError(f"storage must be one of Optuna, or its URL, got {shown(storage)}: {error}") from error
     except Exception as error:
-        if type(error).__module__.startswith("sqlalchemy"):
+        usual = ValueError | TypeError | OSError | ImportError | AttributeError | UnicodeError
+        if isinstance(error, usual | optuna.exceptions.OptunaError) or _is_of_database(error):
             raise ArgumentError(
-                f"storage must be one that Optuna can open, got {shown(storage)}: {error}"
+                f"storage must be one of Optuna's, or its URL, got {shown(storage)}: {error}"
             ) from error
         raise
 
@@ -249,9 +258,7 @@ def _waiting(study: Study) -> Iterator[FrozenTrial]:
         )
 
 
-def from_optuna(
-    study: optuna.Study, space: Space | Mapping[str, Any] | None = None, **options: Any
-) -> Study:
+def from_optuna(study: optuna.Study, space: Space | Mapping[str, Any] | None = None, **options: Any) -> Study:
     """Make a study of hpo_core with all trials of a study of Optuna.
 
     Parameters
@@ -470,9 +477,7 @@ class _Results:
     metrics : Metrics
     """
 
-    def __init__(
-        self, study: optuna.Study, system: Mapping[str, Any], trials: Sequence[FrozenTrial]
-    ) -> None:
+    def __init__(self, study: optuna.Study, system: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> None:
         self._constraints = list(dict.fromkeys(name for trial in trials for name in trial.constraints))
         if _METRICS in system:
             stored = Metrics.from_json(json.loads(system[_METRICS]))
