@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
 REASON: Final = "hpo_core.reason"
 _SPACE, _METRICS = "hpo_core:space", "hpo_core:metrics"  # of a study
+_NAMES = "study:metric_names"  # Optuna's own
 _VALUES, _REPORTS = "hpo_core:values", "hpo_core:reports"  # of a trial
 _STATES: Final = {
     State.RUNNING: TrialState.RUNNING,
@@ -123,7 +124,7 @@ def _describe(study: Study, copied: optuna.Study) -> None:
     """Write what belongs to the study itself."""
     storage, number, metrics = copied._storage, copied._study_id, study.metrics
     if metrics.direction is None:
-        copied.set_metric_names(list(metrics.objectives))
+        storage.set_study_system_attr(number, _NAMES, list(metrics.objectives))
         storage.set_study_system_attr(number, _METRICS, json.dumps(metrics.to_json()))
     with suppress(SpaceError):  # it holds what JSON cannot say: from_optuna then sees what the trials say
         storage.set_study_system_attr(number, _SPACE, study.space.with_feasible(None).to_json())
@@ -484,7 +485,7 @@ class _Results:
             self.metrics = stored.with_functions(lambda _: None)
             self._constraints = list(stored.constraints)
             return
-        names = system.get("study:metric_names")
+        names = system.get(_NAMES)
         if names is None and len(study.directions) == 1 and not self._constraints:
             self.metrics = Metrics.of("maximize" if study.directions[0].name == "MAXIMIZE" else "minimize")
             return
