@@ -1,11 +1,10 @@
-"""Objectives written for Optuna run as they stand over a declared space, or the error shows what to change."""
+"""Objectives written for Optuna run as they stand, or the error shows what to change."""
 
 from __future__ import annotations
 
 import objectives
+import optuna
 import pytest
-
-optuna = pytest.importorskip("optuna")
 
 import hpo_core as hpo
 from hpo_core.integrations.optuna import objective
@@ -48,9 +47,7 @@ def test_an_objective_of_optuna_runs_as_it_stands(scheduler):
 def test_it_suggests_what_the_study_would_suggest_by_itself():
     ours, through = (hpo.Study(SPACE, sampler="tpe", seed=1) for _ in range(2))
     through.optimize(objective(theirs, through), n_trials=15)
-    ours.optimize(
-        lambda trial: trial["lr"] * (1 - (trial["momentum"] if "momentum" in trial else 0)), n_trials=15
-    )
+    ours.optimize(lambda trial: trial["lr"] * (1 - trial.params.get("momentum", 0.0)), n_trials=15)
     assert [trial.params for trial in through.trials] == [trial.params for trial in ours.trials]
 
 

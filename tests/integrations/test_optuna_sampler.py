@@ -1,17 +1,14 @@
-"""``HpoSampler`` passes the suites that Optuna ships for its own samplers, whole; and what they do not ask."""
+"""``HpoSampler`` passes the suites that Optuna ships for its own samplers; and what they do not ask."""
 
 from __future__ import annotations
 
-import copy
 import math
 import pickle
 import warnings
 
 import numpy as np
+import optuna
 import pytest
-
-optuna = pytest.importorskip("optuna")
-
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,

@@ -7,12 +7,10 @@ import math
 from datetime import datetime
 
 import numpy as np
+import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-optuna = pytest.importorskip("optuna")
-
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
@@ -334,7 +332,7 @@ def test_a_copy_has_the_times_and_distributions_of_the_study():
         (lambda s: to_optuna(s, "nonsense"), "storage"),
         (lambda s: to_optuna(s, 3), "storage"),
         (lambda s: to_optuna(s, None, 3), "name"),
-        (lambda s: from_optuna(s), "study"),
+        (from_optuna, "study"),
         (lambda s: from_optuna(optuna.create_study()), "space"),
         (lambda s: from_optuna(to_optuna(s), 3), "parameters"),
         (lambda s: from_optuna(to_optuna(s), direction="maximize"), "direction"),
