@@ -1,11 +1,11 @@
-"""``python -m bench.integrations.optuna_sampler``: our samplers in studies of Optuna, beside its own and beside ours.
+"""Our samplers in studies of Optuna, beside its own: ``python -m bench.integrations.optuna_sampler``.
 
 Latency: ``study.ask``, the suggestions of the objective and ``study.tell``, with Optuna's storage in memory,
 after ``n`` trials with random values. The samplers take turns, a block of trials each, so that all meet the
 same machine; each block is compared with that of ``TPESampler`` in the same turn.
 
-Regret: what the best configuration is after 100 trials, define by run, as the objective suggests one parameter
-after the other; and of our own study over the declared space, with the same seeds.
+Regret: what the best configuration is after 100 trials, define by run, as the objective suggests one
+parameter after the other; and of our own study over the declared space, with the same seeds.
 """
 
 from __future__ import annotations

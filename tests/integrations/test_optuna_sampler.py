@@ -325,6 +325,47 @@ def test_a_declared_space_keeps_its_conditions_and_constraints():
     assert {name: first[name] for name in ours} == ours
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_over_a_declared_space_it_suggests_what_our_own_study_does(name):
+    space = hpo.Space(
+        {
+            "x": hpo.Float(-5.0, 10.0),
+            "kind": hpo.Categorical({"a": {"rate": hpo.Float(1e-3, 1.0, log=True)}, "b": {}}),
+            "n": hpo.Int(1, 9),
+        }
+    )
+
+    def value(params):
+        return (params["x"] - 2) ** 2 + (params.get("rate", 0.4) - 0.2) ** 2 + abs(params["n"] - 4)
+
+    def define_by_run(trial):
+        trial.suggest_float("x", -5.0, 10.0)
+        if trial.suggest_categorical("kind", ["a", "b"]) == "a":
+            trial.suggest_float("rate", 1e-3, 1.0, log=True)
+        trial.suggest_int("n", 1, 9)
+        return value(trial.params)
+
+    theirs = studied(HpoSampler(name, space=space, seed=3), n=30, objective=define_by_run)
+    ours = hpo.Study(space, sampler=name, seed=3, name="s", storage=hpo.storage.MemoryStorage())
+    ours.optimize(lambda trial: value(trial.params), n_trials=30)
+    assert [trial.params for trial in theirs.trials] == [trial.params for trial in ours.trials]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_space_without_conditions_that_it_finds_is_as_good_as_declared(name):
+    def define_by_run(trial):
+        x = trial.suggest_float("x", -5.0, 10.0)
+        return (x - 2) ** 2 + trial.suggest_int("n", 1, 9) * (
+            trial.suggest_categorical("k", ["a", "b"]) == "a"
+        )
+
+    space = hpo.Space({"x": hpo.Float(-5.0, 10.0), "n": hpo.Int(1, 9), "k": hpo.Categorical(["a", "b"])})
+    found, declared = (
+        studied(HpoSampler(name, space=each, seed=3), n=25, objective=define_by_run) for each in (None, space)
+    )
+    assert [trial.params for trial in found.trials] == [trial.params for trial in declared.trials]
+
+
 def test_what_is_declared_is_suggested_from_the_first_trial_on():
     mapping = {"x": FloatDistribution(0, 1), "k": CategoricalDistribution(["a", None, 3])}
     study = optuna.create_study(sampler=HpoSampler("sobol", space=mapping, seed=0))

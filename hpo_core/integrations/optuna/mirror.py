@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hpo_core.integrations.optuna.discovery import Discovery
     from hpo_core.samplers.base import Sampler
 
+CONSTRAINTS: Final = "constraints"  # the name under which Optuna keeps them
 _ORIGIN: Final = "optuna"
 _EVENTS: Final[dict[str, type[Told | Stopped]]] = {"complete": Told, "stopped": Stopped}
 _NO_COST: Final = np.zeros(1)
@@ -176,6 +177,16 @@ def bounded(objectives: Mapping[str, Any], constraints: Iterable[str]) -> Metric
     return Metrics(found)
 
 
+def constraints_of(trial: FrozenTrial) -> dict[str, float]:
+    """Return the constraints of a trial by name: numbered ones of ``constraints_func``, and those it set."""
+    attributes = trial.system_attrs
+    found = {str(place): value for place, value in enumerate(attributes.get(CONSTRAINTS) or ())}
+    begins = f"{CONSTRAINTS}:"
+    return found | {
+        key.removeprefix(begins): value for key, value in attributes.items() if key.startswith(begins)
+    }
+
+
 class Mirror:
     """A history of an Optuna study, and a sampler that reads it.
 
@@ -236,7 +247,7 @@ class Mirror:
 
     def _result(self, trial: FrozenTrial) -> tuple[str, int, tuple[float, ...]]:
         """Return how a trial ended, its last step, and its values."""
-        bounds = trial.constraints if self._constraints else {}
+        bounds = constraints_of(trial) if self._constraints else {}
         # Optuna counts a trial without constraints as feasible.
         violations = tuple(bounds.get(name, 0.0) for name in self._constraints)
         step, values = -1, tuple(trial.values or ())

@@ -18,7 +18,14 @@ from hpo_core.checks import SEED_LIMIT, check_int, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.integrations.optuna.discovery import Discovery
 from hpo_core.integrations.optuna.distributions import draw
-from hpo_core.integrations.optuna.mirror import Codec, Mirror, bounded, metrics_of
+from hpo_core.integrations.optuna.mirror import (
+    CONSTRAINTS,
+    Codec,
+    Mirror,
+    bounded,
+    constraints_of,
+    metrics_of,
+)
 from hpo_core.metrics import Metrics, Minimize
 from hpo_core.samplers import resolve
 from hpo_core.space import Space
@@ -29,8 +36,6 @@ if TYPE_CHECKING:
 
     from hpo_core.samplers.base import Sampler
 
-_CONSTRAINTS = "constraints"  # the name under which Optuna keeps them
-
 
 class HpoSampler(BaseSampler):
     """A sampler of hpo_core for ``optuna.create_study(sampler=...)``.
@@ -38,7 +43,8 @@ class HpoSampler(BaseSampler):
     A study of Optuna defines its space by running: the space is what trials have suggested so far, each
     parameter with all its ranges. Where it is suggested is learnt from the complete trials: the choice or
     integer that decides makes it conditional. If none does, it stays out of the model in trials without it.
-    A parameter is drawn from its prior the first time, as are values outside the range asked for.
+    A parameter is drawn from its prior when it is new, and where the value suggested is outside the range
+    asked for.
 
     Trials that run elsewhere are taken into account; pruned ones count by their last step, and failed ones
     teach where trials fail. Several objectives, constraints and threads work, and a finite space is searched
@@ -141,8 +147,15 @@ class HpoSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draw a value from the prior; it depends on the seed, the trial's number and the name."""
-        self._check(study)
+        """Return a value that depends on the seed, the trial's number and the name alone.
+
+        It is drawn from the prior. While nothing is known of the space, it is what the sampler would begin
+        with if the space were what this trial has suggested so far.
+        """
+        with self._lock:
+            found = self._of(study).begin(trial, param_name, param_distribution)
+        if found is not None:
+            return found[0]
         key = (self._seed, trial.number, zlib.crc32(param_name.encode("utf-8", "surrogatepass")))
         return draw(param_distribution, np.random.default_rng(key))
 
@@ -159,7 +172,7 @@ class HpoSampler(BaseSampler):
         found = tuple(map(float, self._constraints_func(trial)))
         if any(value != value for value in found):
             raise ArgumentError(f"constraints_func must return numbers, got {shown(found)}")
-        study._storage.set_trial_system_attr(trial._trial_id, _CONSTRAINTS, found)
+        study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, found)
 
     def _check(self, study: Study) -> None:
         if self._objectives is None:
@@ -244,12 +257,29 @@ class StudyView:
             self._suggested.pop(trial.number, None)
         self._ready_for = but
 
+    def begin(self, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> tuple[Any] | None:
+        """Return the next value of a trial before which nothing was suggested; None if something was.
+
+        Sobol points are placed evenly only with the first of them, and each parameter has its own coordinate
+        of a point: the values are those of a space that is known beforehand, without conditions.
+        """
+        if self._mirror is not None or self._declared is not None:
+            return None
+        found = Discovery()
+        found.observe(trial.params, trial.distributions, complete=False)
+        found.observe({}, {name: distribution}, complete=False)
+        if name not in found.searched():
+            return None
+        metrics = metrics_of(self._directions, None, ())
+        mirror = Mirror(Codec.discovered(found), metrics, (), copy.deepcopy(self._sampler), self._seed)
+        return (mirror.suggest(trial.number, {})[name],)
+
     def _observe(self, trial: FrozenTrial) -> None:
         if self._declared is None:
             complete = trial.state is TrialState.COMPLETE
             self._discovery.observe(trial.params, trial.distributions, complete=complete)
         if trial.system_attrs and trial.state is TrialState.COMPLETE:
-            self._constraints.update(dict.fromkeys(trial.constraints))
+            self._constraints.update(dict.fromkeys(constraints_of(trial)))
 
     def _renew(self, new: Sequence[FrozenTrial]) -> None:
         """Bring the mirror up to date."""

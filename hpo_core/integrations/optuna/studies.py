@@ -47,7 +47,7 @@ from hpo_core.integrations.optuna.distributions import (
     to_distribution,
     widened,
 )
-from hpo_core.integrations.optuna.mirror import metrics_of
+from hpo_core.integrations.optuna.mirror import CONSTRAINTS, constraints_of, metrics_of
 from hpo_core.log import State
 from hpo_core.metrics import Maximize, Metrics
 from hpo_core.space import Categorical, Ordinal, Space, param
@@ -199,7 +199,7 @@ def _finished_and_running(study: Study) -> Iterator[FrozenTrial]:
     batch = study.trials
     history = study.history
     constraints = dict(
-        zip((f"constraints:{name}" for name in metrics.constraints), history.violation, strict=True)
+        zip((f"{CONSTRAINTS}:{name}" for name in metrics.constraints), history.violation, strict=True)
     )
     columns = (batch.notes, batch.reports, batch.reason, history.started.tolist(), history.cost.tolist())
     for trial, notes, reports, reason, began, seconds in zip(batch, *columns, strict=True):
@@ -479,7 +479,7 @@ class _Results:
     """
 
     def __init__(self, study: optuna.Study, system: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> None:
-        self._constraints = list(dict.fromkeys(name for trial in trials for name in trial.constraints))
+        self._constraints = list(dict.fromkeys(name for trial in trials for name in constraints_of(trial)))
         if _METRICS in system:
             stored = Metrics.from_json(json.loads(system[_METRICS]))
             self.metrics = stored.with_functions(lambda _: None)
@@ -506,8 +506,9 @@ class _Results:
         metrics = self.metrics
         found = dict(zip(metrics.objectives, values, strict=True))
         bounds = zip(metrics.constraints, self._constraints, metrics.limit.tolist(), strict=True)
+        exceeded = constraints_of(trial)
         for row, (name, theirs, limit) in enumerate(bounds, start=metrics.n_objectives):
-            found[name] = float(metrics.sign[row]) * (limit + trial.constraints.get(theirs, 0.0))
+            found[name] = float(metrics.sign[row]) * (limit + exceeded.get(theirs, 0.0))
         return found
 
     def reports(self, trial: FrozenTrial) -> list[tuple[int, Any]] | None:
