@@ -258,6 +258,30 @@ def test_a_trial_that_fails_before_it_suggests_is_left_out():
     assert len(study.sampler._view._mirror._history) == 5
 
 
+def test_a_trial_that_fails_with_nothing_but_a_suggestion_does_not_stay_pending():
+    study = studied(HpoSampler("tpe", seed=0), n=5, objective=lambda t: t.suggest_float("x", 0, 1))
+    trial, other = study.ask(), study.ask()
+    assert trial.relative_params
+    assert other.relative_params
+    history = study.sampler._view._mirror._history
+    assert history.count(State.RUNNING) == 1
+    study.tell(trial, state=TrialState.FAIL)
+    study.tell(other, state=TrialState.FAIL)
+    suggested(study)
+    assert history.count(State.RUNNING) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
+def test_a_choice_that_cannot_be_hashed_may_decide():
+    def objective(trial):
+        layers = trial.suggest_categorical("layers", [[32], [32, 32]])
+        return trial.suggest_float("dropout", 0, 1) if len(layers) == 2 else 1.0
+
+    study = studied(HpoSampler("tpe", seed=0), n=20, objective=objective)
+    found = suggested(study)
+    assert ("dropout" in found) == (found["layers"] == [32, 32])
+
+
 def test_a_finite_space_is_searched_without_repetition_and_then_again():
     study = optuna.create_study(sampler=HpoSampler("auto", seed=0))
     study.optimize(lambda t: t.suggest_int("n", 1, 3) * t.suggest_categorical("k", [1, 2]), n_trials=9)

@@ -175,7 +175,7 @@ class Discovery:
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    found: dict[tuple[type, Any], Any] = {}
-    for value in values:
-        found.setdefault((type(value), repr(value) if isinstance(value, float) else value), value)
+    found: dict[tuple[type, str], Any] = {}
+    for value in values:  # a choice need not be hashable
+        found.setdefault((type(value), repr(value)), value)
     return list(found.values())

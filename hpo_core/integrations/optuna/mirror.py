@@ -214,6 +214,10 @@ class Mirror:
         self._allow_duplicates = allow_duplicates
         self._sampler.start(self.codec.space, seed=self._seed, allow_duplicates=allow_duplicates)
 
+    def follows(self, number: int) -> bool:
+        """Whether a trial counts as running."""
+        return number in self._rows
+
     def follow(self, running: Mapping[int, Mapping[str, Any]]) -> None:
         """Count trials as running, with these values so far by their numbers."""
         for number, params in running.items():
@@ -224,9 +228,11 @@ class Mirror:
 
     def finish(self, trials: Sequence[FrozenTrial]) -> None:
         """Take in trials that have finished, in their order."""
+        if not trials:
+            return
         new = [trial for trial in trials if trial.number not in self._rows]
         for trial in trials:
-            if (row := self._rows.get(trial.number)) is not None:
+            if (row := self._rows.get(trial.number)) is not None and trial.params:
                 self._correct(row, trial.params)
         if new:
             first = self._append([trial.params for trial in new])

@@ -247,8 +247,7 @@ class StudyView:
         running = [trial for trial in still if trial.state is TrialState.RUNNING and trial.number != but]
         for trial in (*new, *running):
             self._observe(trial)
-        new = [trial for trial in new if trial.params]  # the others ended before they had any
-        self._finished += new
+        self._finished += [trial for trial in new if trial.params]  # the others ended before they had any
         self._renew(new)
         if self._mirror is not None:
             values = {t.number: self._suggested.get(t.number, {}) | t.params for t in running}
@@ -285,8 +284,7 @@ class StudyView:
         """Bring the mirror up to date."""
         now = (self._discovery.version, len(self._constraints))
         if self._mirror is not None and now == self._made_for:
-            if new:
-                self._mirror.finish(new)
+            self._mirror.finish([t for t in new if t.params or self._mirror.follows(t.number)])
             return
         self._made_for, self._mirror = now, None
         if self._declared is None and not self._discovery.searched():
