@@ -93,9 +93,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},
     "callbacks": FRONT_ENDS,
     "exports": {"study", "storage", "trial"},
-    "integrations.__init__": {"integrations.ray"},
+    "integrations.__init__": {"integrations.optuna", "integrations.ray"},
+    "integrations.optuna": FRONT_ENDS | {"metrics", "log", "samplers", "samplers.base"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
-    "cli": {"study", "storage", "plots", "native", "exports"},
+    "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
         "schedulers", "space", "storage", "study", "trial",
