@@ -19,8 +19,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from browsers import Watched
     from postgres_server import Server
 
 SOAK = os.environ.get("HPO_CORE_SOAK", "0") not in ("", "0")
@@ -30,6 +31,7 @@ MARKS = {
     "dask_client": pytest.mark.cluster,
     "ray_cluster": pytest.mark.cluster,
     "postgres_database": pytest.mark.database,
+    "browser": pytest.mark.browser,
 }
 
 # Wall-clock deadlines fail on busy machines; a failing example is printed with its blob instead.
@@ -116,6 +118,30 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def soak() -> bool:
     """Whether this is the long run; tests scale their repetitions by it."""
     return SOAK
+
+
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running, which other tests may not have
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    from browsers import launched
+
+    with launched() as found:
+        yield found
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Watched]]:
+    """Open pages in contexts of their own, which end with the test: ``open_page(color_scheme="dark")``."""
+    from browsers import Watched
+
+    with contextlib.ExitStack() as stack:
+
+        def open_one(**options: Any) -> Watched:
+            watched = Watched(browser, **options)
+            stack.callback(watched.context.close)
+            return watched
+
+        yield open_one
 
 
 @pytest.fixture(scope="session")

@@ -107,12 +107,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations.__init__": {
         f"integrations.{name}"
         for name in (
-            "keras", "lightgbm", "lightning", "mlflow", "ray", "tensorboard", "transformers", "wandb",
-            "xgboost",
+            "keras", "lightgbm", "lightning", "mlflow", "optuna", "ray", "tensorboard", "transformers",
+            "wandb", "xgboost",
         )
     },
+    "integrations.optuna": FRONT_ENDS | {"metrics", "log", "samplers", "samplers.base"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
-    "cli": {"study", "storage", "plots", "native", "exports"},
+    "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
         "schedulers", "space", "storage", "study", "trial",

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hpo_core.integrations import lightgbm as lightgbm
     from hpo_core.integrations import lightning as lightning
     from hpo_core.integrations import mlflow as mlflow
+    from hpo_core.integrations import optuna as optuna
     from hpo_core.integrations import ray as ray
     from hpo_core.integrations import tensorboard as tensorboard
     from hpo_core.integrations import transformers as transformers
@@ -20,6 +21,7 @@ _MODULES = (
     "lightgbm",
     "lightning",
     "mlflow",
+    "optuna",
     "ray",
     "tensorboard",
     "transformers",

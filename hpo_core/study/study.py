@@ -752,6 +752,9 @@ class Study:
         reason: str | None = None,
         reports: Curve | None = None,
         defaults: Mapping[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
+        started: float | None = None,
+        seconds: float | None = None,
     ) -> Trial: ...
     @overload
     def add(
@@ -763,6 +766,9 @@ class Study:
         reason: str | Sequence[str | None] | None = None,
         reports: Sequence[Curve | None] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        notes: Sequence[Mapping[str, Any] | None] | None = None,
+        started: Sequence[float | None] | None = None,
+        seconds: Sequence[float | None] | None = None,
     ) -> TrialBatch: ...
     def add(
         self,
@@ -773,6 +779,9 @@ class Study:
         reason: Any = None,
         reports: Any = None,
         defaults: Mapping[str, Any] | None = None,
+        notes: Any = None,
+        started: Any = None,
+        seconds: Any = None,
     ) -> Trial | TrialBatch:
         """Record results from elsewhere as finished trials: one, or many at once.
 
@@ -797,6 +806,12 @@ class Study:
             Intermediate values, in the order of their steps.
         defaults : mapping, optional
             Values of parameters that ``params`` lacks, for example because an older study did not have them.
+        notes : mapping, or one for each trial, optional
+            As for ``Trial.note``.
+        started : float, or one for each trial, optional
+            When the trial began, in seconds since 1970; by default now.
+        seconds : float, or one for each trial, optional
+            How long it took; by default 0.
 
         Returns
         -------
@@ -830,6 +845,9 @@ class Study:
             reason=reason,
             reports=reports,
             defaults=defaults,
+            notes=notes,
+            started=started,
+            seconds=seconds,
         )
         return Trial(self, rows.item(0)) if is_one else TrialBatch(self, rows)
 
