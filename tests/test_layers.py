@@ -91,9 +91,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS | {"metrics"} | {"samplers", "samplers.ranking", "tpe"},
-    "callbacks": FRONT_ENDS,
+    "callbacks": FRONT_ENDS | {"run"},
     "exports": {"study", "storage", "trial"},
-    "integrations.__init__": {"integrations.optuna", "integrations.ray"},
+    "integrations.reporting": {"trial"},
+    **{
+        f"integrations.{name}": {"trial", "integrations.reporting"}
+        for name in ("keras", "lightgbm", "lightning", "xgboost")
+    },
+    "integrations.transformers": FRONT_ENDS | {"metrics", "integrations.reporting"},
+    "integrations.tracking": {"callbacks", "study", "trial"},
+    **{
+        f"integrations.{name}": {"study", "trial", "integrations.tracking"}
+        for name in ("mlflow", "tensorboard", "wandb")
+    },
+    "integrations.__init__": {
+        f"integrations.{name}"
+        for name in (
+            "keras", "lightgbm", "lightning", "mlflow", "optuna", "ray", "tensorboard", "transformers",
+            "wandb", "xgboost",
+        )
+    },
     "integrations.optuna": FRONT_ENDS | {"metrics", "log", "samplers", "samplers.base"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
     "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna"},

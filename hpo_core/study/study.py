@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.metrics import Metric
+    from hpo_core.run.callbacks import AnyCallback
     from hpo_core.run.protocol import StudyLike
     from hpo_core.schedulers import Scheduler
     from hpo_core.study.asking import Numbers
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-_NOT_PICKLED = ("_asking", "_ledger", "_ranking", "_recorder")
+_NOT_PICKLED = ("_asking", "_hearers", "_ledger", "_ranking", "_recorder")
 _COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 _LONGEST_REASON = 200  # characters of a reason in a message
 _PROBED = 64  # draws of which two that are permitted are enough to check a function
@@ -166,6 +167,7 @@ class Study:
     lease_seconds: float = 60.0
     max_retries: int = 2
     _stops: int = 0  # calls of ``stop``; each ends the running calls of ``optimize``
+    _hearers: tuple[Callable[[], None], ...] = ()  # called after each report of this process
 
     @hinting
     def __init__(  # noqa: PLR0913 - everything that defines a study
@@ -636,10 +638,15 @@ class Study:
 
     def _report(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
         step = check_step(step)
-        planned = [row for row in rows.tolist() if row in self._plans] if self._plans else []
-        if not planned:
+        if self._plans and any(row in self._plans for row in rows.tolist()):
+            self._report_planned(rows, step, values)
+        else:
             self._ledger.transact(self._recorder.reported, rows, step, values)
-            return
+        for hear in self._hearers:
+            hear()
+
+    def _report_planned(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
+        """Record a report of trials of which some have a number of steps that is not recorded yet."""
         steps = np.array([self._plans.get(row, 0) for row in rows.tolist()])
 
         def report() -> None:
@@ -648,7 +655,7 @@ class Study:
                 self._recorder.reported(rows[at], step, values[:, at], each)
 
         self._ledger.transact(report)
-        for row in planned:
+        for row in rows.tolist():
             self._plans.pop(row, None)
 
     def _note(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
@@ -857,6 +864,14 @@ class Study:
         finally:
             self._recorder.clock = before
 
+    @contextmanager
+    def _on_report(self, hear: Callable[[], None]) -> Iterator[None]:
+        self._hearers = (*self._hearers, hear)
+        try:
+            yield
+        finally:
+            self._hearers = tuple(each for each in self._hearers if each != hear)
+
     def _claims(self) -> Claims:
         self.lease_seconds, self.max_retries = checked_lease(self.lease_seconds, self.max_retries)
         return Claims(
@@ -878,7 +893,7 @@ class Study:
         timeout: float | None = None,
         executor: Any = None,
         n_jobs: int = 1,
-        callbacks: Iterable[Callable[[Any, Trial], object]] = (),
+        callbacks: Iterable[AnyCallback] = (),
         catch: type[Exception] | tuple[type[Exception], ...] = (),
         progress: bool = False,
         batch_size: int | None = None,
@@ -915,8 +930,10 @@ class Study:
             ``optimize`` under ``if __name__ == "__main__":``.
         n_jobs : int
             Number of processes, under the name that other libraries use.
-        callbacks : iterable of callables
-            Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
+        callbacks : iterable of callables or objects
+            A callable is called with ``(study, trial)`` after a trial has finished. An object has any of
+            ``on_asked``, ``on_reported``, ``on_paused`` and ``on_finished``; see
+            ``hpo_core.callbacks.Callback``. Both may call ``stop``.
         catch : exception type or tuple of them
             Exceptions of the objective, or of reading what it returned, after which the study goes on. Any
             other is raised once its trial has been recorded as failed; ``SystemExit`` ends the call as
