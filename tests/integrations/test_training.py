@@ -109,7 +109,8 @@ def test_xgboost():
         report = module.ReportCallback(trial, monitor, steps=steps)
         return xgboost.train(
             params | {"eta": trial["lr"]}, train, N_STEPS,
-            evals=[(train, "train"), (validation, "validation")], evals_result=logs[-1], verbose_eval=False, callbacks=[report],
+            evals=[(train, "train"), (validation, "validation")], evals_result=logs[-1],
+            verbose_eval=False, callbacks=[report],
         )  # fmt: skip
 
     def last_logloss(trial):
