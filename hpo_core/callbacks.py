@@ -1,4 +1,4 @@
-"""Ready-made callbacks for ``optimize`` that end a search before its limit.
+"""Callbacks for ``optimize``: the base class ``Callback``, and two that end a search before its limit.
 
 For a limit in seconds use ``optimize(timeout=...)``, for a number of trials ``n_trials=`` or ``until=``.
 """
@@ -14,12 +14,13 @@ import numpy as np
 from hpo_core.checks import check_int, check_number, shown, some
 from hpo_core.errors import ArgumentError, StudyError
 from hpo_core.hints import did_you_mean
+from hpo_core.run.callbacks import Callback
 
 if TYPE_CHECKING:
     from hpo_core.study import Study
     from hpo_core.trial import Trial
 
-__all__ = ["NoImprovement", "Target"]
+__all__ = ["Callback", "NoImprovement", "Target"]
 
 
 class NoImprovement:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hpo_core.study import ReadOnlyStudy
 
 
+EXPORT_TO = "optuna: a study in a storage of Optuna, such as sqlite:///optuna.db, for optuna-dashboard"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -93,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "show", _show, "print what a study is and how far it has come", "storage", "name")
     _add(commands, "best", _best, "print the best trial, or those on the front", "storage", "name")
     about = "write the trials, or their reports, to a file"
-    export = _add(commands, "export", _export, about, "storage", "name", "file")
+    export = _add(commands, "export", _export, about, "storage", "name", "target")
+    export.add_argument("--to", choices=("file", "optuna"), default="file", help=EXPORT_TO)
     export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
     export.add_argument("--reports", action="store_true", help="a row for each report, not for each trial")
     report = _add(commands, "report", _report, "write a study as one HTML file to show", "storage", "name")
@@ -220,18 +224,34 @@ def _export(options: argparse.Namespace) -> int:
 
     storage = open_storage(options.storage, must_exist=True)
     study = _open(storage, options.name)
-    kind = options.format or options.file.rpartition(".")[2]
+    if options.to == "optuna":
+        return _print(_copy_to_optuna(study, options), options)
+    kind = options.format or options.target.rpartition(".")[2]
     if kind not in WRITERS:
         raise ArgumentError(
-            f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.file!r}"
+            f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.target!r}"
         )
-    export(study, options.file, kind, storage=str(storage), reports=options.reports)
-    facts: dict[str, Any] = {"file": options.file, "trials": len(study.trials)}
+    export(study, options.target, kind, storage=str(storage), reports=options.reports)
+    facts: dict[str, Any] = {"file": options.target, "trials": len(study.trials)}
     facts |= {"reports": len(study.history.reports.row)} if options.reports else {}
     if options.json:
         facts |= {} if study.metrics.direction else {"metrics": study.metrics.to_json()}
         facts |= {"notes": study.notes} if study.notes else {}
     return _print(facts, options)
+
+
+def _copy_to_optuna(study: ReadOnlyStudy, options: argparse.Namespace) -> dict[str, Any]:
+    if options.format or options.reports:
+        raise ArgumentError("--format and --reports go with files: a study of Optuna has everything")
+    try:
+        from hpo_core.integrations.optuna import to_optuna
+    except ImportError as error:
+        raise ArgumentError("--to optuna needs Optuna: pip install 'hpo-core[optuna]'") from error
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    copied = to_optuna(study, options.target)
+    return {"optuna": options.target, "study": copied.study_name, "trials": len(study.trials)}
 
 
 def _report(options: argparse.Namespace) -> int:

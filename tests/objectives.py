@@ -95,6 +95,26 @@ def reporting(trial):
     return trial["x"]
 
 
+def reporting_and_napping(trial):
+    for step in range(20):
+        trial.report(step, trial["x"] + step)
+        time.sleep(0.02)
+    return trial["x"]
+
+
+def reporting_from_threads(trial):
+    def report(first):
+        for step in range(first, first + 50):
+            trial.report(step, 0.5)
+
+    threads = [threading.Thread(target=report, args=(50 * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return 0.5
+
+
 def stopping(trial):
     if trial.number % 2:
         trial.report(5, 0.25)
@@ -462,3 +482,36 @@ def training(trial):
         if trial.should_stop():
             break
     return state
+
+
+def training_of_x(trial):
+    """Six steps that report x, saved at each."""
+    for step in trial.steps(6):
+        with trial.save_checkpoint(step):
+            pass
+        trial.report(step, trial["x"])
+        if trial.should_stop():
+            break
+    return trial["x"]
+
+
+ODD_NAMES = {"lr": "lr", "width": "grö\u00dfe/µ.. <b>", "kind": "kind\x1b[2J", "text": "a=b, 'c' `d`; --"}
+ODD_METRICS = ("err%\n<script>", "ms")
+
+
+def tracked(trial):
+    """Three reports of two metrics; trial 1 fails, trial 2 is stopped, both with notes."""
+    error, ms = ODD_METRICS
+    trial.note(**{"why not\x07": "<i>"})
+    for step in range(3):
+        trial.report(10 * step, {error: trial["lr"] + step, ms: float("nan") if step == 1 else 1.0})
+        time.sleep(0.02)
+    if trial.number == 1:
+        raise TrialFailed("no <b>\x1b[2J 'such' \ud800 thing")
+    if trial.number == 2:
+        raise TrialStopped
+    return {error: trial["lr"], ms: 2.0}
+
+
+def written_for_optuna(trial):
+    return (trial.suggest_float("x", -5, 5) - 2) ** 2

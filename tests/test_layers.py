@@ -96,12 +96,30 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "nn": FRONT_ENDS,
     "plots": FRONT_ENDS | {"metrics", "samplers", "tpe", "analysis"},
-    "callbacks": FRONT_ENDS,
+    "callbacks": FRONT_ENDS | {"run"},
     "exports": {"study", "storage", "trial"},
-    "integrations.__init__": {"integrations.ray"},
+    "integrations.reporting": {"trial"},
+    **{
+        f"integrations.{name}": {"trial", "integrations.reporting"}
+        for name in ("keras", "lightgbm", "lightning", "xgboost")
+    },
+    "integrations.transformers": FRONT_ENDS | {"metrics", "integrations.reporting"},
+    "integrations.tracking": {"callbacks", "study", "trial"},
+    **{
+        f"integrations.{name}": {"study", "trial", "integrations.tracking"}
+        for name in ("mlflow", "tensorboard", "wandb")
+    },
+    "integrations.__init__": {
+        f"integrations.{name}"
+        for name in (
+            "keras", "lightgbm", "lightning", "mlflow", "optuna", "ray", "tensorboard", "transformers",
+            "wandb", "xgboost",
+        )
+    },
+    "integrations.optuna": FRONT_ENDS | {"metrics", "log", "samplers", "samplers.base"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
     "live": {"report", "storage", "study"},
-    "cli": {"study", "storage", "plots", "native", "exports", "live"},
+    "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna", "live"},
     "__init__": {
         "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
         "schedulers", "space", "storage", "study", "trial",

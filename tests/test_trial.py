@@ -301,3 +301,28 @@ def test_a_note_may_have_any_name():
     for owner in (study, study.ask(), study.ask(2), remote_trial({"x": 1})):
         owner.note(self=1, notes=2)
     assert study.notes == study.trials[0].notes == study.trials[2].notes == {"self": 1, "notes": 2}
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_added_results_may_have_notes_and_times(stored):
+    where = {"name": "s", "storage": hpo.storage.MemoryStorage()} if stored else {}
+    study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0, **where)
+    one = study.add({"x": 0.5}, 1.0, notes={"host": "a"}, started=1000.0, seconds=2.5)
+    study.add(
+        {"x": [0.1, 0.2, 0.3]},
+        [1.0, None, None],
+        state=["complete", "failed", "stopped"],
+        reports=[None, None, {0: 0.5}],
+        notes=[None, {"host": "b"}, {}],
+        started=[2000.0, 2001.0, 2002.0],
+        seconds=[1.0, 0.5, 4.0],
+    )
+    late = study.add({"x": 0.9}, 2.0, started=3000.0)
+    study = hpo.Study.open(where["storage"], "s") if stored else study
+    assert study.history.started.tolist() == [1000.0, 2000.0, 2001.0, 2002.0, 3000.0]
+    assert study.history.cost.tolist() == [2.5, 1.0, 0.5, 4.0, 0.0]
+    assert study.trials.notes == [{"host": "a"}, {}, {"host": "b"}, {}, {}]
+    assert [trial.state.name for trial in study.trials] == [
+        "COMPLETE", "COMPLETE", "FAILED", "STOPPED", "COMPLETE"
+    ]  # fmt: skip
+    assert (one.number, late.number) == (0, 4)

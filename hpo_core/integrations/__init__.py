@@ -1,13 +1,36 @@
-"""Other people's loops with hpo_core's suggestions."""
+"""Other people's loops with hpo_core's suggestions, and their trainings and trackers with its trials."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpo_core.integrations import keras as keras
+    from hpo_core.integrations import lightgbm as lightgbm
+    from hpo_core.integrations import lightning as lightning
+    from hpo_core.integrations import mlflow as mlflow
+    from hpo_core.integrations import optuna as optuna
     from hpo_core.integrations import ray as ray
+    from hpo_core.integrations import tensorboard as tensorboard
+    from hpo_core.integrations import transformers as transformers
+    from hpo_core.integrations import wandb as wandb
+    from hpo_core.integrations import xgboost as xgboost
+
+# Loaded when asked for: each imports the library that it is named after.
+_MODULES = (
+    "keras",
+    "lightgbm",
+    "lightning",
+    "mlflow",
+    "optuna",
+    "ray",
+    "tensorboard",
+    "transformers",
+    "wandb",
+    "xgboost",
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ray":  # loaded when asked for: it imports Ray
+    if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -543,6 +543,13 @@ class History:
         self._counts[_RUNNING] += k
         return range(n, n + k)
 
+    def move_running(self, row: int, x: NDArray[np.float64]) -> None:
+        """Give a running trial another configuration (d,), in a history that follows another library.
+
+        No event does this: the trials of a study keep their configurations.
+        """
+        self._trials.write["x"][:, row] = x
+
     def take_queued(self, rows: Iterable[int]) -> None:
         """Note which enqueued configuration each row takes."""
         self._undo.append(partial(self._put_back, tuple(self.queue)))

@@ -28,6 +28,7 @@ from hpo_core.log import State
 from hpo_core.metrics import VALUE
 from hpo_core.printable import printable
 from hpo_core.run.batches import read_results
+from hpo_core.run.callbacks import Callbacks
 from hpo_core.run.decisions import decide
 from hpo_core.run.interrupts import Interrupts
 from hpo_core.run.options import Options, read_callbacks, read_catch, read_executor
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hpo_core.metrics import ResultReader
+    from hpo_core.run.callbacks import AnyCallback
     from hpo_core.run.protocol import ClaimsLike, StudyLike
     from hpo_core.trial import Trial, TrialBatch
 
@@ -61,7 +63,7 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
     timeout: float | None = None,
     executor: Any = None,
     n_jobs: int = 1,
-    callbacks: Iterable[Callable[[Any, Trial], object]] = (),
+    callbacks: Iterable[AnyCallback] = (),
     catch: type[Exception] | tuple[type[Exception], ...] = (),
     progress: bool = False,
     batch_size: int | None = None,
@@ -84,7 +86,9 @@ def run(  # noqa: PLR0913 - the signature of Study.optimize
     claims, places = study._claims(), _executor(study, options)
     bar = ProgressBar(study, options.expected(study.n_finished)) if progress else None
     with study._on_clock(places.clock), Interrupts(lambda: claims.is_waiting) as interrupts:
-        _Loop(study, options, claims, places, interrupts, bar).run()
+        loop = _Loop(study, options, claims, places, interrupts, bar)
+        with loop.callbacks.listening() if options.executor is None else contextlib.nullcontext():
+            loop.run()
 
 
 class _Loop:
@@ -109,6 +113,7 @@ class _Loop:
         self.deadline = self.ends_at if executor.clock is None else math.inf  # of waits for others
         self.claims = claims
         self.outbox = Outbox(study, claims, interrupts, self.deadline)
+        self.callbacks = Callbacks(study, options.callbacks, interrupts)
         self.stops = study._stops  # calls of ``stop`` before this call
         self.n_started = 0  # trials, by this call, apart from those that went on after a pause
         self.may_resume = True  # False: when last tried, no paused trial could, and no trial has ended since
@@ -126,6 +131,8 @@ class _Loop:
                     self._finish_trials()
             if self.error is not None:
                 self._fail_running(describe(self.error))
+                self.callbacks.leave()
+                self._keep_errors()
         except BaseException as error:
             self._leave(error)
             raise
@@ -144,9 +151,23 @@ class _Loop:
             if n <= 0 or not self._ask(n):
                 break
             self.pause = FIRST_PAUSE
+            if not self._tell_asked():
+                break
             while self.asked:
                 self.executor.submit(self.asked.pop())
         return bool(self.executor.running or self.outbox)
+
+    def _tell_asked(self) -> bool:
+        """Call back about the trials that were asked for; False if that has raised."""
+        if self.options.callbacks:
+            for each in reversed(self.asked):
+                self.callbacks.asked(self._trials_of(each))
+            self._keep_errors()
+        return self.error is None
+
+    def _trials_of(self, asked: Any) -> list[Trial]:
+        """Return the trials of what an executor is given: a trial, or a batch."""
+        return [asked] if self.options.batch_size is None else [*asked]
 
     def _await_others(self) -> bool:
         """Pause if the study lacks only trials that others run: if a worker dies, its trials come back."""
@@ -261,6 +282,8 @@ class _Loop:
         """Take what has arrived, write the reports and answer the questions; ends wait in the outbox."""
         self._collect()
         self.outbox.write_reports()
+        self.callbacks.reported()
+        self._keep_errors()
         if self.asking:
             self._answer()
 
@@ -286,19 +309,18 @@ class _Loop:
         self.may_resume = True
         if self.study.pauses:  # a paused trial may go on now, even if there is nothing new to propose
             self.exhausted = False
-        ended = [trial] if self.options.batch_size is None else trial
+        ended, paused = self._trials_of(trial), []
         if self.study.pauses:
             # A paused trial may be running again, elsewhere.
-            ended = [each for each in ended if each.state not in (State.PAUSED, State.RUNNING)]
+            paused = [each for each in ended if each.state in (State.PAUSED, State.RUNNING)]
+            ended = [each for each in ended if each not in paused]
         if wrong is not None:
             self._keep(wrong)
         else:
             self._look_at(trial, outcome)
             if self.options.callbacks:
-                try:
-                    self._call_back(ended)
-                except Exception as error:
-                    self._keep(error)
+                self.callbacks.ended(ended, paused)
+                self._keep_errors()
         if self.bar is not None:
             self.bar.update(len(ended))
 
@@ -309,14 +331,10 @@ class _Loop:
         elif outcome.state == "failed":
             logger.warning("%r: %s", trial, printable(outcome.reason))
 
-    def _call_back(self, trials: Iterable[Trial]) -> None:
-        self.interrupts.let_through()
-        try:
-            for trial in trials:
-                for callback in self.options.callbacks:
-                    callback(self.study, trial)
-        finally:
-            self.interrupts.hold_back()
+    def _keep_errors(self) -> None:
+        """Take what callbacks have raised."""
+        while self.callbacks.errors:
+            self._keep(self.callbacks.errors.pop(0))
 
     def _keep(self, error: BaseException, traceback: str | None = None) -> None:
         if error.__traceback__ is None and traceback is not None:  # it came from another process
@@ -329,11 +347,13 @@ class _Loop:
     def _leave(self, error: BaseException) -> None:
         """Keep ended trials, fail running ones, and close. Whatever goes wrong here is added to the error."""
         fail, close = partial(self._fail_running, INTERRUPTED), partial(self._close, cancel=True)
-        for step in (self._collect, self.outbox.leave, fail, close):
+        for step in (self._collect, self.outbox.leave, fail, self.callbacks.leave, close):
             try:
                 step()
             except BaseException as second:  # a second Ctrl-C above all
                 _add_note(error, f"Then {describe(second)}")
+        while self.callbacks.errors:
+            _add_note(error, f"Then {describe(self.callbacks.errors.pop(0))}")
         self._name_unwritten(error)
 
     def _fail_running(self, reason: str) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from hpo_core.checks import as_int, check_flag, check_int, check_number, shown
 from hpo_core.errors import ArgumentError
 from hpo_core.executors import ExecutorConfig, choose
+from hpo_core.hints import did_you_mean
+from hpo_core.run.callbacks import METHODS, Callback, method_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpo_core.run.callbacks import AnyCallback
     from hpo_core.run.protocol import StudyLike
-    from hpo_core.trial import Trial
-
-    Callback: TypeAlias = Callable[[Any, Trial], object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class Options:
     until: int | None
     timeout: float | None
     executor: ExecutorConfig | None  # None: this thread
-    callbacks: tuple[Callback, ...]
+    callbacks: tuple[AnyCallback, ...]
     catch: tuple[type[Exception], ...]
     progress: bool
     batch_size: int | None
@@ -80,19 +80,40 @@ def read_executor(executor: object, n_jobs: object) -> ExecutorConfig | None:
     return choose(jobs if executor is None else executor)
 
 
-def read_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+def read_callbacks(callbacks: Any) -> tuple[AnyCallback, ...]:
     """Return the callbacks as a tuple."""
     try:
-        functions = tuple(callbacks)
+        listed = tuple(callbacks)
     except TypeError:
-        functions = (None,)
-    if not all(map(callable, functions)):
         raise ArgumentError(
-            f"callbacks must be a sequence of functions of (study, trial), got {shown(callbacks)}"
+            "callbacks must be a sequence of functions of (study, trial), or of objects with one of "
+            f"{', '.join(METHODS)}; got {shown(callbacks)}"
+        ) from None
+    for callback in listed:
+        _check_callback(callback)
+    return listed
+
+
+def _check_callback(callback: Any) -> None:
+    if isinstance(callback, type) and any(hasattr(callback, name) for name in METHODS):
+        raise ArgumentError(f"callbacks must be objects, got the class {callback.__name__}: call it")
+    methods = {name: method for name in METHODS if (method := method_of(callback, name)) is not None}
+    if not methods and not callable(callback):
+        raise ArgumentError(
+            "callbacks must be functions of (study, trial), or objects with one of "
+            f"{', '.join(METHODS)}; got {shown(callback)}{_like_a_method(callback)}"
         )
-    for function in functions:
-        _require_arguments("callbacks", function, "(study, trial)")
-    return functions
+    if callable(callback):
+        _require_arguments("callbacks", callback, "(study, trial)")
+    for name, method in methods.items():
+        _require_arguments(f"callbacks: {type(callback).__name__}.{name}", method, METHODS[name])
+
+
+def _like_a_method(callback: object) -> str:
+    """Return a hint if a public attribute of a callback looks like one of the methods."""
+    names = [name for name in dir(callback) if not name.startswith("_") and not hasattr(Callback, name)]
+    hints = (f", which has {name!r}{hint}" for name in names if (hint := did_you_mean(name, METHODS)))
+    return next(hints, "")
 
 
 def _require_arguments(name: str, function: Callable[..., object], taken: str) -> None:

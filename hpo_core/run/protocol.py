@@ -90,6 +90,9 @@ class StudyLike(OwningStudy, Protocol):
     def _on_clock(self, clock: Callable[[], float] | None) -> AbstractContextManager[None]:
         """Let times and costs of trials come from this clock inside the context; None: the machine's."""
 
+    def _on_report(self, hear: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call a function after each report that is made in this process, inside the context."""
+
     def _claims(self) -> ClaimsLike:
         """Return the claims of a new call; an ``ArgumentError`` if a setting of the study is wrong."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.checks import check_step, plain_text, shown
+from hpo_core.checks import check_number, check_step, plain_text, shown
 from hpo_core.errors import SpaceError, TrialError
 from hpo_core.log.events import ADDED
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 STATES: Final = ("complete", "stopped", "failed")
 
 
-def add(
+def add(  # noqa: PLR0913 - everything that is known of a trial
     ledger: Ledger,
     recorder: Recorder,
     space: Space,
@@ -39,6 +40,9 @@ def add(
     reason: Any,
     reports: Any,
     defaults: Any,
+    notes: Any,
+    started: Any,
+    seconds: Any,
 ) -> tuple[Rows, bool]:
     """Check all arguments, then record all trials or none.
 
@@ -55,6 +59,7 @@ def add(
     n = x.shape[1]
     if one:
         value, state, reason, reports = [value], [state], [reason], [reports]
+        notes, started, seconds = [notes], [started], [seconds]
     states = _each("state", state, n)
     for each in states:
         if each not in (None, *STATES):
@@ -69,12 +74,20 @@ def add(
     reader = recorder.metrics.reader
     curves = _curves(_each("reports", reports, n), reader)
     values = _values(value, states, reasons, curves, n, reader)
+    noted = _notes(_each("notes", notes, n))
+    began = _times("started", "a finite number of seconds since 1970", _each("started", started, n))
+    cost = _times("seconds", "a number >= 0", _each("seconds", seconds, n), least=0.0)
+    if cost is None and began is not None:
+        cost = np.zeros(n)
 
     def record() -> Rows:
         rows = np.arange(len(ledger.history), len(ledger.history) + n)
-        recorder.asked(x, ADDED, given=given)
-        _report(recorder, rows, curves)
-        _finish(recorder, rows, values, states, reasons)
+        _ask(recorder, x, given, began)
+        annotated = [place for place, each in enumerate(noted) if each]
+        recorder.noted(rows[annotated], [noted[place] for place in annotated])
+        with recorder.lasting(len(ledger.history) - n, cost):
+            _report(recorder, rows, curves)
+            _finish(recorder, rows, values, states, reasons)
         return rows
 
     return ledger.transact(record), one
@@ -210,6 +223,47 @@ def _filled(entries: Any, nothing: Any, needed: Sequence[bool], rule: str) -> An
     if any(each is None and need for each, need in zip(entries, needed, strict=False)):
         raise TrialError(f"{rule} for a complete trial, got None")
     return [nothing if each is None else each for each in entries]
+
+
+def _notes(notes: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    """Return a mapping for each trial."""
+    for each in notes:
+        if not (each is None or (isinstance(each, Mapping) and all(isinstance(name, str) for name in each))):
+            raise TrialError(f"notes must be a mapping of names to JSON values or None, got {shown(each)}")
+    return [each or {} for each in notes]
+
+
+def _times(
+    name: str, rule: str, times: Sequence[Any], *, least: float = -math.inf
+) -> NDArray[np.float64] | None:
+    """Return a number for each trial, NaN where there is none; None if none has any."""
+    if all(each is None for each in times):
+        return None
+    return np.array(
+        [
+            math.nan
+            if each is None
+            else check_number(
+                name, each, rule, lambda time: math.isfinite(time) and time >= least, error=TrialError
+            )
+            for each in times
+        ]
+    )
+
+
+def _ask(
+    recorder: Recorder,
+    x: NDArray[np.float64],
+    given: NDArray[np.float64] | None,
+    began: NDArray[np.float64] | None,
+) -> None:
+    if began is None:
+        recorder.asked(x, ADDED, given=given)
+        return
+    for k, time in enumerate(began.tolist()):  # an event has one time
+        own = slice(k, k + 1)
+        exact = None if given is None or np.isnan(given[:, k]).all() else given[:, own]
+        recorder.asked(x[:, own], ADDED, given=exact, started=time)
 
 
 def _report(recorder: Recorder, rows: Rows, curves: Sequence[Report]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class Recorder:
     __slots__ = (
         "_has_warned",
         "_has_warned_of_steps",
+        "_lasted",
         "_sign",
         "_space",
         "apply",
@@ -67,6 +69,7 @@ class Recorder:
         self.history = ledger.history
         self.metrics = ledger.history.metrics
         self._space = space
+        self._lasted: tuple[int, NDArray[np.float64]] | None = None
         self._has_warned = False  # that a step was reported again
         self._has_warned_of_steps = False  # that a trial takes another number of steps than it said
         self._sign: float = self.metrics.sign.item(0)  # of the metric, if it is the only one
@@ -82,13 +85,18 @@ class Recorder:
         given: NDArray[np.float64] | None = None,
         build: str = "",
         fit: dict[str, Any] | None = None,
+        started: float | None = None,
     ) -> None:
-        """Start a trial for each column of ``x``; without a cursor, the suggestion has seen the whole log."""
+        """Start a trial for each column of ``x``, by default now.
+
+        Without a cursor, the suggestion has seen the whole log.
+        """
         if self.metrics.reader.known:  # a result must not be lost because a function fails later
             self.metrics.known_values(self._space, x, given)
         history = self.history
         seen = history.position if cursor is None else cursor
-        self.apply(Asked(len(history), x, seen, origin, self.clock(), wanted, worker, given, build, fit))
+        began = self.clock() if started is None else started
+        self.apply(Asked(len(history), x, seen, origin, began, wanted, worker, given, build, fit))
 
     def signed(self, rows: Rows, told: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return signed values (M, k), known ones included, of what was read of trials, (measured, k)."""
@@ -251,8 +259,20 @@ class Recorder:
         if len(rows):
             self.apply(Noted(rows, plain))
 
+    @contextmanager
+    def lasting(self, first: int, seconds: NDArray[np.float64] | None) -> Iterator[None]:
+        """Let the trials from ``first`` on end after so many seconds, (k,), instead of now."""
+        self._lasted = None if seconds is None else (first, seconds)
+        try:
+            yield
+        finally:
+            self._lasted = None
+
     def _cost(self, rows: Rows) -> NDArray[np.float64]:
         """Return seconds since the trials were asked, without pauses."""
+        if self._lasted is not None:
+            first, seconds = self._lasted
+            return seconds[rows - first]
         history = self.history
         since = np.maximum(self.clock() - history.started[rows], 0.0)
         return np.where(

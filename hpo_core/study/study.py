@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.metrics import Metric
+    from hpo_core.run.callbacks import AnyCallback
     from hpo_core.run.protocol import StudyLike
     from hpo_core.schedulers import Scheduler
     from hpo_core.study.asking import Numbers
@@ -78,7 +79,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-_NOT_PICKLED = ("_asking", "_ledger", "_ranking", "_recorder")
+_NOT_PICKLED = ("_asking", "_hearers", "_ledger", "_ranking", "_recorder")
 _COLUMNS = 10  # numbers that a history keeps of a trial, beside its coordinates
 _LONGEST_REASON = 200  # characters of a reason in a message
 _PROBED = 64  # draws of which two that are permitted are enough to check a function
@@ -167,6 +168,7 @@ class Study:
     lease_seconds: float = 60.0
     max_retries: int = 2
     _stops: int = 0  # calls of ``stop``; each ends the running calls of ``optimize``
+    _hearers: tuple[Callable[[], None], ...] = ()  # called after each report of this process
 
     @hinting
     def __init__(  # noqa: PLR0913 - everything that defines a study
@@ -637,10 +639,15 @@ class Study:
 
     def _report(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
         step = check_step(step)
-        planned = [row for row in rows.tolist() if row in self._plans] if self._plans else []
-        if not planned:
+        if self._plans and any(row in self._plans for row in rows.tolist()):
+            self._report_planned(rows, step, values)
+        else:
             self._ledger.transact(self._recorder.reported, rows, step, values)
-            return
+        for hear in self._hearers:
+            hear()
+
+    def _report_planned(self, rows: Rows, step: int, values: NDArray[np.float64]) -> None:
+        """Record a report of trials of which some have a number of steps that is not recorded yet."""
         steps = np.array([self._plans.get(row, 0) for row in rows.tolist()])
 
         def report() -> None:
@@ -649,7 +656,7 @@ class Study:
                 self._recorder.reported(rows[at], step, values[:, at], each)
 
         self._ledger.transact(report)
-        for row in planned:
+        for row in rows.tolist():
             self._plans.pop(row, None)
 
     def _note(self, rows: Rows, notes: Sequence[Mapping[str, object]]) -> None:
@@ -746,6 +753,9 @@ class Study:
         reason: str | None = None,
         reports: Curve | None = None,
         defaults: Mapping[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
+        started: float | None = None,
+        seconds: float | None = None,
     ) -> Trial: ...
     @overload
     def add(
@@ -757,6 +767,9 @@ class Study:
         reason: str | Sequence[str | None] | None = None,
         reports: Sequence[Curve | None] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        notes: Sequence[Mapping[str, Any] | None] | None = None,
+        started: Sequence[float | None] | None = None,
+        seconds: Sequence[float | None] | None = None,
     ) -> TrialBatch: ...
     def add(
         self,
@@ -767,6 +780,9 @@ class Study:
         reason: Any = None,
         reports: Any = None,
         defaults: Mapping[str, Any] | None = None,
+        notes: Any = None,
+        started: Any = None,
+        seconds: Any = None,
     ) -> Trial | TrialBatch:
         """Record results from elsewhere as finished trials: one, or many at once.
 
@@ -791,6 +807,12 @@ class Study:
             Intermediate values, in the order of their steps.
         defaults : mapping, optional
             Values of parameters that ``params`` lacks, for example because an older study did not have them.
+        notes : mapping, or one for each trial, optional
+            As for ``Trial.note``.
+        started : float, or one for each trial, optional
+            When the trial began, in seconds since 1970; by default now.
+        seconds : float, or one for each trial, optional
+            How long it took; by default 0.
 
         Returns
         -------
@@ -824,6 +846,9 @@ class Study:
             reason=reason,
             reports=reports,
             defaults=defaults,
+            notes=notes,
+            started=started,
+            seconds=seconds,
         )
         return Trial(self, rows.item(0)) if is_one else TrialBatch(self, rows)
 
@@ -839,6 +864,14 @@ class Study:
             yield
         finally:
             self._recorder.clock = before
+
+    @contextmanager
+    def _on_report(self, hear: Callable[[], None]) -> Iterator[None]:
+        self._hearers = (*self._hearers, hear)
+        try:
+            yield
+        finally:
+            self._hearers = tuple(each for each in self._hearers if each != hear)
 
     def _claims(self) -> Claims:
         self.lease_seconds, self.max_retries = checked_lease(self.lease_seconds, self.max_retries)
@@ -861,7 +894,7 @@ class Study:
         timeout: float | None = None,
         executor: Any = None,
         n_jobs: int = 1,
-        callbacks: Iterable[Callable[[Any, Trial], object]] = (),
+        callbacks: Iterable[AnyCallback] = (),
         catch: type[Exception] | tuple[type[Exception], ...] = (),
         progress: bool = False,
         batch_size: int | None = None,
@@ -898,8 +931,10 @@ class Study:
             ``optimize`` under ``if __name__ == "__main__":``.
         n_jobs : int
             Number of processes, under the name that other libraries use.
-        callbacks : iterable of callables
-            Each is called with ``(study, trial)`` after a trial has finished; it may call ``stop``.
+        callbacks : iterable of callables or objects
+            A callable is called with ``(study, trial)`` after a trial has finished. An object has any of
+            ``on_asked``, ``on_reported``, ``on_paused`` and ``on_finished``; see
+            ``hpo_core.callbacks.Callback``. Both may call ``stop``.
         catch : exception type or tuple of them
             Exceptions of the objective, or of reading what it returned, after which the study goes on. Any
             other is raised once its trial has been recorded as failed; ``SystemExit`` ends the call as

@@ -1,0 +1,1 @@
+"""How hpo_core does inside other people's loops."""
