@@ -189,9 +189,9 @@ def _by_rank(space: Space, history: History, metric: str | None, target: float, 
     n, n_best = len(best), int(np.count_nonzero(best))
     if n_best == n:
         raise StudyError(f"the trials must differ, got {n} that are equally good")
-    x, given = history.configurations(rows[among])
-    if given is not None:  # a trial that is older than a parameter says nothing of it
-        x = np.where(np.isposinf(given), np.nan, x)
+    x = np.take(history.x, rows[among], axis=1)
+    if history.given is not None:  # a trial that is older than a parameter says nothing of it
+        x[np.isposinf(history.given[:, rows[among]])] = np.nan
     found = divergences(space.layout, x, best)
     alpha, beta = found.n_chosen / n_best, np.maximum(found.n_active, 1) / n
     variance: Array = alpha**2 / beta * np.maximum(found.divergence - found.expected, 0.0)
@@ -225,6 +225,8 @@ def _valued(history: History, metric: str) -> tuple[Rows, Array]:
 
 def _best(keys: Array, k: int) -> NDArray[np.bool_]:
     """Mask of the k best, and of all that are as good as the last of them."""
+    if k >= keys.shape[1]:
+        return np.ones(keys.shape[1], np.bool_)
     order = sort(keys)
     mask: NDArray[np.bool_] = np.all(keys == keys[:, order[k - 1], np.newaxis], axis=0)
     mask[order[:k]] = True
