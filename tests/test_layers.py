@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "schedulers": {"log", "metrics", "samplers.ranking", "samplers.fronts"},
     "acquisition": {"native", "gp"},
-    "analysis": {"layout", "space", "log", "metrics", "native", "gp"},
+    "analysis": {"layout", "space", "log", "metrics", "native", "gp", "samplers.ranking"},
     "executors": set(),
     "trial": {"space", "log", "metrics"},
     "run": {"executors", "log", "trial", "metrics"},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 
+from hpo_core.analysis import importance
 from hpo_core.analysis.front import check_weights, front, hypervolume, preferred
 from hpo_core.analysis.savings import savings
 from hpo_core.checks import (
@@ -1070,6 +1071,52 @@ class Study:
             trial on it is worse than the reference in some objective.
         """
         return hypervolume(self._ledger.latest(), reference)
+
+    @hinting
+    def importance(
+        self,
+        metric: str | None = None,
+        *,
+        evaluator: Literal["ped-anova", "fanova"] = "ped-anova",
+        target_quantile: float = 0.1,
+        region_quantile: float = 1.0,
+    ) -> dict[str, float]:
+        """Return how much each parameter matters: shares that sum to 1, the most important one first.
+
+        Parameters
+        ----------
+        metric : str, optional
+            By default the objective; if there are several objectives or bounds, trials are compared as a whole.
+        evaluator : {"ped-anova", "fanova"}, default "ped-anova"
+            "ped-anova": what sets the best trials apart from the others, in milliseconds. "fanova": which part
+            of the variance of the metric each parameter explains by itself, by a Gaussian process, in seconds.
+        target_quantile, region_quantile : float
+            For "ped-anova": the share of the trials that are the best, and of those they are compared with.
+
+        Raises
+        ------
+        StudyError
+            An argument is not allowed, fewer than 10 trials can be compared, or all are equally good.
+
+        See Also
+        --------
+        hpo_core.analysis.importance : The same, with what is computed and which trials count.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1), "y": hpo.Float(0, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda trial: trial["x"] + 0.1 * trial["y"], n_trials=200)
+        >>> list(study.importance())
+        ['x', 'y']
+        """
+        return importance(
+            self,
+            metric,
+            evaluator=evaluator,
+            target_quantile=target_quantile,
+            region_quantile=region_quantile,
+        )
 
     @property
     def suggest_seconds(self) -> float:
