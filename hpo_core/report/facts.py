@@ -14,9 +14,10 @@ import numpy as np
 
 from hpo_core.analysis.contour import contour
 from hpo_core.analysis.curves import curves
+from hpo_core.analysis.importance import importance
 from hpo_core.analysis.savings import savings
 from hpo_core.analysis.series import hypervolume, outcomes, timeline
-from hpo_core.errors import ArgumentError
+from hpo_core.errors import ArgumentError, StudyError
 from hpo_core.log import State
 from hpo_core.native import info
 from hpo_core.printable import printable
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 MOST_BEST: Final = 20  # configurations shown of a front
 MOST_REASONS: Final = 20
-MOST_CROSSED: Final = 3  # parameters of which each pair gets a surface, which takes 0.1 s each
+MOST_CROSSED: Final = 3  # parameters, the most important ones, of which each pair gets a surface, which takes 0.1 s each
 MOST_BARS: Final = 600  # of a timeline
 _LONGEST_TRACEBACK: Final = 5_000  # characters from its end
 _VERSIONS: Final = ("hpo_core", "backend", "simd", "blas", "platform", "python", "numpy")
@@ -126,15 +127,17 @@ def _commands(name: str, storage: str) -> str:
 def findings(study: Pictured) -> dict[str, Any]:
     """Return what changes while a study goes on and does not only grow."""
     history = study.history
+    shares = [_importance(study, metric) for metric in study.metrics.names]
     counts = {state.name.lower(): history.count(state) for state in State}
     found: dict[str, Any] = {
         "counts": counts | {"trials": len(history)},
         "best": _best(study),
         "failures": _failures(study),
         "retries": sum(map(len, history.retries.values())),
+        "importance": shares,
         "hypervolume": _hypervolume(study),
         "timeline": _timeline(study),
-        "contours": _contours(study),
+        "contours": _contours(study, shares),
         "curves": _curves(study, study.best_trials.number),
         "seconds": float(np.nansum(history.cost)),
     }
@@ -185,6 +188,14 @@ def _failures(study: Pictured) -> dict[str, Any]:
     return {"reasons": reasons, "others": len(counted) - len(reasons)}
 
 
+def _importance(study: Pictured, metric: str) -> list[float] | None:
+    """Return the share of each parameter, in the order of the space; None if too few trials tell it."""
+    with suppress(StudyError):
+        share = importance(study, metric)
+        return [share[name] for name in study.space.names]
+    return None
+
+
 def _hypervolume(study: Pictured) -> dict[str, Any] | None:
     """Return after which ends of trials the hypervolume grew, and what it then was."""
     if study.metrics.n_objectives < 2 or not study.history.count(State.COMPLETE):
@@ -213,18 +224,21 @@ def _timeline(study: Pictured) -> dict[str, Any]:
     }
 
 
-def _contours(study: Pictured) -> list[dict[str, Any]]:
-    """Return surfaces over each pair of the first parameters."""
+def _contours(study: Pictured, shares: list[list[float] | None]) -> list[dict[str, Any]]:
+    """Return surfaces over each pair of the most important parameters, for each objective."""
     names = study.space.names
     found = []
     for metric in study.metrics.objectives:
-        for pair in combinations(names[:MOST_CROSSED], 2):
+        at = study.metrics.names.index(metric)
+        weights = shares[at] or [0.0] * len(names)
+        order = sorted(range(len(names)), key=lambda p: -weights[p])
+        for a, b in combinations(order[:MOST_CROSSED], 2):
             with suppress(ArgumentError):  # too few trials, or none in which both are active
-                surface = contour(study, *pair, metric)
+                surface = contour(study, names[a], names[b], metric)
                 found.append(
                     {
-                        "metric": study.metrics.names.index(metric),
-                        "pair": [names.index(name) for name in pair],
+                        "metric": at,
+                        "pair": [a, b],
                         "fitted": surface.fitted,
                         "x": column(surface.x, "f8"),
                         "y": column(surface.y, "f8"),

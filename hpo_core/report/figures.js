@@ -11,7 +11,7 @@ const HPO = (() => {
   const [COMPLETE, STOPPED, FAILED] = [1, 2, 3];
   const MOST_DOTS = 2000, MOST_LINES = 400, MOST_PANELS = 6, MOST_AXES = 10, MOST_BARS = 16, WIDE = 20;
   const GOLDEN = 0.6180339887498949, LONGEST = 34, MANY_LEVELS = 12;
-  const GRID = 30, NEAREST = 600; // cells and trials of an interpolated surface
+  const GRID = 30, NEAREST = 600, FEWEST = 4; // cells and trials of an interpolated surface
 
   const SHARES = [1, 0.5, 0.25, 0.1, 0.01], INACTIVE = -0.15;
 
@@ -73,6 +73,7 @@ const HPO = (() => {
       this.cache = new Map();
     }
     get length() { return this.origin.length; }
+    get hasResults() { return objectives(this).some((metric) => this.complete(metric).length); }
     numberOf(trial) { return this.number ? this.number[trial] : trial; }
     cached(key, make) {
       if (!this.cache.has(key)) this.cache.set(key, make());
@@ -118,12 +119,11 @@ const HPO = (() => {
     }
     signOf(metric) { return ["minimize", "at_most"].includes(this.about.metrics[metric].kind) ? 1 : -1; }
     isObjective(metric) { return ["minimize", "maximize"].includes(this.about.metrics[metric].kind); }
-    // Parameters with at least two ends, the most important first.
+    // Parameters, the most important first.
     ordered(metric) {
       return this.cached(`ordered ${metric}`, () => {
         const weight = new Float64Array(this.params.length);
-        const found = this.found.importance?.[metric];
-        if (found) found.forEach((value, p) => { weight[p] = value ?? 0; });
+        weight.set(this.found.importance[metric] || []);
         return [...weight.keys()].sort((a, b) => weight[b] - weight[a] || a - b);
       });
     }
@@ -344,11 +344,11 @@ const HPO = (() => {
     },
     {
       id: "importance", title: "Importance of parameters",
-      applies: (store) => Boolean(store.found.importance) && store.params.length > 1,
+      applies: (store) => store.params.length > 1,
       draw({ store, theme, metric }) {
         const weight = store.found.importance[metric];
-        if (!weight) return { empty: "Too few complete trials to tell." };
-        const shown = store.ordered(metric).filter((p) => weight[p] !== null).slice(0, MOST_BARS).reverse();
+        if (!weight) return { empty: "Too few trials, or all of them equally good." };
+        const shown = store.ordered(metric).slice(0, MOST_BARS).reverse();
         const names = shown.map((p) => label(store.about.parameters[p].name));
         return {
           traces: [{
@@ -358,10 +358,31 @@ const HPO = (() => {
           }],
           layout: base(theme, {
             showlegend: false, margin: { l: 56, r: 56, t: 26, b: 44 },
-            xaxis: { title: { text: `share of what varies in ${label(store.about.metrics[metric].name)}` }, tickformat: ".0%", rangemode: "tozero" },
+            xaxis: { title: { text: `importance for ${label(store.about.metrics[metric].name)}` }, tickformat: ".0%", rangemode: "tozero" },
             yaxis: { tickmode: "array", tickvals: [...shown.keys()], ticktext: names },
           }),
-          note: shown.length < store.params.length ? `The ${shown.length} most important of ${store.params.length} parameters.` : "",
+          note: `What sets the best tenth of the trials apart from the others (PED-ANOVA).${shown.length < store.params.length
+            ? ` The ${shown.length} most important of ${store.params.length} parameters.` : ""}`,
+        };
+      },
+    },
+    {
+      id: "edf", title: "Distribution of results",
+      draw({ store, theme, metric }) {
+        const sorted = store.sorted(metric), n = sorted.length;
+        if (!n) return { empty: "No complete trial keeps all bounds." };
+        const at = everySo([...Array(n).keys()], 1000);
+        const type = readsBetterLog(sorted) ? "log" : "linear";
+        return {
+          traces: [{
+            type: "scatter", mode: "lines", x: pick(sorted, at), y: at.map((i) => (i + 1) / n), line: { shape: "hv", color: theme.good, width: 2.2 },
+            hovertemplate: "%{y:.1%} of the trials have at most %{x:.5g}<extra></extra>",
+          }],
+          layout: base(theme, {
+            showlegend: false, xaxis: { title: { text: label(store.about.metrics[metric].name) }, type },
+            yaxis: { title: { text: "share of trials" }, tickformat: ".0%", range: [0, 1.02] },
+          }),
+          note: `The share of ${count(n)} complete trials whose value is at most that of the horizontal axis.`,
         };
       },
     },
@@ -370,10 +391,12 @@ const HPO = (() => {
       controls: (store) => ({ parameter: ["the most important", ...store.about.parameters.map((each) => each.name)] }),
       draw({ store, theme, metric, choice, width, view }) {
         const single = choice.parameter > 0;
-        const shown = single ? [choice.parameter - 1] : store.ordered(metric).slice(0, MOST_PANELS);
+        const ends = store.feasible(metric), order = store.ends.place.all;
+        const shown = single ? [choice.parameter - 1]
+          : store.ordered(metric).filter((p) => has(store, [p], ends, 1)).slice(0, MOST_PANELS);
+        if (!shown.length || (single && !has(store, shown, ends, 1))) return { empty: "No complete trial has this parameter." };
         const columns = single || width < 520 ? 1 : Math.min(shown.length, width < 900 ? 2 : 3);
         const rows = Math.ceil(shown.length / columns), y = store.values[metric].all;
-        const ends = store.feasible(metric), order = store.ends.place.all;
         const type = readsBetterLog(pick(y, ends)) ? "log" : "linear", height = scaled(y, type);
         const traces = [], axes = {};
         let drawn = 0, all = 0;
@@ -411,10 +434,10 @@ const HPO = (() => {
       applies: (store) => store.params.length > 0,
     },
     {
-      id: "contour", title: "Two parameters", controls: pairControls, applies: (store) => store.params.length > 1,
+      id: "contour", title: "Contour", controls: pairControls, applies: (store) => store.params.length > 1,
       draw({ store, theme, metric, choice, view }) {
         const pair = paired(store, metric, choice), { ends, x, y, xaxis, yaxis } = pair;
-        if (ends.length < 4) return { empty: "Too few complete trials have both parameters." };
+        if (ends.length < FEWEST) return { empty: "Too few complete trials have both parameters." };
         const fitted = surfaceOf(store, metric, pair), surface = fitted || interpolated(store, metric, pair), best = store.best.filter((e) => ends.includes(e));
         const some = thin(ends, scaled(x, xaxis.type), scaled(y, yaxis.type), { most: 600, first: best, view });
         return {
@@ -494,34 +517,14 @@ const HPO = (() => {
       },
     },
     {
-      id: "edf", title: "Distribution of results",
-      draw({ store, theme, metric }) {
-        const sorted = store.sorted(metric), n = sorted.length;
-        if (!n) return { empty: "No complete trial keeps all bounds." };
-        const at = everySo([...Array(n).keys()], 1000);
-        const type = readsBetterLog(sorted) ? "log" : "linear";
-        return {
-          traces: [{
-            type: "scatter", mode: "lines", x: pick(sorted, at), y: at.map((i) => (i + 1) / n), line: { shape: "hv", color: theme.good, width: 2.2 },
-            hovertemplate: "%{y:.1%} of the trials have at most %{x:.5g}<extra></extra>",
-          }],
-          layout: base(theme, {
-            showlegend: false, xaxis: { title: { text: label(store.about.metrics[metric].name) }, type },
-            yaxis: { title: { text: "share of trials" }, tickformat: ".0%", range: [0, 1.02] },
-          }),
-          note: `The share of ${count(n)} complete trials whose value is at most that of the horizontal axis.`,
-        };
-      },
-    },
-    {
-      id: "timeline", title: "Timeline",
+      id: "timeline", title: "Timeline", wide: true, early: true,
       draw({ store, theme }) {
         const found = store.found.timeline;
         if (!found?.all) return { empty: "No trial has a time." };
         const [number, state, start, end] = ["number", "state", "start", "end"].map((name) => decoded(found[name]));
         const [, last] = extent(end.map((at, i) => (Number.isNaN(at) ? start[i] : at)));
         const now = store.live ? Math.max(last, Date.now() / 1000 - found.origin) : last;
-        const shortest = now / 400; // that can be seen
+        const shortest = Math.max(now / 400, 1e-3); // that can be seen; dates are whole milliseconds
         const at = (seconds) => new Date(1000 * (found.origin + seconds));
         const traces = STATES.map((name, s) => {
           const x = [], y = [];
@@ -542,7 +545,7 @@ const HPO = (() => {
       },
     },
     {
-      id: "curves", title: "Learning curves", wide: true, applies: (store) => Boolean(store.found.curves?.length),
+      id: "curves", title: "Learning curves", wide: true, early: true, applies: (store) => Boolean(store.found.curves?.length),
       draw({ store, theme, metric }) {
         const found = store.found.curves.find((each) => each.metric === metric);
         if (!found) return { empty: "Nothing was reported for this metric." };
@@ -631,12 +634,21 @@ const HPO = (() => {
     return { across: ["the most important", ...names], up: ["the next", ...names] };
   }
 
+  // Whether all of some parameters are active in at least `fewest` of some trials.
+  function has(store, parameters, ends, fewest) {
+    const along = parameters.map((p) => store.along(p));
+    let found = 0;
+    for (let i = 0; i < ends.length && found < fewest; i++)
+      if (along.every((values) => !Number.isNaN(values[ends[i]]))) found++;
+    return found >= fewest;
+  }
+
   function paired(store, metric, choice) {
-    const order = store.ordered(metric);
-    const a = choice.across > 0 ? choice.across - 1 : order.find((p) => p !== choice.up - 1);
-    const b = choice.up > 0 ? choice.up - 1 : order.find((p) => p !== a);
-    const x = spread(store, a), y = spread(store, b);
-    const ends = only(store.feasible(metric), (e) => !Number.isNaN(x[e]) && !Number.isNaN(y[e]));
+    const order = store.ordered(metric), all = store.feasible(metric), enough = (...p) => has(store, p, all, FEWEST);
+    const first = (taken, fits) => order.find((p) => p !== taken && fits(p)) ?? order.find((p) => p !== taken);
+    const a = choice.across > 0 ? choice.across - 1 : first(choice.up - 1, (p) => enough(p));
+    const b = choice.up > 0 ? choice.up - 1 : first(a, (p) => enough(a, p));
+    const x = spread(store, a), y = spread(store, b), ends = only(all, (e) => !Number.isNaN(x[e]) && !Number.isNaN(y[e]));
     return { a, b, ends, x, y, xaxis: parameterAxis(store, a), yaxis: parameterAxis(store, b) };
   }
 

@@ -249,7 +249,8 @@
       }, head, this.plot, this.note);
     }
     place() {
-      const { store } = this.page, applies = !this.figure.applies || this.figure.applies(store);
+      const { store } = this.page, { early } = this.figure;
+      const applies = (early || store.hasResults) && (!this.figure.applies || this.figure.applies(store));
       this.element.hidden = !applies;
       if (applies && this.figure.controls && !this.controls.children.length) {
         for (const [name, options] of Object.entries(this.figure.controls(store))) {
@@ -268,8 +269,7 @@
       performance.mark(`hpo-begin-${this.figure.id}`);
       const { store, metric } = this.page, width = this.element.clientWidth || 700;
       const options = { store, metric, choice: this.choice, view: this.view, width, theme: theme(printing) };
-      const found = store.ends.state.length || this.figure.id === "timeline" || this.figure.id === "curves"
-        ? this.figure.draw(options) : { empty: "No trial has ended yet." };
+      const found = this.figure.draw(options);
       this.stale = false;
       if (found.traces && !found.traces.some((each) => each.dimensions?.length || each.x?.length || each.z?.length))
         found.empty = "No complete trial yet.";

@@ -251,10 +251,7 @@ def test_the_script_parses_no_html():
 def test_every_picture_that_applies_is_drawn(opened, learned):
     _, watched = learned
     shown = watched.page.evaluate("hpoPage.pictures.filter(p => p.plot.data?.length).map(p => p.figure.id)")
-    assert set(shown) == set(ALL) - {"front", "hypervolume", "importance"} or set(shown) == set(ALL) - {
-        "front",
-        "hypervolume",
-    }
+    assert set(shown) == set(ALL) - {"front", "hypervolume"}
     assert watched.page.locator("figure:visible").count() == len(shown)
     watched = opened(front_study())
     shown = watched.page.evaluate("hpoPage.pictures.filter(p => p.plot.data?.length).map(p => p.figure.id)")
@@ -275,6 +272,10 @@ def test_pictures_draw_the_columns_that_matplotlib_draws(learned):
     found = series.distribution(study)
     np.testing.assert_allclose(drawn(watched, "edf", "[...data[0].x]"), found.value)
     np.testing.assert_allclose(drawn(watched, "edf", "[...data[0].y]"), found.share)
+    shares = study.importance()
+    bars = drawn(watched, "importance", "[...data[0].x]")
+    np.testing.assert_allclose(bars, [*shares.values()][::-1])
+    assert drawn(watched, "importance", "layout.yaxis.ticktext") == [*shares][::-1]
     names = [
         label["title"]["text"]
         for label in (drawn(watched, "rank", "layout.xaxis"), drawn(watched, "rank", "layout.yaxis"))
