@@ -285,7 +285,7 @@ const HPO = (() => {
       ...more,
     };
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)))
-      layout[name] = { ...axis, ...layout[name], title: { ...axis.title, ...layout[name].title } };
+      layout[name] = { ...axis, ...(layout[name].type === "log" && { nticks: 5 }), ...layout[name], title: { ...axis.title, ...layout[name].title } };
     return layout;
   }
 
@@ -517,10 +517,9 @@ const HPO = (() => {
       },
     },
     {
-      id: "timeline", title: "Timeline", wide: true, early: true,
+      id: "timeline", title: "Timeline", wide: true, early: true, applies: (store) => store.found.timeline.all > 0,
       draw({ store, theme }) {
         const found = store.found.timeline;
-        if (!found?.all) return { empty: "No trial has a time." };
         const [number, state, start, end] = ["number", "state", "start", "end"].map((name) => decoded(found[name]));
         const [, last] = extent(end.map((at, i) => (Number.isNaN(at) ? start[i] : at)));
         const now = store.live ? Math.max(last, Date.now() / 1000 - found.origin) : last;

@@ -35,7 +35,7 @@
 
   function duration(seconds) {
     if (!(seconds > 0)) return "–";
-    if (seconds < 1) return `${amount(1000 * seconds)} ms`;
+    if (seconds < 1) return `${Number((1000 * seconds).toPrecision(3))} ms`;
     if (seconds < 120) return `${seconds.toFixed(1)} s`;
     if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
     return `${(seconds / 3600).toFixed(1)} h`;
@@ -226,9 +226,12 @@
   function theme(printing = false) {
     const style = getComputedStyle(document.documentElement), of = (name) => style.getPropertyValue(`--${name}`).trim();
     const night = dark.matches && !printing;
-    const found = { font: getComputedStyle(document.body).fontFamily, scale: "Viridis", night };
-    found.colours = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
-    if (night) found.colours.reverse(); // the good ones stand out
+    const found = { font: getComputedStyle(document.body).fontFamily, night };
+    found.colours = night // the good ones stand out, and the others can be seen
+      ? ["#fde725", "#bddf4a", "#7ad16b", "#4ebd86", "#45a39c", "#5489ad", "#6c72b4", "#7c5fa8"]
+      : ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
+    const dim = night ? found.colours.toReversed() : found.colours;
+    found.scale = dim.map((colour, i) => [i / (dim.length - 1), colour]);
     found.veil = night ? "rgba(20,23,28,0.75)" : "rgba(255,255,255,0.75)";
     for (const name of ["paper", "panel", "ink", "muted", "line", "grid", "good", "best"]) found[name] = of(name);
     if (printing) Object.assign(found, { paper: "#fff", panel: "#fff", ink: "#000", muted: "#444", line: "#999", grid: "#ddd", good: "#0072b2", best: "#c44e00" });
@@ -322,6 +325,7 @@
     render() {
       for (const part of [renderHead, renderBest, renderSaved, renderFailures, renderReproduce, renderTrials]) part(this.store);
       for (const picture of this.pictures) picture.stale = picture.place();
+      byId("waiting").hidden = this.store.hasResults;
       return this.draw();
     }
     // Draw what is seen and out of date, one picture a frame, so that the page stays quick.
