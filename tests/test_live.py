@@ -374,3 +374,32 @@ def test_columns_that_are_appended_are_those_of_a_page_that_is_opened_later(plac
     assert np.array_equal(
         early.page.evaluate("[...hpoPage.store.ends.trial.all]"), study.history.finish_order
     )
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_hundred_thousand_trials_stay_fluid(place, open_page):
+    rng = np.random.default_rng(0)
+    study = hpo.Study(
+        {f"x{i}": hpo.Float(0, 1) for i in range(8)}, sampler="random", seed=0, name="s", storage=place
+    )
+    study.add({name: rng.random(100_000) for name in study.space.names}, rng.random(100_000))
+    with served(place) as server:
+        first = data(server, "s")
+        tell(study, 0.5, 0.25)
+        assert len(numbers(data(server, "s", **since(first))["ends"]["trial"])) == 2
+        watched = open_page()
+        watched.page.goto(f"{server.address}study?name=s")
+        watched.until("globalThis.hpoPage?.pictures[0].plot.data?.length && !hpoPage.drawing")
+        spent = []
+        for i in range(3):
+            tell(study, *rng.random(10))
+            watched.until(f"hpoPage.store.ends.state.length === {100_002 + 10 * (i + 1)} && !hpoPage.drawing")
+            spent.append(
+                watched.page.evaluate(
+                    "performance.getEntriesByName('hpo-drawn').at(-1).startTime"
+                    " - performance.getEntriesByName('hpo-received').at(-1).startTime"
+                )
+            )
+        assert min(spent) < 1000.0, spent  # 0.15 s to 0.3 s on an idle core, of each second
+    assert not watched.errors

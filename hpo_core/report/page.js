@@ -356,14 +356,14 @@
   }
 
   let page = null;
-  const open = (message) => {
+  function open(message) {
     page?.close();
     said.clear();
     const store = new Store(message);
     store.live = Boolean(message.era);
     page = new Page(store);
-    globalThis.hpoPage = page; // for whoever looks from the console
-  };
+    Object.assign(globalThis, { hpoPage: page, hpoOpen: open }); // for whoever looks from the console
+  }
 
   dark.addEventListener("change", () => page?.redraw());
   addEventListener("beforeprint", () => page?.print(true));

@@ -89,6 +89,32 @@ def learned(shared_page):
     return shared_page
 
 
+@pytest.fixture(scope="module")
+def empty_page(browser, tmp_path_factory):
+    """The report of a study without trials, for what other studies draw in its place."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0).report(path)
+    watched = Watched(browser)
+    watched.page.goto(path.as_uri())
+    watched.until("globalThis.hpoPage")
+    yield watched
+    watched.context.close()
+
+
+@pytest.fixture
+def draw(empty_page, path):
+    """Draw the report of a study in a page that is open: Plotly takes seconds to load."""
+
+    def draw_report(study: hpo.Study) -> Watched:
+        study.report(path)
+        empty_page.errors.clear()
+        empty_page.page.evaluate("data => hpoOpen(data)", data_of(path))
+        empty_page.page.evaluate(DRAW)
+        return empty_page
+
+    return draw_report
+
+
 def drawn(watched: Any, picture: str, what: str) -> Any:
     """A JavaScript expression over the traces of a picture."""
     return watched.page.evaluate(
@@ -248,12 +274,12 @@ def test_the_script_parses_no_html():
 # ---- in a browser
 
 
-def test_every_picture_that_applies_is_drawn(opened, learned):
+def test_every_picture_that_applies_is_drawn(draw, learned):
     _, watched = learned
     shown = watched.page.evaluate("hpoPage.pictures.filter(p => p.plot.data?.length).map(p => p.figure.id)")
     assert set(shown) == set(ALL) - {"front", "hypervolume"}
     assert watched.page.locator("figure:visible").count() == len(shown)
-    watched = opened(front_study())
+    watched = draw(front_study())
     shown = watched.page.evaluate("hpoPage.pictures.filter(p => p.plot.data?.length).map(p => p.figure.id)")
     assert {"front", "hypervolume"} <= set(shown)
     assert "curves" not in shown
@@ -287,9 +313,9 @@ def test_pictures_draw_the_columns_that_matplotlib_draws(learned):
     assert sorted(order) == sorted(at.values())
 
 
-def test_the_front_and_its_growth_are_those_of_the_study(opened):
+def test_the_front_and_its_growth_are_those_of_the_study(draw):
     study = front_study()
-    watched = opened(study)
+    watched = draw(study)
     front = study.front()
     told = drawn(watched, "front", "[[...data.at(-1).x], [...data.at(-1).y]]")
     order = np.argsort(front.values["error"])
@@ -404,7 +430,7 @@ def test_a_printed_report_has_every_picture_on_white(learned):
 
 
 @pytest.mark.parametrize("kind", ["empty", "failed", "running", "one", "no parameters", "infeasible"])
-def test_a_study_with_little_in_it_makes_a_sensible_page(kind, opened):
+def test_a_study_with_little_in_it_makes_a_sensible_page(kind, draw):
     space = (
         {"constant": 3}
         if kind == "no parameters"
@@ -420,7 +446,7 @@ def test_a_study_with_little_in_it_makes_a_sensible_page(kind, opened):
             study.tell(batch, {"f": [1.0, 2.0, 3.0, 4.0], "g": [1.0, 2.0, 3.0, 4.0]})
         elif kind != "running":
             study.tell(batch, [1.5])
-    watched = opened(study)
+    watched = draw(study)
     said = watched.page.locator("#best-body").inner_text()
     expected = {
         "empty": "No trial has completed yet.",
