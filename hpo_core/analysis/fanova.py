@@ -59,8 +59,8 @@ MAX_TRIALS = 500
 # Nodes of a real parameter; of one that is a parent.
 N_NODES, N_PARENT_NODES = 128, 32
 MAX_COMBINATIONS = 4096
-# log s is integrated by the trapezoidal rule, which is exponentially accurate for this integrand: steps of 0.5
-# leave an error of 1e-6, and so does a beginning at -5.
+# log s is integrated by the trapezoidal rule, which is exponentially accurate for this integrand: steps of
+# 0.5 would leave an error of 1e-6, and so would a beginning at -5.
 STEPS = np.arange(-6.4, 4.2, 0.4)
 
 
@@ -116,7 +116,8 @@ def nodes_of(layout: Layout, row: int, *, is_parent: bool = False) -> Nodes:
     if 0 < last - first <= N_NODES:
         return Nodes(layout.centers[first:last], layout.widths[first:last])
     if is_parent:  # conditions are thresholds, at which f jumps: equal cells, not Gauss's nodes
-        return Nodes((np.arange(N_PARENT_NODES) + 0.5) / N_PARENT_NODES, np.full(N_PARENT_NODES, 1 / 32))
+        t = N_PARENT_NODES
+        return Nodes((np.arange(t) + 0.5) / t, np.full(t, 1.0 / t))
     x, weight = np.polynomial.legendre.leggauss(N_NODES)
     return Nodes(0.5 * (x + 1.0), 0.5 * weight)
 
@@ -207,10 +208,12 @@ class Factor:
 
     def average(self) -> Array:
         """Return a_j, (n, Q)."""
+        mean: Array
         if not self._categorical:
-            return np.asarray(np.tensordot(self._nodes.weight, self.at(self._nodes.x), 1))
+            mean = np.tensordot(self._nodes.weight, self.at(self._nodes.x), 1)
+            return mean
         apart = np.exp(self._rate)
-        mean: Array = np.where(self._active[:, np.newaxis], apart + (1.0 - apart) / len(self._nodes.x), 1.0)
+        mean = np.where(self._active[:, np.newaxis], apart + (1.0 - apart) / len(self._nodes.x), 1.0)
         return mean
 
     def effect(self, weight: Array) -> Array:
@@ -218,7 +221,7 @@ class Factor:
         if not self._categorical:
             return np.asarray(np.tensordot(self.at(self._nodes.x), weight, 2))
         apart = np.exp(self._rate)
-        own = np.bincount(self._x.astype(np.int64), weight @ (1.0 - apart), len(self._nodes.x))
+        own: Array = np.bincount(self._x.astype(np.int64), weight @ (1.0 - apart), len(self._nodes.x))
         return float(np.sum(weight @ apart)) + own
 
 

@@ -12,13 +12,14 @@ v               variance, over the values of an active parameter, of the chance 
                 belongs to the target
 
 PED-ANOVA [1] shows that v = (gamma' / gamma)^2 D. Conditional PED-ANOVA [2] splits this variance by regimes,
-which are here active and inactive. What differs between regimes is the doing of the parameters that conditions
-read, and is found in their own v. A conditional parameter keeps what lies within the regime where it is active:
+which are here active and inactive. What differs between regimes is the doing of the parameters that
+conditions read, and is found in their own v. A conditional parameter keeps what lies within the regime where
+it is active:
 
     v = (gamma' / gamma)^2 alpha^2 / beta D
 
-We differ from [1] and [2] in how D is estimated. Both densities are smoothed by the same kernel, without a
-prior, and E is subtracted: with few trials D is above 0 for every parameter, most of all for one with many
+We differ from [1] and [2] in how D is estimated. Both densities are smoothed by the same kernel, without
+a prior, and E is subtracted: with few trials D is above 0 for every parameter, most of all for one with many
 choices. See csrc/importance.h. Importances are v, as shares of their sum.
 
 The formulas of [2] are taken from the authors' poster (KDD 2026) and their published code. Of the paper itself
@@ -104,7 +105,7 @@ def importance(
     study : Study
     metric : str, optional
         By default the objective; if there are several objectives or bounds, trials are compared as a whole,
-        by bounds first and then by fronts. "fanova" takes the objective, and needs a name if there are several.
+        by bounds first and then by fronts. "fanova" takes the objective; of several it needs the name of one.
     evaluator : {"ped-anova", "fanova"}, default "ped-anova"
         "ped-anova": what sets the best trials apart from the others. Only the order of the trials matters. It
         takes milliseconds for 10,000 trials, and is about the region that was searched.
