@@ -43,7 +43,7 @@ from hpo_core.layout import Kind
 from hpo_core.native.covariance import Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -189,8 +189,8 @@ def spread(effect: Array, weight: Array) -> float:
 class Factor:
     """e_j of one parameter, in a Gaussian of each s; trials where it is inactive count as 1.
 
-    A category has two values only, so that no table of its choices is made. Tables are made again when they
-    are needed again: those of all parameters would take half a gigabyte.
+    A category has two values only: no table of its choices is needed for sums over them. Tables are made anew
+    for each use: those of all parameters together would take half a gigabyte.
     """
 
     def __init__(self, nodes: Nodes, x: Array, lengthscale: float, *, categorical: bool) -> None:
@@ -198,9 +198,9 @@ class Factor:
         self._x, self._active = np.nan_to_num(x), ~np.isnan(x)
         self._rate = -1.25 / (lengthscale**2 * mixture()[0])
 
-    def at(self, x: Array) -> Array:
-        """Return e_j at values (t,), as (t, n, Q)."""
-        apart = x[:, np.newaxis] - self._x
+    def table(self) -> Array:
+        """Return e_j at its nodes, (t, n, Q)."""
+        apart = self._nodes.x[:, np.newaxis] - self._x
         squares = np.where(apart == 0.0, 0.0, 1.0) if self._categorical else apart**2
         squares[:, ~self._active] = 0.0
         exponent = squares[:, :, np.newaxis] * self._rate
@@ -210,7 +210,7 @@ class Factor:
         """Return a_j, (n, Q)."""
         mean: Array
         if not self._categorical:
-            mean = np.tensordot(self._nodes.weight, self.at(self._nodes.x), 1)
+            mean = np.tensordot(self._nodes.weight, self.table(), 1)
             return mean
         apart = np.exp(self._rate)
         mean = np.where(self._active[:, np.newaxis], apart + (1.0 - apart) / len(self._nodes.x), 1.0)
@@ -219,10 +219,10 @@ class Factor:
     def effect(self, weight: Array) -> Array:
         """Return sum_iq weight_iq e_j(node, i, q), (t,); weights (n, Q) of inactive trials are 0."""
         if not self._categorical:
-            return np.asarray(np.tensordot(self.at(self._nodes.x), weight, 2))
+            return np.asarray(np.tensordot(self.table(), weight, 2))
         apart = np.exp(self._rate)
-        own: Array = np.bincount(self._x.astype(np.int64), weight @ (1.0 - apart), len(self._nodes.x))
-        return float(np.sum(weight @ apart)) + own
+        own = np.bincount(self._x.astype(np.int64), weight @ (1.0 - apart), len(self._nodes.x))
+        return own + np.float64(np.sum(weight @ apart))
 
 
 class Group:
@@ -238,7 +238,10 @@ class Group:
         posterior: Posterior,
     ) -> None:
         hyper, self._combinations, self._alpha = posterior.hyper, combinations, posterior.alpha
+        self._nodes = nodes
         self._c = float(hyper.correlation[number]) if number else 0.0
+        self._active = combinations.active[number]
+        self._in_trial = ~np.isnan(posterior.x[members[0]]) if members else np.ones(posterior.n, np.bool_)
         factors = {
             row: Factor(
                 nodes[row],
@@ -248,31 +251,25 @@ class Group:
             )
             for row in members
         }
-        self._nodes = nodes
         parents = [row for row in members if (combinations.place[row] >= 0).any()]
+        self._tables = [factors[row].table() for row in parents]
         self._free = {row: factor for row, factor in factors.items() if row not in parents}
         self._averages = [factor.average() for factor in self._free.values()]
-        self._in_trial = ~np.isnan(posterior.x[members[0]]) if members else np.ones(posterior.n, np.bool_)
-        self._active = combinations.active[number]
-        patterns, self._pattern = np.unique(combinations.place[parents], axis=1, return_inverse=True)
-        self._pattern = self._pattern.ravel()
-        self._at_pattern = [
-            math.prod(
-                (
-                    factors[row].at(nodes[row].x[[at]])[0]
-                    for row, at in zip(parents, pattern, strict=True)
-                    if at >= 0
-                ),
-                start=np.broadcast_to(mixture()[1], (posterior.n, len(STEPS))),
-            )
-            for pattern in patterns.T.tolist()
-        ]
+        patterns, which = np.unique(combinations.place[parents], axis=1, return_inverse=True)
+        self._patterns, self._pattern = patterns.T.tolist(), which.ravel()
+
+    def _weights(self) -> Iterator[Array]:
+        """Yield w times the factors of the parents, (n, Q), for each pattern of their nodes."""
+        start = np.broadcast_to(mixture()[1], (len(self._alpha), len(STEPS)))
+        for pattern in self._patterns:
+            nodes = zip(self._tables, pattern, strict=True)
+            yield math.prod((table[at] for table, at in nodes if at >= 0), start=start)
 
     def kernel(self) -> Array:
         """Return k_g of each combination and trial, averaged over the other parameters, (C, n)."""
         c = self._c
         whole = math.prod(self._averages, start=np.ones(1))
-        matern = np.array([(weight * whole).sum(axis=1) for weight in self._at_pattern])[self._pattern]
+        matern = np.array([(weight * whole).sum(axis=1) for weight in self._weights()])[self._pattern]
         both = c**2 + (1.0 - c**2) * matern
         one = np.where(self._active[:, np.newaxis] | self._in_trial, c, 1.0)
         found: Array = np.where(self._active[:, np.newaxis] & self._in_trial, both, one)
@@ -286,9 +283,9 @@ class Group:
             return [(row, 0.0) for row in self._free]
         scale = np.where(self._in_trial, (1.0 - self._c**2) * self._alpha, 0.0)
         base = np.zeros((len(scale), len(STEPS)))
-        for k, at_pattern in enumerate(self._at_pattern):
+        for k, own in enumerate(self._weights()):
             mine = self._pattern == k
-            base += (weight[mine] @ others[mine] * scale / chance)[:, np.newaxis] * at_pattern
+            base += (weight[mine] @ others[mine] * scale / chance)[:, np.newaxis] * own
         rests = products_of_others(self._averages)
         return [
             (row, chance * spread(factor.effect(base * rest), self._nodes[row].weight))

@@ -22,8 +22,8 @@ We differ from [1] and [2] in how D is estimated. Both densities are smoothed by
 a prior, and E is subtracted: with few trials D is above 0 for every parameter, most of all for one with many
 choices. See csrc/importance.h. Importances are v, as shares of their sum.
 
-The formulas of [2] are taken from the authors' poster (KDD 2026) and their published code. Of the paper itself
-we have read the abstract and the introduction only.
+The formulas are taken from the poster of [2] (KDD 2026) and the code that its authors have published. Of that
+paper itself we have read the abstract and the introduction only.
 
 References
 ----------
