@@ -11,7 +11,7 @@ from cases import Case, Named, declare, enter, given, make, on, subscript
 from studies import FULL
 
 import hpo_core as hpo
-from hpo_core import acquisition, callbacks, executors, native, plots
+from hpo_core import acquisition, analysis, callbacks, executors, native, plots
 from hpo_core.storage import MemoryStorage
 
 
@@ -236,6 +236,26 @@ CASES: dict[str, Case] = {
     **{
         kind.__name__: Case(make(kind), {"bound": NOT_NUMBERS, "known": NOT_FORMULAS}, given(bound=5.0))
         for kind in (hpo.AtMost, hpo.AtLeast)
+    },
+    **{
+        name: Case(
+            call,
+            {
+                **more,
+                "metric": [3, "values", ["value"]],
+                "evaluator": [None, 3, "shap"],
+                "target_quantile": [*NOT_NUMBERS, 0.0, -0.1, 1.0],
+                "region_quantile": [*NOT_NUMBERS, 0.0, 1.1, 0.1],
+            },
+        )
+        for name, call, more in (
+            ("Study.importance", on("modelled", "importance"), {}),
+            (
+                "analysis.importance",
+                lambda scene, **arguments: analysis.importance(**({"study": scene.modelled} | arguments)),
+                {"study": [None, 3, "study"]},
+            ),
+        )
     },
     "Study.hypervolume": Case(
         on("several", "hypervolume"),

@@ -17,7 +17,7 @@ effect      f_j(x_j), the mean of f over all other parameters, given that j is a
 The importance of j is the chance that it is active, times the variance of its effect. Parameters are uniform
 over the coordinates of the space, as in random search, whatever ``forbid`` and ``feasible`` exclude.
 
-All integrals are sums over nodes. Quadrature in s is accurate to 1e-9 for any r, and the nodes of real
+All integrals are sums over nodes. Quadrature in s is accurate to 1e-7 for any r, and the nodes of real
 parameters resolve lengthscales of 0.02 of the range; a parent that is real has 32 nodes. If the combinations
 of parents are more than 4,096, as many are drawn.
 
@@ -43,7 +43,7 @@ from hpo_core.layout import Kind
 from hpo_core.native.covariance import Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,9 +59,9 @@ MAX_TRIALS = 500
 # Nodes of a real parameter; of one that is a parent.
 N_NODES, N_PARENT_NODES = 128, 32
 MAX_COMBINATIONS = 4096
-# log s is integrated by the trapezoidal rule, which is exponentially accurate for this integrand: steps of 0.5
-# would leave an error of 1e-6.
-STEPS = np.arange(-8.0, 4.3, 0.35)
+# log s is integrated by the trapezoidal rule, which is exponentially accurate for this integrand: steps of
+# 0.5 would leave an error of 1e-6, and so would a beginning at -5.
+STEPS = np.arange(-6.4, 4.2, 0.4)
 
 
 class Nodes(NamedTuple):
@@ -93,8 +93,7 @@ def main_effects(layout: Layout, activity: Activity, posterior: Posterior) -> Ar
     nodes = [nodes_of(layout, row, is_parent=row in parents) for row in range(layout.size)]
     combinations = Combinations(activity, parents, nodes)
     groups = [
-        Group(g, members, layout, combinations, nodes, posterior)
-        for g, members in enumerate(activity.groups)
+        Group(g, members, layout, combinations, nodes, posterior) for g, members in enumerate(activity.groups)
     ]
     kernels = [group.kernel() for group in groups]
     others = products_of_others(kernels)
@@ -117,7 +116,8 @@ def nodes_of(layout: Layout, row: int, *, is_parent: bool = False) -> Nodes:
     if 0 < last - first <= N_NODES:
         return Nodes(layout.centers[first:last], layout.widths[first:last])
     if is_parent:  # conditions are thresholds, at which f jumps: equal cells, not Gauss's nodes
-        return Nodes((np.arange(N_PARENT_NODES) + 0.5) / N_PARENT_NODES, np.full(N_PARENT_NODES, 1 / 32))
+        t = N_PARENT_NODES
+        return Nodes((np.arange(t) + 0.5) / t, np.full(t, 1.0 / t))
     x, weight = np.polynomial.legendre.leggauss(N_NODES)
     return Nodes(0.5 * (x + 1.0), 0.5 * weight)
 
@@ -171,7 +171,7 @@ class Combinations:
         """Return the importance of a parent, given the mean of f for each combination, (C,)."""
         active = self.place[row] >= 0
         at, weight = self.place[row, active], self.weight[active]
-        total = np.bincount(at, weight)
+        total = np.bincount(at, weight).astype(np.float64)
         sums = np.bincount(at, weight * mean[active])
         effect = np.divide(sums, total, out=np.zeros(len(total)), where=total > 0.0)
         return spread(effect, total)
@@ -187,48 +187,48 @@ def spread(effect: Array, weight: Array) -> float:
 
 
 class Factor:
-    """e_j of one parameter, in a Gaussian of each s: (t, n, Q); inactive trials count as 1.
+    """e_j of one parameter, in a Gaussian of each s; trials where it is inactive count as 1.
 
-    A category has two values only, so that its table is never made.
+    A category has two values only: no table of its choices is needed for sums over them. Tables are made anew
+    for each use: those of all parameters together would take half a gigabyte.
     """
 
     def __init__(self, nodes: Nodes, x: Array, lengthscale: float, *, categorical: bool) -> None:
         self._nodes, self._categorical = nodes, categorical
         self._x, self._active = np.nan_to_num(x), ~np.isnan(x)
         self._rate = -1.25 / (lengthscale**2 * mixture()[0])
-        self._table = None if categorical else self._exponentials()
 
-    def _exponentials(self) -> Array:
-        squares = (self._nodes.x[:, np.newaxis] - self._x) ** 2
-        return np.where(self._active[:, np.newaxis], np.exp(squares[:, :, np.newaxis] * self._rate), 1.0)
-
-    def at(self, node: int) -> Array:
-        """Return e_j at a node, (n, Q)."""
-        if self._table is not None:
-            return np.asarray(self._table[node])
-        same = (self._x == node) | ~self._active
-        return np.where(same[:, np.newaxis], 1.0, np.exp(self._rate))
+    def table(self) -> Array:
+        """Return e_j at its nodes, (t, n, Q)."""
+        apart = self._nodes.x[:, np.newaxis] - self._x
+        squares = np.where(apart == 0.0, 0.0, 1.0) if self._categorical else apart**2
+        squares[:, ~self._active] = 0.0
+        exponent = squares[:, :, np.newaxis] * self._rate
+        return np.asarray(np.exp(exponent, out=exponent))
 
     def average(self) -> Array:
         """Return a_j, (n, Q)."""
-        if self._table is not None:
-            return np.asarray(np.tensordot(self._nodes.weight, self._table, 1))
+        mean: Array
+        if not self._categorical:
+            mean = np.tensordot(self._nodes.weight, self.table(), 1)
+            return mean
         apart = np.exp(self._rate)
-        return np.where(self._active[:, np.newaxis], apart + (1.0 - apart) / len(self._nodes.x), 1.0)
+        mean = np.where(self._active[:, np.newaxis], apart + (1.0 - apart) / len(self._nodes.x), 1.0)
+        return mean
 
     def effect(self, weight: Array) -> Array:
-        """Return sum_iq weight_iq e_j(node, i, q), (t,), for weights (n, Q) that are 0 for inactive trials."""
-        if self._table is not None:
-            return np.asarray(np.tensordot(self._table, weight, 2))
+        """Return sum_iq weight_iq e_j(node, i, q), (t,); weights (n, Q) of inactive trials are 0."""
+        if not self._categorical:
+            return np.asarray(np.tensordot(self.table(), weight, 2))
         apart = np.exp(self._rate)
         own = np.bincount(self._x.astype(np.int64), weight @ (1.0 - apart), len(self._nodes.x))
-        return float(np.sum(weight @ apart)) + own
+        return own + np.float64(np.sum(weight @ apart))
 
 
 class Group:
     """The parameters that share a condition: their kernel with the trials, averaged over all but parents."""
 
-    def __init__(  # noqa: PLR0913 - all that a group is part of
+    def __init__(
         self,
         number: int,
         members: Sequence[int],
@@ -238,7 +238,10 @@ class Group:
         posterior: Posterior,
     ) -> None:
         hyper, self._combinations, self._alpha = posterior.hyper, combinations, posterior.alpha
+        self._nodes = nodes
         self._c = float(hyper.correlation[number]) if number else 0.0
+        self._active = combinations.active[number]
+        self._in_trial = ~np.isnan(posterior.x[members[0]]) if members else np.ones(posterior.n, np.bool_)
         factors = {
             row: Factor(
                 nodes[row],
@@ -248,44 +251,41 @@ class Group:
             )
             for row in members
         }
-        self._nodes = nodes
         parents = [row for row in members if (combinations.place[row] >= 0).any()]
+        self._tables = [factors[row].table() for row in parents]
         self._free = {row: factor for row, factor in factors.items() if row not in parents}
         self._averages = [factor.average() for factor in self._free.values()]
-        self._in_trial = ~np.isnan(posterior.x[members[0]]) if members else np.ones(posterior.n, np.bool_)
-        self._active = combinations.active[number]
-        patterns, self._pattern = np.unique(
-            combinations.place[parents], axis=1, return_inverse=True
-        )
-        self._pattern = self._pattern.ravel()
-        self._at_pattern = [
-            math.prod(
-                (factors[row].at(at) for row, at in zip(parents, pattern, strict=True) if at >= 0),
-                start=np.broadcast_to(mixture()[1], (posterior.n, len(STEPS))),
-            )
-            for pattern in patterns.T.tolist()
-        ]
+        patterns, which = np.unique(combinations.place[parents], axis=1, return_inverse=True)
+        self._patterns, self._pattern = patterns.T.tolist(), which.ravel()
+
+    def _weights(self) -> Iterator[Array]:
+        """Yield w times the factors of the parents, (n, Q), for each pattern of their nodes."""
+        start = np.broadcast_to(mixture()[1], (len(self._alpha), len(STEPS)))
+        for pattern in self._patterns:
+            nodes = zip(self._tables, pattern, strict=True)
+            yield math.prod((table[at] for table, at in nodes if at >= 0), start=start)
 
     def kernel(self) -> Array:
         """Return k_g of each combination and trial, averaged over the other parameters, (C, n)."""
         c = self._c
         whole = math.prod(self._averages, start=np.ones(1))
-        matern = np.array([(weight * whole).sum(axis=1) for weight in self._at_pattern])[self._pattern]
+        matern = np.array([(weight * whole).sum(axis=1) for weight in self._weights()])[self._pattern]
         both = c**2 + (1.0 - c**2) * matern
         one = np.where(self._active[:, np.newaxis] | self._in_trial, c, 1.0)
-        return np.where(self._active[:, np.newaxis] & self._in_trial, both, one)
+        found: Array = np.where(self._active[:, np.newaxis] & self._in_trial, both, one)
+        return found
 
     def variances(self, others: Array) -> list[tuple[int, float]]:
-        """Return the importance of each parameter that is no parent, given the other groups' kernels (C, n)."""
+        """Return the importance of each parameter that is no parent, by the other groups' kernels (C, n)."""
         weight = np.where(self._active, self._combinations.weight, 0.0)
         chance = float(weight.sum())
         if not self._free or not chance > 0.0:
             return [(row, 0.0) for row in self._free]
         scale = np.where(self._in_trial, (1.0 - self._c**2) * self._alpha, 0.0)
         base = np.zeros((len(scale), len(STEPS)))
-        for k, at_pattern in enumerate(self._at_pattern):
+        for k, own in enumerate(self._weights()):
             mine = self._pattern == k
-            base += (weight[mine] @ others[mine] * scale / chance)[:, np.newaxis] * at_pattern
+            base += (weight[mine] @ others[mine] * scale / chance)[:, np.newaxis] * own
         rests = products_of_others(self._averages)
         return [
             (row, chance * spread(factor.effect(base * rest), self._nodes[row].weight))

@@ -2,27 +2,28 @@
 
 Glossary
 --------
-region, target  the best ``region_quantile`` and ``target_quantile`` of the trials; by default all, and a tenth
+region, target  the best ``region_quantile`` and ``target_quantile`` of the trials: all, and a tenth
 gamma, gamma'   their shares of all trials
 n, n'           trials of the region and of the target
 alpha, beta     share of the target, and of the region, in which a parameter is active
-D, E            Pearson divergence of the target's density from the region's, and what it would be on average
-                had the target been drawn from the region at random; of the trials where the parameter is active
+D, E            Pearson divergence of the target's density from the region's, and its expectation had the
+                target been drawn from the region at random; both of trials where the parameter is active
 v               variance, over the values of an active parameter, of the chance that a trial of the region
                 belongs to the target
 
 PED-ANOVA [1] shows that v = (gamma' / gamma)^2 D. Conditional PED-ANOVA [2] splits this variance by regimes,
-here active and inactive: what differs between regimes is the doing of the parameters that conditions read, and
-is found in their own v. What is left to a conditional parameter lies within the regime where it is active:
+which are here active and inactive. What differs between regimes is the doing of the parameters that
+conditions read, and is found in their own v. A conditional parameter keeps what lies within the regime where
+it is active:
 
     v = (gamma' / gamma)^2 alpha^2 / beta D
 
-We differ from [1] and [2] in how D is estimated. Both densities are smoothed by the same kernel, without a
-prior, and E is subtracted: with few trials D is above 0 for every parameter, most of all for one with many
+We differ from [1] and [2] in how D is estimated. Both densities are smoothed by the same kernel, without
+a prior, and E is subtracted: with few trials D is above 0 for every parameter, most of all for one with many
 choices. See csrc/importance.h. Importances are v, as shares of their sum.
 
-The formulas of [2] are taken from the authors' poster (KDD 2026) and their published code; of the paper itself
-only the abstract and the introduction were at hand.
+The formulas are taken from the poster of [2] (KDD 2026) and the code that its authors have published. Of that
+paper itself we have read the abstract and the introduction only.
 
 References
 ----------
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 
 EVALUATORS = ("ped-anova", "fanova")
 TARGET, REGION = 0.1, 1.0
-# Trials that are compared at least, and that are the best of them at least: of fewer, the densities say nothing.
+# Trials that are compared at least, and that are the best of them at least: fewer make no density.
 FEWEST, FEWEST_BEST = 10, 5
 
 
@@ -68,13 +69,16 @@ class StudyLike(Protocol):
     """What is read of a study."""
 
     @property
-    def space(self) -> Space: ...
+    def space(self) -> Space:
+        """Parameters of its trials."""
 
     @property
-    def metrics(self) -> Metrics: ...
+    def metrics(self) -> Metrics:
+        """What the results of its trials are."""
 
     @property
-    def history(self) -> History: ...
+    def history(self) -> History:
+        """Columns of its trials."""
 
     @property
     def n_finished(self) -> int:
@@ -93,15 +97,15 @@ def importance(
     """Return how much each parameter matters, the most important one first.
 
     Stopped trials count. "ped-anova" compares trials by rank: complete ones come before stopped ones, those
-    that went further before others, then the better value. "fanova" takes the last reported value of a stopped
-    trial for its result. Failed, paused and running trials are left out.
+    that went further before others, then the better value. "fanova" takes the last reported value of a
+    stopped trial for its result. Failed, paused and running trials are left out.
 
     Parameters
     ----------
     study : Study
     metric : str, optional
-        By default the objective; if there are several objectives or bounds, trials are compared as a whole, by
-        bounds first and then by fronts, which "fanova" cannot do for several objectives.
+        By default the objective; if there are several objectives or bounds, trials are compared as a whole,
+        by bounds first and then by fronts. "fanova" takes the objective; of several it needs the name of one.
     evaluator : {"ped-anova", "fanova"}, default "ped-anova"
         "ped-anova": what sets the best trials apart from the others. Only the order of the trials matters. It
         takes milliseconds for 10,000 trials, and is about the region that was searched.

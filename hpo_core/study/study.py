@@ -1086,10 +1086,11 @@ class Study:
         Parameters
         ----------
         metric : str, optional
-            By default the objective; if there are several objectives or bounds, trials are compared as a whole.
+            By default the objective; if there are several objectives or bounds, trials are compared as a
+            whole.
         evaluator : {"ped-anova", "fanova"}, default "ped-anova"
-            "ped-anova": what sets the best trials apart from the others, in milliseconds. "fanova": which part
-            of the variance of the metric each parameter explains by itself, by a Gaussian process, in seconds.
+            "ped-anova": what sets the best trials apart from the others, in milliseconds. "fanova": which
+            part of the variance of the metric each parameter explains by itself, in seconds.
         target_quantile, region_quantile : float
             For "ped-anova": the share of the trials that are the best, and of those they are compared with.
 

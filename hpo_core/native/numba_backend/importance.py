@@ -94,6 +94,7 @@ def divergences(
     divergences_out: Array,
     counts_out: Counts,
 ) -> None:
+    """Divergences and their expectations, and numbers of trials and of chosen ones, row by row."""
     for i in range(len(cells)):
         m = cells[i]
         own = edges[start[i] : start[i] + m + 1] if start[i] >= 0 else edges[:0]
