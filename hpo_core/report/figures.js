@@ -10,7 +10,7 @@ const HPO = (() => {
   const STATES = ["running", "complete", "stopped", "failed", "paused"];
   const [COMPLETE, STOPPED, FAILED] = [1, 2, 3];
   const MOST_DOTS = 2000, MOST_LINES = 400, MOST_PANELS = 6, MOST_AXES = 10, MOST_BARS = 16, WIDE = 20;
-  const GOLDEN = 0.6180339887498949, LONGEST = 34, MANY_LEVELS = 12;
+  const GOLDEN = 0.6180339887498949, SILVER = Math.SQRT2 - 1, LONGEST = 34, MANY_LEVELS = 12;
   const GRID = 30, NEAREST = 600, FEWEST = 4; // cells and trials of an interpolated surface
 
   const SHARES = [1, 0.5, 0.25, 0.1, 0.01], INACTIVE = -0.15;
@@ -218,12 +218,13 @@ const HPO = (() => {
     return { title: { text: label(each.name) }, type: each.log ? "log" : "linear", ...whole };
   }
 
-  // Where dots of a parameter are drawn: those of one level side by side.
-  function spread(store, p) {
-    return store.cached(`spread ${p}`, () => {
+  // Where dots of a parameter are drawn: those of one level side by side. The steps of two axes that are seen
+  // together must be unrelated, or dots lie on a line.
+  function spread(store, p, step = GOLDEN) {
+    return store.cached(`spread ${p} ${step}`, () => {
       const at = store.along(p);
       if (!store.about.parameters[p].levels) return at;
-      return mapped(at, (value, e) => value + 0.5 * (((e + 1) * GOLDEN) % 1) - 0.25);
+      return mapped(at, (value, e) => value + 0.5 * (((e + 1) * step) % 1) - 0.25);
     });
   }
 
@@ -285,7 +286,7 @@ const HPO = (() => {
       ...more,
     };
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)))
-      layout[name] = { ...axis, ...(layout[name].type === "log" && { nticks: 5 }), ...layout[name], title: { ...axis.title, ...layout[name].title } };
+      layout[name] = { ...axis, ...(layout[name].type === "log" && { nticks: 4 }), ...layout[name], title: { ...axis.title, ...layout[name].title } };
     return layout;
   }
 
@@ -647,7 +648,7 @@ const HPO = (() => {
     const first = (taken, fits) => order.find((p) => p !== taken && fits(p)) ?? order.find((p) => p !== taken);
     const a = choice.across > 0 ? choice.across - 1 : first(choice.up - 1, (p) => enough(p));
     const b = choice.up > 0 ? choice.up - 1 : first(a, (p) => enough(a, p));
-    const x = spread(store, a), y = spread(store, b), ends = only(all, (e) => !Number.isNaN(x[e]) && !Number.isNaN(y[e]));
+    const x = spread(store, a), y = spread(store, b, SILVER), ends = only(all, (e) => !Number.isNaN(x[e]) && !Number.isNaN(y[e]));
     return { a, b, ends, x, y, xaxis: parameterAxis(store, a), yaxis: parameterAxis(store, b) };
   }
 
