@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {"optuna.md": "optuna", "trackers.md": "tensorboard", "training.md": "xgboost"}  # what examples need
+PAGES = {"optuna.md": "optuna", "report.md": "plotly", "trackers.md": "tensorboard", "training.md": "xgboost"}  # what examples need
 
 
 @pytest.mark.parametrize("page", PAGES)
