@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 MOST_BEST: Final = 20  # configurations shown of a front
 MOST_REASONS: Final = 20
-MOST_CROSSED: Final = 3  # parameters, the most important ones, of which each pair gets a surface, which takes 0.1 s each
+# Parameters, the most important ones, of which each pair gets a surface. A surface takes 0.1 s.
+MOST_CROSSED: Final = 3
 MOST_BARS: Final = 600  # of a timeline
 _LONGEST_TRACEBACK: Final = 5_000  # characters from its end
 _VERSIONS: Final = ("hpo_core", "backend", "simd", "blas", "platform", "python", "numpy")
