@@ -21,6 +21,7 @@ SOURCES = {
     "_linalg": ["solve.c"],
     "_climb": ["climb.c"],
     "_hypervolume": ["hypervolume.c"],
+    "_importance": ["importance.c"],
 }
 ROOM = "hpo_core.native"
 SHARED = f"{ROOM}._cyutility"  # what Cython would otherwise put into each module, two thirds of its C

@@ -100,6 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--to", choices=("file", "optuna"), default="file", help=EXPORT_TO)
     export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
     export.add_argument("--reports", action="store_true", help="a row for each report, not for each trial")
+    report = _add(commands, "report", _report, "write a study as one HTML file to show", "storage", "name")
+    report.add_argument(
+        "-o", "--output", default="report.html", metavar="file", help="%(default)s if not given"
+    )
+    serve = _add(commands, "serve", _serve, "show studies in a browser while they go on", "storage")
+    serve.add_argument("--host", default="127.0.0.1", help="other addresses need the token that is printed")
+    serve.add_argument("--port", type=int, help="8000 or a free one if not given")
     _add(commands, "delete", _delete, "delete a study; its log stays in the storage", "storage", "name")
     _add(commands, "doctor", _doctor, "check the logs of a storage", "storage")
     _add(commands, "backup", _backup, "copy an SQLite file that may be in use", "storage", "target")
@@ -245,6 +252,23 @@ def _copy_to_optuna(study: ReadOnlyStudy, options: argparse.Namespace) -> dict[s
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     copied = to_optuna(study, options.target)
     return {"optuna": options.target, "study": copied.study_name, "trials": len(study.trials)}
+
+
+def _report(options: argparse.Namespace) -> int:
+    study = _open(options.storage, options.name)
+    study.report(options.output)
+    return _print({"file": options.output, "trials": len(study.history)}, options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from hpo_core.live import serve
+
+    def say(address: str) -> None:
+        _print({"address": address}, options)
+        sys.stdout.flush()
+
+    serve(options.storage, host=options.host, port=options.port, say=say)
+    return 0
 
 
 def _backup(options: argparse.Namespace) -> int:

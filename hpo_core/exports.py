@@ -21,14 +21,12 @@ import csv
 import io
 import json
 import math
-import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo_core.errors import ArgumentError
 from hpo_core.printable import printable
-from hpo_core.storage.files import require_path, written_whole
+from hpo_core.storage.files import refuse_databases, require_path, written_whole
 from hpo_core.trial.table import ABSENT, report_columns, table
 
 if TYPE_CHECKING:
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 # A spreadsheet takes a cell that begins so for a formula; the full-width forms too. Some skip blanks first.
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BLANK: Final = ("\t", "\r", "\n")
-_DATABASE: Final = b"SQLite format 3\0"
 
 
 def export(study: ReadOnlyStudy, path: str, kind: str, *, storage: str, reports: bool = False) -> None:
@@ -62,29 +59,13 @@ def export(study: ReadOnlyStudy, path: str, kind: str, *, storage: str, reports:
     """
     path = require_path("file", path)
     try:
-        _refuse_databases(path, storage)
+        refuse_databases(path, storage)
         with written_whole(path) as part:
             (REPORT_WRITERS if reports else WRITERS)[kind](study, part)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise ArgumentError(f"file {path!r} cannot be written: {error.strerror}") from error
-
-
-def _refuse_databases(path: str, storage: str) -> None:
-    """Raise if the file is part of the study's storage, under whatever name, or of another one."""
-    file = Path(path)
-    own = [Path(f"{os.path.realpath(storage)}{ending}") for ending in ("", "-wal", "-shm", "-journal")]
-    if file.resolve() in own or (
-        file.exists() and any(each.exists() and file.samefile(each) for each in own)
-    ):
-        raise ArgumentError(
-            f"file {path!r} is part of the storage {storage!r}: give the name of another file"
-        )
-    if file.is_file():
-        with file.open("rb") as found:
-            if found.read(len(_DATABASE)) == _DATABASE:
-                raise ArgumentError(f"file {path!r} is a database: give the name of another file")
 
 
 def _write_csv(study: ReadOnlyStudy, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -72,3 +73,14 @@ class Watched:
     def _hear(self, message: Any) -> None:
         if message.type == "error":
             self.errors.append(message.text)
+
+    def until(self, expression: str, *, seconds: float = 60.0) -> Any:
+        """Wait until a JavaScript expression is true, and return it.
+
+        Playwright's own ``wait_for_function`` evaluates text in the page, which a strict policy forbids.
+        """
+        end = time.monotonic() + seconds
+        while not (found := self.page.evaluate(expression)):
+            assert time.monotonic() < end, f"never true: {expression}"
+            self.page.wait_for_timeout(20)
+        return found

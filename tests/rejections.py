@@ -11,7 +11,7 @@ from cases import Case, Named, declare, enter, given, make, on, subscript
 from studies import FULL
 
 import hpo_core as hpo
-from hpo_core import acquisition, callbacks, executors, native, plots
+from hpo_core import acquisition, analysis, callbacks, executors, native, plots
 from hpo_core.storage import MemoryStorage
 
 
@@ -24,6 +24,11 @@ def stored_study() -> MemoryStorage:
 def copy_stored_study(scene, path):
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", name="s", storage="s.db").backup(path)
+
+
+def write_report(scene, path):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        hpo.Study({"x": hpo.Float(0, 1)}, sampler="random").report(path)
 
 
 def save_checkpoint(scene, step):
@@ -232,6 +237,26 @@ CASES: dict[str, Case] = {
         kind.__name__: Case(make(kind), {"bound": NOT_NUMBERS, "known": NOT_FORMULAS}, given(bound=5.0))
         for kind in (hpo.AtMost, hpo.AtLeast)
     },
+    **{
+        name: Case(
+            call,
+            {
+                **more,
+                "metric": [3, "values", ["value"]],
+                "evaluator": [None, 3, "shap"],
+                "target_quantile": [*NOT_NUMBERS, 0.0, -0.1, 1.0],
+                "region_quantile": [*NOT_NUMBERS, 0.0, 1.1, 0.1],
+            },
+        )
+        for name, call, more in (
+            ("Study.importance", on("modelled", "importance"), {}),
+            (
+                "analysis.importance",
+                lambda scene, **arguments: analysis.importance(**({"study": scene.modelled} | arguments)),
+                {"study": [None, 3, "study"]},
+            ),
+        )
+    },
     "Study.hypervolume": Case(
         on("several", "hypervolume"),
         {"reference": [3.0, [9.0, 0.0], {"ms": 9.0}, {"error": "9"}, {"error": np.nan}, {"error": 0.5}]},
@@ -255,6 +280,9 @@ CASES: dict[str, Case] = {
     ),
     "Study.backup": Case(
         copy_stored_study, {"path": [None, 3, b"b", "", ".", "s.db", "none/b.db", "a\0b"]}, given(path="b.db")
+    ),
+    "Study.report": Case(
+        write_report, {"path": [None, 3, b"b", "", ".", "none/r.html", "a\0b"]}, given(path="r.html")
     ),
     "Study.ask": Case(
         on("study", "ask"),

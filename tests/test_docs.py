@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {"optuna.md": "optuna", "trackers.md": "tensorboard", "training.md": "xgboost"}  # what examples need
+PAGES = {  # what examples need
+    "optuna.md": "optuna",
+    "report.md": "plotly",
+    "trackers.md": "tensorboard",
+    "training.md": "xgboost",
+}
 
 
 @pytest.mark.parametrize("page", PAGES)

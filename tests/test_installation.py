@@ -20,8 +20,12 @@ import hpo_core
 ROOT = Path(__file__).resolve().parents[1]
 EXTENSIONS = {
     "_normal", "_domain", "_parzen", "_tpe", "_covariance", "_improvement", "_ehvi", "_linalg", "_climb",
-    "_hypervolume",
+    "_hypervolume", "_importance",
 }  # fmt: skip
+
+PAGES = {
+    path.name for path in (ROOT / "hpo_core/report").iterdir() if path.suffix in (".css", ".html", ".js")
+}
 
 
 def run(*command: str | Path, **environment: str) -> str:
@@ -91,6 +95,7 @@ def test_the_sdist_holds_nothing_generated(sdist):
         "tests/test_installation.py",
         "constraints-dev.txt",
     } <= held
+    assert {f"hpo_core/report/{name}" for name in PAGES} <= held
     assert not [name for name in held if name.endswith((".so", ".pyc"))]
     assert not [name for name in held if name.startswith("hpo_core/native/_") and name.endswith(".c")]
 
@@ -102,6 +107,7 @@ def test_without_a_compiler_the_wheel_installs_and_numba_serves(fallback, tmp_pa
         archive.extractall(tmp_path / "site")
     assert {"hpo_core/py.typed", "hpo_core/cli.py", "hpo_core/native/numba_backend/__init__.py"} <= names
     assert {f"hpo_core/native/{name}.pyi" for name in EXTENSIONS} <= names
+    assert {f"hpo_core/report/{name}" for name in PAGES} <= names
     assert not [name for name in names if name.startswith("tests") or name.endswith((".so", ".c", ".pyx"))]
     command = "import sys; from hpo_core.cli import main; sys.exit(main(['info', '--json']))"
     site = str(tmp_path / "site")
@@ -146,4 +152,5 @@ def test_the_installed_package_is_complete():
     assert (package / "py.typed").exists()
     held = {path.relative_to(package) for path in package.rglob("*.py")}
     assert held == {path.relative_to(ROOT / "hpo_core") for path in (ROOT / "hpo_core").rglob("*.py")}
+    assert {path.name for path in (package / "report").iterdir()} >= PAGES
     assert not list(package.rglob("*.pyx"))

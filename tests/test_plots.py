@@ -15,6 +15,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 from studies import make_study, study_with_pauses  # noqa: E402
 
+from hpo_core.analysis.front import reference_point  # noqa: E402
 from hpo_core.plots import (  # noqa: E402
     plot_curves,
     plot_front,
@@ -24,7 +25,6 @@ from hpo_core.plots import (  # noqa: E402
     plot_parzen,
     plot_steps,
 )
-from hpo_core.study.front import reference_point  # noqa: E402
 
 SPACE = {
     "lr": hpo.Float(1e-5, 1.0, log=True),
@@ -156,7 +156,7 @@ def test_parzen_draws_what_tpe_makes_of_any_study(sampler):
 def test_parzen_refuses_what_it_cannot_draw(tuned):
     with pytest.raises(hpo.ArgumentError, match="at least one"):
         plot_parzen(hpo.Study({"lr": hpo.Float(0, 1)}, sampler="gp"), "lr")
-    with pytest.raises(hpo.ArgumentError, match="one of lr, depth"):
+    with pytest.raises(hpo.ArgumentError, match="one of 'lr', 'depth'"):
         plot_parzen(tuned, "learning_rate")
     with pytest.raises(hpo.ArgumentError, match="one of"):
         plot_parzen(tuned, "seed")

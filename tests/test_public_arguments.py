@@ -16,7 +16,7 @@ from rejections import CASES
 from studies import fingerprint
 
 import hpo_core as hpo
-from hpo_core import acquisition, callbacks, executors, native, plots
+from hpo_core import acquisition, analysis, callbacks, executors, native, plots
 from hpo_core.space import Expression
 from hpo_core.space.codec import SpaceCodec
 
@@ -92,6 +92,7 @@ def public_callables() -> dict[str, Any]:
     found["Expression.isin"] = Expression.isin
     found["native.simd_level"] = native.simd_level
     found |= {f"acquisition.{name}": getattr(acquisition, name) for name in acquisition.__all__}
+    found["analysis.importance"] = analysis.importance
     for kind in (executors.Processes, executors.Pool, executors.Dask, executors.Ray):
         found[f"executors.{kind.__name__}"] = kind
     for kind in (callbacks.NoImprovement, callbacks.Target):

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 BACKENDS = ("native", "numba")
-TOPICS = ("normal", "domain", "parzen", "tpe", "covariance", "improvement", "ehvi", "climb", "hypervolume")
+TOPICS = (
+    "normal", "domain", "parzen", "tpe", "covariance", "improvement", "ehvi", "climb", "hypervolume",
+    "importance",
+)  # fmt: skip
 # Importing it loads SciPy, 0.1 s: only those who use it do. Until then its file is what counts.
 ON_SCIPY = ("linalg",)
 SIMD_LEVELS = ("baseline", "x86-64-v3", "x86-64-v4")

@@ -8,12 +8,14 @@ import secrets
 import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from hpo_core.errors import StorageError
+from hpo_core.errors import ArgumentError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_DATABASE: Final = b"SQLite format 3\0"
 
 
 def require_path(argument: str, path: object) -> str:
@@ -74,3 +76,20 @@ def written_whole(path: str, *, new: bool = False) -> Iterator[str]:
     finally:
         for ending in ("", "-journal", "-wal", "-shm"):  # what SQLite puts beside a file
             Path(f"{part}{ending}").unlink(missing_ok=True)
+
+
+def refuse_databases(path: str, storage: str | None) -> None:
+    """Raise ``ArgumentError`` if a file is part of a storage, under whatever name, or another database."""
+    file = Path(path)
+    if storage is not None:
+        own = [Path(f"{os.path.realpath(storage)}{ending}") for ending in ("", "-wal", "-shm", "-journal")]
+        if file.resolve() in own or (
+            file.exists() and any(each.exists() and file.samefile(each) for each in own)
+        ):
+            raise ArgumentError(
+                f"file {path!r} is part of the storage {storage!r}: give the name of another file"
+            )
+    if file.is_file():
+        with file.open("rb") as found:
+            if found.read(len(_DATABASE)) == _DATABASE:
+                raise ArgumentError(f"file {path!r} is a database: give the name of another file")

@@ -1,8 +1,8 @@
 """Study: ask, tell, optimize, and what looks after stored ones."""
 
+from hpo_core.analysis.savings import savings
 from hpo_core.study.description import find
 from hpo_core.study.overview import overview, summary
-from hpo_core.study.savings import savings
 from hpo_core.study.stored import ReadOnlyStudy, check, delete
 from hpo_core.study.study import Study
 

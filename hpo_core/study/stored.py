@@ -14,7 +14,8 @@ from hpo_core.study.description import find, key_of
 from hpo_core.study.study import Study
 
 if TYPE_CHECKING:
-    from hpo_core.storage import Storage
+    from hpo_core.storage import Record, Storage
+    from hpo_core.study.description import Description
 
 
 class ReadOnlyStudy(Study):
@@ -22,17 +23,56 @@ class ReadOnlyStudy(Study):
 
     Its sampler has the right name and nothing else, so that a study can be read even if its sampler or its
     ``feasible`` function is the user's own.
+
+    Attributes
+    ----------
+    description : Description
+        The study as its log describes it.
     """
 
     def __init__(self, storage: Storage, name: str) -> None:
         place, stored = find(storage, name)
+        self.description = stored
         self.space, self.metrics, self.seed = stored.space, stored.metrics, stored.seed
         self.sampler = type("Absent", (_AbsentSampler,), {"name": stored.sampler["name"]})()
         self.name, self.allow_duplicates = name, stored.allow_duplicates
         self.scheduler = self.checkpoints = None
         self.keep_checkpoints = True
         self.history = History(self.space.layout, self.metrics)
-        self._keep(Journal(place, name, self.space, self.metrics), read_only=True)
+        self._journal = Journal(place, name, self.space, self.metrics)
+        self._last: list[Record] = []
+        self._keep(self._journal, read_only=True)
+
+    def sync(self) -> None:
+        """Read what has been added to the log.
+
+        Raises
+        ------
+        StudyError
+            The study has been deleted, its space has been changed, or the storage has been put back to an
+            earlier state. Open the study again, if it is there.
+        StorageError
+            The storage cannot be read.
+        """
+        with self._ledger.lock:
+            self._check_end()
+            self._ledger.look(bool)
+            end = self._journal.cursor
+            self._last = self._journal.storage.read(self._journal.key, end - 1, 1) if end else []
+
+    def _check_end(self) -> None:
+        """Raise unless the log still holds the last event that was read from it."""
+        storage, key = self._journal.storage, self._journal.key
+        if storage.studies().get(self.name) != key:
+            raise StudyError(f"study {self.name!r} has been deleted from {storage}")
+        if self._last and storage.read(key, self._last[0][0], 1) != self._last:
+            raise StudyError(
+                f"the log of study {self.name!r} is not the one that was read: the storage has been put back "
+                "to an earlier state"
+            )
+
+    def _described(self) -> Description:
+        return self.description
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ReadOnlyStudy, (self._ledger.storage, self.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import os
 from collections import Counter
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
 
+from hpo_core.analysis import importance
+from hpo_core.analysis.front import check_weights, front, hypervolume, preferred
+from hpo_core.analysis.savings import savings
 from hpo_core.checks import (
     SEED_LIMIT,
     as_int,
@@ -51,10 +55,8 @@ from hpo_core.study.asking import Asking, Request, fresh_copies
 from hpo_core.study.claims import Claims, checked_lease
 from hpo_core.study.description import Description, attach, find
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
-from hpo_core.study.front import check_weights, front, hypervolume, preferred
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
-from hpo_core.study.savings import savings
 from hpo_core.trial import Trial, TrialBatch
 from hpo_core.trial.checkpoints import folder_of, read_folder, remove
 
@@ -1070,6 +1072,53 @@ class Study:
         """
         return hypervolume(self._ledger.latest(), reference)
 
+    @hinting
+    def importance(
+        self,
+        metric: str | None = None,
+        *,
+        evaluator: Literal["ped-anova", "fanova"] = "ped-anova",
+        target_quantile: float = 0.1,
+        region_quantile: float = 1.0,
+    ) -> dict[str, float]:
+        """Return how much each parameter matters: shares that sum to 1, the most important one first.
+
+        Parameters
+        ----------
+        metric : str, optional
+            By default the objective; if there are several objectives or bounds, trials are compared as a
+            whole.
+        evaluator : {"ped-anova", "fanova"}, default "ped-anova"
+            "ped-anova": what sets the best trials apart from the others, in milliseconds. "fanova": which
+            part of the variance of the metric each parameter explains by itself, in seconds.
+        target_quantile, region_quantile : float
+            For "ped-anova": the share of the trials that are the best, and of those they are compared with.
+
+        Raises
+        ------
+        StudyError
+            An argument is not allowed, fewer than 10 trials can be compared, or all are equally good.
+
+        See Also
+        --------
+        hpo_core.analysis.importance : The same, with what is computed and which trials count.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1), "y": hpo.Float(0, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda trial: trial["x"] + 0.1 * trial["y"], n_trials=200)
+        >>> list(study.importance())
+        ['x', 'y']
+        """
+        return importance(
+            self,
+            metric,
+            evaluator=evaluator,
+            target_quantile=target_quantile,
+            region_quantile=region_quantile,
+        )
+
     @property
     def suggest_seconds(self) -> float:
         """Time spent computing suggestions."""
@@ -1170,6 +1219,40 @@ class Study:
     def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
         """Return one row per trial, or one per report (needs pandas); see ``TrialBatch.to_pandas``."""
         return self.trials.to_pandas(reports=reports)
+
+    def report(self, path: str | Path) -> None:
+        """Write the study as one HTML file that works offline, to show to others (needs plotly).
+
+        It holds interactive pictures, the best configuration as code, what stopping saved, what failed
+        and why, how to reproduce the study, and its trials. Of very many trials it keeps the best ones
+        and an even sample.
+
+        Parameters
+        ----------
+        path : path
+            A file that is there already is replaced.
+
+        Raises
+        ------
+        ArgumentError
+            Plotly is not installed, or the file cannot be written or is a database.
+        StorageError
+            ``path`` is not a path.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=30)
+        >>> study.report("report.html")  # doctest: +SKIP
+        """
+        from hpo_core.report import write_report
+
+        self._ledger.latest()
+        storage = self._ledger.storage
+        write_report(
+            self, path, json.loads(self._described().to_json()), None if storage is None else str(storage)
+        )
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from studies import Scripted, advance, make_study, study_with_pauses
 
 import hpo_core as hpo
 from hpo_core import cli
+from hpo_core.analysis.savings import Rung
 from hpo_core.study import savings
-from hpo_core.study.savings import Rung
 
 
 def test_what_was_saved_is_counted_by_hand():
