@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {"optuna.md": "optuna"}  # and the library that its examples need
+PAGES = {"importance.md": "scipy", "optuna.md": "optuna"}  # and the library that its examples need
 
 
 @pytest.mark.parametrize("page", PAGES)
