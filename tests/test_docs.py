@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {  # what examples need
+PAGES = {  # and the library that the examples need
+    "importance.md": "scipy",
     "optuna.md": "optuna",
     "report.md": "plotly",
     "trackers.md": "tensorboard",
