@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 SOAK = os.environ.get("HPO_CORE_SOAK", "0") not in ("", "0")
 
+# Keras reads it when it is first imported, which may be to look for doctests; only PyTorch is installed.
+os.environ["KERAS_BACKEND"] = "torch"
+
 # By the fixture that a test asks for; parameters that choose such a fixture carry their mark themselves.
 MARKS = {
     "dask_client": pytest.mark.cluster,

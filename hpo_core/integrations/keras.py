@@ -9,7 +9,10 @@ from hpo_core.integrations.reporting import Reporter
 try:
     from keras.callbacks import Callback
 except ImportError as error:
-    raise ImportError("hpo_core.integrations.keras needs Keras: pip install keras") from error
+    raise ImportError(
+        "hpo_core.integrations.keras needs Keras and its backend: pip install keras torch, "
+        "and set the environment variable KERAS_BACKEND to torch"
+    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

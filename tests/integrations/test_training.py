@@ -269,8 +269,7 @@ def test_lightgbm():
 # Keras
 
 
-def test_keras(monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
+def test_keras():
     import keras
 
     from hpo_core.integrations.keras import ReportCallback
