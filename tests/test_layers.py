@@ -112,12 +112,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations.__init__": {
         f"integrations.{name}"
         for name in (
-            "keras", "lightgbm", "lightning", "mlflow", "optuna", "ray", "tensorboard", "transformers",
-            "wandb", "xgboost",
+            "keras", "lightgbm", "lightning", "mlflow", "optuna", "ray", "sklearn", "tensorboard",
+            "transformers", "wandb", "xgboost",
         )
     },
     "integrations.optuna": FRONT_ENDS | {"metrics", "log", "samplers", "samplers.base"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
+    "integrations.sklearn": {"log", "metrics", "space", "study", "trial"},
     "live": {"report", "storage", "study"},
     "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna", "live"},
     "__init__": {

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hpo_core.integrations import mlflow as mlflow
     from hpo_core.integrations import optuna as optuna
     from hpo_core.integrations import ray as ray
+    from hpo_core.integrations import sklearn as sklearn
     from hpo_core.integrations import tensorboard as tensorboard
     from hpo_core.integrations import transformers as transformers
     from hpo_core.integrations import wandb as wandb
@@ -23,6 +24,7 @@ _MODULES = (
     "mlflow",
     "optuna",
     "ray",
+    "sklearn",
     "tensorboard",
     "transformers",
     "wandb",
