@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from pathlib import Path
 
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
+NAMED = {  # where the distribution has another name than the library
+    "Hugging Face Transformers": "transformers",
+    "Keras": "keras",
+    "MLflow": "mlflow-skinny",
+    "Optuna Dashboard": "optuna-dashboard",
+    "PyTorch": "torch",
+    "PyTorch Lightning": "pytorch-lightning",
+    "Ray Tune": "ray",
+    "Weights & Biases": "wandb",
+    "XGBoost": "xgboost-cpu",
+}
 PAGES = {  # and the library that the examples need
     "importance.md": "scipy",
     "optuna.md": "optuna",
@@ -29,7 +41,7 @@ def test_examples_run_in_order(page, tmp_path, monkeypatch):
         exec(compile(block, page, "exec"), names)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "works-with.md"])
 def test_links_lead_somewhere(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
@@ -39,3 +51,16 @@ def test_links_lead_somewhere(page):
     }
     for anchor in re.findall(r"\]\(#([^)]+)\)", text):
         assert anchor in headings, anchor
+
+
+def test_what_it_works_with_is_installed_and_tested():
+    rows = (DOCS / "works-with.md").read_text(encoding="utf-8").splitlines()[6:]
+    assert len(rows) > 15
+    for row in rows:
+        library, version, _, tests, _ = (cell.strip() for cell in row.strip("|").split("|"))
+        distribution = re.match(r"\[?([^]:]+)", library)[1]
+        if distribution != "PostgreSQL":  # a server
+            installed = importlib.metadata.version(NAMED.get(distribution, distribution))
+            assert installed.partition("+")[0] == version, library
+        for test in re.findall("`(.*?)`", tests):
+            assert (DOCS.parent / test).exists(), test
