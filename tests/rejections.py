@@ -135,6 +135,25 @@ CASES: dict[str, Case] = {
         {"text": [None, 3, "", "{", Named("[]", "not a space"), Named('{"parameters": 3}', "not a space")]},
         lambda scene: {"text": scene.space.to_json()},
     ),
+    "Space.from_configspace": Case(
+        make(hpo.Space.from_configspace),
+        {"cs": [None, 3, {"x": (0.0, 1.0)}]},
+        lambda scene: {"cs": scene.space.to_configspace()},
+    ),
+    "Space.from_sweep": Case(
+        make(hpo.Space.from_sweep),
+        {
+            "sweep": [
+                None,
+                3,
+                [("parameters", {})],
+                Named({}, "parameters"),
+                Named({"parameters": {"x": {"distribution": "normal"}}}, "'x'"),
+                Named({"parameters": {"x": {"values": [1, 2], "probabilities": [0.5, 0.5]}}}, "'x'"),
+            ]
+        },
+        given(sweep={"parameters": {"x": {"min": 0.0, "max": 1.0}}}),
+    ),
     "Space.encode": Case(
         on("space", "encode"),
         {

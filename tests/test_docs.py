@@ -24,6 +24,7 @@ PAGES = {  # and the library that the examples need
     "importance.md": "scipy",
     "optuna.md": "optuna",
     "report.md": "plotly",
+    "spaces-from-elsewhere.md": "ConfigSpace",
     "trackers.md": "tensorboard",
     "training.md": "xgboost",
 }

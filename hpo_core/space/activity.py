@@ -74,10 +74,10 @@ class Activity:
 
     def draw(self, n: int, rng: np.random.Generator) -> Coordinates:
         """Draw ``n`` configurations from the prior, (d, n)."""
-        u = rng.random((len(self.encodings), n))
-        return self.settle(
-            np.array([encoding.draw(row) for encoding, row in zip(self.encodings, u, strict=True)])
-        )
+        x = rng.random((len(self.encodings), n))
+        for encoding, row in zip(self.encodings, x, strict=True):
+            row[:] = encoding.draw(row)
+        return self.settle(x)
 
     def expand(self, rows: Iterable[int], limit: int) -> Coordinates | None:
         """Every combination of the levels of ``rows``, as (d, n) with all other rows NaN; None if n > limit.

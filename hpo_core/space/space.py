@@ -23,6 +23,7 @@ from hpo_core.space.tree import grow
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ConfigSpace import ConfigurationSpace
     from numpy.typing import NDArray
 
     from hpo_core.layout import Layout
@@ -329,6 +330,86 @@ class Space:
         """
         declarations, forbid = load(text)
         return cls(declarations, forbid=forbid)
+
+    @classmethod
+    def from_configspace(cls, cs: ConfigurationSpace) -> Space:
+        """Space with the hyperparameters, conditions and forbidden clauses of a ``ConfigurationSpace``.
+
+        The default of a categorical hyperparameter becomes its first choice, where :meth:`default` takes it
+        from. Other defaults are not kept: ``study.enqueue(dict(cs.get_default_configuration()))`` has them
+        tried first. A constant with a condition becomes an ``Ordinal`` of one value.
+
+        Raises
+        ------
+        SpaceError
+            A hyperparameter has weights, or a normal or beta distribution. The message names it.
+        ImportError
+            ConfigSpace is not installed.
+        """
+        from hpo_core.space.configspace import from_configspace
+
+        declarations, forbid = from_configspace(cs)
+        return cls(declarations, forbid=forbid)
+
+    def to_configspace(self) -> ConfigurationSpace:
+        """Return the space as a ``ConfigurationSpace`` of ConfigSpace.
+
+        Steps become an ordinal hyperparameter, and a range of one value a constant. Bounds are rounded to 13
+        decimals, as ConfigSpace does. Parameters of a choice get a condition. Comparisons that ConfigSpace
+        does not have are written out for each value.
+
+        Returns
+        -------
+        ConfigSpace.ConfigurationSpace
+            Its defaults are those of the space, or a permitted configuration if they are forbidden.
+
+        Raises
+        ------
+        SpaceError
+            ConfigSpace cannot say it. The message names the parameter, or the forbidden condition.
+        ImportError
+            ConfigSpace is not installed.
+        """
+        from hpo_core.space.configspace import to_configspace
+
+        return to_configspace(self, grow(self._declarations)[1], self._forbid)
+
+    @classmethod
+    def from_sweep(cls, sweep: Mapping[str, Any]) -> Space:
+        """Space with the parameters of a sweep of Weights & Biases, or the properties of a JSON Schema.
+
+        Nested parameters are named by their path, as in ``"optimizer.lr"``. Numbers that rise or fall
+        become an ``Ordinal``, unless they are called categorical. Everything but the parameters is ignored:
+        a ``Study`` has its own sampler, direction and scheduler.
+
+        Parameters
+        ----------
+        sweep : mapping
+            ``{"parameters": {name: {"distribution": ...}}}`` or ``{"properties": {name: {"type": ...}}}``.
+
+        Raises
+        ------
+        SpaceError
+            A distribution is unknown or has no bounds, choices have probabilities, or a key has no meaning.
+            The message names the parameter.
+
+        Examples
+        --------
+        >>> from hpo_core.space import Space
+        >>> Space.from_sweep({"parameters": {
+        ...     "lr": {"distribution": "log_uniform_values", "min": 1e-5, "max": 0.1},
+        ...     "batch_size": {"values": [16, 32, 64]},
+        ...     "epochs": {"value": 10},
+        ... }})
+        Space(
+            lr: Float(1e-05, 0.1, log=True)
+            batch_size: Ordinal([16, 32, 64])
+            epochs: 10
+        )
+        """
+        from hpo_core.space.sweep import from_sweep
+
+        return cls(from_sweep(sweep))
 
     def __repr__(self) -> str:
         return show(self._declarations, self._forbid, self._feasible)

@@ -152,3 +152,118 @@ def spaces(
         tree["p"] = declared["p"] = draw(simple)
     forbidden = [draw(conditions(declared))] if forbid and draw(st.integers(0, 3)) == 0 else []
     return Space(tree, forbid=forbidden)
+
+
+@st.composite
+def configuration_spaces(draw: st.DrawFn) -> Any:
+    """A random ``ConfigurationSpace``: every kind that hpo_core has, conditions of any depth, clauses."""
+    hps: list[Any] = []
+    rules: list[Any] = []
+    for k in range(draw(st.integers(1, 6))):
+        hps.append(draw(_hyperparameters(f"h{k}")))
+        if k and draw(st.booleans()):
+            rules.append(draw(_cs_conditions(hps[-1], hps[:-1])))
+    rules += [draw(_clauses(hps)) for _ in range(draw(st.integers(0, 2)))]
+    kept: list[Any] = []
+    for rule in rules:  # ConfigSpace refuses what forbids its defaults
+        if _configuration_space([*hps, *kept, rule]):
+            kept.append(rule)
+    return _configuration_space([*hps, *kept])
+
+
+def _configuration_space(parts: list[Any]) -> Any:
+    """A new ``ConfigurationSpace`` of the parts, None if ConfigSpace refuses them together."""
+    import ConfigSpace
+
+    cs = ConfigSpace.ConfigurationSpace(seed=0)
+    try:
+        cs.add(parts)
+    except Exception:
+        return None
+    return None if _mixed_up(cs) else cs
+
+
+def _mixed_up(cs: Any) -> bool:
+    """Whether ConfigSpace takes two conditions for the same that are not, as it does with "and" and "or"."""
+    told = [(each, str(each).replace(f"{each.child.name} | ", "")) for each in cs.conditions]
+    return any(
+        text != other_text and one.equivalent_condition_on_parent(other)
+        for one, text in told
+        for other, other_text in told
+    )
+
+
+@st.composite
+def _hyperparameters(draw: st.DrawFn, name: str) -> Any:
+    import ConfigSpace
+
+    default = {"default_value": 3} if draw(st.booleans()) else {}
+    kinds = [
+        lambda: ConfigSpace.UniformFloatHyperparameter(name, -1.5, 4.5, **default),
+        lambda: ConfigSpace.UniformFloatHyperparameter(name, 1e-3, 10.0, log=True, **default),
+        lambda: ConfigSpace.UniformIntegerHyperparameter(name, -2, 5, **default),
+        lambda: ConfigSpace.UniformIntegerHyperparameter(name, 1, 3000, log=True, **default),
+        lambda: ConfigSpace.OrdinalHyperparameter(name, draw(st.permutations([1, 3, 4])), **default),
+        lambda: ConfigSpace.OrdinalHyperparameter(name, draw(st.permutations(LABELS[:3]))),
+        lambda: ConfigSpace.CategoricalHyperparameter(name, [1, 3, 4], **default),
+        lambda: ConfigSpace.CategoricalHyperparameter(name, draw(st.permutations(LABELS[:3]))),
+        lambda: ConfigSpace.Constant(name, draw(st.sampled_from([3, "small", 0.5]))),
+    ]
+    return draw(st.sampled_from(kinds))()
+
+
+def _legal(draw: st.DrawFn, hp: Any) -> Any:
+    """A value of a hyperparameter."""
+    listed = getattr(hp, "choices", None) or getattr(hp, "sequence", None)
+    if listed is None and hasattr(hp, "lower"):
+        listed = [hp.lower, hp.upper, hp.default_value, type(hp.lower)(2)]
+    return draw(st.sampled_from(listed or [hp.value]))
+
+
+@st.composite
+def _cs_conditions(draw: st.DrawFn, child: Any, parents: list[Any], depth: int = 2) -> Any:
+    import ConfigSpace
+
+    if depth and draw(st.integers(0, 2)) == 0:
+        parts = [draw(_cs_conditions(child, parents, depth - 1)) for _ in range(2)]
+        return draw(st.sampled_from([ConfigSpace.AndConjunction, ConfigSpace.OrConjunction]))(*parts)
+    parent = draw(st.sampled_from(parents))
+    kinds = [ConfigSpace.EqualsCondition, ConfigSpace.NotEqualsCondition, ConfigSpace.InCondition]
+    if type(parent).ORDERABLE:
+        kinds += [ConfigSpace.LessThanCondition, ConfigSpace.GreaterThanCondition]
+    kind = draw(st.sampled_from(kinds))
+    if kind is ConfigSpace.InCondition:
+        return kind(child, parent, [_legal(draw, parent), _legal(draw, parent)])
+    return kind(child, parent, _legal(draw, parent))
+
+
+@st.composite
+def _clauses(draw: st.DrawFn, hps: list[Any], depth: int = 1) -> Any:
+    import ConfigSpace
+
+    if depth and draw(st.booleans()):
+        parts = [draw(_clauses(hps, depth - 1)) for _ in range(2)]
+        conjunctions = ConfigSpace.ForbiddenAndConjunction, ConfigSpace.ForbiddenOrConjunction
+        return draw(st.sampled_from(conjunctions))(*parts)
+    hp = draw(st.sampled_from(hps))
+    others = [other for other in hps if other is not hp and _sort(other) == _sort(hp)]
+    if others and draw(st.booleans()):
+        relations = (
+            ConfigSpace.ForbiddenLessThanRelation,
+            ConfigSpace.ForbiddenLessThanEqualsRelation,
+            ConfigSpace.ForbiddenGreaterThanRelation,
+            ConfigSpace.ForbiddenGreaterThanEqualsRelation,
+            ConfigSpace.ForbiddenEqualsRelation,
+        )
+        return draw(st.sampled_from(relations))(hp, draw(st.sampled_from(others)))
+    kinds = [ConfigSpace.ForbiddenEqualsClause, ConfigSpace.ForbiddenInClause]
+    if type(hp).ORDERABLE:
+        kinds += [ConfigSpace.ForbiddenLessThanClause, ConfigSpace.ForbiddenGreaterThanClause]
+    kind = draw(st.sampled_from(kinds))
+    value = _legal(draw, hp)
+    return kind(hp, [value, _legal(draw, hp)] if kind is ConfigSpace.ForbiddenInClause else value)
+
+
+def _sort(hp: Any) -> bool:
+    """Whether values are numbers; ConfigSpace compares two hyperparameters of one sort only."""
+    return not isinstance(hp.default_value, str)

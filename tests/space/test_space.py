@@ -384,3 +384,12 @@ def test_pandas_columns_are_taken() -> None:
     frame = pandas.DataFrame(columns)
     frame.loc[~space.codec.active("momentum", x), "momentum"] = math.nan
     assert np.array_equal(space.encode(dict(frame)), x, equal_nan=True)
+
+
+def test_a_space_of_constants_alone_is_sampled() -> None:
+    space = Space({"epochs": 3, "name": "net"})
+    assert {name: column.tolist() for name, column in space.sample(2).items()} == {
+        "epochs": [3, 3],
+        "name": ["net", "net"],
+    }
+    assert space.contains(space.default())
