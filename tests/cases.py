@@ -46,6 +46,8 @@ class Scene:
         self.codec = self.space.codec
         self.modelled = hpo.Study(small_space(), sampler="tpe", seed=0)
         self.modelled.tell(self.modelled.ask(20), np.arange(20.0))
+        self.reported = hpo.Study(small_space(), sampler="random", seed=0)
+        self.reported.ask(2).report(0, [1.0, 2.0])
         self.x = np.array(self.study.history.x[:, :5])
         metrics = {"error": hpo.Minimize(), "score": hpo.Maximize(), "ms": hpo.AtMost(5.0)}
         self.several = hpo.Study(small_space(), metrics=metrics, sampler="random", seed=0)

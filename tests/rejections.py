@@ -43,6 +43,8 @@ NOT_SECONDS = [0, -1.0, "1", True, float("nan"), float("inf")]
 NOT_FORMULAS = [3, "width", True]
 NOT_FLAGS = [None, 1, "yes"]
 NOT_COUNTS = [0, -1, 1.5, True, "3"]
+NOT_NAMES = [3, "lr", [], ["zz"], ["epochs", "lr"], [None]]
+NOT_PAIRS = [["lr"], ["lr", "lr"], ["lr", "depth", "batch"]]
 NOT_METRICS = [3, True, ["error"]]
 RUNGS = {"min_steps": NOT_COUNTS, "max_steps": [*NOT_COUNTS, 1], "factor": [*NOT_COUNTS, 1]}
 NOT_PARAMS = [3, [("lr", 0.1)]]
@@ -413,8 +415,11 @@ CASES: dict[str, Case] = {
         {"step": [-1, 1.5, None, True, "0", 2**63], "value": [None, "1.0", True, [1.0, 2.0]]},
         given(step=0, value=1.0),
     ),
-    "Study.to_pandas": Case(on("study", "to_pandas"), {"reports": NOT_FLAGS}),
-    "TrialBatch.to_pandas": Case(on("batch", "to_pandas"), {"reports": NOT_FLAGS}),
+    **{
+        f"{kind}.{method}": Case(on(holder, method), {"reports": NOT_FLAGS})
+        for kind, holder in (("Study", "study"), ("TrialBatch", "batch"))
+        for method in ("to_dict", "to_pandas", "to_polars")
+    },
     "Trial.steps": Case(on("trial", "steps"), {"n": [*NOT_COUNTS, None]}, given(n=3)),
     "TrialBatch.steps": Case(on("batch", "steps"), {"n": [*NOT_COUNTS, None]}, given(n=3)),
     "Trial.save_checkpoint": Case(
@@ -543,6 +548,42 @@ CASES: dict[str, Case] = {
         make(plots.plot_metrics),
         {"study": [None, 3], "name": ["zz", None, "epochs"], "metrics": [3, "error", [], ["eror"], [None]]},
         lambda scene: {"study": scene.several, "name": "lr"},
+    ),
+    "plots.plot_importance": Case(
+        make(plots.plot_importance),
+        {"study": [None, 3], "metric": [3, "eror"], "evaluator": [None, "anova"]},
+        lambda scene: {"study": scene.modelled},
+    ),
+    **{
+        f"plots.{plot.__name__}": Case(
+            make(plot),
+            {"study": [None, 3], "names": NOT_NAMES + more, "metric": [3, "eror"]},
+            lambda scene: {"study": scene.several},
+        )
+        for plot, more in (
+            (plots.plot_slice, []),
+            (plots.plot_parallel, []),
+            (plots.plot_contour, NOT_PAIRS),
+            (plots.plot_rank, NOT_PAIRS),
+        )
+    },
+    "plots.plot_edf": Case(
+        make(plots.plot_edf),
+        {"studies": [None, 3, {}, {"a": None}], "metric": [3, "eror"]},
+        lambda scene: {"studies": {"a": scene.several}},
+    ),
+    "plots.plot_curves": Case(
+        make(plots.plot_curves),
+        {"study": [None, 3], "metric": [3, "eror"]},
+        lambda scene: {"study": scene.reported},
+    ),
+    "plots.plot_steps": Case(
+        make(plots.plot_steps),
+        {"studies": [None, 3, {}, {"a": None}]},
+        lambda scene: {"studies": scene.reported},
+    ),
+    "plots.plot_timeline": Case(
+        make(plots.plot_timeline), {"study": [None, 3]}, lambda scene: {"study": scene.study}
     ),
     "plots.plot_parzen": Case(
         make(plots.plot_parzen),

@@ -23,6 +23,7 @@ NAMED = {  # where the distribution has another name than the library
 PAGES = {  # and the library that the examples need
     "importance.md": "scipy",
     "optuna.md": "optuna",
+    "pictures.md": "matplotlib",
     "report.md": "plotly",
     "spaces-from-elsewhere.md": "ConfigSpace",
     "trackers.md": "tensorboard",

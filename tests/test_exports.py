@@ -127,6 +127,14 @@ def check_params(study, folder, place):
             else:
                 assert value is not None
                 assert pd.isna(value)
+    check_columns(trials, study.to_dict())
+
+
+def check_columns(trials, columns):
+    """Compare lists with what the trials say of their parameters, types included."""
+    for name in trials[0].params.keys() | trials[-1].params.keys() if trials else ():
+        for trial, value in zip(trials, columns[f"params_{name}"], strict=True):
+            assert same(value, trial.params.get(name)), (name, value)
 
 
 @settings_here
@@ -237,6 +245,50 @@ def test_pandas_keeps_ints_and_nones(told):
     every = hpo.Study({"m": hpo.Int(1, 3)}, sampler="random", seed=0)
     every.ask(3)
     assert every.to_pandas()["params_m"].dtype == np.int64
+
+
+def test_lists_hold_what_the_trials_say(told):
+    columns, batch = told.to_dict(), told.trials
+    assert [*columns] == [*told.to_pandas().reset_index()]
+    assert {*map(len, columns.values())} == {8}
+    assert json.loads(json.dumps(columns["started"])) == columns["started"]
+    for k, trial in enumerate(batch):
+        assert columns["number"][k] == trial.number
+        assert columns["state"][k] == trial.state.name.lower()
+        assert columns["value"][k] == trial.value
+        assert repr(columns["reports"][k]) == repr(trial.reports)
+        assert columns["reason"][k] == trial.reason
+        assert [columns[f"notes_{name}"][k] for name in trial.notes] == [*trial.notes.values()]
+    assert told.trials[[3, 0]].to_dict()["number"] == [3, 0]
+    reports = told.to_dict(reports=True)
+    assert repr([*map(list, zip(*reports.values(), strict=True))]) == repr(reports_of(told))
+    assert {*map(len, told.trials[:0].to_dict().values())} == {0}
+
+
+def test_polars_has_the_same_columns_as_pandas(told):
+    pl = pytest.importorskip("polars")
+    frame, lists = told.to_polars(), told.to_dict()
+    assert frame.columns == [*lists]
+    for name, values in lists.items():
+        found = frame[name].to_list()
+        if name == "started":
+            found = [each and each.isoformat() for each in found]
+        elif name == "reports":
+            found = [[(report["step"], report["value"]) for report in each] for each in found]
+        assert repr(found) == repr(values), name
+    types = {
+        "number": pl.Int64, "state": pl.String, "value": pl.Float64, "started": pl.Datetime("us", "UTC"),
+        "retries": pl.List(pl.String), "params_m": pl.Int64, "params_x": pl.Float64, "notes_n": pl.Int64,
+        "notes_flag": pl.Boolean, "notes_real": pl.Float64, "notes_t": pl.Object, "notes_text": pl.String,
+        "reports": pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64})),
+    }  # fmt: skip
+    assert {name: frame.schema[name] for name in types} == types
+    empty = told.trials[:0].to_polars()
+    assert len(empty) == 0
+    assert empty.schema["reports"] == types["reports"]
+    assert empty.schema["params_m"] == pl.Int64
+    again = told.trials[[1, 0, 1]].to_polars()
+    assert [len(each) for each in again["reports"]] == [1, 4, 1]
 
 
 def test_parquet_tells_none_from_nothing(told, tmp_path):
@@ -386,6 +438,8 @@ def test_metrics_of_any_name_are_exported(tmp_path):
     study.tell(study.ask(2), [[1, 2, 3, 4, 5], [5, 4, 3, 2, 1]])
     assert [row["values_\ud800"] for row in rows_of_json(study, tmp_path)] == [1, 5]
     assert len(study.to_pandas()) == len(rows_of_csv(study, tmp_path)) == 2
+    pytest.importorskip("polars")
+    assert study.to_polars()["values_\\ud800"].to_list() == study.to_dict()["values_\ud800"] == [1, 5]
     assert len(pd.read_parquet(written(study, "parquet", tmp_path))) == 2
 
 
@@ -473,6 +527,12 @@ def test_reports_come_back_from_every_export(metrics, tmp_path):
     assert repr(frame.astype(object).to_numpy().tolist()) == repr(expected)
     assert batch[[4, 1, 0]].to_pandas(reports=True)["number"].tolist() == [4] * 5 + [0] * 5
     assert batch[1:3].to_pandas(reports=True).shape == (0, len(frame.columns))
+    polars = pytest.importorskip("polars")
+    table = study.to_polars(reports=True)
+    assert table.columns == [*frame.columns]
+    assert repr([list(row) for row in table.rows()]) == repr(expected)
+    fields = table.schema["step"], *[polars.Float64] * len(columns)
+    assert [field.dtype for field in study.to_polars().schema["reports"].inner.fields] == [*fields]
     for kind, write in REPORT_WRITERS.items():
         if kind == "parquet":
             pytest.importorskip("pyarrow")

@@ -97,9 +97,7 @@ def public_callables() -> dict[str, Any]:
         found[f"executors.{kind.__name__}"] = kind
     for kind in (callbacks.NoImprovement, callbacks.Target):
         found[f"callbacks.{kind.__name__}"] = kind
-    for name in ("plot_history", "plot_front", "plot_hypervolume", "plot_metrics", "plot_parzen"):
-        found[f"plots.{name}"] = getattr(plots, name)
-    return found
+    return found | {f"plots.{name}": getattr(plots, name) for name in plots.__all__}
 
 
 def arguments_of(item: Any) -> set[str]:

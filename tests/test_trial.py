@@ -283,10 +283,11 @@ def test_to_pandas_of_nothing_has_the_columns(study):
     assert "params_momentum" in frame
 
 
-def test_without_pandas_the_message_names_the_extra(study, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"hpo-core\[pandas\]"):
-        study.to_pandas()
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_without_a_library_the_message_names_the_extra(study, monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=rf"to_{library} needs {library}: .*hpo-core\[{library}\]"):
+        getattr(study, f"to_{library}")()
 
 
 def test_representations_are_short(study, batch):

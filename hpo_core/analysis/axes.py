@@ -18,7 +18,7 @@ from hpo_core.checks import some
 from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
 from hpo_core.printable import printable
-from hpo_core.space import Categorical, Ordinal
+from hpo_core.space import Categorical, Int, Ordinal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 WIDE = 20.0  # largest / smallest positive value from which a logarithmic axis reads better
 MOST_TICKS = 12  # names along an axis
 _NUMBERS = 6  # steps between ticks along an axis of numbers, at most
-_GOLDEN = 0.6180339887498949  # steps by this fraction spread points evenly, however many there are
+# Steps by these fractions spread points evenly over an interval, and together over a square, however many
+# there are: powers of the root of x^3 + x^2 = 1.
+_ACROSS, _UP = 0.7548776662466927, 0.5698402909980532
 
 
 class Axis(NamedTuple):
@@ -52,6 +54,8 @@ class Axis(NamedTuple):
         Names of the places 0, 1, ...; None for numbers.
     ordered : bool
         Whether neighbours along the axis are alike: not the choices of a ``Categorical``.
+    whole : bool
+        Whether positions are whole numbers.
     """
 
     name: str
@@ -61,6 +65,12 @@ class Axis(NamedTuple):
     log: bool
     labels: tuple[str, ...] | None = None
     ordered: bool = True
+    whole: bool = False
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the positions are so few that trials lie on top of each other unless they are spread."""
+        return self.labels is not None or (self.whole and not self.log and self.high - self.low < MOST_TICKS)
 
     @property
     def share(self) -> Vector:
@@ -72,8 +82,11 @@ class Axis(NamedTuple):
         if self.labels is not None:
             shown = range(0, len(self.labels), -(-len(self.labels) // MOST_TICKS))
             return np.array(shown, np.float64), [self.labels[k] for k in shown]
-        at = _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)
-        return at, [f"{value:g}" for value in at.tolist()]
+        at = _log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high)
+        if self.whole:
+            at = np.unique(np.rint(at))
+            at = at[(at >= self.low) & (at <= self.high)]
+        return at, [f"{value:g}".replace("e-0", "e-").replace("e+0", "e") for value in at.tolist()]
 
 
 def check_parameter(argument: str, name: object, space: Space) -> str:
@@ -103,7 +116,7 @@ def parameter_axis(space: Space, history: History, name: str, rows: NDArray[np.i
     log = bool(declared.log)
     inside = position[~(position <= 0.0)] if log else position
     low, high = (float(f((end, *_ends(inside)))) for f, end in ((min, declared.low), (max, declared.high)))
-    return Axis(name, position, low, high, log)
+    return Axis(name, position, low, high, log, whole=isinstance(declared, Int))
 
 
 def value_axis(name: str, value: Vector) -> Axis:
@@ -132,9 +145,12 @@ def share(position: Vector, axis: Axis) -> Vector:
     return np.where(np.isfinite(found), found, np.nan)
 
 
-def sideways(number: NDArray[np.int64]) -> Vector:
-    """Return offsets in [-0.25, 0.25) that keep trials of the same choice apart, from their numbers."""
-    offset: Vector = 0.5 * (number.astype(np.float64) * _GOLDEN % 1.0 - 0.5)
+def sideways(number: NDArray[np.int64], *, up: bool = False) -> Vector:
+    """Return offsets in [-0.25, 0.25) that keep trials of the same choice apart, from their numbers.
+
+    With ``up`` they are those of the other one of two axes.
+    """
+    offset: Vector = 0.5 * (number.astype(np.float64) * (_UP if up else _ACROSS) % 1.0 - 0.5)
     return offset
 
 
@@ -160,7 +176,7 @@ def _labels(listed: Sequence[Any]) -> tuple[str, ...]:
     return labels if len({*labels}) == len(labels) else tuple(printable(repr(each)) for each in listed)
 
 
-def _linear_ticks(low: float, high: float) -> Vector:
+def linear_ticks(low: float, high: float) -> Vector:
     """Return multiples of 1, 2 or 5 times a power of ten within a range, at most seven."""
     span = high - low
     if not 0.0 < span < math.inf:

@@ -9,6 +9,7 @@ and ``doubt`` says how far beyond.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,8 +95,8 @@ def contour(study: StudyLike, x: str, y: str, metric: str | None = None) -> Cont
 
 def _grid(axis: Axis) -> Vector:
     """Return the positions along an axis at which the surface is given."""
-    if axis.labels is not None:
-        return np.arange(len(axis.labels), dtype=np.float64)
+    if axis.is_listed:
+        return np.arange(math.ceil(axis.low), math.floor(axis.high) + 1, dtype=np.float64)
     if axis.log:
         return np.geomspace(axis.low, axis.high, CELLS)
     return np.linspace(axis.low, axis.high, CELLS)

@@ -5,17 +5,26 @@ so that titles, limits and saving stay with the caller. ``hpo_core.analysis`` ha
 """
 
 from hpo_core.plots.fronts import plot_front, plot_hypervolume
-from hpo_core.plots.parameters import plot_metrics
+from hpo_core.plots.pairs import plot_contour, plot_rank
+from hpo_core.plots.parallel import plot_parallel
+from hpo_core.plots.parameters import plot_importance, plot_metrics, plot_slice
 from hpo_core.plots.parzen import plot_parzen
-from hpo_core.plots.progress import plot_history
+from hpo_core.plots.progress import plot_edf, plot_history, plot_timeline
 from hpo_core.plots.training import plot_curves, plot_steps
 
 __all__ = [
+    "plot_contour",
     "plot_curves",
+    "plot_edf",
     "plot_front",
     "plot_history",
     "plot_hypervolume",
+    "plot_importance",
     "plot_metrics",
+    "plot_parallel",
     "plot_parzen",
+    "plot_rank",
+    "plot_slice",
     "plot_steps",
+    "plot_timeline",
 ]

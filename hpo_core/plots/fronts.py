@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from hpo_core.plots.studies import Studies
-    from hpo_core.study import Study
+    from hpo_core.plots.studies import Studies, Study
 
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]

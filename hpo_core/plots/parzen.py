@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from hpo_core.study import Study
+    from hpo_core.plots.studies import Study
 
     Vector = NDArray[np.float64]
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.analysis.series import progress
+from hpo_core.analysis.axes import linear_ticks
+from hpo_core.analysis.series import STATES, distribution, progress, timeline
 from hpo_core.errors import ArgumentError
-from hpo_core.plots.studies import labelled, objective_label, shared_direction
+from hpo_core.plots.studies import check_study, labelled, objective_label, shared_direction
 from hpo_core.plots.style import (
     AS_IS,
     BEST,
     CROSS,
     GREY,
     INFEASIBLE,
+    INK,
+    MANY,
     OTHER,
+    OUTCOME_LOOKS,
     curve_style,
     head,
     new_figure,
@@ -27,7 +31,12 @@ from hpo_core.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hpo_core.plots.studies import Studies
+    from hpo_core.analysis.series import Timeline
+    from hpo_core.plots.studies import Studies, Study
+
+_UNITS: Final = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0))  # from twice each on
+_THIN, _BAR = 1.2, 6.0  # points that the bar of a trial is thick, at least and at most
+_SHORTEST = 0.003  # length of a bar, as a share of the axis, so that it is seen
 
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
@@ -76,8 +85,9 @@ def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
     lines, labels = [], [text(label) for label in found]
     for k, (label, (_, y, best, feasible, _)) in enumerate(found.items()):
         trials, (colour, style) = np.arange(1, len(y) + 1), curve_style(k)
-        ax.plot(trials, np.where(feasible, y, np.nan), **OTHER, color=colour)
-        ax.plot(trials, np.where(feasible, np.nan, y), **CROSS, color=colour, alpha=0.5)
+        many = len(y) > MANY
+        ax.plot(trials, np.where(feasible, y, np.nan), **OTHER, color=colour, rasterized=many)
+        ax.plot(trials, np.where(feasible, np.nan, y), **CROSS, color=colour, alpha=0.5, rasterized=many)
         lines += ax.plot(trials, best, style, **BEST, color=colour, label=text(label))
     if any((np.isfinite(each.value) & ~each.feasible).any() for each in found.values()):
         lines += ax.plot([], [], **CROSS, color=GREY)
@@ -89,3 +99,138 @@ def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
     tidy(ax)
     head(ax, "best value so far", lines, labels)
     return ax
+
+
+@np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
+def plot_edf(studies: Studies, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the empirical distribution function of values: the share of trials with at most each value.
+
+    Parameters
+    ----------
+    studies : Study or mapping of str to Study
+        One study, or several under the labels of the legend.
+    metric : str, optional
+        A metric of all studies; by default the first objective of each.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A line for each study, over its complete trials that keep all bounds. Of two searches that minimise,
+        the one whose line lies higher has found more good values; if they maximise, lower. The horizontal
+        axis is logarithmic where the values are positive and span more than a factor of 20.
+
+    Raises
+    ------
+    ArgumentError
+        ``studies`` is empty, a study has no such metric, or no complete trial keeps all bounds.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+    >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=20)
+    >>> plot_edf(study, ax=Figure().subplots()).get_ylabel()
+    'share of trials'
+    """
+    shown = labelled("trials", studies)
+    if not shown:
+        raise ArgumentError("studies must be one or more, got no study")
+    found = [distribution(study, metric) for study in shown.values()]
+    seen = np.concatenate([each.value for each in found])
+    if not seen.size:
+        raise ArgumentError("studies must hold a completed trial that keeps all bounds; got none")
+    ax = new_figure().subplots() if ax is None else ax
+    low, high = seen.min(), seen.max()
+    lines: list[Any] = []
+    for k, each in enumerate(found):
+        colour, style = curve_style(k)
+        value = np.concatenate([[low], each.value, [high]])
+        lines += ax.plot(value, np.concatenate([[0.0], each.share, [1.0]]), style, **BEST, color=colour)
+    scale_if_wide(ax.xaxis, seen)
+    ax.set(ylim=(0, 1.02), ylabel="share of trials")
+    ax.set_xlabel(objective_label(shown) if metric is None else text(metric), **AS_IS)
+    tidy(ax)
+    head(ax, "distribution of values", lines, [*map(text, shown)])
+    return ax
+
+
+def plot_timeline(study: Study, *, ax: Axes | None = None) -> Axes:
+    """Draw when each trial ran, coloured by what became of it.
+
+    Parameters
+    ----------
+    study : Study
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A bar for each trial, at its number, from its start to its end; that of a running one ends with the
+        last event known. Of a trial that went on after a pause, or was given out again, it is the last run;
+        a ring at the start marks the latter. A trial that was added without a start has that of its addition.
+
+    Raises
+    ------
+    ArgumentError
+        No trial has a start.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> from matplotlib.figure import Figure
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+    >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=20)
+    >>> plot_timeline(study, ax=Figure().subplots()).get_ylabel()
+    'trial'
+    """
+    check_study("study", study)
+    found = timeline(study)
+    if not len(found.number):
+        raise ArgumentError("study must hold a trial whose start is known; got none")
+    ax = new_figure().subplots() if ax is None else ax
+    last = float(np.fmax(np.nanmax(found.start), np.nanmax(np.append(found.end, 0.0))))
+    unit, seconds = next(((name, each) for name, each in _UNITS if last >= 2.0 * each), ("seconds", 1.0))
+    entries, labels = _draw_bars(ax, found, last, seconds)
+    again = found.retries > 0
+    if again.any():
+        ring: dict[str, Any] = {"marker": "o", "linestyle": "", "markerfacecolor": "none", "color": INK}
+        entries += ax.plot(found.start[again] / seconds, found.number[again], **ring, markersize=4)
+        labels.append(f"given out again ({again.sum():,})")
+    n = int(found.number.max()) + 1
+    ax.set(xlim=(0.0, 1.02 * last / seconds or 1.0), ylim=(n - 0.4, -0.6), xlabel=unit, ylabel="trial")
+    ax.set_yticks(np.unique(np.rint(linear_ticks(0.0, n - 1.0))))
+    tidy(ax)
+    head(ax, "when trials ran", entries, labels)
+    return ax
+
+
+def _draw_bars(ax: Axes, found: Timeline, last: float, seconds: float) -> tuple[list[Any], list[str]]:
+    """Draw the bars of a timeline, and return what its legend shows, and its labels."""
+    from matplotlib.collections import LineCollection
+
+    height = ax.get_window_extent().height * 72.0 / ax.figure.dpi
+    thickness = float(np.clip(0.8 * height / (int(found.number.max()) + 1), _THIN, _BAR))
+    end = np.where(np.isnan(found.end), last, found.end)
+    end = np.maximum(end, found.start + _SHORTEST * last)
+    bars = np.stack([np.column_stack([x / seconds, found.number]) for x in (found.start, end)], axis=1)
+    entries: list[Any] = []
+    labels: list[str] = []
+    for kind, look in OUTCOME_LOOKS.items():
+        mask = found.state == STATES.index(kind)
+        if not mask.any():
+            continue
+        lines = LineCollection(
+            bars[mask],
+            colors=look["color"],
+            linewidths=thickness,
+            capstyle="projecting",
+            rasterized=len(mask) > MANY,
+        )
+        ax.add_collection(lines, autolim=False)
+        entries += ax.plot([], [], color=look["color"], linewidth=_BAR)
+        labels.append(f"{kind} ({mask.sum():,})")
+    return entries, labels

@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from hpo_core.analysis import importance
+from hpo_core.analysis.axes import check_parameter
+from hpo_core.analysis.series import StudyLike, metric_row
 from hpo_core.checks import some
-from hpo_core.errors import ArgumentError
+from hpo_core.errors import ArgumentError, StudyError
 from hpo_core.hints import did_you_mean
 from hpo_core.plots.style import text
-from hpo_core.study import Study
+
+if TYPE_CHECKING:
+    from hpo_core.samplers import Sampler
+    from hpo_core.trial import TrialBatch
+
+
+class Study(StudyLike, Protocol):
+    """The part of ``hpo_core.Study`` that pictures need; a study draws some of them itself."""
+
+    seed: int
+
+    @property
+    def sampler(self) -> Sampler:
+        """Where configurations come from."""
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Of its one objective."""
+
+    @property
+    def trials(self) -> TrialBatch:
+        """All trials."""
+
+    @property
+    def best_trials(self) -> TrialBatch:
+        """The front, or the trial that violates the bounds least."""
+
+    def front(self) -> TrialBatch:
+        """Return the trials that no other one dominates."""
+
 
 Studies = Study | Mapping[str, Study]
 
 
 def check_study(argument: str, study: object) -> None:
     """Raise unless an argument is a study."""
-    if not isinstance(study, Study):
+    if not all(hasattr(study, name) for name in ("space", "metrics", "history", "trials")):
         raise ArgumentError(f"{argument} must be a Study, got {study!r}")
 
 
@@ -32,6 +66,51 @@ def checked_metrics(study: Study, metrics: Sequence[str] | None) -> Sequence[str
                 f"metrics must be among {names}, got {metric!r}{did_you_mean(metric, study.metrics)}"
             )
     return metrics
+
+
+def chosen(study: Study, names: Sequence[str] | None, metric: str | None, *, most: int) -> Sequence[str]:
+    """Return names of parameters: as given, or all, or the most important ones in the space's order."""
+    if not study.space.names:
+        raise ArgumentError("study must have parameters, got a space of constants")
+    if names is None:
+        kept = {*by_importance(study, metric)[:most]}
+        return [name for name in study.space.names if name in kept]
+    if isinstance(names, str) or not isinstance(names, Sequence) or not len(names):
+        raise ArgumentError(f"names must be a list of names of parameters, got {names!r}")
+    return [check_parameter("names", name, study.space) for name in names]
+
+
+def pair(study: Study, names: Sequence[str] | None, metric: str | None) -> tuple[str, str]:
+    """Return the names of two parameters: as given, or the most important ones that are active together."""
+    if names is None:
+        return _most_important_pair(study, metric)
+    found = chosen(study, names, metric, most=2)
+    if len(found) != 2 or found[0] == found[1]:
+        raise ArgumentError(f"names must be two different parameters, got {some(found)}")
+    return found[0], found[1]
+
+
+def by_importance(study: Study, metric: str | None) -> list[str]:
+    """Return the parameters, the most important ones for a metric, by default the first objective, first.
+
+    While too few trials can be compared, they are in the space's order.
+    """
+    if metric is None and study.metrics.n_objectives > 1:
+        metric = study.metrics.objectives[0]
+    metric_row(study, metric)
+    try:
+        return [*importance(study, metric)]
+    except StudyError:
+        return [*study.space.names]
+
+
+def _most_important_pair(study: Study, metric: str | None) -> tuple[str, str]:
+    trials = study.trials.where("complete")
+    active = {name: trials.active(name) for name in study.space.names}
+    for one, other in combinations(by_importance(study, metric), 2):
+        if (active[one] & active[other]).any():
+            return one, other
+    raise ArgumentError("study must hold a completed trial in which two parameters are active; got none")
 
 
 def labelled(label: str, studies: Studies) -> Mapping[str, Study]:
@@ -74,5 +153,5 @@ def with_shared_objectives(studies: Mapping[str, Study]) -> Mapping[str, Study]:
 
 def objective_label(studies: Mapping[str, Study]) -> str:
     """Return the name of the objective, if all studies gave it the same one."""
-    names = {study.metrics.objectives for study in studies.values() if not study.metrics.direction}
-    return text(*names.pop()) if len(names) == 1 else "objective"
+    names = {study.metrics.objectives[0] for study in studies.values() if not study.metrics.direction}
+    return text(names.pop()) if len(names) == 1 else "objective"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpo_core.analysis.axes import reads_better_log
+from hpo_core.analysis.axes import reads_better_log, sideways
 from hpo_core.printable import printable
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from hpo_core.analysis.axes import Axis as ShownAxis
 
     Vector = NDArray[np.float64]
 
@@ -39,9 +41,14 @@ OUTCOME_LOOKS: Final[dict[str, dict[str, Any]]] = {
     "complete": {"color": COLOURS[0], "marker": "o"},
 }
 
+MANY = 2000  # marks from which they are drawn as pixels, so that a PDF or SVG stays small
+BEST_FIRST = "cividis"  # dark blue for the best, yellow for the worst, with any colour vision
+_MARGIN = 0.03  # beyond the range of a parameter, as a share of it
 _LONGEST = 40  # characters of a user's text, so that it leaves room for the picture
 _DECADES = 3.0  # of a logarithmic axis, from which 2 and 5 of each are too many ticks
-HEAD_WIDTH, _SYMBOL_WIDTH = 66, 6  # characters above the axes, and those that the symbol of a label takes
+SHORT = 24  # characters of a choice at a tick, or of a name beside a bar
+_PER_INCH = 13.0  # characters along a horizontal axis
+_HEAD_WIDTH, _SYMBOL_WIDTH = 66, 6  # characters above the axes, and those that the symbol of a label takes
 
 
 def tidy(ax: Axes) -> None:
@@ -51,15 +58,16 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def text(value: object) -> str:
-    """Return a name or a choice as a label: one line, and not too long."""
+def text(value: object, *, longest: int = _LONGEST) -> str:
+    """Return a name or a choice as a label: one line, cut in the middle, for long names differ at the end."""
     text = printable(str(value))
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"
+    kept = longest // 2
+    return text if len(text) <= longest else f"{text[: longest - 1 - kept]}\u2026{text[-kept:]}"
 
 
 def head(ax: Axes, title: str, entries: list[Any], labels: list[str]) -> None:
     """Put the title and below it the legend above the axes, where they hide no data."""
-    columns = max((n for n in range(1, len(COLOURS) + 1) if _width(labels, n) <= HEAD_WIDTH), default=1)
+    columns = max((n for n in range(1, len(COLOURS) + 1) if _width(labels, n) <= _HEAD_WIDTH), default=1)
     ax.set_title(title, loc="left", pad=6 + 18 * -(-len(labels) // columns), fontweight="bold", **AS_IS)
     # Labels are put in afterwards: Matplotlib leaves out those that begin with an underscore.
     legend = ax.legend(
@@ -81,6 +89,37 @@ def curve_style(k: int) -> tuple[str, str]:
     return COLOURS[k % len(COLOURS)], STYLES[k % len(STYLES)]
 
 
+def apart(axis: ShownAxis, number: NDArray[np.int64], *, up: bool = False) -> Vector:
+    """Return positions along an axis; those of the same choice, or of few numbers, are spread."""
+    return axis.position + sideways(number, up=up) if axis.is_listed else axis.position
+
+
+def scale_parameter(axis: Axis, shown: ShownAxis) -> None:
+    """Make an axis of a picture one of a parameter, over its whole range."""
+    from matplotlib.ticker import NullLocator
+
+    across = axis is axis.axes.xaxis
+    low, high = shown.low, shown.high
+    if shown.log:
+        (axis.axes.set_xscale if across else axis.axes.set_yscale)("log")
+        margin = (high / low) ** _MARGIN
+        low, high = low / margin, high * margin
+    elif shown.labels is None:
+        margin = 0.5 if shown.is_listed else _MARGIN * (high - low)
+        low, high = low - margin, high + margin
+    if shown.is_listed or shown.log:
+        axis.set_minor_locator(NullLocator())  # drawing the small ticks of many panels takes a second
+        ticks, names = shown.ticks()
+        labels = [text(name, longest=SHORT) for name in names]
+        look: dict[str, Any] = {}
+        room = axis.axes.get_window_extent().width / axis.axes.figure.dpi * _PER_INCH
+        if across and sum(map(len, labels)) > room:
+            look = {"rotation": 30, "ha": "right"}
+        axis.set_ticks(ticks, labels=labels, **AS_IS, **look)
+    if 0.0 < high - low < np.inf:
+        (axis.axes.set_xlim if across else axis.axes.set_ylim)(low, high)
+
+
 def scale_if_wide(axis: Axis, values: Vector) -> None:
     """Make an axis logarithmic if it reads better."""
     if reads_better_log(values):
@@ -89,13 +128,13 @@ def scale_if_wide(axis: Axis, values: Vector) -> None:
 
 def scale_log(axis: Axis, *, sparse: bool = False) -> None:
     """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade; ``sparse``: with powers."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     (axis.axes.set_yscale if axis is axis.axes.yaxis else axis.axes.set_xscale)("log")
     if not sparse:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())  # see scale_parameter
 
 
 def new_figure() -> Figure:
@@ -107,14 +146,14 @@ def new_figure() -> Figure:
     return plt.figure(layout="constrained")
 
 
-def new_panels(n: int) -> list[Axes]:
-    """Return axes for pictures side by side, three in a row."""
-    columns = min(n, 3)
+def new_panels(n: int, *, sharey: bool = False) -> list[Axes]:
+    """Return axes for pictures side by side, two, three or four in a row: few places stay empty."""
+    columns = 2 if n == 4 else min(n, 4 if n > 9 or n % 3 == 1 else 3)
     rows = -(-n // columns)
     figure = new_figure()
     if n > 1:
         figure.set_size_inches(4.4 * columns, 4.2 * rows)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
     for ax in panels[n:]:
         ax.remove()
     return [*panels[:n]]

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from hpo_core.plots.studies import Studies
-    from hpo_core.study import Study
+    from hpo_core.plots.studies import Studies, Study
 
     Vector = NDArray[np.float64]
 
@@ -140,7 +139,7 @@ def plot_steps(studies: Studies, *, ax: Axes | None = None) -> Axes:
     paths = [_from(path, first) for path in paths]
     seen = np.concatenate([best for _, best in paths])
     seen = seen[np.isfinite(seen)]
-    if not seen.size:
+    if not seen.size or not longest:
         raise ArgumentError("studies must hold a report of a finite value that keeps all bounds; got none")
     ax = new_figure().subplots() if ax is None else ax
     entries, labels = [], [*map(text, shown)]

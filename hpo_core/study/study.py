@@ -17,7 +17,6 @@ import numpy as np
 
 from hpo_core.analysis import importance
 from hpo_core.analysis.front import check_weights, front, hypervolume, preferred
-from hpo_core.analysis.savings import savings
 from hpo_core.checks import (
     SEED_LIMIT,
     as_int,
@@ -55,6 +54,7 @@ from hpo_core.study.asking import Asking, Request, fresh_copies
 from hpo_core.study.claims import Claims, checked_lease
 from hpo_core.study.description import Description, attach, find
 from hpo_core.study.enqueue import fill_with_defaults, is_complete
+from hpo_core.study.notebook import page
 from hpo_core.study.recorder import Recorder
 from hpo_core.study.replay import Replay, replay
 from hpo_core.trial import Trial, TrialBatch
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    import polars as pl
     from numpy.typing import NDArray
 
     from hpo_core.metrics import Metric
@@ -1216,6 +1217,14 @@ class Study:
                 break
         return found
 
+    def to_dict(self, *, reports: bool = False) -> dict[str, list[Any]]:
+        """Return a list for each column of the trials, or of the reports; see ``TrialBatch.to_dict``."""
+        return self.trials.to_dict(reports=reports)
+
+    def to_polars(self, *, reports: bool = False) -> pl.DataFrame:
+        """Return one row per trial, or one per report (needs polars); see ``TrialBatch.to_polars``."""
+        return self.trials.to_polars(reports=reports)
+
     def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
         """Return one row per trial, or one per report (needs pandas); see ``TrialBatch.to_pandas``."""
         return self.trials.to_pandas(reports=reports)
@@ -1272,16 +1281,7 @@ class Study:
         return displayed(f"Study({name}{self.sampler.name}, {goal}, {len(self.history)} trials{best})")
 
     def _repr_html_(self) -> str:
-        facts = {"study": repr(self)}
-        if self._best() >= 0 and self.metrics.n_objectives == 1:
-            facts |= {"best trial": str(self._best()), "best value": f"{self.best_value:.6g}"}
-            facts |= {name: repr(value) for name, value in self.best_params.items()}
-        if self.history.count(State.STOPPED) or self.history.count(State.PAUSED):
-            facts["steps"] = str(savings(self.history))
-        import html
-
-        rows = ([html.escape(displayed(text)) for text in row] for row in facts.items())
-        return f"<table>{''.join(f'<tr><th>{name}</th><td>{fact}</td></tr>' for name, fact in rows)}</table>"
+        return page(self)
 
 
 def _read_metrics(direction: Any, metrics: Any) -> Metrics:

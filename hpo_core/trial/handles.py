@@ -14,7 +14,7 @@ from hpo_core.log import State
 from hpo_core.printable import displayed
 from hpo_core.seeds import trial_seed
 from hpo_core.trial.checkpoints import folder_of, holds_anything, newest, saving
-from hpo_core.trial.table import frame
+from hpo_core.trial.table import frame, lists, polars_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    import polars as pl
     from numpy.typing import NDArray
 
     from hpo_core.log import History
@@ -618,6 +619,69 @@ class TrialBatch:
     def should_stop(self) -> NDArray[np.bool_]:
         """(k,) mask of the trials that ought to end early; see ``Trial.should_stop``."""
         return self._study._should_stop(self._rows)
+
+    def to_dict(self, *, reports: bool = False) -> dict[str, list[Any]]:
+        """Return a list for each column, with an entry for each trial, or for each report.
+
+        Columns have the same names as in every export, such as ``params_lr`` and ``notes_...``. Inactive
+        parameters and missing values and notes are None; ``active`` tells an inactive parameter from a choice
+        that is None. ``started`` is ISO 8601 text, ``reports`` holds lists of (step, value).
+
+        Parameters
+        ----------
+        reports : bool, default False
+            One entry per report instead, as for ``to_pandas``.
+
+        Raises
+        ------
+        TrialError
+            ``reports`` is neither True nor False.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0)
+        >>> study.tell(study.ask(3), [0.5, 0.25, 0.125])
+        >>> study.to_dict()["value"]
+        [0.5, 0.25, 0.125]
+        """
+        return lists(self, reports=check_flag("reports", reports, error=TrialError))
+
+    def to_polars(self, *, reports: bool = False) -> pl.DataFrame:
+        """Return one row per trial, or one per report (needs polars).
+
+        Columns have the same names as in every export, such as ``params_lr`` and ``notes_...``, and the type
+        of their values; those of mixed types, and notes that are lists or mappings, hold Python objects.
+        Inactive parameters, missing values and notes are null, and so is a choice that is None; ``active``
+        tells them apart. ``reports`` holds lists of structs with the fields ``step``, and ``value`` or
+        ``values_...``.
+
+        Parameters
+        ----------
+        reports : bool, default False
+            One row per report instead, as for ``to_pandas``.
+
+        Raises
+        ------
+        TrialError
+            ``reports`` is neither True nor False.
+        ImportError
+            Polars is not installed.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0)
+        >>> study.tell(study.ask(3), [0.5, 0.25, 0.125])
+        >>> study.to_polars()["value"].to_list()  # doctest: +SKIP
+        [0.5, 0.25, 0.125]
+        """
+        check_flag("reports", reports, error=TrialError)
+        try:
+            import polars as pl
+        except ImportError as error:
+            raise ImportError("to_polars needs polars: pip install 'hpo-core[polars]'") from error
+        return polars_frame(pl, self, reports=reports)
 
     def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
         """Return one row per trial, or one per report (needs pandas).

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+    import polars as pl
     from numpy.typing import NDArray
 
     from hpo_core.space import Space
@@ -67,6 +68,13 @@ def report_columns(batch: TrialBatch) -> dict[str, NDArray[Any]]:
     return columns | {f"values_{name}": told[name] for name in metrics.reader.measured}
 
 
+def lists(batch: TrialBatch, *, reports: bool = False) -> dict[str, list[Any]]:
+    """Return the result of ``TrialBatch.to_dict``."""
+    if reports:
+        return {name: column.tolist() for name, column in report_columns(batch).items()}
+    return {name: _without_absent(column) for name, column in table(batch).items()}
+
+
 def frame(pd: Any, batch: TrialBatch, *, reports: bool = False) -> pd.DataFrame:
     """Return the result of ``TrialBatch.to_pandas``."""
     make = _report_frame if reports else _frame
@@ -74,6 +82,15 @@ def frame(pd: Any, batch: TrialBatch, *, reports: bool = False) -> pd.DataFrame:
         return make(pd, batch, lambda value: value)
     except UnicodeEncodeError:  # half a surrogate pair, which Arrow's text cannot hold
         return make(pd, batch, _encodable)
+
+
+def polars_frame(pl: Any, batch: TrialBatch, *, reports: bool = False) -> pl.DataFrame:
+    """Return the result of ``TrialBatch.to_polars``."""
+    make = _report_polars if reports else _polars
+    try:
+        return make(pl, batch, lambda value: value)
+    except UnicodeEncodeError:
+        return make(pl, batch, _encodable)
 
 
 def _about(batch: TrialBatch) -> dict[str, list[Any]]:
@@ -146,6 +163,73 @@ def _frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFra
 def _report_frame(pd: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pd.DataFrame:
     found: pd.DataFrame = pd.DataFrame(text(report_columns(batch)))
     return found
+
+
+def _report_polars(pl: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pl.DataFrame:
+    found: pl.DataFrame = pl.DataFrame(text(report_columns(batch)))
+    return found
+
+
+def _polars(pl: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pl.DataFrame:
+    types = {
+        "number": pl.Int64, "state": pl.String, "feasible": pl.Boolean, "tier": pl.String,
+        "reason": pl.String, "retries": pl.List(pl.String),
+    }  # fmt: skip
+    about: dict[str, Any] = _about(batch)
+    about["started"] = _times(pl, _started(batch))
+    about["reports"] = _report_lists(pl, batch, text)
+    columns = {
+        text(name): values
+        if isinstance(values, pl.Series)
+        else pl.Series(text(values), dtype=types.get(name, pl.Float64))
+        for name, values in about.items()
+    }
+    for name, column in batch.params.items():
+        columns[f"params_{text(name)}"] = _polars_column(pl, text(column), batch.active(name))
+    for name, values in _notes(batch).items():
+        present = np.array([value is not ABSENT for value in values], np.bool_)
+        columns[text(name)] = _polars_column(pl, _natural(text(values)), present)
+    found: pl.DataFrame = pl.DataFrame(columns)
+    return found
+
+
+def _times(pl: Any, seconds: list[float]) -> pl.Series:
+    """Return seconds since the epoch as times; polars counts them in whole microseconds."""
+    part, whole = np.modf(np.array(seconds, np.float64))  # their product by 10^6 is not exact
+    micro = [pl.Series(each).fill_nan(None).cast(pl.Int64) for each in (1e6 * whole, np.rint(1e6 * part))]
+    found: pl.Series = (micro[0] + micro[1]).cast(pl.Datetime("us", "UTC"))
+    return found
+
+
+def _report_lists(pl: Any, batch: TrialBatch, text: Callable[[Any], Any]) -> pl.Series:
+    """Return the reports of each trial as a list of structs, whose fields are columns of the long table."""
+    long = _report_polars(pl, batch, text)
+    fields = pl.struct(pl.exclude("number")).alias("reports")
+    own = long.group_by("number", maintain_order=True).agg(fields)
+    place = dict(zip(own["number"].to_list(), range(len(own)), strict=True))
+    none = pl.Series([[]], dtype=own["reports"].dtype)
+    at = [place.get(number, len(own)) for number in batch.number.tolist()]
+    found: pl.Series = own["reports"].extend(none).gather(at)
+    return found
+
+
+def _polars_column(pl: Any, values: list[Any] | NDArray[Any], present: NDArray[np.bool_]) -> pl.Series:
+    """Return values as a column, null where ``present`` is False; of mixed types, as Python objects."""
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        column: pl.Series = pl.Series(values)
+        return column if present.all() else column.set(pl.Series(~present), None)
+    kept = [value if is_present else None for value, is_present in zip(values, present, strict=True)]
+    kinds = {*map(type, kept)} - {type(None)}
+    kind = kinds.pop() if len(kinds) == 1 else object if kinds else type(None)
+    types = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String, type(None): pl.Null}
+    if kind is int and not all(value is None or -_INT64 <= value < _INT64 for value in kept):
+        kind = object
+    found: pl.Series = pl.Series(kept, dtype=types.get(kind, pl.Object))
+    return found
+
+
+def _without_absent(values: list[Any]) -> list[Any]:
+    return [None if value is ABSENT else value for value in values]
 
 
 def _is_always_active(space: Space, name: str) -> bool:
