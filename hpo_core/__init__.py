@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpo_core import acquisition as acquisition
+    from hpo_core import analysis as analysis
+    from hpo_core import callbacks as callbacks
     from hpo_core import errors as errors
     from hpo_core import executors as executors
     from hpo_core import integrations as integrations
@@ -119,6 +121,7 @@ _ROOMS = {
 # Rooms that are public as they are.
 _PUBLIC_ROOMS = (
     "acquisition",
+    "analysis",
     "callbacks",
     "errors",
     "executors",

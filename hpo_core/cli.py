@@ -229,7 +229,8 @@ def _export(options: argparse.Namespace) -> int:
     kind = options.format or options.target.rpartition(".")[2]
     if kind not in WRITERS:
         raise ArgumentError(
-            f"file must end in {', '.join(WRITERS)}, or --format must say one; got {options.target!r}"
+            f"target must end in {', '.join(WRITERS)}, or --format must name one, got {options.target!r}"
+            + ("; write --to optuna for a database of Optuna" if "://" in options.target else "")
         )
     export(study, options.target, kind, storage=str(storage), reports=options.reports)
     facts: dict[str, Any] = {"file": options.target, "trials": len(study.trials)}

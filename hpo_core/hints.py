@@ -107,6 +107,17 @@ MODULE: Final[Hints] = {
     },
     **{name: _written("hpo.Categorical") for name in ("Choice", "CategoricalDistribution")},
 }
+PLOTS: Final[Hints] = {
+    name: f"write `hpo.plots.{own}(study)`"
+    for name, own in {
+        "plot_hypervolume_history": "plot_hypervolume",
+        "plot_intermediate_values": "plot_curves",
+        "plot_optimization_history": "plot_history",
+        "plot_parallel_coordinate": "plot_parallel",
+        "plot_param_importances": "plot_importance",
+        "plot_pareto_front": "plot_front",
+    }.items()
+}
 KEYWORDS: Final[Mapping[str, str]] = {
     "show_progress_bar": "progress",
     "study_name": "name",

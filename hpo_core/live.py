@@ -44,7 +44,7 @@ DEFAULT_PORT: Final = 8000
 _COOKIE: Final = "hpo_core_token"
 _MOST_STUDIES: Final = 8  # kept open at a time
 _PATIENCE: Final = 20.0  # seconds for a request to arrive
-_SHARE: Final = 0.2  # of the time that findings, or the list of studies, may take
+_SHARE: Final = 0.2  # of all time that computing findings, or the list of studies, may take
 _LONGEST_QUERY: Final = 8_192  # characters of an address
 
 _POLICY: Final = (
@@ -73,16 +73,18 @@ def serve(
     ----------
     storage : path, URL or Storage
     host : str
-        Address to listen at. If it is not a loopback address, the address that is said holds a token.
+        Address to listen at. If it is not a loopback address, readers need a token.
     port : int, optional
-        By default 8000, or any free one.
+        From 0 to 65,535; 0 takes any free one. By default 8000, or any free one if 8000 is taken.
     say : callable
-        Is told the address.
+        Called once with the URL to open, with the token if there is one.
 
     Raises
     ------
     ArgumentError
-        Nothing can listen at this address, or Plotly is not installed.
+        Nothing can listen at this address, ``port`` is out of range, or Plotly is not installed.
+    StorageError
+        The storage cannot be opened.
     """
     with Server(storage, host=host, port=port) as server:
         say(server.address)
@@ -96,7 +98,7 @@ class Watched:
     Attributes
     ----------
     era : str
-        Names what has been read; a page that has another one starts over.
+        Identifies what has been read since the study was opened; a page that has another one starts over.
     """
 
     def __init__(self, storage: Storage, name: str) -> None:
@@ -110,7 +112,7 @@ class Watched:
         self._found_at, self._renew_at = -1, 0.0
 
     def message(self, era: str, since: Cursor, position: int) -> dict[str, Any]:
-        """Return what a page lacks that has read up to a cursor.
+        """Return what has happened since the cursor of a page.
 
         Raises
         ------

@@ -13,7 +13,7 @@ import pytest
 from studies import make_study, remote_trial
 
 import hpo_core as hpo
-from hpo_core.hints import did_you_mean
+from hpo_core.hints import PLOTS, did_you_mean
 
 SPACE = {
     "lr": hpo.Float(1e-5, 1e-1, log=True),
@@ -166,6 +166,7 @@ def test_a_trial_of_optuna(trial, call, written):
         (lambda: hpo.load_study(study_name="a", storage="s.db"), "write `hpo.Study.open('s.db', 'a')`"),
         (lambda: hpo.TrialPruned, "raise `hpo.TrialStopped()`"),
         (lambda: hpo.visualization, "see `hpo.plots`"),
+        (lambda: hpo.plots.plot_param_importances, "`hpo.plots.plot_importance(study)`"),
         (lambda: hpo.Stduy, "did you mean 'Study'"),
     ],
 )
@@ -173,6 +174,15 @@ def test_a_study_of_optuna(call, written):
     with pytest.raises(AttributeError) as raised:
         call()
     assert written in str(raised.value)
+
+
+def test_hints_name_pictures_that_exist():
+    plots = pytest.importorskip("hpo_core.plots")
+    written = [re.search(r"hpo\.plots\.(\w+)", hint)[1] for hint in PLOTS.values()]
+    assert set(written) <= set(plots.__all__)
+    assert not set(PLOTS) & set(plots.__all__)
+    with pytest.raises(AttributeError, match="did you mean 'plot_history'"):
+        plots.plot_histroy  # noqa: B018
 
 
 def test_other_attributes_are_missing_as_anywhere():
@@ -187,7 +197,8 @@ def test_other_attributes_are_missing_as_anywhere():
 def test_rooms_are_attributes_without_being_imported():
     code = (
         "import sys, hpo_core as hpo\n"
-        "rooms = 'acquisition errors executors integrations native plots samplers space storage'.split()\n"
+        "rooms = 'acquisition analysis errors executors integrations native plots samplers'.split()\n"
+        "rooms += ['space', 'storage']\n"
         "assert not {f'hpo_core.{room}' for room in rooms} & set(sys.modules)\n"
         "assert {*rooms, 'nn'} <= set(dir(hpo))\n"
         "for room in rooms: assert getattr(hpo, room).__name__ == 'hpo_core.' + room\n"

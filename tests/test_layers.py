@@ -123,8 +123,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live": {"report", "storage", "study"},
     "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna", "live"},
     "__init__": {
-        "acquisition", "executors", "integrations", "metrics", "native", "nn", "plots", "samplers",
-        "schedulers", "space", "storage", "study", "trial",
+        "acquisition", "analysis", "callbacks", "executors", "integrations", "metrics", "native", "nn",
+        "plots", "samplers", "schedulers", "space", "storage", "study", "trial",
     },
 }  # fmt: skip
 # The version is the one name of the package itself that a room may take.

@@ -426,7 +426,7 @@ def test_pictures_of_several_objectives_refuse_what_they_cannot_draw():
         plot_front(study, axes=plt.subplots(2)[1])
     for arguments, words in [
         (("lrr",), "one of .*did you mean 'lr'"),
-        (("lr", ["errr"]), "among error, size, ms, got 'errr'; did you mean 'error'"),
+        (("lr", ["errr"]), "one of 'error', 'size', 'ms', got 'errr'; did you mean 'error'"),
         (("lr", "error"), "list of names"),
         (("lr", []), "list of names"),
     ]:

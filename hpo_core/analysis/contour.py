@@ -46,7 +46,7 @@ class Contour(NamedTuple):
     y : (b,) float64
         Positions along the axes, at which the surface is given.
     mean : (b, a) float64
-        Value to expect, in the metric's units.
+        Expected value, in the metric's units.
     doubt : (b, a) float64
         Standard deviation as a share of what it is far from any trial, in [0, 1].
     fitted : int

@@ -12,9 +12,9 @@ v               variance, over the values of an active parameter, of the chance 
                 belongs to the target
 
 PED-ANOVA [1] shows that v = (gamma' / gamma)^2 D. Conditional PED-ANOVA [2] splits this variance by regimes,
-which are here active and inactive. What differs between regimes is the doing of the parameters that
-conditions read, and is found in their own v. A conditional parameter keeps what lies within the regime where
-it is active:
+which are here active and inactive. Differences between regimes are effects of the parameters that conditions
+read, and part of their own v. A conditional parameter keeps the variance within the regime where it is
+active:
 
     v = (gamma' / gamma)^2 alpha^2 / beta D
 
@@ -36,10 +36,11 @@ References
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from hpo_core.analysis.series import latest
 from hpo_core.checks import check_number, check_one_of, shown, some
 from hpo_core.errors import StudyError
 from hpo_core.hints import did_you_mean, hinting
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hpo_core.analysis.series import StudyLike
     from hpo_core.log import History
     from hpo_core.metrics import Metrics
     from hpo_core.space import Space
@@ -61,28 +63,8 @@ if TYPE_CHECKING:
 
 EVALUATORS = ("ped-anova", "fanova")
 TARGET, REGION = 0.1, 1.0
-# Trials that are compared at least, and that are the best of them at least: fewer make no density.
+# The fewest trials to compare, and the fewest that count as the best: with less there is no density.
 FEWEST, FEWEST_BEST = 10, 5
-
-
-class StudyLike(Protocol):
-    """What is read of a study."""
-
-    @property
-    def space(self) -> Space:
-        """Parameters of its trials."""
-
-    @property
-    def metrics(self) -> Metrics:
-        """What the results of its trials are."""
-
-    @property
-    def history(self) -> History:
-        """Columns of its trials."""
-
-    @property
-    def n_finished(self) -> int:
-        """Number of trials that have ended; to ask for it reads what other processes have done."""
 
 
 @hinting
@@ -112,17 +94,18 @@ def importance(
         "fanova": which part of the variance of the metric over the whole space each parameter explains by
         itself, by a Gaussian process fitted to at most 500 trials. It takes seconds.
     target_quantile : float, default 0.1
-        For "ped-anova": the share of the trials that are the best, in (0, ``region_quantile``). At least
-        five trials are.
+        For "ped-anova": the share of the trials that count as the best, in (0, ``region_quantile``); at least
+        five trials do.
     region_quantile : float, default 1
-        For "ped-anova": the share of the trials, the best ones, that they are compared with, in (0, 1].
+        For "ped-anova": the share of the trials, best first, that these are compared with, in (0, 1]; at
+        least ten trials.
 
     Returns
     -------
     dict of str to float
-        Shares that sum to 1, descending, of all parameters. A conditional parameter's share is what its value
-        does where it is active; that it is active is the doing of the parameters in its condition. If no
-        parameter matters, all shares are equal.
+        Shares of all parameters, descending, that sum to 1. A conditional parameter's share is the effect of
+        its value where it is active; the effect of being active counts for the parameters in its condition.
+        If no parameter matters, all shares are equal.
 
     Raises
     ------
@@ -154,11 +137,11 @@ def importance(
     _check_quantiles(evaluator, target_quantile, region_quantile)
     if not study.space.names:
         raise StudyError("study must have parameters, got a space of constants")
-    study.n_finished  # noqa: B018 - reads what other processes have done
+    history = latest(study)
     if evaluator == "fanova":
-        found = _by_variance(study.space, study.history, metric)
+        found = _by_variance(study.space, history, metric)
     else:
-        found = _by_rank(study.space, study.history, metric, target_quantile, region_quantile)
+        found = _by_rank(study.space, history, metric, target_quantile, region_quantile)
     total = float(found.sum())
     shares = found / total if total > 0.0 else np.full(len(found), 1.0 / len(found))
     order = np.argsort(-shares, kind="stable")

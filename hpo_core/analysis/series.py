@@ -21,7 +21,7 @@ import numpy as np
 from hpo_core.analysis.axes import Axis, check_parameter, parameter_axis
 from hpo_core.analysis.front import front as on_front
 from hpo_core.analysis.front import growth, reference_point
-from hpo_core.checks import some
+from hpo_core.checks import shown, some
 from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
 from hpo_core.log import State
@@ -330,7 +330,7 @@ def metric_row(study: StudyLike, metric: str | None) -> int:
         return 0
     if not isinstance(metric, str) or metric not in rows:
         hint = did_you_mean(metric, rows) if isinstance(metric, str) else ""
-        raise ArgumentError(f"metric must be one of {some(study.metrics.names)}, got {metric!r}{hint}")
+        raise ArgumentError(f"metric must be one of {some(study.metrics.names)}, got {shown(metric)}{hint}")
     return rows.index(metric)
 
 

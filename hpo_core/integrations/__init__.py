@@ -1,4 +1,4 @@
-"""Other people's loops with hpo_core's suggestions, and their trainings and trackers with its trials."""
+"""Other libraries: searches that use our samplers, trainings that report to our trials, and trackers."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hpo_core.integrations import wandb as wandb
     from hpo_core.integrations import xgboost as xgboost
 
-# Loaded when asked for: each imports the library that it is named after.
+# Loaded on first use: each imports the library that it is named after.
 _MODULES = (
     "keras",
     "lightgbm",

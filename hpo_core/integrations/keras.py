@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ReportCallback(Callback):
     """Reports to a trial after each epoch of ``fit``, and sets ``model.stop_training`` if it is to stop.
 
-    A step is an epoch; ``fit(initial_epoch=...)`` counts on. The study learns how many there are, so that a
+    A step is an epoch, counted from ``initial_epoch``. The study learns how many there are, so that a
     scheduler needs no ``max_steps``.
 
     Parameters
@@ -59,6 +59,6 @@ class ReportCallback(Callback):
         self._reporter.plan(self.params.get("epochs") or 0)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Report."""
+        """Report the values of an epoch."""
         if self._reporter.report(epoch, logs or {}):
             self.model.stop_training = True

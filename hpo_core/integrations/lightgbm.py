@@ -20,9 +20,9 @@ class ReportCallback:
     """Reports to a trial after each boosting round, and ends the training if it is to stop.
 
     It works in ``lightgbm.train`` and ``lightgbm.cv``, where it reports means over the folds, and as an entry
-    of ``callbacks`` in ``fit`` of the scikit-learn estimators. A step is a round; rounds of a model that is
-    trained on count. The study learns how many there are, so that a scheduler needs no ``max_steps``. The
-    ``best_iteration`` of a model that was stopped is its last one.
+    of ``callbacks`` in ``fit`` of the scikit-learn estimators. A step is a round; the rounds of an
+    ``init_model`` count too. The study learns how many there are, so that a scheduler needs no ``max_steps``.
+    The ``best_iteration`` of a model that was stopped is its last one.
 
     Parameters
     ----------

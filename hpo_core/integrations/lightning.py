@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ReportCallback(Callback):
-    """Reports to a trial what a ``Trainer`` has logged, and sets ``trainer.should_stop`` if it is to stop.
+    """Reports what a ``Trainer`` has logged to a trial, and sets ``trainer.should_stop`` if it is to stop.
 
     Normally it reports after each epoch that ended with a validation, or after each epoch if there is no
     validation; a step is then an epoch. If validations run within epochs (``val_check_interval`` below 1.0 or

@@ -34,7 +34,7 @@ STATUS: Final = {
     "PAUSED": "SCHEDULED",
 }
 STUDY, TRIAL, PARENT = "hpo_core.study", "hpo_core.trial", "mlflow.parentRunId"
-# What MLflow allows, in characters; a batch holds so many entries of a kind.
+# Limits of MLflow: characters of a name and of a value, and entries of one kind in a batch.
 LONGEST_NAME, LONGEST_VALUE, LARGEST_BATCH = 240, 5000, 100
 
 
@@ -51,23 +51,23 @@ class MLflowTracker(Tracker[str]):
     =============  =========================================================================================
 
     The run of the study is RUNNING while one of its trials is; for a study of one objective its metric
-    ``best_...`` has a step for each trial that was the best so far. A study that goes on, here or in another
-    process, goes on in the run of that name and seed, and a trial that goes on in its own run.
+    ``best_...`` has a step for each trial that was the best so far. A study that is resumed, here or in
+    another process, continues the run with its name and seed; a trial that is resumed continues its own run.
 
-    Characters that MLflow does not allow in names become ``_``, with a hash behind them. MLflow's own active
-    run is left alone, so that an objective may log on its own.
+    Characters that MLflow does not allow in names become ``_``, and the name ends in a hash. MLflow's own
+    active run is left alone, so that an objective may log on its own.
 
     Parameters
     ----------
     tracking_uri : str, optional
-        By default MLflow's, such as ``MLFLOW_TRACKING_URI``.
+        Where the runs are kept; by default MLflow's own setting, such as ``MLFLOW_TRACKING_URI``.
     experiment : str, optional
-        By default the name of the study, or "hpo_core".
+        Name of the experiment; by default that of the study, or "hpo_core".
 
     Raises
     ------
     ArgumentError
-        ``experiment`` is no text, or empty.
+        ``experiment`` is not a str, or is empty.
 
     Examples
     --------
@@ -104,7 +104,7 @@ class MLflowTracker(Tracker[str]):
         return run
 
     def _of_study(self, study: Study, *, goes_on: bool) -> tuple[str, str]:
-        """Return the experiment and the run of a study; of one that goes on they may be there."""
+        """Return the experiment and the run of a study; if it is resumed, they may exist."""
         if study not in self._studies:
             digest = hashlib.sha256(f"{study.seed} {study.name}".encode(errors="surrogatepass"))
             tags = {STUDY: digest.hexdigest()[:16]}

@@ -1,4 +1,4 @@
-"""A searcher for Ray Tune: in ``tune.TuneConfig(search_alg=HpoSearch())`` it takes any other's place."""
+"""A searcher for Ray Tune: ``tune.TuneConfig(search_alg=HpoSearch())``."""
 
 from __future__ import annotations
 
@@ -51,10 +51,12 @@ class HpoSearch(Searcher):
     points_to_evaluate : sequence of mappings, optional
         Configurations to try first; the sampler fills what they leave out.
     metrics : mapping of str to Minimize, Maximize, AtMost or AtLeast, optional
-        In place of a metric and its mode, for results with bounds, references, or that are known from the
-        parameters; see ``Study``. The metric of ``tune.TuneConfig`` is then only that of its scheduler.
-    sampler, seed
+        Instead of ``metric`` and ``mode``, for results with bounds or references, or known from the
+        parameters; see ``Study``. Only the scheduler then reads the metric of ``tune.TuneConfig``.
+    sampler : str or Sampler, default "auto"
         As for ``Study``.
+    seed : int, optional
+        As for ``Study``; drawn if None.
     scheduler : None
         Tune decides which trials stop: give one of its schedulers to ``tune.TuneConfig``.
 
@@ -66,8 +68,8 @@ class HpoSearch(Searcher):
     Raises
     ------
     ArgumentError
-        The space holds what has no counterpart (``grid_search``, ``sample_from``, ``randn``), or another
-        argument is outside what is allowed.
+        The space holds something without a counterpart (``grid_search``, ``sample_from``, ``randn``), or
+        another argument is not allowed.
 
     Examples
     --------
@@ -104,8 +106,8 @@ class HpoSearch(Searcher):
         self._sampler = sampler
         self._seed = seed
         self._space: Space | None = None
-        self._labels: dict[str, dict[str, Any]] = {}  # text that stands for a choice, where it must
-        self._steps: dict[str, Any] = {}  # to which a value is rounded that is searched without them
+        self._labels: dict[str, dict[str, Any]] = {}  # choices that cannot be hashed, by their repr
+        self._steps: dict[str, Any] = {}  # of logarithmic parameters, which are searched without steps
         if space is not None:
             self._take(space)
         self._numbers: dict[str, int] = {}  # trial numbers of the study by Tune's names
@@ -114,7 +116,7 @@ class HpoSearch(Searcher):
             self._start()
 
     def set_search_properties(self, metric: Any, mode: Any, config: Mapping[str, Any], **_: object) -> bool:
-        """Take from the tuner what was not given; False if the searcher has a space of its own."""
+        """Use the tuner's metric, mode and space where none was given; False if a space was given."""
         metric, mode = _read_goal(metric, mode)
         if self.study is not None:
             return False
@@ -273,7 +275,7 @@ def _leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, An
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``_leaves`` took apart."""
+    """Nested dictionaries of values by names with "/": the inverse of ``_leaves``."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *outer, last = name.split("/")
@@ -288,15 +290,16 @@ def _domains(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Names and domains of what Tune would draw; the rest stays in the tuner's configuration."""
     for name, value in _leaves(config):
         if name.split("/")[-1] == "grid_search":
-            raise ArgumentError(f"{name!r} leaves nothing to suggest: use tune.choice")
+            owner = name.rpartition("/")[0]
+            raise ArgumentError(f"parameter {owner!r} must be a range or tune.choice, got tune.grid_search")
         if isinstance(value, sample.Domain):
             yield name, value
         elif isinstance(value, list | tuple) and any(isinstance(each, sample.Domain) for each in value):
-            raise ArgumentError(f"{name!r} is a list with parameters in it: use a dictionary")
+            raise ArgumentError(f"parameter {name!r} must be a dictionary, got a list that holds ranges")
 
 
 def _labels(domain: Any) -> dict[str, Any]:
-    """Text for each choice, where one of them cannot be hashed."""
+    """Choices by their repr if one of them cannot be hashed; otherwise nothing."""
     if not isinstance(domain, sample.Categorical):
         return {}
     try:
@@ -307,7 +310,7 @@ def _labels(domain: Any) -> dict[str, Any]:
 
 
 def _drawn(domain: Any) -> tuple[Any, Any]:
-    """What draws a value, and the step it is rounded to, 0 for none."""
+    """The sampler of a domain, and the step that its values are rounded to, 0 for none."""
     drawn = domain.get_sampler()
     return (drawn.sampler, drawn.q) if isinstance(drawn, sample.Quantized) else (drawn, 0)
 
@@ -332,5 +335,5 @@ def _convert(name: str, domain: Any) -> Float | Int | Categorical:
         if isinstance(domain, sample.Integer):
             return Int(int(low), int(high), log=log, step=1 if log else int(step or 1))
         return Float(low, high, log=log, step=None if log else step or None)
-    what = f"{type(domain).__name__} drawn by {type(drawn).__name__}"
-    raise ArgumentError(f"{name!r} is {what}, which HpoSearch cannot search; give it bounds, or leave it out")
+    kind = f"{type(domain).__name__} of {type(drawn).__name__.strip('_')}"
+    raise ArgumentError(f"parameter {name!r} must be a range with bounds or tune.choice, got {kind}")

@@ -1,4 +1,4 @@
-"""A search over the parameters of a scikit-learn estimator, in the place of its own searches."""
+"""A search over the parameters of a scikit-learn estimator, in place of its own searches."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ ALL_FAILED: Final = "\nAll the "  # how scikit-learn's error begins if all fits 
 class HpoSearchCV(BaseSearchCV):
     """Search parameters of an estimator by cross-validation, with a sampler and a scheduler of this library.
 
-    Use it as ``RandomizedSearchCV``: all that searches of scikit-learn have and do is there, such as
-    ``cv_results_``, ``best_estimator_``, several metrics, callables for ``scoring`` and ``refit``, and
-    metadata routing.
+    Use it like ``RandomizedSearchCV``. It has all attributes and methods of scikit-learn's searches, such as
+    ``cv_results_`` and ``best_estimator_``, and takes several metrics, callables for ``scoring`` and
+    ``refit``, and metadata.
 
     Parameters
     ----------
@@ -71,14 +71,15 @@ class HpoSearchCV(BaseSearchCV):
     sampler : str or Sampler, default "auto"
         As for ``Study``.
     scheduler : str or Scheduler, optional
-        Begins each configuration with a small part of the resource, and gives more only to the best: one that
-        has rungs, such as "asha" or "hyperband". The scores with less are rows of ``cv_results_`` too, with
-        ``trial``, ``iter`` and ``n_resources``; the best is chosen among those with the most.
+        A scheduler with rungs, such as "asha" or "hyperband": it starts each configuration with a small part
+        of the resource, and gives more only to the best. Every score is a row of ``cv_results_``, with
+        ``trial``, ``iter`` and ``n_resources``; the best is chosen among the rows with the most resources.
     resource : str, default "n_samples"
-        What the scheduler gives: samples to train on, with the classes as frequent as in all and the same for
-        every configuration, or an int parameter of the estimator such as "n_estimators".
+        What the scheduler gives: samples to train on, stratified by class and the same for every
+        configuration, or an int parameter of the estimator such as "n_estimators".
     max_resources : int or "auto", default "auto"
-        All of the resource: by default every sample, or the value that the estimator has now.
+        The full amount of the resource, at least 1. By default every sample, or the parameter's value in
+        ``estimator``.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As for ``RandomizedSearchCV``. With several metrics, ``refit`` names the one to maximise; if it is
         False or a callable, the search looks for the front of all of them. If more workers than folds are
@@ -97,11 +98,12 @@ multimetric_, classes_, n_features_in_, feature_names_in_
     Raises
     ------
     ArgumentError
-        ``space`` holds what cannot be searched, ``scheduler`` has no rungs, or there is no such resource.
+        In ``fit``: ``space`` holds something that cannot be searched, ``scheduler`` has no rungs,
+        ``max_resources`` is out of range, or there is no such resource.
 
     Notes
     -----
-    The splits are drawn once, so that all configurations meet the same. A configuration whose score is not
+    The splits are drawn once and are the same for all configurations. A configuration whose score is not
     finite is a failed trial. With a number as ``error_score``, that number is its score. Only if every fit
     of every configuration fails does ``fit`` raise.
 
@@ -301,9 +303,7 @@ class _Search:
     evaluate: Callable[..., Any]
     splits: _Splits
     rungs: list[_Rung]
-    rows: _Rows = field(
-        default_factory=lambda: _Rows([], 0, [], {})
-    )  # what scikit-learn has evaluated so far
+    rows: _Rows = field(default_factory=lambda: _Rows([], 0, [], {}))  # evaluated by scikit-learn so far
     results: dict[str, Any] = field(default_factory=dict)
     lost: list[_Lost] = field(default_factory=list)
     n_rows: int = 0
@@ -366,7 +366,7 @@ class _Search:
         return {name: float(np.mean([each[name] for each in scores])) for name in scores[0]}
 
     def evaluated(self, *rows: Any) -> dict[str, Any]:
-        """Keep what was evaluated, and return a mapping to be filled once all is."""
+        """Keep the rows evaluated so far, and return a mapping that ``finish`` fills."""
         self.rows, self.results = _Rows(*rows), {}
         return self.results
 
@@ -379,7 +379,7 @@ class _Search:
 
 
 class _Lost(NamedTuple):
-    """Candidates evaluated at once of which every fit failed: an error for scikit-learn, not for a search."""
+    """Candidates of one call of which every fit failed; scikit-learn raises, but the search goes on."""
 
     first: int  # row
     candidates: list[Params]
@@ -388,7 +388,7 @@ class _Lost(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """What scikit-learn makes ``cv_results_`` of."""
+    """The arguments of scikit-learn's ``_format_results``, which makes ``cv_results_``."""
 
     candidates: list[Params]
     n_splits: int

@@ -41,18 +41,18 @@ class TensorBoardTracker(Tracker[EventFileWriter]):
     """Writes an event file for each trial, in a folder of its own below one of the study.
 
     Reports become curves; the result is the value of the last step. The HParams page shows parameters and
-    results of all trials, and which have failed; the Text page has state, reason and notes. TensorBoard need
-    not be installed with TensorFlow or PyTorch.
+    results of all trials, and which have failed; the Text page has state, reason and notes. Neither
+    TensorFlow nor PyTorch is needed.
 
     Parameters
     ----------
     folder : path
-        What ``tensorboard --logdir`` is given. Studies of other names have other folders in it.
+        The folder for ``tensorboard --logdir``. Each study has a folder of its name in it.
 
     Raises
     ------
     ArgumentError
-        ``folder`` is no path.
+        ``folder`` is not a path.
 
     Examples
     --------

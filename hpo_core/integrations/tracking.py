@@ -68,7 +68,7 @@ class Tracker(Callback, Generic[R]):
 
 
 def last_step(trial: Trial) -> int:
-    """Return the step of the last report, 0 if there is none: a result counts for it."""
+    """Return the step at which a result is logged: that of the last report, 0 if there is none."""
     return max((step for step, _ in trial.reports), default=0)
 
 
@@ -78,21 +78,21 @@ def title(study: Study) -> str:
 
 
 def about(trial: Trial) -> dict[str, str]:
-    """Return what there is to say of a trial besides numbers: state, reason, origin and notes."""
-    # A reason to pause must not outlive the pause: it is always said, if only that there is none.
+    """Return the state, origin, reason and notes of a trial as text."""
+    # An empty reason is written too, or the reason of an earlier pause would stay.
     told = {"state": trial.state.name.lower(), "origin": trial.origin, "reason": trial.reason or ""}
     return told | {f"notes.{name}": str(value) for name, value in trial.notes.items()}
 
 
 def plain(value: Any) -> str | float | bool | None:
-    """Return a parameter as any tracker takes it: text, a finite number or a bool."""
+    """Return a parameter as any tracker takes it: text, a finite number, a bool or None."""
     if isinstance(value, bool | None) or (isinstance(value, int | float) and math.isfinite(value)):
         return value
     return printable(str(value))
 
 
 def unique(names: Iterable[str], clean: Callable[[str], str]) -> dict[str, str]:
-    """Return an allowed name for each: as it is if ``clean`` leaves it so, and with a hash otherwise."""
+    """Return an allowed name for each name: itself, or what ``clean`` makes of it with a hash at the end."""
     found = {}
     for name in names:
         cleaned = clean(name)

@@ -79,7 +79,7 @@ class ReportCallback(TrainerCallback):
     def __init__(self, trial: Trial, monitor: Monitor = "eval_loss") -> None:
         self._reporter = Reporter(trial, monitor)
         self._is_training = False
-        self._found: dict[str, Any] = {}  # not reported: there may be one evaluation for each of several sets
+        self._found: dict[str, Any] = {}  # not reported yet: each of several data sets has its own evaluation
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Tell the study how long the training is."""
@@ -88,7 +88,7 @@ class ReportCallback(TrainerCallback):
             self._reporter.plan(int(state.num_train_epochs if _by_epoch(args) else state.max_steps))
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Mapping[str, Any], **_: Any) -> None:
-        """Report."""
+        """Report once all monitored values are there."""
         if not self._is_training or not state.global_step:
             return
         self._found.update(metrics)
@@ -125,7 +125,7 @@ def _of_first_process(stops: bool, args: Any) -> bool:  # noqa: FBT001
 
 
 def default_space() -> Space:
-    """Return the space that other backends of ``hyperparameter_search`` search by default."""
+    """Return the default space of the other backends of ``hyperparameter_search``."""
     return Space(
         {
             "learning_rate": Float(1e-6, 1e-4, log=True),
@@ -182,8 +182,8 @@ def search(
     Raises
     ------
     ArgumentError
-        The trainer has no ``model_init``, or a parameter is neither a training argument nor for
-        ``model_init``.
+        The trainer has no ``model_init`` or trains in several processes, a parameter is neither a training
+        argument nor for ``model_init``, or both ``space`` and ``study`` are given.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def search(
     if study is None:
         study = Study(default_space() if space is None else space, **_goal(direction))
     elif space is not None:
-        raise ArgumentError("give space or study, not both")
+        raise ArgumentError("space must be left out if study is given")
     _check_trainer(trainer, study.space)
     objective = partial(
         _train,
@@ -231,8 +231,10 @@ def _goal(direction: Any) -> dict[str, Any]:
 
 
 def _check_trainer(trainer: Any, space: Space) -> None:
-    if trainer.model_init is None:
-        raise ArgumentError("trainer must have a model_init, which makes the model of each trial")
+    if getattr(trainer, "model_init", None) is None:
+        raise ArgumentError(
+            f"trainer must have a model_init, which makes the model of each trial; got {shown(trainer)}"
+        )
     if trainer.args.world_size > 1:
         raise ArgumentError("trainer must train in one process: write an objective with ReportCallback")
     strange = [name for name in space.parameters if not hasattr(trainer.args, name)]
@@ -318,7 +320,7 @@ class Backend(HyperParamSearchBackendBase):
 
     def run(self, trainer: Any, n_trials: int, direction: Any, **options: Any) -> Any:
         """Search; ``options`` are those of ``search``."""
-        # Trainer knows only its own backends: while it trains, this one stays out of sight.
+        # Trainer knows only its own backends, so it must not see this one while it trains.
         trainer.hp_search_backend = None
         space = None if "study" in options else trainer.hp_space(None)
         return search(
@@ -335,8 +337,8 @@ class Backend(HyperParamSearchBackendBase):
 def register() -> None:
     """Make ``trainer.hyperparameter_search(backend="hpo_core")`` run ``search``.
 
-    There ``hp_space`` is a function that returns a space. Whatever else ``search`` takes is passed on, such
-    as ``study=``, ``timeout=`` or ``callbacks=``.
+    ``hp_space`` is then a function that returns a space. Other arguments of ``search``, such as ``study=``,
+    ``timeout=`` or ``callbacks=``, are passed on.
 
     Examples
     --------

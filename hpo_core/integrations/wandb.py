@@ -29,10 +29,10 @@ class WandbTracker(Tracker[Any]):
     Parameters are the config of a run, its reports are its history with ``trial_step`` as the axis, and the
     summary has the result, ``state``, ``reason`` and the notes. The run of a failed trial is marked as
     failed; the run of a trial that was stopped early has finished, and its summary says "stopped". A trial
-    that goes on after a pause continues its run; offline, W&B joins the two parts when they are uploaded.
+    that is resumed after a pause continues its run; offline, W&B joins the two parts when they are uploaded.
 
-    Runs do not capture what the objective prints. ``WANDB_MODE=offline`` keeps them on this machine, for
-    ``wandb sync``.
+    Runs do not capture what the objective prints. ``WANDB_MODE=offline`` keeps runs on this machine until
+    ``wandb sync`` uploads them.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class WandbTracker(Tracker[Any]):
     Raises
     ------
     ArgumentError
-        ``project`` is no text, or ``init`` has an argument that the tracker gives itself.
+        ``project`` is not a str, or is empty, or ``init`` has an argument that the tracker sets itself.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class WandbTracker(Tracker[Any]):
             raise ArgumentError(f"project must be a name, got {shown(project)}")
         for name in ("group", "name", "id", "config", "reinit", "resume"):
             if name in init:
-                raise ArgumentError(f"{name} must be left out: the tracker gives it for each trial")
+                raise ArgumentError(f"{name} must be left out: the tracker sets it for each trial")
         self._init = {"project": project, **init}
         self._paused: dict[Trial, str] = {}  # identifiers of their runs
 

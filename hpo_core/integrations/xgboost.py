@@ -22,8 +22,8 @@ class ReportCallback(TrainingCallback):
     """Reports to a trial after each boosting round, and ends the training if it is to stop.
 
     It works in ``xgboost.train`` and ``xgboost.cv``, where it reports means over the folds, and as an entry
-    of ``callbacks`` of the scikit-learn estimators. A step is a round; rounds of a model that is trained on
-    count.
+    of ``callbacks`` of the scikit-learn estimators. A step is a round; the rounds of an
+    ``xgb_model`` count too.
 
     Parameters
     ----------
@@ -33,13 +33,14 @@ class ReportCallback(TrainingCallback):
         ``cv``. For a study of several metrics, a mapping of each metric to such a name. Or a function of all
         values by name that returns the value to report.
     steps : int, optional
-        ``num_boost_round`` or ``n_estimators``, at least 1, which XGBoost does not tell its callbacks. With
-        it a scheduler needs no ``max_steps``.
+        Number of new rounds, at least 1: ``num_boost_round`` or ``n_estimators``, which XGBoost does not tell
+        its callbacks. With it a scheduler needs no ``max_steps``.
 
     Raises
     ------
     ArgumentError
-        ``monitor`` does not fit the metrics of the study, or, while training, names nothing that is measured.
+        ``monitor`` does not fit the metrics of the study, ``steps`` is no int above 0, or, while training,
+        ``monitor`` names nothing that is measured.
 
     Examples
     --------

@@ -1,8 +1,10 @@
 """Pictures of a study as Matplotlib axes (needs the ``plots`` extra).
 
-Every function draws into the axes it is given, or into a new figure of its own, and returns the axes,
-so that titles, limits and saving stay with the caller. ``hpo_core.analysis`` has the columns behind them.
+Every function draws into the axes it is given or into a new figure, and returns the axes; the caller sets
+limits and saves. ``hpo_core.analysis`` has the columns behind the pictures.
 """
+
+from typing import TYPE_CHECKING
 
 from hpo_core.plots.fronts import plot_front, plot_hypervolume
 from hpo_core.plots.pairs import plot_contour, plot_rank
@@ -28,3 +30,13 @@ __all__ = [
     "plot_steps",
     "plot_timeline",
 ]
+
+if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
+
+    def __getattr__(name: str) -> None:
+        from hpo_core.hints import PLOTS, did_you_mean, refuse
+
+        if name in PLOTS:
+            refuse(__name__, name, PLOTS[name])
+        hint = "" if name.startswith("_") else did_you_mean(name, __all__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")

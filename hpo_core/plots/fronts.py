@@ -56,13 +56,13 @@ def plot_front(
     reference : mapping of objectives to float, optional
         The reference point, as for ``Study.hypervolume``; by default that of all fronts together.
     axes : sequence of matplotlib.axes.Axes, optional
-        Where to draw, one for each pair of objectives; a new figure without it.
+        Where to draw, one for each pair of objectives; a new figure by default.
 
     Returns
     -------
     tuple of matplotlib.axes.Axes
         One for two objectives, three for three. Large dots are trials on the front, pale ones are
-        dominated, crosses are infeasible. The shaded side, up to the reference point, is dominated in these
+        dominated, crosses are infeasible. The shaded area, up to the reference point, is dominated in these
         two objectives. An axis is logarithmic where the values are positive and span more than a factor of
         20.
 
@@ -123,7 +123,7 @@ def plot_hypervolume(
         The reference point, as for ``Study.hypervolume``; by default that of all fronts together. Give it to
         compare pictures.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------

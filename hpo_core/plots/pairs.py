@@ -38,15 +38,15 @@ if TYPE_CHECKING:
     from hpo_core.plots.studies import Study
 
 _LEVELS = 14  # of a surface
-_MOST_DOTS = 400  # on a surface, so that it is still seen
-_SURE, _UNSURE = 0.35, 0.95  # doubt from which a surface is faded, and at which it is nearly gone
+_MOST_DOTS = 400  # on a surface: more would hide it
+_SURE, _UNSURE = 0.35, 0.95  # doubt at which a surface begins to fade, and at which it is nearly gone
 
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_contour(
     study: Study, names: Sequence[str] | None = None, *, metric: str | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the value to expect over two parameters.
+    """Draw the expected value over two parameters.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ def plot_contour(
     metric : str, optional
         By default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The mean of a Gaussian process of these two parameters, darker where it is better; what the others do
-        is noise to it. It fades where no trial is near: there it is a guess. Dots are completed trials, of
-        more than 400 some; crosses break a bound.
+        The mean of a Gaussian process of these two parameters, darker where it is better; it treats the
+        effects of other parameters as noise. Colours fade where no trial is near, because the mean is a guess
+        there. Dots are completed trials, at most 400 of them; crosses break a bound.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def plot_contour(
         entries += ax.plot(x[broken], y[broken], **CROSS, color=ABOVE)
         labels.append(INFEASIBLE)
     _finish(ax, trials)
-    head(ax, "value to expect", entries, labels)
+    head(ax, "expected value", entries, labels)
     return ax
 
 
@@ -114,7 +114,7 @@ def plot_rank(
     metric : str, optional
         By default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-_MOST_LINES, _MOST_POINTS = 500, 12_000  # more hide each other
+_MOST_LINES, _MOST_POINTS = 500, 12_000  # more would hide each other
 _MOST_AXES = 40
-_INACTIVE = -0.09  # where lines pass an axis of a parameter that they lack, below its low end
-_SHORTEST = 12  # characters of a tick's text, beside which there is another axis
+_INACTIVE = -0.09  # height at which a line passes the axis of an inactive parameter
+_SHORTEST = 12  # characters of a tick, which must not reach the next axis
 
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
@@ -42,14 +42,14 @@ def plot_parallel(
     metric : str, optional
         By default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
         The first axis is the metric's; the better a trial's value ranks, the darker its line. A line passes
-        below an axis whose parameter is inactive. Of more than 500 trials, or fewer if there are many axes,
-        some are drawn, evenly by rank, the best included. Infeasible trials are left out unless all are.
+        below an axis whose parameter is inactive. At most 500 trials are drawn, fewer if there are many axes:
+        an even sample by rank that includes the best. Infeasible trials are left out unless all are.
 
     Raises
     ------

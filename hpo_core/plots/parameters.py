@@ -66,7 +66,7 @@ def plot_metrics(
     metrics : sequence of str, optional
         Which metrics; by default all of them.
     axes : sequence of matplotlib.axes.Axes, optional
-        Where to draw, one for each metric; a new figure without it.
+        Where to draw, one for each metric; a new figure by default.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def plot_slice(
     metric : str, optional
         By default the first objective.
     axes : sequence of matplotlib.axes.Axes, optional
-        Where to draw, one for each parameter; a new figure without it.
+        Where to draw, one for each parameter; a new figure by default.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def plot_importance(
     evaluator : {"ped-anova", "fanova"}, default "ped-anova"
         As for ``Study.importance``.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------

@@ -36,7 +36,7 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     name : str
         A parameter of the study's space.
     axes : pair of matplotlib.axes.Axes, optional
-        Where to draw the densities and their ratio; a new figure without it.
+        Where to draw the densities and their ratio; a new figure by default.
 
     Returns
     -------

@@ -49,7 +49,7 @@ def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
         One study, or several under the labels of the legend. All must have one objective, of the same
         direction.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------
@@ -112,13 +112,13 @@ def plot_edf(studies: Studies, *, metric: str | None = None, ax: Axes | None = N
     metric : str, optional
         A metric of all studies; by default the first objective of each.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A line for each study, over its complete trials that keep all bounds. Of two searches that minimise,
-        the one whose line lies higher has found more good values; if they maximise, lower. The horizontal
+        A line for each study, over its complete trials that keep all bounds. If the studies minimise, a
+        higher line means more good values; if they maximise, a lower one. The horizontal
         axis is logarithmic where the values are positive and span more than a factor of 20.
 
     Raises
@@ -158,20 +158,21 @@ def plot_edf(studies: Studies, *, metric: str | None = None, ax: Axes | None = N
 
 
 def plot_timeline(study: Study, *, ax: Axes | None = None) -> Axes:
-    """Draw when each trial ran, coloured by what became of it.
+    """Draw when each trial ran, coloured by outcome.
 
     Parameters
     ----------
     study : Study
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A bar for each trial, at its number, from its start to its end; that of a running one ends with the
-        last event known. Of a trial that went on after a pause, or was given out again, it is the last run;
-        a ring at the start marks the latter. A trial that was added without a start has that of its addition.
+        A bar for each trial, at its number, from its start to its end; the bar of a running trial ends at the
+        last known event. If a trial was resumed after a pause or given out again, its last run is shown; a
+        ring marks the start if it was given out again. A trial that was added without a start begins at its
+        addition.
 
     Raises
     ------

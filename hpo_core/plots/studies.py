@@ -1,4 +1,4 @@
-"""The studies that pictures are drawn of: what they must have, and what they are called."""
+"""Checks of the studies, metrics and parameters that pictures are drawn of, and their labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from hpo_core.analysis import importance
 from hpo_core.analysis.axes import check_parameter
 from hpo_core.analysis.series import StudyLike, metric_row
-from hpo_core.checks import some
+from hpo_core.checks import shown, some
 from hpo_core.errors import ArgumentError, StudyError
 from hpo_core.hints import did_you_mean
 from hpo_core.plots.style import text
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Study(StudyLike, Protocol):
-    """The part of ``hpo_core.Study`` that pictures need; a study draws some of them itself."""
+    """The part of ``hpo_core.Study`` that pictures need."""
 
     seed: int
 
@@ -30,7 +30,7 @@ class Study(StudyLike, Protocol):
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """Of its one objective."""
+        """Direction of its one objective."""
 
     @property
     def trials(self) -> TrialBatch:
@@ -50,7 +50,7 @@ Studies = Study | Mapping[str, Study]
 def check_study(argument: str, study: object) -> None:
     """Raise unless an argument is a study."""
     if not all(hasattr(study, name) for name in ("space", "metrics", "history", "trials")):
-        raise ArgumentError(f"{argument} must be a Study, got {study!r}")
+        raise ArgumentError(f"{argument} must be a Study, got {shown(study)}")
 
 
 def checked_metrics(study: Study, metrics: Sequence[str] | None) -> Sequence[str]:
@@ -58,13 +58,11 @@ def checked_metrics(study: Study, metrics: Sequence[str] | None) -> Sequence[str
     if metrics is None:
         return study.metrics.names
     if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not len(metrics):
-        raise ArgumentError(f"metrics must be a list of names of metrics, got {metrics!r}")
+        raise ArgumentError(f"metrics must be a list of names of metrics, got {shown(metrics)}")
     for metric in metrics:
         if metric not in study.metrics:
-            names = ", ".join(study.metrics)
-            raise ArgumentError(
-                f"metrics must be among {names}, got {metric!r}{did_you_mean(metric, study.metrics)}"
-            )
+            hint = did_you_mean(metric, study.metrics)
+            raise ArgumentError(f"metrics must be one of {some(study.metrics)}, got {shown(metric)}{hint}")
     return metrics
 
 
@@ -76,7 +74,7 @@ def chosen(study: Study, names: Sequence[str] | None, metric: str | None, *, mos
         kept = {*by_importance(study, metric)[:most]}
         return [name for name in study.space.names if name in kept]
     if isinstance(names, str) or not isinstance(names, Sequence) or not len(names):
-        raise ArgumentError(f"names must be a list of names of parameters, got {names!r}")
+        raise ArgumentError(f"names must be a list of names of parameters, got {shown(names)}")
     return [check_parameter("names", name, study.space) for name in names]
 
 
@@ -91,7 +89,7 @@ def pair(study: Study, names: Sequence[str] | None, metric: str | None) -> tuple
 
 
 def by_importance(study: Study, metric: str | None) -> list[str]:
-    """Return the parameters, the most important ones for a metric, by default the first objective, first.
+    """Return the parameters by importance for a metric, by default the first objective, descending.
 
     While too few trials can be compared, they are in the space's order.
     """

@@ -32,7 +32,7 @@ FIRST: Final[dict[str, Any]] = {**DOT, "markersize": 6.5}
 OTHER: Final[dict[str, Any]] = {**DOT, "markersize": 4, "alpha": 0.3}
 CROSS: Final[dict[str, Any]] = {"marker": "x", "linestyle": "", "markersize": 4.5, "markeredgewidth": 0.9}
 BEST: Final[dict[str, Any]] = {"linewidth": 2.2, "drawstyle": "steps-post"}
-# What becomes of a trial.
+# By outcome of a trial.
 OUTCOME_LOOKS: Final[dict[str, dict[str, Any]]] = {
     "stopped": {"color": COLOURS[1], "marker": "o"},
     "paused": {"color": COLOURS[4], "marker": "s"},
@@ -44,8 +44,8 @@ OUTCOME_LOOKS: Final[dict[str, dict[str, Any]]] = {
 MANY = 2000  # marks from which they are drawn as pixels, so that a PDF or SVG stays small
 BEST_FIRST = "cividis"  # dark blue for the best, yellow for the worst, with any colour vision
 _MARGIN = 0.03  # beyond the range of a parameter, as a share of it
-_LONGEST = 40  # characters of a user's text, so that it leaves room for the picture
-_DECADES = 3.0  # of a logarithmic axis, from which 2 and 5 of each are too many ticks
+_LONGEST = 40  # characters of a name or label
+_DECADES = 3.0  # longer logarithmic axes have ticks at powers of 10 only
 SHORT = 24  # characters of a choice at a tick, or of a name beside a bar
 _PER_INCH = 13.0  # characters along a horizontal axis
 _HEAD_WIDTH, _SYMBOL_WIDTH = 66, 6  # characters above the axes, and those that the symbol of a label takes
@@ -90,7 +90,7 @@ def curve_style(k: int) -> tuple[str, str]:
 
 
 def apart(axis: ShownAxis, number: NDArray[np.int64], *, up: bool = False) -> Vector:
-    """Return positions along an axis; those of the same choice, or of few numbers, are spread."""
+    """Return positions along an axis, spread sideways if the parameter has few values."""
     return axis.position + sideways(number, up=up) if axis.is_listed else axis.position
 
 

@@ -40,7 +40,7 @@ _FIRST_STEPS = 50  # the share of all steps after which the picture of them begi
 
 @np.errstate(all="ignore")  # margins and ticks of values at the ends of float64
 def plot_curves(study: Study, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the learning curves of a study, coloured by what became of each trial.
+    """Draw the learning curves of a study, coloured by outcome.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def plot_curves(study: Study, *, metric: str | None = None, ax: Axes | None = No
     metric : str, optional
         A measured metric; by default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
         A curve for each trial that has reported, with a mark where it ends, against the steps done. The best
         trial, or the front, is thick. Dotted lines are the rungs at which trials were stopped or paused. Of
-        more than 300 curves some are drawn, of each outcome as many as of any other, if there are. The
+        more than 300 curves a sample is drawn, with equal numbers of each outcome where possible. The
         horizontal axis is logarithmic where the rungs span more than a factor of 20, the vertical one where
         the values are positive and do.
 
@@ -104,7 +104,7 @@ def plot_steps(studies: Studies, *, ax: Axes | None = None) -> Axes:
         One study, or several under the labels of the legend. All must have one objective, of the same
         direction.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it.
+        Where to draw; a new figure by default.
 
     Returns
     -------

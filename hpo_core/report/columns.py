@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from hpo_core.analysis.axes import parameter_axis
+from hpo_core.analysis.series import StudyLike
 from hpo_core.log import History, State
 from hpo_core.printable import printable
 from hpo_core.space import Float, Int
@@ -36,24 +37,11 @@ _LONGEST: Final = 200  # characters of a user's text in a page
 _NONE = np.empty(0, np.int64)
 
 
-class Pictured(Protocol):
+class Pictured(StudyLike, Protocol):
     """The part of a study that a page needs."""
 
     name: str
     seed: int
-    space: Space
-
-    @property
-    def metrics(self) -> Metrics:
-        """What the results are."""
-
-    @property
-    def history(self) -> History:
-        """Columns of the trials."""
-
-    @property
-    def n_finished(self) -> int:
-        """Number of trials that have ended; asking for it reads what other processes have done."""
 
     @property
     def best_trials(self) -> TrialBatch:
@@ -71,7 +59,7 @@ _START: Final = Cursor()
 
 
 def text(value: object) -> str:
-    """Return a value of a user's as one line for a page: no character in it is invisible."""
+    """Return a value as one line of visible characters, at most 200, for a page."""
     whole = printable(value if isinstance(value, str) else repr(value))
     return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 1]}…"
 
@@ -111,7 +99,7 @@ def changes(study: Pictured, since: Cursor = _START, rows: Rows | None = None) -
     study : Pictured
     since : Cursor
     rows : (k,) int, optional
-        Trials to keep, ascending; all by default. Goes with no cursor.
+        Trials to keep, ascending; all by default. Not together with a cursor.
 
     Returns
     -------
@@ -181,8 +169,8 @@ def _params(space: Space, history: History, numbers: Rows) -> list[dict[str, str
 def kept(study: Pictured, most: int = MOST_NUMBERS) -> Rows | None:
     """Return the trials of a report, None for all of them.
 
-    If they have more than ``most`` numbers together, it keeps the best ones, each that was the best of its
-    time in some objective, and an even sample of the others.
+    If they have more than ``most`` numbers together, the best ones are kept, every trial that was the best so
+    far in some objective when it finished, and an even sample of the others.
     """
     history = study.history
     n, width = len(history), len(study.space.names) + len(study.metrics) + 6

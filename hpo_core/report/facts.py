@@ -1,6 +1,4 @@
-"""What a page says about a study beside its pictures: the best, what was saved, what failed, how to
-reproduce it.
-"""
+"""The text of a page about a study: the best, what was saved, what failed, how to reproduce it."""
 
 from __future__ import annotations
 
@@ -102,7 +100,7 @@ def _code(study: Pictured, described: Mapping[str, Any]) -> str:
 
 
 def _made(parts: Parts[Any], module: str, described: Mapping[str, Any]) -> str:
-    """Return the call that makes a sampler or a scheduler; nobody but its user can make any other."""
+    """Return the call that makes a sampler or a scheduler of this library; a placeholder for any other."""
     name = described["name"]
     if "options" not in described or name not in parts.by_name:
         return f"...,  # your own {text(name)!r}"
@@ -126,7 +124,7 @@ def _commands(name: str, storage: str) -> str:
 
 
 def findings(study: Pictured) -> dict[str, Any]:
-    """Return what changes while a study goes on and does not only grow."""
+    """Return what is computed again from all trials while a study goes on."""
     history = study.history
     shares = [_importance(study, metric) for metric in study.metrics.names]
     counts = {state.name.lower(): history.count(state) for state in State}

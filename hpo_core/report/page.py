@@ -23,20 +23,19 @@ if TYPE_CHECKING:
 
     from hpo_core.report.columns import Pictured
 
-# The scripts of a report are named by their hashes, so that nothing else runs, and nothing is fetched.
-# Plotly sets styles of elements.
+# Only scripts with these hashes run, and nothing is fetched. Plotly needs inline styles.
 _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-# What ends a script element, or begins a comment in one, and what JavaScript took for ends of lines.
+# Characters that end a script element or begin a comment in it, and line ends of older JavaScript.
 _HARMLESS = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 
 
 def write_report(
     study: Pictured, path: Any, described: Mapping[str, Any], storage: str | None = None
 ) -> None:
-    """Do what ``Study.report`` promises.
+    """Write a study as one HTML file.
 
     Parameters
     ----------
@@ -46,6 +45,13 @@ def write_report(
         The study as the first event of its log says it.
     storage : str, optional
         Where the study is kept.
+
+    Raises
+    ------
+    ArgumentError
+        The file cannot be written or is part of a storage, or Plotly is not installed.
+    StorageError
+        ``path`` is not a path.
     """
     path = require_path("path", path)
     page = report_html(study, described, storage)

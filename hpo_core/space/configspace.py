@@ -1,9 +1,10 @@
 """Spaces of ConfigSpace: ``Space.from_configspace`` and ``Space.to_configspace``.
 
-What one of the two libraries cannot say is refused, and the message names the hyperparameter. The two agree
-on an inactive parent: no comparison with it holds, with one exception. To ConfigSpace, "is not equal" and
-the negation of a condition hold if the parent is inactive. So conditions are translated into formulas of
-comparisons, "and" and "or" alone, which mean the same in both, and ``_Reader.inactive`` is such a formula.
+If one of the two libraries cannot express something, it is refused, and the message names the hyperparameter.
+In both, a comparison with an inactive parent does not hold, with one exception: in ConfigSpace, "is not
+equal" and the negation of a condition hold if the parent is inactive. So conditions are translated into
+formulas of comparisons, "and" and "or" alone, which mean the same in both; ``_Reader.inactive`` is such a
+formula.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     # An Expression, or True or False if it does not depend on the configuration.
     Formula: TypeAlias = Any
 
-# Combinations of values that a comparison is written out for, if ConfigSpace has no such comparison.
+# The most combinations of values that a comparison is written out for if ConfigSpace does not have it.
 MAX_TABLE: Final = 1000
 
 # ConfigSpace rounds floats to 13 decimals. A bound that loses more than this part of itself is refused.
@@ -325,7 +326,7 @@ def to_configspace(
 def _condition(writer: _Writer, expression: Expression, where: str) -> list[Any]:
     formula = _refusing(where, lambda: writer.write(expression))
     if formula is False:
-        raise SpaceError(f"{where} is never active, which ConfigSpace cannot say; leave it out")
+        raise SpaceError(f"{where} is never active, which ConfigSpace cannot express; leave it out")
     return [] if formula is True else [formula]
 
 

@@ -335,14 +335,20 @@ class Space:
     def from_configspace(cls, cs: ConfigurationSpace) -> Space:
         """Space with the hyperparameters, conditions and forbidden clauses of a ``ConfigurationSpace``.
 
-        The default of a categorical hyperparameter becomes its first choice, where :meth:`default` takes it
-        from. Other defaults are not kept: ``study.enqueue(dict(cs.get_default_configuration()))`` has them
-        tried first. A constant with a condition becomes an ``Ordinal`` of one value.
+        The default of a categorical hyperparameter becomes its first choice, which :meth:`default` returns.
+        Other defaults are not kept: to try them first, call
+        ``study.enqueue(dict(cs.get_default_configuration()))``. A constant with a condition becomes an
+        ``Ordinal`` of one value.
+
+        Parameters
+        ----------
+        cs : ConfigSpace.ConfigurationSpace
 
         Raises
         ------
         SpaceError
-            A hyperparameter has weights, or a normal or beta distribution. The message names it.
+            ``cs`` is not a ``ConfigurationSpace``, or a hyperparameter has weights, or a normal or beta
+            distribution. The message names it.
         ImportError
             ConfigSpace is not installed.
         """
@@ -366,7 +372,7 @@ class Space:
         Raises
         ------
         SpaceError
-            ConfigSpace cannot say it. The message names the parameter, or the forbidden condition.
+            ConfigSpace cannot express the space. The message names the parameter or the forbidden condition.
         ImportError
             ConfigSpace is not installed.
         """

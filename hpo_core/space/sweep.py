@@ -2,8 +2,8 @@
 
 A parameter is written as in the sweeps of Weights & Biases,
 ``{"distribution": "uniform", "min": 0.0, "max": 1.0}``, or as in JSON Schema,
-``{"type": "number", "minimum": 0.0, "maximum": 1.0}``. A key that has no meaning where it stands is refused,
-for it is a mistake or asks for something that a Space does not have.
+``{"type": "number", "minimum": 0.0, "maximum": 1.0}``. A key without a meaning in its place is refused: it is
+a mistake, or asks for something that a Space does not have.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SEPARATOR: Final = "."
 
-# What only describes a parameter, in JSON Schema.
+# Keys of JSON Schema that only describe a parameter.
 _NOTES: Final = frozenset({"$comment", "$schema", "default", "description", "examples", "title"})
 
 
@@ -36,21 +36,23 @@ def from_sweep(sweep: Any) -> dict[str, Any]:
         raise SpaceError(f"sweep must be a mapping with parameters, got {shown(sweep)}")
     nested = _nested(sweep)
     if nested is None:
-        raise SpaceError(f"sweep must have the key 'parameters' or 'properties', got {some(sweep)}")
+        raise SpaceError(
+            f"sweep must have the key 'parameters' or 'properties', got {some(sweep) or 'no key'}"
+        )
     declarations: dict[str, Any] = {}
     for name, written in _flat(nested, ()):
         if name in declarations:
-            raise SpaceError(f"parameter {name!r} is there twice; a {SEPARATOR!r} stands for a nested one")
+            raise SpaceError(f"parameter {name!r} occurs twice: nested names are joined by {SEPARATOR!r}")
         where = f"parameter {name!r}"
         try:
             declarations[name] = _declaration(written, where)
         except OverflowError:
-            raise SpaceError(f"{where}: too many steps for a float, in {shown(written)}") from None
+            raise SpaceError(f"{where} has too many steps for a float, got {shown(written)}") from None
     return declarations
 
 
 def _nested(written: Mapping[str, Any]) -> Any:
-    """What a mapping has under it, None if it is a parameter."""
+    """Parameters nested in a mapping, None if it is a parameter itself."""
     return written.get("parameters", written.get("properties"))
 
 
@@ -108,8 +110,8 @@ def _refuse_distribution(kind: Any, where: str) -> None:
     if words in {"normal", "log_normal", "beta"}:
         instead = "log_uniform_values" if words == "log_normal" else "uniform"
         raise SpaceError(
-            f"{where}: distribution {kind!r} favours a part of its range, and hpo_core searches every "
-            f"range evenly or by its logarithm; use {instead!r} with min and max"
+            f"{where}: distribution {kind!r} favours part of the range, which a Space cannot express; use "
+            f"{instead!r} with min and max"
         )
     if kind == "categorical_w_probabilities":
         raise SpaceError(f"{where}: {_NO_PROBABILITIES}")
@@ -120,7 +122,7 @@ def _refuse_distribution(kind: Any, where: str) -> None:
 
 
 _NO_PROBABILITIES: Final = (
-    "hpo_core takes every choice as likely as another, and learns which are better; leave out 'probabilities'"
+    "every choice is equally likely at first, and samplers learn which are better; leave out 'probabilities'"
 )
 
 
@@ -130,7 +132,7 @@ def _check_keys(written: Mapping[str, Any], known: set[str], where: str) -> None
             raise SpaceError(f"{where}: {_NO_PROBABILITIES}")
         if key not in known:
             hint = did_you_mean(key, known)
-            raise SpaceError(f"{where}: {key!r} has no meaning here; known: {some(sorted(known))}{hint}")
+            raise SpaceError(f"{where}: each key must be one of {some(sorted(known))}, got {key!r}{hint}")
 
 
 def _number(written: Mapping[str, Any], key: str, where: str) -> float:
@@ -236,7 +238,7 @@ def _log(bounds: Callable[[Mapping[str, Any], str], tuple[float, float]]) -> Cal
 
 
 def _inverse_log(written: Mapping[str, Any], where: str) -> Any:
-    """The numbers whose inverse is e to the power of something from min to max."""
+    """Numbers whose inverse is e to a power from min to max."""
     low, high = _range(written, where)
     return Float(*_exponentials({"min": -high, "max": -low}, where), log=True)
 
@@ -246,8 +248,8 @@ def _q_log(bounds: Callable[[Mapping[str, Any], str], tuple[float, float]]) -> C
         q, (low, high) = _q(written, where), map(round, bounds(written, where))
         if q != 1 or low < 1:
             raise SpaceError(
-                f"{where}: hpo_core has logarithmic steps only of q=1 and from 1, got q={q!r} from {low}; "
-                f"use log_uniform_values, or list the values"
+                f"{where}: on a logarithmic scale q must be 1 and values >= 1, got q={q!r} from {low}; "
+                "use log_uniform_values, or list the values"
             )
         return Int(low, high, log=True)
 
@@ -303,7 +305,7 @@ def _schema_range(written: Mapping[str, Any], where: str) -> Any:
     whole = written["type"] == "integer"
     known = {"type", "minimum", "maximum", "multipleOf", *_NOTES}
     if not whole and written.keys() & {"exclusiveMinimum", "exclusiveMaximum"}:
-        raise SpaceError(f"{where}: a range of floats includes its bounds; use 'minimum' and 'maximum'")
+        raise SpaceError(f"{where}: a Float includes its bounds; write 'minimum' and 'maximum'")
     _check_keys(written, known | ({"exclusiveMinimum", "exclusiveMaximum"} if whole else set()), where)
     low = _bound(written, "minimum", "exclusiveMinimum", 1, where)
     high = _bound(written, "maximum", "exclusiveMaximum", -1, where)
@@ -317,7 +319,7 @@ def _bound(written: Mapping[str, Any], key: str, exclusive: str, inwards: int, w
     if exclusive not in written:
         return _number(written, key, where)
     if key in written:
-        raise SpaceError(f"{where}: {key!r} and {exclusive!r} together; choose one")
+        raise SpaceError(f"{where} must have {key!r} or {exclusive!r}, got both")
     bound = _number(written, exclusive, where)
     return math.floor(bound) + 1 if inwards > 0 else math.ceil(bound) - 1
 
@@ -330,5 +332,5 @@ def _multiples_within(low: float, high: float, step: float, where: str, *, whole
     least, most, exact = (Decimal(repr(number)) for number in (low, high, step))
     first, last = math.ceil(least / exact), math.floor(most / exact)
     if first > last:
-        raise SpaceError(f"{where}: no multiple of {step!r} is from {low!r} to {high!r}")
+        raise SpaceError(f"{where}: a multiple of {step!r} must lie in the range, got {low!r} to {high!r}")
     return _multiples(first, last, int(step) if whole else float(step))

@@ -1092,8 +1092,14 @@ class Study:
         evaluator : {"ped-anova", "fanova"}, default "ped-anova"
             "ped-anova": what sets the best trials apart from the others, in milliseconds. "fanova": which
             part of the variance of the metric each parameter explains by itself, in seconds.
-        target_quantile, region_quantile : float
-            For "ped-anova": the share of the trials that are the best, and of those they are compared with.
+        target_quantile, region_quantile : float, default 0.1 and 1
+            For "ped-anova": the share of the trials that count as the best, and the share, best first, that
+            these are compared with; 0 < ``target_quantile`` < ``region_quantile`` <= 1.
+
+        Returns
+        -------
+        dict of str to float
+            Shares of all parameters, descending.
 
         Raises
         ------
