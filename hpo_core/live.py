@@ -127,7 +127,8 @@ class Watched:
         now, due = study.history.position, self._is_due()
         if era == self.era and position == now and not due:
             return {"era": era, "same": True}
-        fresh = era != self.era or since.trials > len(study.history)
+        ahead = since.trials > len(study.history) or since.ends > study.history.count_finished()
+        fresh = era != self.era or ahead
         found = changes(study, Cursor() if fresh else since) | {"era": self.era, "position": now}
         if fresh:
             found["about"] = about(study, json.loads(study.description.to_json()), str(self._storage))
@@ -164,6 +165,7 @@ class Server(ThreadingHTTPServer):
         if port is not None:
             check_int("port", port, 0, 65_535, also=" or None")
         self.storage = open_storage(storage, must_exist=True)
+        self.storage.studies()  # raises if it is no storage, before anybody is told of an address
         self._lock = threading.Lock()  # a storage serves one thread at a time
         self._list: list[dict[str, Any]] = []
         self._list_at = 0.0

@@ -117,7 +117,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "transformers", "wandb", "xgboost",
         )
     },
-    "integrations.optuna": FRONT_ENDS | {"metrics", "log", "samplers", "samplers.base"},
+    "integrations.optuna": FRONT_ENDS | {"metrics", "log", "samplers", "samplers.base", "storage"},
     "integrations.ray": FRONT_ENDS | {"metrics"},
     "integrations.sklearn": {"log", "metrics", "space", "study", "trial"},
     "live": {"report", "storage", "study"},

@@ -173,10 +173,16 @@ def test_an_unknown_study_is_gone_and_an_unknown_page_is_not_found(study, place)
             assert text == "there is no such page\n"
 
 
-@pytest.mark.parametrize("query", ["trials=x", "ends=1.5", "position=", "trials=-1", "trials=99999999999999"])
+WIDE = f"ends={'9' * 25}"
+
+
+@pytest.mark.parametrize(
+    "query", ["trials=x", "ends=1.5", "position=", "trials=-1", "trials=99999999999999", WIDE]
+)
 def test_a_strange_cursor_is_refused_or_starts_over(query, study, place):
     with served(place) as server:
-        status, _, text = ask(server, f"/api/study?name=digits&{query}")
+        era = data(server, "digits")["era"]
+        status, _, text = ask(server, f"/api/study?name=digits&era={era}&{query}")
     assert status in (200, 400)
     assert "Traceback" not in text
 
@@ -267,6 +273,15 @@ def test_a_port_in_use_is_named_and_without_one_a_free_one_is_taken(study, place
 def test_an_address_that_cannot_be_is_named(options, named, study, place):
     with pytest.raises(ArgumentError, match=f"^{named} must be"):
         Server(place, **options)
+
+
+def test_a_file_that_is_no_storage_is_refused_before_an_address_is_said(tmp_path, capsys):
+    place = tmp_path / "notes.db"
+    place.write_text("text")
+    assert cli.main(["serve", str(place), "--port", "0"]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert "file is not a database" in err
 
 
 def test_without_plotly_the_extra_is_named(study, place, monkeypatch, capsys):

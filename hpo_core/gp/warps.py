@@ -19,6 +19,7 @@ References
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -199,12 +200,19 @@ def _unit(y: NDArray[np.float64]) -> NDArray[np.float64]:
     return y / (float(np.abs(y).max()) or 1.0)
 
 
+def _mean(sizes: NDArray[np.float64]) -> float:
+    """Mean of finite numbers, whose sum may overflow."""
+    with np.errstate(over="ignore"):
+        mean = float(sizes.mean())
+    return mean if math.isfinite(mean) else float(np.ldexp(np.ldexp(sizes, -64).mean(), 64))
+
+
 def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets from their median, in units of their median (else mean) absolute deviation, within limits."""
     halved = 0.5 * tamed(y)  # two of which differ by a number that float64 has
     centered = halved - np.median(halved)
     deviations = np.abs(centered)
-    scale = float(np.median(deviations)) or float(deviations.mean()) or 1.0
+    scale = float(np.median(deviations)) or _mean(deviations) or 1.0
     with np.errstate(over="ignore"):  # to infinity, which is clipped
         scaled: NDArray[np.float64] = np.clip(centered / max(scale, 1.0 / FARTHEST), -FARTHEST, FARTHEST)
     return scaled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -50,6 +50,11 @@ SAMPLES: Final = "n_samples"
 # Steps of a trial if the scheduler does not say: rungs at 1, 3, 9 and 27 of them.
 STEPS: Final = 27
 ALL_FAILED: Final = "\nAll the "  # how scikit-learn's error begins if all fits of one call fail
+_LOG: Final = ("loguniform", "reciprocal")  # two names of one distribution
+_ALLOWED: Final = (
+    "parameter {!r} must be a parameter of this library, a list of choices, or uniform, "
+    "loguniform (with loc=0) or randint of scipy.stats"
+)
 
 
 class HpoSearchCV(BaseSearchCV):
@@ -507,7 +512,11 @@ def _read(name: str, value: Any) -> Any:
         return replace(value, choices=_read_choices(value.choices))
     if isinstance(value, Mapping | Sequence | np.ndarray) and not isinstance(value, str | bytes):
         return Categorical(_read_choices(value))
-    return _read_distribution(name, value) if hasattr(value, "rvs") else value
+    if hasattr(value, "rvs"):
+        return _read_distribution(name, value)
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes) and not hasattr(value, "fit"):
+        raise ArgumentError(f"space: {_ALLOWED.format(name)}, got {shown(value)}; list() makes a list of it")
+    return value
 
 
 def _read_choices(choices: Any) -> Any:
@@ -522,9 +531,9 @@ def _read_choices(choices: Any) -> Any:
 def _is_plain(choice: Any) -> bool:
     try:
         hash(choice)
-    except TypeError:
+        return isinstance(choice, str) or bool(choice == choice)  # NaN is not
+    except TypeError:  # of pandas.NA nobody knows
         return False
-    return isinstance(choice, str) or bool(choice == choice)  # NaN is not
 
 
 def _read_distribution(name: str, value: Any) -> Float | Int:
@@ -534,10 +543,7 @@ def _read_distribution(name: str, value: Any) -> Float | Int:
         return Float(*map(float, value.support()))
     if kind == "randint":
         return Int(*map(int, value.support()))
-    shift = value.kwds.get("loc", value.args[2] if len(value.args) > 2 else 0) if kind == "loguniform" else 1
+    shift = value.kwds.get("loc", value.args[2] if len(value.args) > 2 else 0) if kind in _LOG else 1
     if shift == 0:
         return Float(*map(float, value.support()), log=True)
-    raise ArgumentError(
-        f"space: parameter {name!r} must be a parameter of this library, a list of choices, or uniform, "
-        f"loguniform (with loc=0) or randint of scipy.stats, got {kind or shown(value)}"
-    )
+    raise ArgumentError(f"space: {_ALLOWED.format(name)}, got {kind or shown(value)}")

@@ -48,7 +48,7 @@ def about(study: Pictured, described: Mapping[str, Any], storage: str | None) ->
     ----------
     study : Pictured
     described : mapping
-        The study as the first event of its log says it.
+        The study as the first event of its log says it; its space is None if JSON cannot hold it.
     storage : str, optional
         Where it is kept, as the commands of a shell take it.
     """
@@ -91,12 +91,10 @@ def _code(study: Pictured, described: Mapping[str, Any]) -> str:
     if described["allow_duplicates"]:
         arguments.append("allow_duplicates=True")
     lines = "".join(f"    {argument},\n" for argument in arguments)
-    written = json.dumps(described["space"])
-    return (
-        "import hpo_core\n\n"
-        f"space = hpo_core.Space.from_json(\n    {written!r}\n)\n"
-        f"study = hpo_core.Study(\n    space,\n{lines})\n"
-    )
+    space = "...  # your own: it has choices that JSON cannot hold"
+    if described["space"] is not None:
+        space = f"hpo_core.Space.from_json(\n    {json.dumps(described['space'])!r}\n)"
+    return f"import hpo_core\n\nspace = {space}\nstudy = hpo_core.Study(\n    space,\n{lines})\n"
 
 
 def _made(parts: Parts[Any], module: str, described: Mapping[str, Any]) -> str:

@@ -430,6 +430,8 @@ def _listed(values: list[Any], where: str) -> list[Any]:
 
 def _check_decimals(declaration: Float, where: str) -> None:
     for bound in (declaration.low, declaration.high):
+        if not math.isfinite(bound * 10.0**_DECIMALS):  # ConfigSpace's own rounding makes it infinite
+            raise SpaceError(f"{where}: ConfigSpace has no bound as large as {bound!r}; search its logarithm")
         if abs(round(bound, _DECIMALS) - bound) > MAX_ROUNDING * abs(bound):
             raise SpaceError(
                 f"{where}: ConfigSpace keeps {_DECIMALS} decimals, too few for {bound!r}; "

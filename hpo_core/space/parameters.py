@@ -345,7 +345,7 @@ def _check_range(low: float, high: float, where: str, *, log: bool) -> None:
         raise SpaceError(f"{where}: low must be <= high, got low={low!r}, high={high!r}")
     if log and low <= 0:
         raise SpaceError(f"{where}: log=True needs low > 0, got low={low!r}")
-    if not math.isfinite(high - low):
+    if not math.isfinite(float(high) - float(low)):  # the difference of two ints may be none of a float
         raise SpaceError(f"{where}: the range from {low!r} to {high!r} overflows a float")
 
 

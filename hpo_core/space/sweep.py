@@ -53,6 +53,8 @@ def from_sweep(sweep: Any) -> dict[str, Any]:
 
 def _nested(written: Mapping[str, Any]) -> Any:
     """Parameters nested in a mapping, None if it is a parameter itself."""
+    if {"parameters", "properties"} <= written.keys():
+        raise SpaceError("a sweep must have 'parameters' or 'properties', got both in one mapping")
     return written.get("parameters", written.get("properties"))
 
 
@@ -140,7 +142,8 @@ def _number(written: Mapping[str, Any], key: str, where: str) -> float:
         raise SpaceError(f"{where} must have {key!r}, got {some(written)}")
     value = written[key]
     checked = check_number(f"{where}: {key}", value, "a finite number", math.isfinite, error=SpaceError)
-    return value if isinstance(value, int) else float(checked)
+    whole = as_int(value)
+    return float(checked) if whole is None else whole
 
 
 def _range(written: Mapping[str, Any], where: str) -> tuple[float, float]:
@@ -297,7 +300,8 @@ def _enum(written: Mapping[str, Any], where: str) -> Any:
     declaration = _ordered(values)
     default = _hashable(written.get("default"))
     if isinstance(declaration, Categorical) and default in values:
-        return Categorical([default, *(value for value in values if value != default)])
+        first = values.index(default)
+        return Categorical([values[first], *values[:first], *values[first + 1 :]])
     return declaration
 
 

@@ -42,13 +42,17 @@ class Description:
 
     def to_json(self) -> str:
         """Return the text of the event ``created``; without metrics, any version can read the log."""
+        return json.dumps(self.written(json.loads(self.space.to_json())))
+
+    def written(self, space: Any) -> dict[str, Any]:
+        """Return what ``to_json`` writes, with this as the space."""
         direction = self.metrics.direction
         goal: dict[str, Any] = {"directions": [direction]}
         if direction is None:
             goal = {"metrics": self.metrics.to_json()}
         written = {
             "reader": READER if self.scheduler else SEVERAL_METRICS if "metrics" in goal else 1,
-            "space": json.loads(self.space.to_json()),
+            "space": space,
             "sampler": self.sampler,
             "seed": self.seed,
             **goal,
@@ -59,7 +63,7 @@ class Description:
             "feasible": self.feasible,
             "durability": self.durability if self.durability != "normal" else None,
         }
-        return json.dumps(written | {name: value for name, value in rare.items() if value})
+        return written | {name: value for name, value in rare.items() if value}
 
     @classmethod
     def of(cls, records: Sequence[Record], name: str) -> Description:

@@ -8,7 +8,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
@@ -1264,10 +1264,10 @@ class Study:
         from hpo_core.report import write_report
 
         self._ledger.latest()
-        storage = self._ledger.storage
-        write_report(
-            self, path, json.loads(self._described().to_json()), None if storage is None else str(storage)
-        )
+        storage, described, space = self._ledger.storage, self._described(), None
+        with suppress(SpaceError):  # choices such as functions, which JSON cannot hold
+            space = json.loads(described.space.to_json())
+        write_report(self, path, described.written(space), None if storage is None else str(storage))
 
     @property
     def notes(self) -> dict[str, Any]:

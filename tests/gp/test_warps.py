@@ -60,6 +60,12 @@ def test_units_of_the_targets_do_not_matter(warp):
     np.testing.assert_allclose(warp(1e100 * y - 1e100), warp(y), rtol=0.0, atol=1e-10)
 
 
+@every_warp
+def test_targets_whose_sum_overflows_stay_apart(warp):
+    y = 1.7e308 * np.array([1.0] * 5 + [-1.0] * 3)
+    np.testing.assert_allclose(warp(y), warp(y / 1e10), rtol=1e-9)
+
+
 @pytest.mark.parametrize(("warp", "outlier"), [(power, 1e12), (power, -1e12), (half_rank, 1e12)])
 def test_an_outlier_leaves_the_others_apart(warp, outlier):
     y = np.append(np.random.default_rng(2).standard_normal(50), outlier)

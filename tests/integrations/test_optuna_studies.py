@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from datetime import datetime
 
 import numpy as np
@@ -18,6 +19,7 @@ import hpo_core as hpo
 from hpo_core import cli
 from hpo_core.integrations.optuna import HpoSampler, from_optuna, to_optuna
 from hpo_core.integrations.optuna.bulk import create_trials
+from hpo_core.integrations.optuna.distributions import labels
 from hpo_core.log import State
 
 
@@ -292,6 +294,33 @@ def test_choices_that_a_space_refuses_become_text(choices):
     ours = from_optuna(theirs)
     assert ours.space.parameters["k"].choices == tuple(map(repr, choices))
     assert len(ours.trials) == 12
+
+
+def test_what_a_waiting_trial_has_beside_the_space_is_left_out():
+    theirs = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    theirs.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=3)
+    theirs.enqueue_trial({"x": 0.25, "misspelt": 1})
+    assert from_optuna(theirs).ask().params == {"x": 0.25}
+
+
+def test_a_study_that_does_not_fit_leaves_nothing(tmp_path):
+    theirs = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    theirs.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=5)
+    options = {"name": "copy", "storage": str(tmp_path / "s.db")}
+    with pytest.raises(hpo.SpaceError, match="'y'"):
+        from_optuna(theirs, {"x": hpo.Float(0, 1), "y": hpo.Float(0, 1)}, **options)
+    assert len(from_optuna(theirs, **options).trials) == 5
+    with pytest.raises(hpo.StudyError, match="'copy'"):
+        from_optuna(theirs, **options)
+    assert len(hpo.Study({"x": hpo.Float(0, 1)}, **options).trials) == 5
+
+
+def test_many_choices_take_no_time():
+    choices = [*range(20_000), *map(float, range(20_000))]
+    begun = time.perf_counter()
+    assert labels(choices) == choices
+    assert time.perf_counter() - begun < 5.0
+    assert labels([(1,), "(1,)", math.nan, math.nan])[:2] == ["(1,)", "(1,)'"]
 
 
 def test_a_space_may_be_given():

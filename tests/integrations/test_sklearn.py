@@ -95,6 +95,7 @@ class Constant(ClassifierMixin, BaseEstimator):
         (stats.uniform(1, 3), hpo.Float(1.0, 4.0)),
         (stats.uniform(loc=-1, scale=2), hpo.Float(-1.0, 1.0)),
         (stats.loguniform(1e-3, 1e1), hpo.Float(1e-3, 1e1, log=True)),
+        (stats.reciprocal(1e-3, 1e1), hpo.Float(1e-3, 1e1, log=True)),
         (stats.randint(1, 5), hpo.Int(1, 4)),
         (stats.randint(1, 5, loc=2), hpo.Int(3, 6)),
         (hpo.Ordinal([1, 3]), hpo.Ordinal([1, 3])),
@@ -117,6 +118,9 @@ def test_ways_to_write_a_parameter(iris, written, parameter):
         ({"C": stats.norm()}, "parameter 'C' must be .* got norm"),
         ({"C": stats.loguniform(1, 2, loc=1)}, "loguniform .with loc=0. .* got loguniform"),
         ({"C": []}, "parameter 'C'"),
+        ({"C": pd.Series([1, 2])}, "(?s)parameter 'C' must be .* a list of choices, .* list.. makes"),
+        ({"C": {1, 2}}, "parameter 'C' must be .* got {1, 2}"),
+        ({"C": iter([1, 2])}, "parameter 'C' must be"),
         ([{"C": [1]}], "space must be a Space or a mapping .* own parameters"),
         ({"C": {"a": hpo.Float(0, 1)}}, "sub-space of choice 'a' must be a mapping"),
         (None, "space must be"),
@@ -128,7 +132,7 @@ def test_a_space_that_is_refused(iris, space, message):
 
 
 def test_choices_that_cannot_be_hashed_or_compared(iris):
-    weights = [{0: 1.0, 1: 2.0}, None, [1], float("nan"), np.ones(2)]
+    weights = [{0: 1.0, 1: 2.0}, None, [1], float("nan"), np.ones(2), pd.NA]
 
     found = search(Constant(), {"anything": weights}, n_trials=9).fit(*iris)
     seen = [params["anything"] for params in found.cv_results_["params"]]

@@ -175,6 +175,15 @@ def test_the_study_can_be_made_again_from_the_code_of_its_report(make, path):
     assert [trial.params for trial in again.trials] == [study.trials[i].params for i in range(5)]
 
 
+def test_choices_that_json_cannot_hold_are_left_to_the_user(path):
+    study = hpo.Study({"kind": hpo.Categorical([np.tanh, np.exp])}, sampler="random", seed=0)
+    study.tell(study.ask(2), [1.0, 2.0])
+    study.report(path)
+    about = data_of(path)["about"]
+    assert "space = ...  # your own" in about["reproduce"]["code"]
+    assert about["parameters"][0]["levels"] == ["<ufunc 'tanh'>", "<ufunc 'exp'>"]
+
+
 def test_failures_have_reasons_counts_and_where_they_were_raised(path):
     study = learning_study()
     study.report(path)

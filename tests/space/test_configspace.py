@@ -233,6 +233,7 @@ def test_equal_weights_are_no_weights():
     ("space", "words"),
     [
         (Space({"x": Float(1e-15, 1e-9, log=True)}), "'x': ConfigSpace keeps 13 decimals"),
+        (Space({"x": Float(1.0, 1e300, log=True)}), "'x': ConfigSpace has no bound as large as"),
         (Space({"x": Float(0, 1, step=1e-4)}), "'x': ConfigSpace has no steps"),
         (Space({"x": Int(0, 10_000, step=5)}), "'x': ConfigSpace has no steps"),
         (Space({"x": Categorical([True, 3])}), "'x': .* bools into numbers"),

@@ -220,6 +220,7 @@ def test_equal_numbers_are_one_choice() -> None:
         (Float("0", 1), "low must be a finite number, got '0'"),
         (Float(True, 2), "low must be a finite number, got True"),
         (Float(-1e308, 1e308), "overflows"),
+        (Int(-(10**308), 10**308), "overflows"),
         (Float(0, 1, log=True), "log=True needs low > 0, got low=0.0"),
         (Float(-1, 1, log=True), "log=True needs low > 0"),
         (Float(1, 2, log=True, step=0.5), "choose one"),

@@ -116,6 +116,7 @@ def test_nested_parameters_are_named_by_their_path():
         ({"type": "boolean", "default": True}, Categorical([True, False])),
         ({"type": "string", "enum": ["a", "b"], "default": "b"}, Categorical(["b", "a"])),
         ({"enum": [1, 2, 3], "default": 2}, Ordinal([1, 2, 3])),
+        ({"min": np.int64(0), "max": np.int64(5)}, Int(0, 5)),
         ({"const": "fixed"}, "fixed"),
     ],
 )
@@ -162,6 +163,8 @@ def test_a_schema_nests_and_documents():
         ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0}, "q must be > 0"),
         ({"distribution": "q_log_uniform_values", "min": 1, "max": 9, "q": 2}, "got q=2 from 1"),
         ({"distribution": "q_log_uniform", "min": -3, "max": 2}, "got q=1 from 0"),
+        ({"distribution": "q_uniform", "min": -1e308, "max": 1e308}, "overflows a float"),
+        ({"enum": [1, True, "a"], "default": 1}, "equal in Python"),
         ({"values": [1, 2], "probabilities": [0.5, 0.5]}, "leave out 'probabilities'"),
         ({"distribution": "categorical_w_probabilities", "values": [1, 2]}, "leave out 'probabilities'"),
         ({"values": "adam"}, "values must be a list"),
@@ -197,6 +200,7 @@ def test_what_cannot_be_read_is_refused_by_name(written, words):
     [
         (None, "must be a mapping"),
         ({}, "must have the key"),
+        ({"parameters": {"a": {"value": 1}}, "properties": {"b": {"value": 1}}}, "got both"),
         ({"parameters": {3: {"value": 1}}}, "name must be a str"),
         (
             {"parameters": {"a.b": {"value": 1}, "a": {"parameters": {"b": {"value": 1}}}}},

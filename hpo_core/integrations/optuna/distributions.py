@@ -54,10 +54,12 @@ def listed(declaration: Any) -> list[Any]:
 def labels(values: Iterable[Any]) -> list[Any]:
     """Return values as they are, and as text those that are not None, a bool, a number or text."""
     found: list[Any] = []
+    taken: set[tuple[type, Any]] = set()
     for value in values:
         label = value if type(value) in (type(None), bool, int, float, str) else repr(value)
-        while any(type(each) is type(label) and each == label for each in found):
+        while label == label and (type(label), label) in taken:  # NaN equals nothing
             label = f"{label}'"
+        taken.add((type(label), label))
         found.append(label)
     return found
 

@@ -51,7 +51,8 @@ from hpo_core.integrations.optuna.mirror import CONSTRAINTS, constraints_of, met
 from hpo_core.log import State
 from hpo_core.metrics import Maximize, Metrics
 from hpo_core.space import Categorical, Ordinal, Space, param
-from hpo_core.study import Study
+from hpo_core.storage import open_storage
+from hpo_core.study import Study, delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -309,6 +310,21 @@ def from_optuna(study: optuna.Study, space: Space | Mapping[str, Any] | None = N
     if "storage" in options:
         options.setdefault("if_exists", "error")  # to resume one would add every trial again
     ours = Study(read.space, metrics=results.metrics, **options)
+    try:
+        _fill(ours, study, trials, read, results)
+    except BaseException:
+        if (
+            options.get("storage") is not None and options["if_exists"] == "error"
+        ):  # nothing is left of a study that was made here
+            delete(open_storage(options["storage"]), options["name"])
+        raise
+    return ours
+
+
+def _fill(
+    ours: Study, study: optuna.Study, trials: Sequence[FrozenTrial], read: _Reader, results: _Results
+) -> None:
+    """Add the trials and notes of a study."""
     block: list[FrozenTrial] = []
     for trial in trials:
         if trial.state.is_finished():
@@ -320,9 +336,9 @@ def from_optuna(study: optuna.Study, space: Space | Mapping[str, Any] | None = N
     _add(ours, block, read, results)
     for trial in trials:
         if trial.state is TrialState.WAITING:
-            ours.enqueue(read.known(trial.system_attrs.get("fixed_params", {})))
+            fixed = trial.system_attrs.get("fixed_params", {})  # Optuna takes no notice of unknown names
+            ours.enqueue(read.known({name: fixed[name] for name in fixed if name in read.space.names}))
     ours.note(**_notes(study.user_attrs))
-    return ours
 
 
 def _add(ours: Study, trials: Sequence[FrozenTrial], read: _Reader, results: _Results) -> None:
