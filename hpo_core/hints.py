@@ -125,6 +125,7 @@ KEYWORDS: Final[Mapping[str, str]] = {
     "n_startup_trials": "n_startup",
     "n_ei_candidates": "n_candidates",
     "q": "step",
+    "n_iter": "n_trials",
 }
 # Arguments that belong elsewhere.
 ELSEWHERE: Final[Mapping[str, str]] = {
@@ -132,6 +133,8 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "forbid": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, forbid=[condition]))",
     "pruner": "schedulers stop trials early, as in hpo.Study(space, scheduler='asha')",
     "scheduler": "it belongs to the study, as in hpo.Study(space, scheduler='asha')",
+    "param_distributions": "the space comes second, "
+    "as in HpoSearchCV(SVC(), {'C': hpo.Float(0.01, 100, log=True)})",
     "constraints_func": "bounds belong to the study, as in "
     "hpo.Study(space, metrics={'error': hpo.Minimize(), 'latency_ms': hpo.AtMost(5.0)})",
 }
@@ -212,7 +215,7 @@ def hinting(function: Callable[P, T]) -> Callable[P, T]:
             unknown = re.search(r"unexpected keyword argument '(\w+)'$", str(error))
             if unknown is not None:
                 hint = _hint(function, unknown[1], options[unknown[1]])
-            elif str(error).endswith("required positional argument: 'space'"):
+            elif function.__qualname__ == "Study.__init__" and str(error).endswith("argument: 'space'"):
                 hint = '; the space comes first, as in hpo.Study({"lr": hpo.Float(1e-5, 1e-1, log=True)})'
             elif "positional argument" in str(error):
                 hint = f"; write {_signature(function)}"

@@ -15,10 +15,12 @@ import numpy as np
 
 from hpo_core.checks import as_int, shown
 from hpo_core.errors import ArgumentError, SpaceExhausted
+from hpo_core.hints import hinting_class
 from hpo_core.log import State
 from hpo_core.metrics import Maximize
 from hpo_core.space import Categorical, Float, Int, Space
 from hpo_core.study import Study
+from hpo_core.trial import TrialBatch
 
 try:
     from joblib import effective_n_jobs
@@ -57,6 +59,7 @@ _ALLOWED: Final = (
 )
 
 
+@hinting_class
 class HpoSearchCV(BaseSearchCV):
     """Search parameters of an estimator by cross-validation, with a sampler and a scheduler of this library.
 
@@ -202,8 +205,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         splits = _Splits(self._checked_cv_orig, self._n_samples, self._stratify, study.seed)
         self._running = _Search(self, study, evaluate_candidates, splits, self._rungs(study))
         try:
-            with suppress(SpaceExhausted):
-                self._search(options)
+            self._search(options)
             self._running.finish()
         finally:
             self.study_ = self._running.study
@@ -217,16 +219,24 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         """Try ``n_trials`` configurations, as many at once as the workers need."""
         left = self.n_trials
         if callable(self.scoring) and not isinstance(self.refit, str):
-            left -= self._find_metrics(options)
+            with suppress(SpaceExhausted):
+                self._find_metrics(options)
+            left -= len(self._running.study.trials)
         study = self._running.study
-        at_once = math.ceil(effective_n_jobs(self.n_jobs) / self.n_splits_)
-        while left > 0:
-            trials = [*study.ask(min(at_once, left))]
+        claims, at_once = study._claims(), math.ceil(effective_n_jobs(self.n_jobs) / self.n_splits_)
+        while True:
+            try:
+                trials = claims.claim(at_once, None, left)
+            except SpaceExhausted:
+                left = 0
+                continue
+            if not isinstance(trials, TrialBatch):
+                return
             left -= sum(not trial.reports for trial in trials)  # the others go on after a pause
-            self._running.run(trials)
+            self._running.run([*trials])
 
-    def _find_metrics(self, options: dict[str, Any]) -> int:
-        """Try configurations until a function for ``scoring`` has shown what it returns; return how many."""
+    def _find_metrics(self, options: dict[str, Any]) -> None:
+        """Try configurations until a function for ``scoring`` has shown what it returns."""
         search = self._running
         tried: list[tuple[Params, Score]] = []
         while len(tried) < self.n_trials and not search.rows.out:
@@ -241,7 +251,6 @@ multimetric_, classes_, n_features_in_, feature_names_in_
             for params, reached in tried:
                 search.study.enqueue(params)
                 search.told(search.study.ask(), reached, search.rungs[-1])
-        return len(tried)
 
     def _format_results(self, *rows: Any) -> Any:
         return self._running.evaluated(*rows)

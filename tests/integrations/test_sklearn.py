@@ -131,6 +131,19 @@ def test_a_space_that_is_refused(iris, space, message):
         search(space=space).fit(*iris)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"space": C, "n_iter": 9}, "write n_trials=9"),
+        ({"param_distributions": C}, "the space comes second, as in HpoSearchCV"),
+        ({}, "write HpoSearchCV.estimator, space, "),
+    ],
+)
+def test_names_of_scikit_learns_searches_get_ours(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        HpoSearchCV(SVC(), **arguments)
+
+
 def test_choices_that_cannot_be_hashed_or_compared(iris):
     weights = [{0: 1.0, 1: 2.0}, None, [1], float("nan"), np.ones(2), pd.NA]
 
@@ -434,6 +447,28 @@ def test_only_the_best_get_the_whole_resource(digits, scheduler):
     most = results["n_resources"] == amounts[-1]
     assert found.best_score_ == results["mean_test_score"][most].max()
     assert most[found.best_index_]
+
+
+@pytest.mark.parametrize("scheduler", ["freeze-thaw", hpo.schedulers.ASHA(mode="promote", factor=2)])
+def test_paused_configurations_go_on_after_the_last_has_begun(iris, scheduler):
+    options = {"scheduler": scheduler, "resource": "n_estimators", "n_trials": 9}
+    found = search(RandomForestClassifier(27, random_state=0), {"max_depth": hpo.Int(1, 9)}, **options).fit(
+        *iris
+    )
+    study = hpo.Study({"max_depth": hpo.Int(1, 9)}, scheduler=scheduler, direction="maximize", seed=0)
+    study.optimize(lambda trial: train(trial, 27), n_trials=9)
+    assert (found.study_.n_finished > 0) == (study.n_finished > 0)
+    assert len(found.study_.trials) == 9
+    assert not found.study_.scheduler.resume(found.study_.history, 1)
+
+
+def train(trial, steps):
+    for step in trial.steps(steps):
+        value = -abs(trial["max_depth"] - 4) - 1 / (1 + step)
+        trial.report(step, value)
+        if trial.should_stop():
+            break
+    return value
 
 
 def test_an_int_parameter_as_the_resource(iris):
