@@ -1,7 +1,8 @@
 """Importance beside Optuna's evaluators, on the same trials: ``python -m bench.importance``.
 
-Latency: 10,000 random trials of 32 parameters, in memory; the evaluators take turns. Ours is timed through
-``Study.importance``, Optuna's through ``get_param_importances``: all that a user waits for.
+Latency: 500 and 10,000 random trials of 32 parameters, in memory; the evaluators take turns. Ours is timed
+through ``Study.importance``, Optuna's through ``get_param_importances``: all that a user waits for. Optuna's
+fANOVA has one turn, which ends at a limit.
 
 Agreement: trials of a random search and of TPE on functions with parameters that do nothing.
 
@@ -9,7 +10,10 @@ lost    share given to parameters that do nothing
 off     distance from the exact shares, half the sum of absolute differences, from 0 to 1. Those of PED-ANOVA
         are the divergences in 400,000 random trials, and belong to a random search only; those of functional
         ANOVA the variances of conditional means in them
-rank    Spearman's correlation with Optuna's PED-ANOVA
+rank    Spearman's correlation with Optuna's PED-ANOVA; 0 where all shares are equal
+
+Narrowed: trials of samplers that settle, on a training of which the batch size does nothing; the share that
+the batch size gets, and in how many studies it comes first.
 """
 
 from __future__ import annotations
@@ -17,8 +21,10 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import signal
 import statistics
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,16 +38,20 @@ from bench.tables import markdown
 from bench.timing import clock, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Columns = dict[str, np.ndarray]
     Shares = dict[str, float]
 
 FILE = records.RESULTS / "importance.jsonl"
 ROWS = ("Study, ped-anova", "Study, fanova", "Optuna, PedAnova", "Optuna, Fanova")
-TRIALS, PARAMETERS, TURNS = 10_000, 32, 7
-SLOW = 200  # trials up to which Optuna's fANOVA takes its turn: five seconds
+TRIALS, PARAMETERS, TURNS = (500, 10_000), 32, 7
+# Trials up to which Optuna's fANOVA takes its turn: three seconds. It sees the 20 choices of "mixed" as 20
+# columns, and takes more than six minutes for 200 trials.
+SLOW = {"linear": 200, "bowl": 200, "mixed": 50}
 KEYS = ("lost", "off", "rank")
+NARROWED_SIZES, SLOW_NARROWED = (100, 300), 100
+NOISE = 0.05  # of results of the training, which are up to 5
 
 
 class Problem:
@@ -105,6 +115,19 @@ PROBLEMS = {
     ),
 }
 
+TRAINING = Problem(
+    {
+        "lr": hpo.Float(1e-5, 1e-1, log=True),
+        "momentum": hpo.Float(0.0, 0.99),
+        "depth": hpo.Int(1, 8),
+        "batch": hpo.Categorical([16, 32, 64, 128, 256]),
+    },
+    ["lr", "momentum", "depth"],
+    lambda c: (
+        (np.log10(c["lr"]) + 3.0) ** 2 + 0.5 * (c["momentum"] - 0.9) ** 2 + 0.02 * (c["depth"] - 5) ** 2
+    ),
+)
+
 
 def shares(row: str, ours: hpo.Study, theirs: optuna.Study) -> Shares:
     """Importances by one evaluator."""
@@ -148,38 +171,62 @@ def distribution(parameter: Any) -> Any:
     return optuna.distributions.CategoricalDistribution(list(parameter.choices))
 
 
-def latencies(*, slow: bool) -> list[records.Record]:
-    """Each evaluator in turn; Optuna's fANOVA once, because it takes minutes."""
+@contextmanager
+def at_most(limit: float) -> Iterator[None]:
+    """Raise TimeoutError in the block after so many seconds."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def latencies(n: int, limit: float) -> list[records.Record]:
+    """Each evaluator in turn; Optuna's fANOVA once, for as long as the limit allows."""
     rng = np.random.default_rng(0)
-    x = rng.random((PARAMETERS, TRIALS))
+    x = rng.random((PARAMETERS, n))
     y = np.arange(PARAMETERS, 0, -1) ** 2.0 @ x
     ours, theirs = both(_unit(PARAMETERS), {f"x{k}": row for k, row in enumerate(x)}, y)
-    turns = {row: 1 if row == "Optuna, Fanova" else TURNS for row in ROWS if slow or row != "Optuna, Fanova"}
-    seconds: dict[str, list[float]] = {row: [] for row in turns}
+    seconds: dict[str, list[float]] = {row: [] for row in ROWS}
     shares("Study, ped-anova", ours, theirs)  # loads what it needs
-    for turn in range(TURNS):
-        for row, most in turns.items():
-            if turn < most:
-                seconds[row].append(clock(lambda row=row: shares(row, ours, theirs)))
+    for _, row in itertools.product(range(TURNS), ROWS[:-1]):
+        seconds[row].append(clock(lambda row=row: shares(row, ours, theirs)))
+    ended = True
+    try:
+        with at_most(limit):
+            seconds[ROWS[-1]].append(clock(lambda: shares(ROWS[-1], ours, theirs)))
+    except TimeoutError:
+        seconds[ROWS[-1]].append(limit)
+        ended = False
     return [
         {
             "case": "latency",
             "evaluator": row,
-            "trials": TRIALS,
+            "trials": n,
             "parameters": PARAMETERS,
             "versions": machine.versions("optuna", "hpo_core", "numpy"),
+            "ended": ended or row != ROWS[-1],
             "seconds": spread(each),
         }
         for row, each in seconds.items()
     ]
 
 
-def searched(problem: Problem, sampler: str, n: int, seed: int) -> tuple[Columns, np.ndarray]:
+def searched(
+    problem: Problem, sampler: str, n: int, seed: int, noise: float = 0.0
+) -> tuple[Columns, np.ndarray]:
     """The trials of a search."""
+    rng = np.random.default_rng(seed)
     study = hpo.Study(problem.space, sampler=sampler, seed=seed, allow_duplicates=True)
     for _ in range(n):
         batch = study.ask(1)
-        study.tell(batch, problem.f(batch))
+        study.tell(batch, problem.f(batch) + noise * rng.standard_normal(len(batch)))
     trials = study.trials
     return {name: trials[name] for name in problem.space}, trials.value
 
@@ -190,9 +237,10 @@ def judged(problem: Problem, row: str, sampler: str, found: Shares, peer: Shares
     method = "fanova" if row.lower().endswith("fanova") else "ped-anova"
     exact = problem.exact[method]
     off = 0.5 * sum(abs(found[name] - exact[name]) for name in names)
-    rank = spearmanr([found[name] for name in names], [peer[name] for name in names]).statistic
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        rank = spearmanr([found[name] for name in names], [peer[name] for name in names]).statistic
     known = method == "fanova" or sampler == "random"
-    numbers = {"lost": lost, "off": off if known else None, "rank": rank}
+    numbers = {"lost": lost, "off": off if known else None, "rank": rank if np.isfinite(rank) else 0.0}
     return {key: value if value is None else float(f"{value:.4g}") for key, value in numbers.items()}
 
 
@@ -202,7 +250,7 @@ def agreements(sizes: Sequence[int], seeds: int) -> list[records.Record]:
         PROBLEMS.items(), ("random", "tpe"), sizes, range(seeds)
     ):
         ours, theirs = both(problem.space, *searched(problem, sampler, n, seed))
-        rows = [row for row in ROWS if n <= SLOW or row != "Optuna, Fanova"]
+        rows = [row for row in ROWS if n <= SLOW[name] or row != "Optuna, Fanova"]
         found = {row: shares(row, ours, theirs) for row in rows}
         held += [
             {
@@ -219,17 +267,38 @@ def agreements(sizes: Sequence[int], seeds: int) -> list[records.Record]:
     return held
 
 
+def narrowed(seeds: int) -> list[records.Record]:
+    held = []
+    for n, sampler, seed in itertools.product(NARROWED_SIZES, ("random", "tpe", "auto"), range(seeds)):
+        ours, theirs = both(TRAINING.space, *searched(TRAINING, sampler, n, seed, NOISE))
+        for row in ROWS if n <= SLOW_NARROWED else ROWS[:-1]:
+            found = shares(row, ours, theirs)
+            held.append(
+                {
+                    "case": "narrowed",
+                    "evaluator": row,
+                    "sampler": sampler,
+                    "trials": n,
+                    "seed": seed,
+                    "share": float(f"{found['batch']:.4g}"),
+                    "first": int(max(found, key=found.__getitem__) == "batch"),
+                }
+            )
+    return held
+
+
 def latency_table(held: Sequence[records.Record]) -> str:
-    medians = {r["evaluator"]: r["seconds"]["median"] for r in held}
+    medians = {(r["trials"], r["evaluator"]): r["seconds"]["median"] for r in held}
     rows = [
         [
-            r["evaluator"],
+            f"{r['trials']:,}",
+            r["evaluator"] + ("" if r["ended"] else ", given up"),
             *(f"{1e3 * r['seconds'][key]:,.1f}" for key in ("median", "p10", "p90")),
-            f"{r['seconds']['median'] / medians[ROWS[0]]:,.1f}",
+            f"{r['seconds']['median'] / medians[r['trials'], ROWS[0]]:,.1f}",
         ]
         for r in held
     ]
-    return markdown(["evaluator", "ms, median", "p10", "p90", f"times {ROWS[0]}"], rows)
+    return markdown(["trials", "evaluator", "ms, median", "p10", "p90", f"times {ROWS[0]}"], rows)
 
 
 def agreement_table(held: Sequence[records.Record]) -> str:
@@ -244,26 +313,40 @@ def agreement_table(held: Sequence[records.Record]) -> str:
     return markdown(["trials of", "evaluator", *KEYS], rows)
 
 
+def narrowed_table(held: Sequence[records.Record]) -> str:
+    held_by: dict[tuple[str, int, str], list[records.Record]] = {}
+    for r in held:
+        held_by.setdefault((r["sampler"], r["trials"], r["evaluator"]), []).append(r)
+    rows = []
+    for (sampler, n, row), each in held_by.items():
+        owned = [r["share"] for r in each]
+        first = f"{sum(r['first'] for r in each)} of {len(each)}"
+        rows.append([f"{sampler}, {n:,}", row, f"{statistics.median(owned):.2f}", f"{max(owned):.2f}", first])
+    return markdown(["trials of", "evaluator", "share, median", "largest", "first"], rows)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--parts", nargs="+", choices=("latency", "agreement"), default=["latency", "agreement"]
-    )
-    parser.add_argument("--sizes", nargs="+", type=int, default=[50, 200, 1000])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--slow", action="store_true", help="Optuna's fANOVA of 10,000 trials too")
+    parts = ("latency", "agreement", "narrowed")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[50, 200, 1000], help="trials, for agreement")
+    parser.add_argument("--seeds", type=int, default=5, help="of agreement; of narrowed four times as many")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds, for Optuna's fANOVA")
     parser.add_argument("--record", action="store_true", help="append to results/importance.jsonl")
 
 
 def run(arguments: argparse.Namespace) -> int:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", module="optuna")
+    parts: dict[str, tuple[Callable[[], list[records.Record]], Callable[..., str]]] = {
+        "latency": (lambda: [r for n in TRIALS for r in latencies(n, arguments.limit)], latency_table),
+        "agreement": (lambda: agreements(arguments.sizes, arguments.seeds), agreement_table),
+        "narrowed": (lambda: narrowed(4 * arguments.seeds), narrowed_table),
+    }
     held = []
-    if "latency" in arguments.parts:
-        held += latencies(slow=arguments.slow)
-        print(latency_table(held), end="\n\n", flush=True)
-    if "agreement" in arguments.parts:
-        found = agreements(arguments.sizes, arguments.seeds)
-        print(agreement_table(found), flush=True)
+    for part in arguments.parts:
+        measure, table = parts[part]
+        found = measure()
+        print(table(found), end="\n\n", flush=True)
         held += found
     if arguments.record:
         for record in held:

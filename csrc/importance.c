@@ -73,9 +73,10 @@ static double bandwidth(const double *edges, const double *count, int64_t m, dou
     return SCOTT * spread * pow(n, -0.2);
 }
 
-/* p, p' and sum_j S_gj^2 f_j from counts; column j of S is over all cells, in proportion to their widths. */
+/* p, p' and sums of S_gj^2 f_j and of S_gj^2 f'_j from counts; column j of S is over all cells, in proportion to
+ * their widths. */
 static void smooth(const double *edges, int64_t m, double h, const double *all, const double *best, double *column,
-                   double *p, double *p_best, double *squares)
+                   double *p, double *p_best, double *squares, double *squares_best)
 {
     double inverse = h > 0.0 ? 1.0 / h : INFINITY;
     for (int64_t j = 0; j < m; j++) {
@@ -93,12 +94,22 @@ static void smooth(const double *edges, int64_t m, double h, const double *all, 
             p[g] += s * all[j];
             p_best[g] += s * best[j];
             squares[g] += s * s * all[j];
+            squares_best[g] += s * s * best[j];
         }
     }
 }
 
+/* N, where of_all is A - 1 and of_best A' - 1. */
+static double noise_of(double d, double of_all, double of_best, double a, double b)
+{
+    if (a < 2.0) {
+        return 0.0;
+    }
+    return b < 2.0 ? of_all : (of_best - d) / (b - 1.0) - of_all / (a - 1.0);
+}
+
 void importance_divergences(const importance_grid *grid, const double *x, const uint8_t *chosen, int64_t n,
-                            double *scratch, double *divergence, double *expected, int64_t *n_active,
+                            double *scratch, double *divergence, double *noise, int64_t *n_active,
                             int64_t *n_chosen)
 {
     int64_t most = 1;
@@ -106,33 +117,35 @@ void importance_divergences(const importance_grid *grid, const double *x, const 
         most = grid->cells[i] > most ? grid->cells[i] : most;
     }
     double *all = scratch, *best = all + most, *p = best + most, *p_best = p + most, *squares = p_best + most;
-    double *column = squares + most;
+    double *squares_best = squares + most, *column = squares_best + most;
     for (int64_t i = 0; i < grid->d; i++) {
         int64_t m = grid->cells[i];
         const double *edges = grid->start[i] < 0 ? 0 : grid->edges + grid->start[i];
-        divergence[i] = expected[i] = 0.0;
+        divergence[i] = noise[i] = 0.0;
         n_active[i] = count(edges, m, x + i * n, chosen, n, all, best, &n_chosen[i]);
         if (n_chosen[i] == 0) {
             continue;
         }
         double a = (double)n_active[i], b = (double)n_chosen[i];
         if (edges) {
-            memset(p, 0, (size_t)(3 * most) * sizeof(double));
-            smooth(edges, m, bandwidth(edges, best, m, b), all, best, column, p, p_best, squares);
+            memset(p, 0, (size_t)(4 * most) * sizeof(double));
+            smooth(edges, m, bandwidth(edges, best, m, b), all, best, column, p, p_best, squares, squares_best);
         } else {
             memcpy(p, all, (size_t)m * sizeof(double));
             memcpy(p_best, best, (size_t)m * sizeof(double));
             memcpy(squares, all, (size_t)m * sizeof(double));
+            memcpy(squares_best, best, (size_t)m * sizeof(double));
         }
-        double d = 0.0, e = 0.0;
+        double d = 0.0, of_all = -1.0, of_best = -1.0;
         for (int64_t g = 0; g < m; g++) {
             if (p[g] > 0.0) {
                 double off = p_best[g] / b - p[g] / a;
                 d += off * off / (p[g] / a);
-                e += squares[g] / p[g] - p[g] / a;
+                of_all += squares[g] / p[g];
+                of_best += squares_best[g] / b / (p[g] / a);
             }
         }
         divergence[i] = d;
-        expected[i] = a > 1.0 ? e * (a - b) / (b * (a - 1.0)) : 0.0;
+        noise[i] = noise_of(d, of_all, of_best, a, b);
     }
 }

@@ -6,8 +6,8 @@ region, target  the best ``region_quantile`` and ``target_quantile`` of the tria
 gamma, gamma'   their shares of all trials
 n, n'           trials of the region and of the target
 alpha, beta     share of the target, and of the region, in which a parameter is active
-D, E            Pearson divergence of the target's density from the region's, and its expectation had the
-                target been drawn from the region at random; both of trials where the parameter is active
+D, N            Pearson divergence of the target's density from the region's, and what of it is noise, because
+                the target is a few trials; both of trials where the parameter is active
 v               variance, over the values of an active parameter, of the chance that a trial of the region
                 belongs to the target
 
@@ -19,7 +19,7 @@ active:
     v = (gamma' / gamma)^2 alpha^2 / beta D
 
 We differ from [1] and [2] in how D is estimated. Both densities are smoothed by the same kernel, without
-a prior, and E is subtracted: with few trials D is above 0 for every parameter, most of all for one with many
+a prior, and N is subtracted: with few trials D is above 0 for every parameter, most of all for one with many
 choices. See csrc/importance.h. Importances are v, as shares of their sum.
 
 The formulas are taken from the poster of [2] (KDD 2026) and the code that its authors have published. Of that
@@ -90,7 +90,8 @@ def importance(
         by bounds first and then by fronts. "fanova" takes the objective; of several it needs the name of one.
     evaluator : {"ped-anova", "fanova"}, default "ped-anova"
         "ped-anova": what sets the best trials apart from the others. Only the order of the trials matters. It
-        takes milliseconds for 10,000 trials, and is about the region that was searched.
+        takes milliseconds for 10,000 trials, and is about the region that was searched. After a search that
+        has narrowed in, what the sampler has settled on gets a share too, even if it does nothing.
         "fanova": which part of the variance of the metric over the whole space each parameter explains by
         itself, by a Gaussian process fitted to at most 500 trials. It takes seconds.
     target_quantile : float, default 0.1
@@ -181,7 +182,7 @@ def _by_rank(space: Space, history: History, metric: str | None, target: float, 
         x[np.isposinf(history.given[:, rows[among]])] = np.nan
     found = divergences(space.layout, x, best)
     alpha, beta = found.n_chosen / n_best, np.maximum(found.n_active, 1) / n
-    variance: Array = alpha**2 / beta * np.maximum(found.divergence - found.expected, 0.0)
+    variance: Array = alpha**2 / beta * np.maximum(found.divergence - found.noise, 0.0)
     return variance * (n_best / n) ** 2
 
 

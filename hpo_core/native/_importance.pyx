@@ -11,7 +11,7 @@ cdef extern from "importance.h" nogil:
         const int64_t *start
         const double *edges
     void importance_divergences(const importance_grid *grid, const double *x, const uint8_t *chosen, int64_t n,
-                                double *scratch, double *divergence, double *expected, int64_t *n_active,
+                                double *scratch, double *divergence, double *noise, int64_t *n_active,
                                 int64_t *n_chosen) noexcept
 
 
@@ -26,7 +26,7 @@ def divergences(const int64_t[::1] cells, const int64_t[::1] start, const double
         raise ValueError("arrays do not fit together")
     if not d or not n:
         return
-    scratch = np.empty(6 * np.max(cells))
+    scratch = np.empty(7 * np.max(cells))
     grid.d, grid.cells, grid.start = d, &cells[0], &start[0]
     grid.edges = &edges[0] if edges.shape[0] else NULL
     with nogil:

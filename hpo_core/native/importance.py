@@ -30,14 +30,15 @@ class Divergences(NamedTuple):
     divergence : float64
         Pearson divergence between the densities of the chosen and of all trials, of those where the
         parameter is active; at least 0, and at most n_active / n_chosen - 1.
-    expected : float64
-        Its expectation had as many trials been chosen at random.
+    noise : float64
+        What it has too much because the chosen trials are few. Less this, it is 0 in the mean if trials are
+        chosen at random.
     n_active, n_chosen : int64
         Trials, and chosen trials, where the parameter is active.
     """
 
     divergence: Array
-    expected: Array
+    noise: Array
     n_active: Counts
     n_chosen: Counts
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,16 @@ def test_a_parameter_that_does_nothing_has_no_share_even_with_few_trials_and_man
         importance(study_of(space, lambda batch: batch["a"], 60, seed=seed))["noise"] for seed in range(20)
     ]
     assert np.mean(shares) < 0.03  # without the correction it is 0.3
+
+
+def test_a_search_that_settles_does_not_hide_what_matters():
+    """TPE comes to one batch size by chance; the rate, which it finds in the same time, is not lost to it."""
+    space = {"lr": hpo.Float(1e-5, 0.1, log=True), "batch": hpo.Categorical([16, 32, 64, 128, 256])}
+    for seed in range(5):
+        study = hpo.Study(space, sampler="tpe", seed=seed)
+        study.optimize(lambda trial: math.log10(trial["lr"] / 1e-3) ** 2, n_trials=150)
+        found = importance(study)
+        assert found["lr"] > 0.4, seed
 
 
 def test_if_nothing_matters_all_shares_are_equal():

@@ -1,12 +1,15 @@
-"""Divergences of the best trials from all: the definition, the expectation by enumeration, bounds."""
+"""Divergences of the best trials from all: the definition, noise by pairs and by enumeration, bounds."""
 
 from __future__ import annotations
+
+import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles.importance import divergence_of, expected_divergence, smoother
+from oracles.importance import divergence_of, expected_divergence
 
 from hpo_core.native import _backend
 from hpo_core.native.importance import MAX_CELLS, divergences
@@ -45,23 +48,34 @@ def test_divergences_are_those_of_the_definition(backend, n, k):
     x, chosen = draws(n, seed=n), np.arange(n) < k
     found = divergences(SPACE.layout, x, chosen)
     for row, name in enumerate(SPACE.names):
-        expected = divergence_of(x[row], chosen, EDGES[name], choices=4)
+        expected, by_pairs = divergence_of(x[row], chosen, EDGES[name], choices=4)
         assert found.divergence[row] == pytest.approx(expected, rel=1e-9, abs=1e-12), name
+        if not math.isnan(by_pairs):
+            excess = found.divergence[row] - found.noise[row]
+            assert excess == pytest.approx(by_pairs, rel=1e-9, abs=1e-11), name
         assert found.n_active[row] == np.isfinite(x[row]).sum()
         assert found.n_chosen[row] == np.isfinite(x[row, :k]).sum()
 
 
-@pytest.mark.parametrize("name", ["label", "step"])
-def test_the_expectation_is_the_mean_over_all_choices(backend, name):
-    """Of a label; and of a number whose chosen values fix the bandwidth."""
-    n, k = 9, 3
-    x, row = draws(n, seed=4), SPACE.names.index(name)
-    found = divergences(SPACE.layout, x, np.arange(n) < k)
-    m = 4 if name == "label" else 3
-    cells = [int(v) if name == "label" else int(v * 3) for v in x[row]]
-    matrix = np.eye(4) if name == "label" else smoother(EDGES[name], x[row, :k])
-    expected = expected_divergence(cells, m, k, matrix)
-    assert found.expected[row] == pytest.approx(expected, rel=1e-10)
+@pytest.mark.parametrize("k", [1, 2, 3, 8])
+def test_noise_is_in_the_mean_what_random_choices_have(backend, k):
+    n, row = 9, SPACE.names.index("label")
+    x = draws(n, seed=4)
+    choices = [np.isin(np.arange(n), some) for some in itertools.combinations(range(n), k)]
+    noise = np.mean([divergences(SPACE.layout, x, chosen).noise[row] for chosen in choices])
+    expected = expected_divergence([int(v) for v in x[row]], 4, k)
+    assert noise == pytest.approx(expected, rel=1e-10)
+
+
+def test_trials_that_are_scattered_are_no_noise_of_chosen_ones_that_agree(backend):
+    """Half of the trials are in one cell of a real parameter, the chosen ones too; the others anywhere."""
+    row = SPACE.names.index("real")
+    x = draws(300, seed=5)
+    x[row, :150] = 0.5 + 1e-3 * np.arange(150) / 150
+    found = divergences(SPACE.layout, x, np.arange(300) < 30)
+    n_inside = np.count_nonzero(x[row] // (1 / MAX_CELLS) == MAX_CELLS // 2)
+    assert found.divergence[row] == pytest.approx(300 / n_inside - 1.0)
+    assert found.noise[row] <= 0.0
 
 
 @given(st.integers(2, 60), st.data())
@@ -74,7 +88,8 @@ def test_divergences_are_bounded_and_vanish_if_all_are_chosen(n, data):
     assert (found.divergence <= most * (1 + 1e-9) + 1e-12).all()
     everything = divergences(SPACE.layout, x, np.ones(n, bool))
     np.testing.assert_allclose(everything.divergence, 0.0, atol=1e-12)
-    np.testing.assert_allclose(everything.expected, 0.0, atol=1e-12)
+    several = everything.n_active > 1
+    np.testing.assert_allclose(everything.noise[several], 0.0, atol=1e-12)
 
 
 def test_random_choices_are_expected_on_average(backend):
@@ -83,7 +98,7 @@ def test_random_choices_are_expected_on_average(backend):
     excess = []
     for _ in range(400):
         found = divergences(SPACE.layout, x, rng.permutation(200) < 20)
-        excess.append(found.divergence[row] - found.expected[row])
+        excess.append(found.divergence[row] - found.noise[row])
     assert abs(np.mean(excess)) < 4 * np.std(excess) / 20
 
 

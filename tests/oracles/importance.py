@@ -39,22 +39,35 @@ def divergence(p, q):
 
 
 def divergence_of(values, chosen, edges=None, choices=0):
-    """Divergence of the chosen values from all values of one parameter; NaN is no value."""
+    """Divergence of the chosen values from all values of one parameter, and the same by pairs.
+
+    NaN is no value. By pairs: how near two different chosen trials are in the mean, less how near any two
+    different trials are. Nearness of i and j is sum_g S_gi S_gj / p_g.
+    """
     kept = ~np.isnan(values)
     values, chosen = values[kept], chosen[kept]
     if not chosen.any():
-        return 0.0
+        return 0.0, 0.0
     m = choices if edges is None else len(edges) - 1
     cells = [int(value) if edges is None else place(edges, value) for value in values]
     matrix = np.eye(m) if edges is None else smoother(edges, values[chosen])
     best = [cell for cell, is_best in zip(cells, chosen, strict=True) if is_best]
-    return divergence(matrix @ shares(best, m), matrix @ shares(cells, m))
+    p = matrix @ shares(cells, m)
+    inverse = np.divide(1.0, p, out=np.zeros(m), where=p > 0)
+    near = matrix.T @ (matrix * inverse[:, np.newaxis])
+    by_pairs = mean_of_pairs(near, best) - mean_of_pairs(near, cells)
+    return divergence(matrix @ shares(best, m), p), by_pairs
 
 
-def expected_divergence(cells, m, k, matrix):
-    """Mean divergence over every way to choose k of the trials."""
+def mean_of_pairs(near, cells):
+    found = [near[a, b] for a, b in itertools.permutations(cells, 2)]
+    return sum(found) / len(found) if found else math.nan
+
+
+def expected_divergence(cells, m, k):
+    """Mean divergence, of labels, over every way to choose k of the trials."""
     found = [
-        divergence(matrix @ shares([cells[i] for i in some], m), matrix @ shares(cells, m))
+        divergence(shares([cells[i] for i in some], m), shares(cells, m))
         for some in itertools.combinations(range(len(cells)), k)
     ]
     return sum(found) / len(found)

@@ -55,7 +55,7 @@ def _bandwidth(edges: Array, count: Array, n: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _smooth(edges: Array, h: float, count: Array, p: Array) -> None:
-    """Write S f, S f' and the sums of S^2 f into the rows of ``p``, from the rows of ``count``."""
+    """Write S f, S f' and the sums of S^2 f and S^2 f' into the rows of ``p``, from the rows of ``count``."""
     m = len(edges) - 1
     inverse = 1.0 / h if h > 0.0 else math.inf
     column = np.empty(m)
@@ -73,6 +73,7 @@ def _smooth(edges: Array, h: float, count: Array, p: Array) -> None:
             p[0, g] += s * count[0, j]
             p[1, g] += s * count[1, j]
             p[2, g] += s * s * count[0, j]
+            p[3, g] += s * s * count[1, j]
 
 
 @njit(cache=True, nogil=True)
@@ -85,6 +86,13 @@ def _count(edges: Array, x: Array, chosen: NDArray[np.uint8], count: Array) -> N
 
 
 @njit(cache=True, nogil=True)
+def _noise_of(d: float, of_all: float, of_best: float, a: float, b: float) -> float:
+    if a < 2.0:
+        return 0.0
+    return of_all if b < 2.0 else (of_best - d) / (b - 1.0) - of_all / (a - 1.0)
+
+
+@njit(cache=True, nogil=True)
 def divergences(
     cells: Counts,
     start: Counts,
@@ -94,11 +102,11 @@ def divergences(
     divergences_out: Array,
     counts_out: Counts,
 ) -> None:
-    """Divergences and their expectations, and numbers of trials and of chosen ones, row by row."""
+    """Divergences and their noise, and numbers of trials and of chosen ones, row by row."""
     for i in range(len(cells)):
         m = cells[i]
         own = edges[start[i] : start[i] + m + 1] if start[i] >= 0 else edges[:0]
-        count, p = np.zeros((2, m)), np.zeros((3, m))
+        count, p = np.zeros((2, m)), np.zeros((4, m))
         _count(own, x[i], chosen, count)
         a, b = count[0].sum(), count[1].sum()
         counts_out[0, i], counts_out[1, i] = int(a), int(b)
@@ -108,10 +116,12 @@ def divergences(
         if len(own):
             _smooth(own, _bandwidth(own, count[1], b), count, p)
         else:
-            p[0], p[1], p[2] = count[0], count[1], count[0]
+            p[:2] = p[2:] = count
+        of_all, of_best = -1.0, -1.0
         for g in range(m):
             if p[0, g] > 0.0:
                 off = p[1, g] / b - p[0, g] / a
                 divergences_out[0, i] += off * off / (p[0, g] / a)
-                divergences_out[1, i] += p[2, g] / p[0, g] - p[0, g] / a
-        divergences_out[1, i] *= (a - b) / (b * (a - 1.0)) if a > 1.0 else 0.0
+                of_all += p[2, g] / p[0, g]
+                of_best += p[3, g] / b / (p[0, g] / a)
+        divergences_out[1, i] = _noise_of(divergences_out[0, i], of_all, of_best, a, b)
