@@ -20,6 +20,7 @@ NAMED = {  # where the distribution has another name than the library
     "Weights & Biases": "wandb",
     "XGBoost": "xgboost-cpu",
 }
+UNVERSIONED = ("PostgreSQL", "Sweep dictionaries, JSON Schema")  # a server, and nothing to install
 PAGES = {  # and the library that the examples need
     "importance.md": "scipy",
     "optuna.md": "optuna",
@@ -62,7 +63,7 @@ def test_what_it_works_with_is_installed_and_tested():
     for row in rows:
         library, version, _, tests, _ = (cell.strip() for cell in row.strip("|").split("|"))
         distribution = re.match(r"\[?([^]:]+)", library)[1]
-        if distribution not in ("PostgreSQL", "Sweep dictionaries, JSON Schema"):  # a server; nothing to install
+        if distribution not in UNVERSIONED:
             installed = importlib.metadata.version(NAMED.get(distribution, distribution))
             assert installed.partition("+")[0] == version, library
         for test in re.findall("`(.*?)`", tests):
