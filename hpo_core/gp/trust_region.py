@@ -38,15 +38,15 @@ def length(y: Array, start: int, d: int) -> float:
     Three successes in a row double the side, and max(4, d) failures halve it. Once it is below
     ``LEAST_LENGTH``, it returns to ``FIRST_LENGTH``.
     """
-    side, successes, failures = FIRST_LENGTH, 0, 0
-    for gained in gains(y)[start:].tolist():
-        successes, failures = (successes + 1, 0) if gained else (0, failures + 1)
-        if successes == SUCCESSES:
+    side, successes, end = FIRST_LENGTH, 0, 0
+    gained = np.flatnonzero(gains(y)[start:]).tolist()
+    for place in [*gained, len(y) - start]:
+        failures = place - end
+        for _ in range(failures // max(LEAST_FAILURES, d)):
+            side = side / 2.0 if side >= 2.0 * LEAST_LENGTH else FIRST_LENGTH
+        successes, end = 1 if failures else successes + 1, place + 1
+        if successes == SUCCESSES and place < len(y) - start:
             side, successes = min(2.0 * side, MOST_LENGTH), 0
-        elif failures == max(LEAST_FAILURES, d):
-            side, failures = side / 2.0, 0
-            if side < LEAST_LENGTH:
-                side = FIRST_LENGTH
     return side
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hpo_core.arithmetic import usual_errors
 from hpo_core.checks import check_number
 from hpo_core.gp.fit import scheduled
+from hpo_core.gp.local import LocalGPSampler
 from hpo_core.gp.sampler import GPSampler
 from hpo_core.log import State
 from hpo_core.samplers.base import Sampler, Suggestion, going_on, resumable
@@ -31,6 +32,11 @@ MAX_TRIALS = 1000
 MAX_WORK = 2e8
 # Batches up to this size go to the Gaussian process. A larger one asks for throughput.
 MAX_BATCH = 64
+# Past MAX_TRIALS, one trial in so many that are asked for alone is the choice of a Gaussian process of the
+# best trials and their neighbours: bench/results/2026-11-29-long-searches.md.
+LOCAL_EVERY = 2
+# Parameters up to which that holds, and finished trials: the time to choose the 256 grows with them.
+MAX_LOCAL, MAX_LOCAL_TRIALS = 50, 10_000
 # In a space with branches TPE chooses one trial in so many: it leaves a good branch sooner for a better one.
 TPE_EVERY = 3
 # With ``max_ms``: the expected time, times this, must be within it.
@@ -43,8 +49,11 @@ class AutoSampler(Sampler):
     """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator.
 
     The Gaussian process is used up to 1,000 finished trials, for batches of up to 64 trials, and for fewer
-    trials if there are more than 200 parameters, or several metrics to model: for two, up to 707. The choice
-    depends on these numbers alone, so that a study repeats itself; ``trial.origin`` names the sampler chosen.
+    trials if there are more than 200 parameters, or several metrics to model: for two, up to 707. Past that,
+    TPE takes turns with a Gaussian process of 256 trials, the best and their neighbours, up to 10,000 trials,
+    if trials are asked for one by one, and there is one objective, no scheduler, and at most 50 parameters.
+    The choice depends on these numbers alone, so that a study repeats itself; ``trial.origin`` names the
+    sampler chosen.
     If parameters are conditional, TPE also chooses every third trial that is asked for alone. While the
     Gaussian process is affordable, TPE keeps to configurations that its model of failures expects to work.
 
@@ -89,9 +98,9 @@ class AutoSampler(Sampler):
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with empty models."""
-        self._gp, self._tpe = GPSampler(), TPESampler()
-        self._by_origin: dict[str, Sampler] = {s.name: s for s in (self._gp, StartupSampler())}
-        for sampler in (*self._by_origin.values(), self._tpe):
+        self._gp, self._local, self._tpe = GPSampler(), LocalGPSampler(), TPESampler()
+        self._startup = StartupSampler()
+        for sampler in (self._gp, self._local, self._tpe, self._startup):
             sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._n_parameters = space.layout.size
         self._has_branches = space.layout.n_groups > 1
@@ -99,8 +108,10 @@ class AutoSampler(Sampler):
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
-        leaves_branch = self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1
-        if leaves_branch or not self._is_affordable(history, n):
+        if not self._is_affordable(history, n):
+            by_local = self._is_local(history, n) and first % LOCAL_EVERY == 0
+            return self._local.ask(history, first, n) if by_local else self._by_tpe(history, first, n)
+        if self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1:
             return self._by_tpe(history, first, n)
         if self.max_ms is None:
             return self._gp.ask(history, first, n)
@@ -141,6 +152,12 @@ class AutoSampler(Sampler):
     def _is_affordable(self, history: History, q: int) -> bool:
         return is_affordable(history.count_finished(), self._n_parameters, q, n_models(history.metrics))
 
+    def _is_local(self, history: History, q: int) -> bool:
+        """Whether the Gaussian process of the best trials takes part where one of all is too expensive."""
+        if q > 1 or self._n_parameters > MAX_LOCAL or history.count_finished() > MAX_LOCAL_TRIALS:
+            return False
+        return history.metrics.is_plain and history.scheduler is None and self.max_ms is None
+
     def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:
         """Propose again what ``origin`` proposed, whatever the time it took.
 
@@ -148,8 +165,11 @@ class AutoSampler(Sampler):
         """
         if origin == self._tpe.name:
             return self._by_tpe(history, first, n)
-        if origin in self._by_origin:
-            return self._by_origin[origin].ask(history, first, n)
+        if origin == self._startup.name:
+            return self._startup.ask(history, first, n)
+        if origin == self._gp.name:
+            model = self._gp if self._is_affordable(history, n) else self._local
+            return model.ask(history, first, n)
         return (self if self.max_ms is None else self._tpe).ask(history, first, n)
 
 

@@ -51,8 +51,60 @@ def test_tpe_takes_over_where_trials_or_picks_are_many(monkeypatch):
     assert set(study.ask(auto.MAX_BATCH).tier) == {"gp"}
     assert set(study.ask(auto.MAX_BATCH + 1).tier) == {"tpe"}
     study.tell(study.ask(), 0.5)
-    assert study.ask().tier == "tpe"
+    assert set(study.ask(2).tier) == {"tpe"}
     assert study.replay()
+
+
+def long_search(sampler="auto", n=80, **options):
+    study = hpo.Study(SQUARE, sampler=sampler, seed=0, **options)
+    study.optimize(sphere, n_trials=n)
+    return study
+
+
+def test_a_long_search_is_refined_in_turns(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 40)
+    monkeypatch.setattr(auto, "MAX_LOCAL_TRIALS", 60)
+    study = long_search()
+    tiers = study.trials.tier.tolist()
+    assert tiers[12:41] == ["gp"] * 29
+    assert tiers[41:61] == ["tpe", "gp"] * 10
+    assert set(tiers[61:]) == {"tpe"}
+    assert study.replay()
+
+
+def test_what_a_local_model_does_not_do_is_left_to_tpe(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 20)
+    two = {"a": hpo.Minimize(), "b": hpo.Minimize()}
+    several = hpo.Study(SQUARE, metrics=two, sampler="auto", seed=0)
+    several.optimize(lambda trial: (trial["x"] ** 2, trial["y"] ** 2), n_trials=26)
+    stopping = long_search(n=26, scheduler=hpo.schedulers.Median(min_trials=30))
+    timed = long_search(hpo.AutoSampler(max_ms=1e6), n=26)
+    monkeypatch.setattr(auto, "MAX_LOCAL", 1)
+    for study in (several, stopping, timed, long_search(n=26)):
+        assert set(study.trials.tier[22:]) == {"tpe"}
+
+
+def test_a_long_search_goes_on_getting_better(monkeypatch):
+    """TPE alone stays where it is; the model of the best trials finds the valley's floor."""
+    monkeypatch.setattr(auto, "MAX_TRIALS", 60)
+
+    def valley(trial):
+        x, y = 2 * trial["x"], 2 * trial["y"]
+        return 100 * (y - x * x) ** 2 + (1 - x) ** 2
+
+    found = {}
+    for name, limit in (("local", 10_000), ("tpe", 0)):
+        monkeypatch.setattr(auto, "MAX_LOCAL_TRIALS", limit)
+        values = []
+        for seed in range(3):
+            study = hpo.Study(SQUARE, sampler="tpe", seed=seed)
+            study.optimize(valley, n_trials=60)
+            longer = hpo.Study(SQUARE, sampler="auto", seed=seed)
+            longer.add(study.trials.params, study.trials.values)
+            longer.optimize(valley, n_trials=60)
+            values.append(longer.best_value)
+        found[name] = np.mean(np.log10(values))
+    assert found["local"] < found["tpe"] - 1
 
 
 def test_branches_make_every_third_trial_tpes():
