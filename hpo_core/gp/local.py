@@ -11,8 +11,8 @@ from hpo_core.gp.sampler import GPSampler
 class LocalGPSampler(GPSampler):
     """``GPSampler`` with a model of 256 trials in a trust region: it refines what a long search has found.
 
-    Half of the 256 are the best, half those most correlated with the best of all. A suggestion takes about
-    10 ms, whatever the number of trials. Decided in bench/results/2026-11-29-long-searches.md.
+    Half of the 256 are the best, half those most correlated with the best of all. A suggestion takes 5 to 18
+    milliseconds up to 10,000 trials. Decided in bench/results/2026-11-29-long-searches.md.
     """
 
     _local: ClassVar[SearchSettings] = SearchSettings(
