@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hpo_core.arithmetic import usual_errors
 from hpo_core.checks import check_number
 from hpo_core.gp.fit import scheduled
-from hpo_core.gp.local import LocalGPSampler
-from hpo_core.gp.sampler import GPSampler
+from hpo_core.gp.sampler import GPSampler, LocalGPSampler
 from hpo_core.log import State
 from hpo_core.samplers.base import Sampler, Suggestion, going_on, resumable
 from hpo_core.samplers.startup import StartupSampler
