@@ -103,9 +103,10 @@ class GPSampler(Sampler):
 
     name: ClassVar[str] = "gp"
     continues: ClassVar[bool] = True
+    _defaults: ClassVar[SearchSettings] = SearchSettings()
 
     def __init__(self) -> None:
-        self._settings = SearchSettings()
+        self._settings = self._defaults
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with an empty model."""
@@ -297,10 +298,6 @@ class LocalGPSampler(GPSampler):
     milliseconds up to 10,000 trials. Decided in bench/results/2026-11-29-long-searches.md.
     """
 
-    _local: ClassVar[SearchSettings] = SearchSettings(
+    _defaults: ClassVar[SearchSettings] = SearchSettings(
         n_pool=512, n_near=256, n_starts=4, max_fit=256, max_posterior=256
     )
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._settings = self._local

@@ -97,10 +97,11 @@ class AutoSampler(Sampler):
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
         """Bind to a space and a seed with empty models."""
-        self._gp, self._local, self._tpe = GPSampler(), LocalGPSampler(), TPESampler()
-        self._startup = StartupSampler()
-        for sampler in (self._gp, self._local, self._tpe, self._startup):
+        self._gp, self._tpe, self._startup = GPSampler(), TPESampler(), StartupSampler()
+        for sampler in (self._gp, self._tpe, self._startup):
             sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
+        self._space, self._seed, self._allow_duplicates = space, seed, allow_duplicates
+        self._local: LocalGPSampler | None = None  # few searches get so far
         self._n_parameters = space.layout.size
         self._has_branches = space.layout.n_groups > 1
         self._clock, self._fitted = Clock(), 0
@@ -109,7 +110,7 @@ class AutoSampler(Sampler):
         """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
         if not self._is_affordable(history, n):
             by_local = self._is_local(history, n) and first % LOCAL_EVERY == 0
-            return self._local.ask(history, first, n) if by_local else self._by_tpe(history, first, n)
+            return (self._by_local if by_local else self._by_tpe)(history, first, n)
         if self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1:
             return self._by_tpe(history, first, n)
         if self.max_ms is None:
@@ -125,6 +126,13 @@ class AutoSampler(Sampler):
             self._clock.record(expected, time.perf_counter() - started)
             self._fitted = fitted
         return suggestion
+
+    def _by_local(self, history: History, first: int, n: int) -> Suggestion:
+        """Propose by the Gaussian process of the best trials."""
+        if self._local is None:
+            self._local = LocalGPSampler()
+            self._local.start(self._space, seed=self._seed, allow_duplicates=self._allow_duplicates)
+        return self._local.ask(history, first, n)
 
     @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
@@ -167,8 +175,7 @@ class AutoSampler(Sampler):
         if origin == self._startup.name:
             return self._startup.ask(history, first, n)
         if origin == self._gp.name:
-            model = self._gp if self._is_affordable(history, n) else self._local
-            return model.ask(history, first, n)
+            return (self._gp.ask if self._is_affordable(history, n) else self._by_local)(history, first, n)
         return (self if self.max_ms is None else self._tpe).ask(history, first, n)
 
 
