@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hpo_core.analysis.axes import Axis, share
-from hpo_core.analysis.series import Ranks, StudyLike, metric_row, ranks
+from hpo_core.analysis.series import Ranks, StudyLike, evenly, metric_row, ranks
 from hpo_core.errors import ArgumentError
 from hpo_core.gp.regression import GaussianProcess, continuous_layout
 from hpo_core.gp.warps import warp
@@ -73,12 +73,8 @@ def contour(study: StudyLike, x: str, y: str, metric: str | None = None) -> Cont
     if x == y:
         raise ArgumentError(f"names must be two different parameters, got {x!r} twice")
     trials = ranks(study, x, y, metric)
-    if not len(trials.number):
-        raise ArgumentError(
-            f"study must hold a completed trial in which {x!r} and {y!r} are active; got none"
-        )
     sign = study.metrics.sign.item(metric_row(study, metric))
-    rows = np.linspace(0, len(trials.number) - 1, min(len(trials.number), MOST_TRIALS)).astype(np.int64)
+    rows = evenly(len(trials.number), MOST_TRIALS)
     value = trials.value[rows]
     targets = warp(sign * value, _WARP)
     inputs = np.array([_input(axis, axis.position[rows]) for axis in (trials.x, trials.y)])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hpo_core.analysis.savings import rung_depths
-from hpo_core.analysis.series import STATES, StudyLike, latest
+from hpo_core.analysis.series import STATES, StudyLike, evenly, latest
 from hpo_core.errors import ArgumentError
 from hpo_core.hints import did_you_mean
 
@@ -95,10 +95,7 @@ def curves(
     state = history.state[found]
     of = [np.flatnonzero(state == STATES.index(kind)) for kind in OUTCOMES]
     counts = [len(each) for each in of]
-    shown = [
-        each[np.linspace(0, len(each) - 1, n).astype(np.int64)]
-        for each, n in zip(of, spread(counts, most), strict=True)
-    ]
+    shown = [each[evenly(len(each), n)] for each, n in zip(of, spread(counts, most), strict=True)]
     wanted = [each[np.isin(found[each], np.asarray(keep, np.int64))] for each in of]
     places = np.concatenate([np.union1d(*both) for both in zip(shown, wanted, strict=True)]).astype(np.int64)
     points, start = _points(first[places], length[places])

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hpo_core.analysis.series import evenly
 from hpo_core.gp.fit import fit
 from hpo_core.gp.posterior import Posterior
 from hpo_core.gp.warps import standardized, tamed
@@ -79,8 +80,7 @@ def mixture() -> tuple[Array, Array]:
 
 def variances(space: Space, x: Array, y: Array) -> Array:
     """Return the importances of all parameters (d,), not normalised, from trials (d, n) and values (n,)."""
-    n = len(y)
-    rows = np.linspace(0, n - 1, min(n, MAX_TRIALS)).astype(np.int64)
+    rows = evenly(len(y), MAX_TRIALS)
     x, y = np.ascontiguousarray(x[:, rows]), standardized(tamed(y[rows]))
     structure = Structure(space.layout)
     posterior = Posterior(structure, fit(structure, x, y), x, y)

@@ -244,9 +244,19 @@ def slices(study: StudyLike, metric: str | None = None, names: Sequence[str] | N
 
 
 def ranks(study: StudyLike, x: str, y: str, metric: str | None = None) -> Ranks:
-    """Return ranks of the values of complete trials against two parameters."""
+    """Return ranks of the values of complete trials against two parameters.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such parameter or metric, or no trial has completed in which both are active.
+    """
     number, value, feasible, _, (across, up) = slices(study, metric, (x, y))
     both = ~(np.isnan(across.position) | np.isnan(up.position))
+    if not both.any():
+        raise ArgumentError(
+            f"study must hold a completed trial in which {x!r} and {y!r} are active; got none"
+        )
     value = value[both]
     sign = study.metrics.sign.item(metric_row(study, metric))
     across, up = (axis._replace(position=axis.position[both]) for axis in (across, up))
@@ -340,6 +350,11 @@ def ranks_of(y: Vector) -> Vector:
     mean = np.cumsum(counts) - 0.5 * (counts + 1)
     rank: Vector = mean[place] / max(len(y) - 1, 1)
     return rank
+
+
+def evenly(n: int, most: int) -> Numbers:
+    """Return the places of an even sample of n things: all, or ``most`` with the first and the last."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
 
 
 def thinned(x: Vector, y: Vector, *, cells: tuple[int, int]) -> Numbers:

@@ -8,8 +8,7 @@ import numpy as np
 
 from hpo_core.analysis.axes import value_axis
 from hpo_core.analysis.contour import contour
-from hpo_core.analysis.series import metric_row, ranks
-from hpo_core.errors import ArgumentError
+from hpo_core.analysis.series import evenly, metric_row, ranks
 from hpo_core.plots.studies import check_study, pair
 from hpo_core.plots.style import (
     ABOVE,
@@ -87,7 +86,7 @@ def plot_contour(
     _draw_surface(ax, found, text(study.metrics.rows[row]), maximised=study.metrics.sign[row] < 0.0)
     trials = found.trials
     x, y = apart(trials.x, trials.number), apart(trials.y, trials.number, up=True)
-    some = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_DOTS)).astype(int))
+    some = evenly(len(x), _MOST_DOTS)
     kept, broken = some[trials.feasible[some]], some[~trials.feasible[some]]
     dots = {**FIRST, "markersize": 4, "color": "white", "markeredgecolor": INK, "markeredgewidth": 0.7}
     entries = ax.plot(x[kept], y[kept], **dots)
@@ -137,12 +136,7 @@ def plot_rank(
     'y'
     """
     check_study("study", study)
-    names = pair(study, names, metric)
-    found = ranks(study, *names, metric)
-    if not len(found.number):
-        raise ArgumentError(
-            f"study must hold a completed trial in which {names[0]!r} and {names[1]!r} are active; got none"
-        )
+    found = ranks(study, *pair(study, names, metric), metric)
     ax = new_figure().subplots() if ax is None else ax
     order = np.argsort(-found.rank, kind="stable")
     x, y = apart(found.x, found.number)[order], apart(found.y, found.number, up=True)[order]

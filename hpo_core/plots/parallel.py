@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.analysis.axes import Axis, share, sideways, value_axis
-from hpo_core.analysis.series import metric_row, ranks_of, slices
+from hpo_core.analysis.series import evenly, metric_row, ranks_of, slices
 from hpo_core.errors import ArgumentError
 from hpo_core.plots.studies import check_study, chosen
 from hpo_core.plots.style import AS_IS, BEST_FIRST, GREY, INK, MANY, SHORT, head, new_figure, text
@@ -74,7 +74,7 @@ def plot_parallel(
     rank = ranks_of(study.metrics.sign[row] * found.value[kept])
     most = min(_MOST_LINES, _MOST_POINTS // (1 + len(found.axes)))
     worst_first = np.argsort(-rank, kind="stable")
-    drawn = worst_first[np.unique(np.linspace(0, len(rank) - 1, min(len(rank), most)).astype(int))]
+    drawn = worst_first[evenly(len(rank), most)]
     places = np.flatnonzero(kept)[drawn]
     axes = [value_axis(study.metrics.rows[row], found.value[kept]), *map(_with_room, found.axes)]
     heights = [_heights(axes[0]._replace(position=found.value), found.number, places)]

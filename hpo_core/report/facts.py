@@ -14,7 +14,7 @@ from hpo_core.analysis.contour import contour
 from hpo_core.analysis.curves import curves
 from hpo_core.analysis.importance import importance
 from hpo_core.analysis.savings import savings
-from hpo_core.analysis.series import hypervolume, outcomes, timeline
+from hpo_core.analysis.series import evenly, hypervolume, outcomes, timeline
 from hpo_core.errors import ArgumentError, StudyError
 from hpo_core.log import State
 from hpo_core.native import info
@@ -210,7 +210,7 @@ def _timeline(study: Pictured) -> dict[str, Any]:
     """Return when trials ran, an even sample of them."""
     found = timeline(study)
     n = len(found.number)
-    at = np.linspace(0, n - 1, min(n, MOST_BARS)).astype(np.int64)
+    at = evenly(n, MOST_BARS)
     return {
         "all": n,
         "origin": found.origin if n else None,
