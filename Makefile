@@ -81,11 +81,10 @@ $(WHEELS)/built: $(SOURCES) | $(VENV)/created
 	$(VENV)/bin/python -m pip wheel -q --no-build-isolation --no-deps -w $(WHEELS) .
 	touch $@
 
-# A stamp for each extra. The demo compiles what it imports, a fraction of what its packages hold.
-$(VENV)/installed-demo: PIP_FLAGS := --no-compile
+# A stamp for each extra. Python compiles what is imported, a fraction of what the packages hold.
 $(VENV)/installed-%: $(WHEELS)/built constraints-dev.txt
-	$(VENV)/bin/python -m pip install -q $(PIP_FLAGS) "$$(echo $(WHEELS)/*.whl)[$*]"
-	$(VENV)/bin/python -m pip install -q --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(VENV)/bin/python -m pip install -q --no-compile "$$(echo $(WHEELS)/*.whl)[$*]"
+	$(VENV)/bin/python -m pip install -q --no-compile --force-reinstall --no-deps $(WHEELS)/*.whl
 	touch $@
 
 $(SANITIZED)/installed: $(SOURCES) constraints-dev.txt | $(SANITIZED)/created
