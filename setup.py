@@ -3,6 +3,7 @@
 import copy
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -33,10 +34,17 @@ def switch(name: str) -> bool:
 
 
 DEBUG, SANITIZE = switch("HPO_CORE_DEBUG"), switch("HPO_CORE_SANITIZE")
+# One build for Python 3.11 and later. CPython without the global lock has no stable ABI that early.
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+ABI3 = not FREE_THREADED and not DEBUG
 
 # Never -ffast-math: NaN marks inactive values.
 CFLAGS = ["-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 CFLAGS += ["-Og", "-g", "-Wall", "-Wextra"] if DEBUG or SANITIZE else ["-O3", "-g0"]
+# The kernels use vector types that MSVC's own compiler lacks; clang-cl takes its place and has GCC's flags.
+WINDOWS = sys.platform == "win32"
+if WINDOWS:
+    CFLAGS = [f"/clang:{flag}" for flag in CFLAGS]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 LDFLAGS = SANITIZERS if SANITIZE else []
 CHECKS = {"boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True}
@@ -48,8 +56,10 @@ def extension(name: str, sources: list[str]) -> Extension:
         name,
         sources,
         include_dirs=["csrc"],
-        libraries=["m"],
+        libraries=[] if WINDOWS else ["m"],
         depends=[str(header) for header in sorted(Path("csrc").glob("*.h"))],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+        py_limited_api=ABI3,
         extra_compile_args=CFLAGS + LDFLAGS,
         extra_link_args=LDFLAGS,
     )
@@ -78,6 +88,10 @@ class BuildExtensions(build_ext):
         """Build one, its objects in a folder of their own: some share a source, and all run in parallel."""
         own = copy.copy(self)
         own.build_temp = str(Path(self.build_temp) / ext.name)
+        if self.compiler.compiler_type == "msvc":
+            own.compiler = copy.copy(self.compiler)
+            own.compiler.initialize()
+            own.compiler.cc = "clang-cl"
         build_ext.build_extension(own, ext)
 
 
@@ -88,9 +102,12 @@ MODULES = {
 setup(
     ext_modules=cythonize(
         [extension(name, sources) for name, sources in {**MODULES, SHARED: []}.items()],
-        compiler_directives={"language_level": 3, **CHECKS},
+        compiler_directives={"language_level": 3, "freethreading_compatible": True, **CHECKS},
         shared_utility_qualified_name=SHARED,
     ),
     cmdclass={"build_ext": BuildExtensions},
-    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+    options={
+        "build_ext": {"parallel": os.cpu_count() or 1},
+        "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {},
+    },
 )

@@ -358,7 +358,7 @@ static void draw_category(const parzen_mixture *p, const hpo_domain *domain, int
         const double v = code < 0.0 ? u[j] : (u[j] - hit) / (1.0 - hit);
         const double other = fmax(fmin(floor(v * share), share - 1.0), 0.0);
         const double missed = other + (code >= 0.0 && other >= code);
-        x[j] = (code >= 0.0) & (u[j] < hit) ? code : fmin(missed, choices - 1.0);
+        x[j] = ((code >= 0.0) & (u[j] < hit)) ? code : fmin(missed, choices - 1.0);
     }
 }
 

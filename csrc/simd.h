@@ -43,6 +43,7 @@
 #endif
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #define HPO_LEVELS 3
 #else
@@ -82,18 +83,24 @@
  * the sources of one module share it, two modules do not. */
 __attribute__((weak, visibility("hidden"))) int hpo_simd_level = 0;
 
-/* The best level of this CPU: 0 baseline, 1 x86-64-v3, 2 x86-64-v4. */
+/* The best level of this CPU and its system: 0 baseline, 1 x86-64-v3, 2 x86-64-v4.
+ *
+ * cpuid itself is asked: __builtin_cpu_supports needs a run-time library that clang does not always link. */
 static inline int hpo_simd_best(void)
 {
 #if HPO_LEVELS > 1
-    __builtin_cpu_init();
-    if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")))
+    const uint32_t fma = 1u << 12, xsave = 1u << 27; /* leaf 1, ecx */
+    const uint32_t v3 = 1u << 3 | 1u << 5 | 1u << 8; /* leaf 7, ebx: bmi, avx2, bmi2 */
+    const uint32_t v4 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* avx512f, dq, cd, bw, vl */
+    uint32_t a, b, c, d, saved, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (fma | xsave)) != (fma | xsave)) {
         return 0;
-    if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512cd")))
-        return 1;
-    return 2;
+    }
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0)); /* registers that the system saves */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & v3) != v3 || (saved & 0x06) != 0x06) {
+        return 0;
+    }
+    return (b & v4) == v4 && (saved & 0xe6) == 0xe6 ? 2 : 1;
 #else
     return 0;
 #endif

@@ -45,7 +45,7 @@ def test_examples_run_in_order(page, tmp_path, monkeypatch):
         exec(compile(block, page, "exec"), names)
 
 
-@pytest.mark.parametrize("page", [*PAGES, "works-with.md"])
+@pytest.mark.parametrize("page", [*PAGES, "policy.md", "works-with.md"])
 def test_links_lead_somewhere(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):

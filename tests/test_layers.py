@@ -99,6 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": FRONT_ENDS,
     "callbacks": FRONT_ENDS | {"run"},
     "exports": {"study", "storage", "trial"},
+    "integrations.pyinstaller": set(),
     "integrations.reporting": {"trial"},
     **{
         f"integrations.{name}": {"trial", "integrations.reporting"}

@@ -56,7 +56,12 @@ def _pack_by_value(value: object, message: str, cause: Exception | None) -> byte
 
 
 def main_can_be_imported() -> bool:
-    """Whether spawn can import the main module: yes for scripts, not for notebooks or standard input."""
+    """Whether spawn can import the main module: yes for scripts, not for notebooks or standard input.
+
+    A worker of a frozen program runs the same program as far as its call of ``freeze_support``.
+    """
+    if getattr(sys, "frozen", False):
+        return True
     main = sys.modules["__main__"]
     return getattr(main, "__spec__", None) is not None or _is_script(getattr(main, "__file__", None))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -33,6 +34,11 @@ SIMD_LEVELS = ("baseline", "x86-64-v3", "x86-64-v4")
 OPTIONAL = ("scipy", "numba", "torch", "threadpoolctl")
 # pip's cache may hold the build without compiled code; it has the version that is asked for.
 CURE = "pip install --force-reinstall --no-deps --no-cache-dir hpo-core"
+# Its modules are imported by name, which programs that freeze others do not see; PyInstaller has our hook.
+FROZEN_CURE = (
+    "this frozen program lacks modules of hpo_core. Include the whole package: --collect-submodules hpo_core "
+    "(PyInstaller), --include-package=hpo_core (Nuitka), packages=['hpo_core'] (cx_Freeze)"
+)
 
 logger = logging.getLogger("hpo_core")
 
@@ -68,6 +74,8 @@ def _choose(wanted: str) -> str:
         raise BackendError(f"HPO_CORE_BACKEND=native, but {_describe(missing)}")
     if wanted != "numba" and not missing:
         return "native"
+    if missing and getattr(sys, "frozen", False):
+        raise BackendError(f"{FROZEN_CURE}; {_describe(missing)}")
     if find_spec("numba") is None:
         because = _describe(missing) if missing else "HPO_CORE_BACKEND=numba asks for it"
         raise BackendError(

@@ -106,6 +106,7 @@ def test_running_without_compiled_code_is_told():
         (NO_EXTENSION + NO_NUMBA + IMPORT, {}, "pip install 'hpo-core[numba]'"),
         (NO_EXTENSION + NO_NUMBA + IMPORT, {}, _backend.CURE),
         (NO_NUMBA + IMPORT, {"HPO_CORE_BACKEND": "numba"}, "numba is not installed"),
+        ("import sys; sys.frozen = True\n" + NO_EXTENSION + IMPORT, {}, "--collect-submodules hpo_core"),
     ],
 )
 def test_no_backend_is_an_error_with_advice(code, environment, message):
