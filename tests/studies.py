@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from contracts.cases import value_of
@@ -211,4 +211,15 @@ def study_with_pauses(**options: Any) -> Study:
     for trial in [*study.ask(3)]:
         advance(study, trial, 2 if trial.number == 2 else 9)
     study.stop_trials(4)
+    return study
+
+
+def noisy_study(direction: Literal["minimize", "maximize"] = "minimize", **options: Any) -> Study:
+    """A study by ``gp`` of a smooth function under noise; its best observed trial was lucky."""
+    sign, rng = 1.0 if direction == "minimize" else -1.0, np.random.default_rng(3)
+    study = Study(
+        {"x": Float(-1.0, 1.0), "y": Float(-1.0, 1.0)}, sampler="gp", seed=0, direction=direction, **options
+    )
+    for x, y in rng.uniform(-1.0, 1.0, (40, 2)).tolist():
+        study.add({"x": x, "y": y}, sign * (x * x + y * y + 0.3 * rng.standard_normal()))
     return study

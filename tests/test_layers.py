@@ -86,8 +86,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trial": {"space", "log", "metrics"},
     "run": {"executors", "log", "trial", "metrics"},
     "report": {
-        "space", "log", "metrics", "native", "storage", "samplers.registry", "schedulers", "trial",
-        "analysis",
+        "space", "log", "metrics", "native", "storage", "samplers.base", "samplers.registry", "gp.sampler",
+        "schedulers", "trial", "analysis",
     },
     "plots": {"space", "metrics", "samplers", "trial", "analysis"},
     "study": {

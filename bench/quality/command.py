@@ -46,7 +46,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help="an option of the sampler; VALUE is a Python literal, or else a string",
     )
     parser.add_argument(
-        "--problems", nargs="+", choices=problems.NAMES, default=list(problems.NAMES), metavar="NAME"
+        "--problems",
+        nargs="+",
+        choices=(*problems.NAMES, *problems.NOISY),
+        default=list(problems.NAMES),
+        metavar="NAME",
     )
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -187,4 +191,6 @@ def run(arguments: argparse.Namespace) -> int:
                 else baseline(name, arguments)
             )
             print("\n" + tables.comparison(ours, theirs) + "\n")
+            if statistics.shared_cells(ours, theirs):
+                print(tables.recommendations([ours, theirs]))
     return 1 if ours.failed else 0

@@ -6,12 +6,12 @@ import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.quality.problems import CONDITIONAL, CONTINUOUS, FAILURES, NAMES
+from bench.quality.problems import CONDITIONAL, CONTINUOUS, FAILURES, NAMES, NOISY
 
 if TYPE_CHECKING:
     from bench.quality.spec import Config, Problem
 
-ALL = (*NAMES, *FAILURES)
+ALL = (*NAMES, *NOISY, *FAILURES)
 
 
 class Optimiser(Protocol):
@@ -28,6 +28,12 @@ class FailureAware(Optimiser, Protocol):
     """One that is told of failures, as the problems of the family *failures* want it."""
 
     def fail(self, handle: Any) -> None: ...
+
+
+class Recommending(Optimiser, Protocol):
+    """One that says what to use, which need not be the best that it was told."""
+
+    def recommend(self) -> Config: ...
 
 
 class Resumable(Optimiser, Protocol):

@@ -1,4 +1,4 @@
-"""The development suite of the samplers, and the family in which trials fail, by name."""
+"""The development suite of the samplers, and the families with noise and in which trials fail, by name."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 _ANALYTIC = {p.name: p for p in [*synthetic.problems(), *conditional.problems()]}
 _TABLES = {f"{library}-{data_set}": (library, data_set) for library, data_set in tabular.names()}
 
+_NOISY = {p.name: p for p in synthetic.noisy_problems()}
 _FAILING = {p.name: p for p in failing.problems()}
 
 NAMES = (*_TABLES, *_ANALYTIC)
+NOISY = tuple(_NOISY)
 FAILURES = (*_FAILING, failing.TABLE_NAME)
 CONDITIONAL = tuple(name for name, p in _ANALYTIC.items() if p.conditional)
 CONTINUOUS = tuple(p.name for p in synthetic.problems())
@@ -26,4 +28,4 @@ def get(name: str) -> Problem:
     """The problem ``name``; a table is read when first asked for."""
     if name == failing.TABLE_NAME:
         return failing.table()
-    return tabular.problem(*_TABLES[name]) if name in _TABLES else (_ANALYTIC | _FAILING)[name]
+    return tabular.problem(*_TABLES[name]) if name in _TABLES else (_ANALYTIC | _NOISY | _FAILING)[name]

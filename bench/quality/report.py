@@ -38,6 +38,7 @@ def section() -> Section:
     if not ours:
         return section
     section.body.append(_ranks(list(runs.values())))
+    section.body += filter(None, [_recommendations(list(runs.values()))])
     section.body.append(_overview(ours, peers))
     for own in ours:
         for peer in peers:
@@ -84,6 +85,12 @@ def _ranks(runs: Sequence[Runs]) -> str:
     everyone = [r for r in runs if {problem for problem, _ in r.regret} == suite]
     both = [_rank_table(full)] + ([_rank_table(everyone)] if len(everyone) > len(full) else [])
     return "\n\n".join(both)
+
+
+def _recommendations(runs: Sequence[Runs]) -> str:
+    """Of those that ran the whole suite."""
+    suite = {problem for r in runs for problem, _ in r.regret}
+    return tables.recommendations([r for r in runs if {problem for problem, _ in r.regret} == suite])
 
 
 def _rank_table(runs: Sequence[Runs]) -> str:

@@ -9,7 +9,7 @@ checkpoint  number of trials after which regret is read: 25, 50, 100
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,12 +32,30 @@ Cell = tuple[str, int]
 
 @dataclass(frozen=True)
 class Runs:
-    """One optimiser's regret, (trials,) per cell; how many runs failed; per cell, how many trials did."""
+    """One optimiser's runs.
+
+    Attributes
+    ----------
+    label : str
+    regret : of the incumbent, (trials,) per cell
+    failed : how many runs failed
+    failed_trials : per cell
+    recommended : regret of what was recommended by checkpoint, per cell; without those that recommend nothing
+    """
 
     label: str
     regret: Mapping[Cell, NDArray[np.float64]]
     failed: int
     failed_trials: Mapping[Cell, int] = field(default_factory=dict)
+    recommended: Mapping[Cell, Mapping[int, float]] = field(default_factory=dict)
+
+    def as_recommended(self) -> Runs:
+        """The same runs judged by what was recommended, at the checkpoints; by the incumbent without that."""
+        regret = {cell: curve.copy() for cell, curve in self.regret.items()}
+        for cell, found in self.recommended.items():
+            for number, value in found.items():
+                regret[cell][number - 1] = value
+        return replace(self, regret=regret)
 
 
 def label(record: Record) -> str:
@@ -62,13 +80,19 @@ def collect(records: Iterable[Record]) -> dict[str, Runs]:
     curves: dict[str, dict[Cell, NDArray[np.float64]]] = {}
     failures: dict[str, int] = {}
     trials_failed: dict[str, dict[Cell, int]] = {}
+    recommended: dict[str, dict[Cell, dict[int, float]]] = {}
     for (name, problem, seed, trials), record in latest.items():
-        regret = problems.get(problem).regret(expand(record["curve"], trials))
-        curves.setdefault(name, {})[problem, seed] = regret
+        of = problems.get(problem).regret
+        curves.setdefault(name, {})[problem, seed] = of(expand(record["curve"], trials))
+        said = {number: float(of(value)) for number, value in record.get("recommended", ())}
+        recommended.setdefault(name, {}).update({(problem, seed): said} if said else {})
         trials_failed.setdefault(name, {})[problem, seed] = len(record.get("failures", ()))
         failures[name] = failures.get(name, 0) + (record["error"] is not None)
     _fill_with_worst(curves)
-    return {name: Runs(name, cells, failures[name], trials_failed[name]) for name, cells in curves.items()}
+    return {
+        name: Runs(name, cells, failures[name], trials_failed[name], recommended[name])
+        for name, cells in curves.items()
+    }
 
 
 def _fill_with_worst(curves: dict[str, dict[Cell, NDArray[np.float64]]]) -> None:
@@ -79,6 +103,11 @@ def _fill_with_worst(curves: dict[str, dict[Cell, NDArray[np.float64]]]) -> None
     for cells in curves.values():
         for (problem, _), regret in cells.items():
             regret[np.isnan(regret)] = worst[problem]
+
+
+def on(runs: Runs, cells: Sequence[Cell]) -> Runs:
+    """The same optimiser on some of its cells."""
+    return replace(runs, regret={cell: runs.regret[cell] for cell in cells})
 
 
 def at(runs: Runs, cells: Sequence[Cell], checkpoint: int) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from bench.quality.spec import Config, Parameter, Problem
@@ -75,3 +77,23 @@ def problems() -> list[Problem]:
         _problem("rosenbrock10", rosenbrock, [(-5, 10)] * 10, 0.0),
         _problem("styblinski_tang10", styblinski_tang, [(-5, 5)] * 10, -391.6616570377142),
     ]
+
+
+# Least and greatest value on the box, for noise as a share of the range.
+RANGES = {"branin": (0.39788735772973816, 308.12909601160663), "hartmann6": (-3.32236801141551, 0.0)}
+SHARES = (5, 20)
+
+
+def _noisy(problem: Problem, share: int) -> Problem:
+    """The problem with normal noise, its deviation ``share`` percent of the range of values."""
+    low, high = RANGES[problem.name]
+    deviation = share / 100 * (high - low)
+
+    def observe(config: Config, luck: float) -> float:
+        return problem.true_value(config) + deviation * NormalDist().inv_cdf(luck)
+
+    return replace(problem, name=f"{problem.name}-noise{share}", family="noisy", observe=observe)
+
+
+def noisy_problems() -> list[Problem]:
+    return [_noisy(p, share) for p in problems() if p.name in RANGES for share in SHARES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bench.quality import statistics
+from bench.quality import problems, statistics
 from bench.tables import markdown
 
 if TYPE_CHECKING:
@@ -42,6 +42,37 @@ def rank_table(cohort: Sequence[Runs], heads: Mapping[int, str], what: str) -> s
         f"{'; 95 % bootstrap intervals' if spread else ''})"
     )
     return f"{title}\n\n" + markdown(["optimiser", *heads.values()], shown)
+
+
+def recommendations(cohort: Sequence[Runs]) -> str:
+    """Where observations are noisy: the best observed trial beside what was recommended, the best last.
+
+    "" if nobody recommends anything. Whoever does not is judged by the best observed trial.
+    """
+    cells = [cell for cell in statistics.shared_cells(*cohort) if problems.get(cell[0]).observe is not None]
+    if not cells or not any(r.recommended for r in cohort):
+        return ""
+    checkpoints = statistics.checkpoints(*cohort)
+    judged = [statistics.on(r.as_recommended(), cells) for r in cohort]
+    ranks = [statistics.mean_ranks(judged, c) for c in checkpoints]
+    rows = [
+        [
+            observed.label,
+            *(f"{statistics.mean_regret(observed, cells, c):.4f}" for c in checkpoints),
+            *(f"{statistics.mean_regret(own, cells, c):.4f}" if own.recommended else "" for c in checkpoints),
+            *(f"{by_label[own.label]:.2f}" for by_label in ranks),
+        ]
+        for observed, own in sorted(
+            zip(cohort, judged, strict=True), key=lambda pair: ranks[-1][pair[0].label]
+        )
+    ]
+    heads = [f"{what} {c}" for what in ("observed", "recommended", "rank") for c in checkpoints]
+    title = (
+        f"Noisy observations, {len(cells)} pairs of problem and seed: mean true regret of the best observed"
+        " trial and of what the optimiser recommends, and mean rank by the latter (by the former if it"
+        " recommends nothing of its own)"
+    )
+    return f"{title}\n\n" + markdown(["optimiser", *heads], rows)
 
 
 def _rank(mean: statistics.Interval, *, spread: bool) -> str:

@@ -7,9 +7,11 @@ has one.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from bench import machine
 from bench.quality import problems
 from bench.quality.optimiser import ENTRIES
+from bench.quality.statistics import CHECKPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,49 +30,61 @@ if TYPE_CHECKING:
 Curve = list[tuple[int, float]]
 
 
-def optimise(
-    optimiser: FailureAware, problem: Problem, luck: list[float], curve: Curve, failures: list[int]
-) -> float:
-    """Seconds spent in ask and tell.
+@dataclass
+class Outcome:
+    """What a run has shown so far, trials numbered from 1.
 
-    ``curve`` gains (trial, true value) wherever the incumbent changes: the best by *observed* value,
-    of which the true value counts. ``failures`` gains the numbers of the trials that fail.
+    Attributes
+    ----------
+    curve : (trial, true value) wherever the incumbent changes: the best by *observed* value
+    recommended : (trial, true value of what the optimiser would then use), at the checkpoints; empty if it
+        recommends nothing of its own
+    failures : numbers of the trials that fail
     """
+
+    curve: Curve = field(default_factory=list)
+    recommended: Curve = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+
+
+def optimise(optimiser: FailureAware, problem: Problem, luck: list[float], outcome: Outcome) -> float:
+    """Seconds spent in ask and tell; what happens is added to ``outcome``."""
     incumbent, seconds = float("inf"), 0.0
     for number, u in enumerate(luck, start=1):
         start = time.perf_counter()
         handle, config = optimiser.ask()
         seconds += time.perf_counter() - start
-        if problem.fails(config, number, u):
-            failures.append(number)
-            start = time.perf_counter()
-            optimiser.fail(handle)
-            seconds += time.perf_counter() - start
-            continue
-        value = problem.observed(config, u)
-        if value < incumbent:
+        fails = problem.fails(config, number, u)
+        value = math.inf if fails else problem.observed(config, u)
+        if fails:
+            outcome.failures.append(number)
+        elif value < incumbent:
             incumbent = value
-            curve.append((number, problem.true_value(config)))
+            outcome.curve.append((number, problem.true_value(config)))
         start = time.perf_counter()
-        optimiser.tell(handle, value)
+        if fails:
+            optimiser.fail(handle)
+        else:
+            optimiser.tell(handle, value)
         seconds += time.perf_counter() - start
+        if outcome.curve and number in (*CHECKPOINTS, len(luck)) and hasattr(optimiser, "recommend"):
+            outcome.recommended.append((number, problem.true_value(optimiser.recommend())))
     return seconds
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
     """One run; an exception is part of the record, with the curve up to it."""
     problem, entry = problems.get(job["problem"]), ENTRIES[job["optimiser"]]
-    curve: Curve = []
-    failures: list[int] = []
+    outcome = Outcome()
     error, suggest_seconds = None, None
     start = time.perf_counter()
     try:
         optimiser = entry.create(problem, job["seed"], job["settings"])
-        suggest_seconds = optimise(optimiser, problem, luck_of(job), curve, failures)
+        suggest_seconds = optimise(optimiser, problem, luck_of(job), outcome)
     except Exception as exception:
         error = f"{type(exception).__name__}: {exception}"
     timed = {"seconds": time.perf_counter() - start, "suggest_seconds": suggest_seconds}
-    return {**job, "curve": curve, "failures": failures, **stamp(entry, timed), "error": error}
+    return {**job, **asdict(outcome), **stamp(entry, timed), "error": error}
 
 
 def luck_of(job: dict[str, Any]) -> list[float]:

@@ -99,10 +99,10 @@ class ObjectiveModel:
         """Return the k best trials, best first, (d, k)."""
         return self._model.posterior.x[:, np.argsort(self._model.level, kind="stable")[:k]]
 
-    def by_mean(self) -> Rows:
-        """Return the places of the trials conditioned on, by posterior mean, the least first."""
-        order = np.argsort(self._model.means(), kind="stable")
-        return order if self._rows is None else self._rows[order]
+    @property
+    def rows(self) -> Rows:
+        """Places of the trials conditioned on, in their order."""
+        return np.arange(self.n) if self._rows is None else np.sort(self._rows)
 
     def _chosen(self, x: Array, y: Array) -> Rows:
         """Return the trials to condition on: half are the best, half are most correlated with the best."""

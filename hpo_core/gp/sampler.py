@@ -14,6 +14,7 @@ from hpo_core.gp.candidates import Candidates, whole
 from hpo_core.gp.chain import ChainModel
 from hpo_core.gp.fit import GPSettings
 from hpo_core.gp.horizon import HorizonModel, best_paused, least, likeliest, pending, promise
+from hpo_core.gp.judgement import judge
 from hpo_core.gp.model import GPModel
 from hpo_core.gp.objective import ObjectiveModel
 from hpo_core.gp.outcomes import Outcomes
@@ -210,12 +211,22 @@ class GPSampler(Sampler):
 
     @usual_errors()
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Return complete trials by posterior mean, the least first; by value if there is no model."""
+        """Return complete trials, best first, as ``judged`` has them; by value without a model."""
+        found = self.judged(history)
+        return super().recommend(history) if found is None else found[0]
+
+    @usual_errors()
+    def judged(self, history: History) -> tuple[NDArray[np.int64], Array, Array] | None:
+        """Return complete trials, best first, and mean and deviation of their true values, (k,) each.
+
+        Values are minimised. Of more than 256 trials, these are the best and those most like the best of all.
+        None if there is no model of one objective; see ``hpo_core.gp.judgement``.
+        """
         rows = self._modelled(history) if history.metrics.is_plain else None
         if rows is None:
-            return super().recommend(history)
-        self._sharp.refresh(history.x[:, rows], objective(history)[rows])
-        return rows[self._sharp.by_mean()]
+            return None
+        found = judge(self._structure, history.x[:, rows], objective(history)[rows])
+        return None if found is None else (rows[found.places], found.mean, found.deviation)
 
     @usual_errors()
     def estimates(self, history: History) -> tuple[NDArray[np.int64], Array]:

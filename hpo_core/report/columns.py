@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpo_core.metrics import Metrics
+    from hpo_core.samplers.base import Sampler
     from hpo_core.space import Space
     from hpo_core.trial import TrialBatch
 
@@ -42,6 +43,11 @@ class Pictured(StudyLike, Protocol):
 
     name: str
     seed: int
+    sampler: Sampler
+
+    @property
+    def trials(self) -> TrialBatch:
+        """Every trial."""
 
     @property
     def best_trials(self) -> TrialBatch:

@@ -20,6 +20,7 @@ from hpo_core.log import State
 from hpo_core.native import info
 from hpo_core.printable import printable
 from hpo_core.report.columns import column, goals, parameters, text
+from hpo_core.report.recommendation import recommendation
 from hpo_core.samplers.registry import SAMPLERS
 from hpo_core.schedulers.registry import SCHEDULERS
 
@@ -146,6 +147,11 @@ def findings(study: Pictured) -> dict[str, Any]:
 def _best(study: Pictured) -> dict[str, Any]:
     trials = study.best_trials
     shown = [_configuration(study, trials[i]) for i in range(min(len(trials), MOST_BEST))]
+    expected = recommendation(study, trials[0].number) if shown else None
+    if expected is not None:
+        recommended, best = expected
+        shown.append(_configuration(study, study.trials[recommended.number]))
+        shown[0]["expected"], shown[-1]["expected"] = str(best), str(recommended)
     return {"numbers": column(trials.number, "i4"), "shown": shown}
 
 

@@ -107,7 +107,8 @@
       const draw = (i) => {
         configuration = i;
         const one = best.shown[i];
-        const told = names.map((name, m) => `${name} ${amount(one.values[m])}`).join(", ");
+        const told = names.map((name, m) => `${name} ${amount(one.values[m])}`).join(", ")
+          + (one.expected ? `, expected ${one.expected}` : "");
         body.replaceChildren(
           el("p", {}, `Trial ${one.number}: ${told}${one.feasible ? "" : ". No trial keeps all bounds; this one violates them least"}.`),
           el("div", { class: "pair" }, code(one.code, "the configuration"), code(one.enqueue, "a call that tries it again")));
@@ -115,9 +116,11 @@
       draw(configuration);
       const all = decoded(best.numbers).length;
       const more = all > best.shown.length ? ` The first ${best.shown.length} of ${count(all)} can be chosen.` : "";
+      const note = best.shown[0].expected && el("p", {}, `Trial ${best.shown[0].number} has the best value observed. The values are noisy: `
+        + `the model expects trial ${best.shown.at(-1).number} to be better, and recommend() returns it.`);
       const choice = best.shown.length > 1 && el("p", {}, select("Configuration", best.shown.map((one) =>
         `trial ${one.number}: ${one.values.map(amount).join(", ")}`), configuration, draw), more);
-      return [choice, body].filter(Boolean);
+      return [note, choice, body].filter(Boolean);
     });
   }
 

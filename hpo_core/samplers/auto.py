@@ -149,8 +149,8 @@ class AutoSampler(Sampler):
         return self._tpe.ask_where(history, first, n, weight)
 
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Return complete trials, best first: by posterior mean while affordable, otherwise by value."""
-        return self._gp.recommend(history) if self._is_affordable(history, 1) else super().recommend(history)
+        """Return complete trials, best first, as ``gp`` does however many there are."""
+        return self._gp.recommend(history)
 
     def estimates(self, history: History) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return complete trials and outcomes: posterior means while affordable, otherwise as observed."""

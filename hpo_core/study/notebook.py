@@ -13,6 +13,7 @@ import numpy as np
 from hpo_core.analysis.savings import savings
 from hpo_core.log import State
 from hpo_core.printable import displayed
+from hpo_core.report.recommendation import recommendation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,10 @@ def _facts(study: Study) -> Iterator[tuple[str, str]]:
         best = study.best_trial
         yield "best trial", str(best.number)
         yield "best value", f"{best.value:.6g}"
+        if (expected := recommendation(study, best.number)) is not None:
+            recommended, observed = expected
+            yield "expected of it", str(observed)
+            yield "recommended", f"trial {recommended.number}: expected {recommended}"
         params = best.params
         for name, value in islice(params.items(), _MOST_PARAMS):
             yield name, _shortened(repr(value))

@@ -998,8 +998,9 @@ class Study:
 
     @property
     def best_trial(self) -> Trial:
-        """The complete trial with the best value, the first told among equals.
+        """The complete trial with the best value observed, the first told among equals.
 
+        Of noisy results it is often the luckiest: ``recommend`` says which configuration to use.
         Feasible trials rank above infeasible ones. Until one is feasible, the smallest violation ranks first.
         ``StudyError`` if none has completed, or if the study has several objectives.
         """
@@ -1139,9 +1140,10 @@ class Study:
     def recommend(self, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
         """Return the configuration to use: one that was tried and that the space permits.
 
-        If the sampler has a model that sees through noise, it is the best configuration by that model;
-        otherwise the one with the best value. ``best_trial`` may differ: it also counts added results that
-        are outside the ranges or against ``forbid`` and ``feasible``.
+        If the sampler has a model that sees through noise, as ``auto`` and ``gp`` have, it is the
+        configuration whose true value is expected to be best; otherwise, and where there is no noise, the one
+        with the best value observed. ``best_trial`` may differ: it is what was observed, and it also counts
+        added results that are outside the ranges or against ``forbid`` and ``feasible``.
 
         With several objectives it is one of those that no other dominates, by the same model, and that keep
         the bounds. If none does, it is the one that violates them least.

@@ -37,6 +37,21 @@ def test_best_is_a_lower_bound(name):
     assert np.mean(problem.regret(values) < 1) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("name", problems.NOISY)
+def test_noise_is_a_share_of_the_range(name):
+    problem = problems.get(name)
+    base, share = name.split("-noise")
+    rng = np.random.default_rng(0)
+    config = draw(problem.parameters, rng)
+    assert problem.true_value(config) == problems.get(base).true_value(config)
+    low, high = synthetic.RANGES[base]
+    observed = [problem.observed(config, u) for u in rng.random(4000)]
+    assert np.std(observed) == pytest.approx(int(share) / 100 * (high - low), rel=0.05)
+    assert np.mean(observed) == pytest.approx(problem.true_value(config), abs=0.02 * (high - low))
+    values = [problem.true_value(draw(problem.parameters, rng)) for _ in range(2000)]
+    assert low <= min(values) < max(values) <= high
+
+
 def test_coupled_branches_reach_zero_in_the_nested_branch_only():
     u, v = conditional.BRANCHES["split"].center
     p, q = conditional.BRANCHES["split"].target(u, v)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench import environments, isolate, records, report
-from bench.quality import ablation, command, runner, statistics, worker
+from bench.quality import ablation, command, problems, runner, statistics, worker
 from bench.section import Section
 
 JOBS = runner.jobs("plain-random", {}, ["branin", "training_curve"], range(2), 10)
@@ -39,9 +39,23 @@ def test_the_incumbent_is_chosen_by_what_was_observed():
     )
     asked = iter([1, 3, 2])
     optimiser = SimpleNamespace(ask=lambda: (None, {"x": next(asked)}), tell=lambda h, v: None)
-    curve: list[tuple[int, float]] = []
-    worker.optimise(optimiser, problem, [0.5] * 3, curve, [])
-    assert curve == [(1, 1), (2, 3)]
+    outcome = worker.Outcome()
+    worker.optimise(optimiser, problem, [0.5] * 3, outcome)
+    assert outcome.curve == [(1, 1), (2, 3)]
+    assert outcome.recommended == [], "it recommends nothing of its own"
+    optimiser.recommend, asked = lambda: {"x": 2}, iter([1, 3, 2])
+    worker.optimise(optimiser, problem, [0.5] * 3, outcome)
+    assert outcome.recommended == [(3, 2)], "the true value of what is recommended after the last trial"
+
+
+def test_recommendations_are_recorded_at_checkpoints():
+    noisy, quiet = (
+        worker.run(runner.jobs("gp", {}, [name], [0], 30)[0]) for name in ("training_curve", "branin")
+    )
+    for record in (noisy, quiet):
+        assert [number for number, _ in record["recommended"]] == [25, 30]
+        assert all(value >= problems.get(record["problem"]).best for _, value in record["recommended"])
+    assert dict(quiet["recommended"])[30] == quiet["curve"][-1][1], "without noise the best observed one"
 
 
 def test_an_exception_and_a_dead_worker_are_records(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.quality import statistics, tables
+from bench.quality import problems, statistics, tables
 from bench.quality.statistics import Runs
 from bench.tables import markdown
 
@@ -38,6 +38,26 @@ def test_expand_holds_the_incumbent():
 def test_the_last_record_of_a_cell_counts():
     collected = statistics.collect([record(curve=[(1, 9.0)]), record(curve=[(1, 1.0)])])
     assert np.all(collected["a"].regret["branin", 0] < 0.1)
+
+
+def test_recommendations_stand_beside_what_was_observed():
+    of = problems.get("training_curve").regret
+    said = record("training_curve", curve=[(1, 0.9)], trials=50) | {"recommended": [(25, 0.4), (50, 0.3)]}
+    silent = record("training_curve", optimiser="b", curve=[(1, 0.5)], trials=50)
+    ours, theirs = statistics.collect([said, silent]).values()
+    judged = ours.as_recommended()
+    assert [judged.regret["training_curve", 0][c - 1] for c in (25, 50)] == [of(0.4), of(0.3)]
+    assert np.all(ours.regret["training_curve", 0] == of(0.9)), "what was observed stays"
+    assert theirs.as_recommended().regret["training_curve", 0][24] == of(0.5)
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in tables.recommendations([theirs, ours]).splitlines()[4:]
+    ]
+    shown = {row[0]: row[1:] for row in rows}
+    observed, recommended = f"{of(0.9):.4f}", [f"{of(v):.4f}" for v in (0.4, 0.3)]
+    assert shown["a"] == [observed, observed, *recommended, "1.00", "1.00"]
+    assert shown["b"] == [f"{of(0.5):.4f}"] * 2 + ["", "", "2.00", "2.00"]
+    assert tables.recommendations([theirs]) == tables.recommendations([runs("c", 0.0)]) == ""
 
 
 def test_settings_are_part_of_the_label():

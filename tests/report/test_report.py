@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from browsers import Watched
 from report.pages import HOSTILE, front_study, learning_study, numbers
+from studies import noisy_study
 
 import hpo_core as hpo
 from hpo_core import cli
@@ -19,6 +20,8 @@ from hpo_core.analysis import series
 from hpo_core.errors import ArgumentError
 from hpo_core.report.columns import changes, kept
 from hpo_core.report.page import as_json, asset
+from hpo_core.storage import open_storage
+from hpo_core.study.stored import ReadOnlyStudy
 
 ALL = (
     "history",
@@ -145,6 +148,31 @@ def test_a_report_holds_every_trial(path):
     np.testing.assert_array_equal(lr, study.trials["lr"])
     momentum = numbers(data["trials"]["params"][3])
     np.testing.assert_array_equal(~np.isnan(momentum), study.trials.active("momentum"))
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_under_noise_the_recommended_trial_stands_beside_the_best_observed_one(path, direction):
+    sign = 1.0 if direction == "minimize" else -1.0
+    study = noisy_study(direction, storage=path.with_suffix(".db"), name="s")
+    study.report(path)
+    observed, recommended = data_of(path)["found"]["best"]["shown"]
+    assert observed["number"] == study.best_trial.number
+    assert study.trials[recommended["number"]].params == study.recommend() != study.best_params
+    first, second = (float(each["expected"].split(" ± ")[0]) for each in (observed, recommended))
+    assert sign * second < sign * first, "it is expected to be better, in the user's direction"
+    assert sign * first > sign * observed["values"][0], "the best observed one was lucky"
+    ReadOnlyStudy(open_storage(path.with_suffix(".db")), "s").report(path)
+    assert data_of(path)["found"]["best"]["shown"] == [observed, recommended]
+
+
+def test_nothing_is_expected_if_noise_does_not_set_the_recommended_trial_apart(path):
+    study = hpo.Study({"x": hpo.Float(0, 1), "y": hpo.Float(0, 1)}, sampler="gp", seed=0)
+    study.optimize(lambda trial: (trial["x"] - 0.4) ** 2 + (trial["y"] - 0.5) ** 2, n_trials=20)
+    study.add({"x": 1.5, "y": 0.5}, study.best_value - 1e-3)  # outside the space: never recommended
+    assert study.recommend() != study.best_params
+    study.report(path)
+    (best,) = data_of(path)["found"]["best"]["shown"]
+    assert "expected" not in best
 
 
 def test_the_best_configuration_is_code_that_runs(path):
@@ -466,6 +494,18 @@ def test_a_study_with_little_in_it_makes_a_sensible_page(kind, draw):
     assert expected.get(kind, "Trial 0: value 1.5") in said
     assert not watched.errors
     assert watched.page.locator("#failures:visible").count() == (kind == "failed")
+
+
+def test_a_noisy_study_says_which_trial_to_use(draw):
+    study = noisy_study()
+    watched = draw(study)
+    recommended = next(trial.number for trial in study.trials if trial.params == study.recommend())
+    said = watched.page.locator("#best-body").inner_text()
+    assert f"the model expects trial {recommended} to be better, and recommend() returns it" in said
+    assert f"Trial {study.best_trial.number}: value {study.best_value:.6g}"[:20] in said
+    watched.page.locator("#best-body select").select_option("1")
+    assert "expected" in watched.page.locator("#best-body").inner_text().split(f"Trial {recommended}:")[1]
+    assert not watched.errors
 
 
 def test_a_hundred_thousand_trials_stay_usable(opened, path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from studies import study_with_pauses
+from studies import noisy_study, study_with_pauses
 
 import hpo_core as hpo
 
@@ -64,6 +65,15 @@ def test_a_study_is_its_best_trial_and_its_history():
     (picture,) = page.pictures
     assert {"best value so far", "finished trials"} < words_in(picture)
     assert study._repr_html_() == study._repr_html_()  # a notebook under version control
+
+
+def test_under_noise_what_to_expect_of_the_best_and_the_recommended_trial_is_shown():
+    study = noisy_study()
+    facts = dict(Page(study._repr_html_()).rows)
+    number, expected = re.fullmatch(r"trial (\d+): expected (.* ± .*)", facts["recommended"]).groups()
+    assert study.trials[int(number)].params == study.recommend() != study.best_params
+    assert float(expected.split()[0]) < float(facts["expected of it"].split()[0])
+    assert facts["best value"] == f"{study.best_value:.6g}", "it stays what was observed"
 
 
 def test_several_objectives_are_their_hypervolume():

@@ -83,6 +83,9 @@ class HpoCore:
         self._study.fail(handle, reason="oom")
         self._tell_batch()
 
+    def recommend(self) -> Config:
+        return self._study.recommend()
+
     def _tell_batch(self) -> None:
         if self._told and not self._waiting:
             trials, values = zip(*self._told, strict=True)
