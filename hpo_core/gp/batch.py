@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo_core.gp.criteria import doubt
 from hpo_core.native import covariance
 from hpo_core.native.improvement import log_ei_average
 from hpo_core.native.linalg import JITTER
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
 N_FANTASIES = 64
 # Of several metrics, where each fantasy has a front of its own.
 N_FRONT_FANTASIES = 8
-# A batch up to the first is chosen by improvement; up to the second its first quarter is, and the rest
-# where least is known; a larger one is half Thompson draws, half that.
-MAX_BY_IMPROVEMENT = 16
+# A batch up to the first is chosen by improvement, one of several metrics up to the second; up to the third
+# its first quarter is, and the rest where least is known; a larger one is half Thompson draws, half that.
+MAX_BY_IMPROVEMENT = 32
+MAX_BY_SCORE = 16
 MAX_BY_EXPLORATION = 64
 # Two points this correlated are one point to the model: at most 0.001 lengthscales apart.
 NEAR = 1.0 - 1e-6
@@ -115,14 +117,18 @@ def _choose_few(
     candidates = CandidatePosterior.of(posterior, points, capacity=r + q)
     fantasies = Fantasies(posterior, points, best, key)
     chosen, correlation = Chosen(m), _correlations(posterior, points)
+    tried = np.concatenate([posterior.x, pending], axis=1)
     for s in range(m, m + r):
         row = correlation(s)
         chosen.avoid(row[:m] > NEAR)
         fantasies.observe(s, candidates.observe(s, row))
     for k in range(q):
-        improving = k < n_improving
-        score = fantasies.log_ei(candidates.variance) if improving else _log_sd(candidates.variance)
+        if k < n_improving:
+            score = fantasies.log_ei(candidates.variance * doubt(posterior.structure, tried, points))
+        else:
+            score = _log_sd(candidates.variance)
         s = chosen.take(score[:m] + bonus)
+        tried = np.concatenate([tried, points[:, s : s + 1]], axis=1)
         row = correlation(s)
         chosen.avoid(row[:m] > NEAR)
         learnt = candidates.observe(s, row)
@@ -162,7 +168,7 @@ def _choose_few_for(
 ) -> NDArray[np.int64]:
     """By score averaged over fantasies; of a larger batch, all but the first quarter by exploration."""
     m, r = x.shape[1], pending.shape[1]
-    n_improving = q if q <= MAX_BY_IMPROVEMENT else -(-q // 4)
+    n_improving = q if q <= MAX_BY_SCORE else -(-q // 4)
     points = np.concatenate([x, pending], axis=1)
     candidates = CandidateOutlook(outlook, points, r + q)
     fantasies = FrontFantasies(aim, outlook, points, key)

@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from hpo_core.gp.outlook import Outlook
     from hpo_core.gp.posterior import Posterior
     from hpo_core.gp.scores import Score
+    from hpo_core.native.covariance import Structure
 
     Array = NDArray[np.float64]
 
+# The variance of a candidate counts 1 + DOUBT sqrt(log n / (1 + k)) times after n trials, if the least tried
+# of its groups was active in k. Decided in bench/results/2026-11-29-batches-branches.md.
+DOUBT = 2.0
 # Data used to bound all candidates, and to bound the candidates left after the first exact values.
 N_BOUND, N_TIGHT = 32, 128
 
@@ -85,18 +89,22 @@ class LogEI:
     def value(self, x: Array) -> Array:
         """Return log EI of candidates (d, m), (m,)."""
         mean, variance = self.posterior.predict(x)
-        return log_ei(mean, np.sqrt(variance), self.incumbent)
+        return log_ei(mean, np.sqrt(variance * self._doubt(x)), self.incumbent)
 
     def gradient(self, x: Array) -> tuple[Array, Array]:
         """Return log EI (m,) and its gradient (d, m)."""
-        at = self.posterior.evaluate(x)
-        sd = np.sqrt(at.variance)
+        at, factor = self.posterior.evaluate(x), self._doubt(x)
+        sd = np.sqrt(at.variance * factor)
         value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
-        return value, self.posterior.slopes(at, by_mean, by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny))
+        by_variance = factor * by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny)
+        return value, self.posterior.slopes(at, by_mean, by_variance)
 
     def bound(self, x: Array) -> LogEIBound:
         """Return bounds from the exact means, and the variances given the best of the data."""
         return LogEIBound(self, x)
+
+    def _doubt(self, x: Array) -> Array:
+        return doubt(self.posterior.structure, self.posterior.x, x)
 
 
 class LogEIBound:
@@ -114,6 +122,7 @@ class LogEIBound:
     def _given(self, x: Array, mean: Array, k: int) -> Array:
         posterior = self._criterion.posterior
         variance = posterior.variance_given(best_rows(posterior.y, k), x)
+        variance *= doubt(posterior.structure, posterior.x, x)
         return log_ei(mean, np.sqrt(variance), self._criterion.incumbent)
 
 
@@ -213,6 +222,23 @@ class WeightedBound:
     def tightened(self, rows: NDArray[np.int64]) -> Array:
         """Return closer bounds of the candidates ``rows``."""
         return self._bound.tightened(rows) + self._log_weight[rows]
+
+
+def doubt(structure: Structure, tried: Array, x: Array) -> Array:
+    """Return the factor (m,) on the variance of candidates (d, m), given the configurations tried (d, n).
+
+    In a branch that few trials had, predictions rest on the mean, the scale and the shared lengthscales of
+    the others, and are less certain than the model takes them to be. A search that trusts them stays in the
+    branch that was first ahead.
+    """
+    if structure.n_groups == 1:
+        return np.ones(x.shape[1])
+    rows = structure.order[structure.group_start[1:-1]]  # a parameter of each group that need not be active
+    counts = np.sum(~np.isnan(tried[rows]), axis=1)
+    doubts = DOUBT * np.sqrt(np.log(tried.shape[1]) / (1.0 + counts))
+    extra = np.where(np.isnan(x[rows]), 0.0, doubts[:, None])
+    factor: Array = 1.0 + extra.max(axis=0)
+    return factor
 
 
 def best_rows(y: Array, k: int) -> NDArray[np.int64]:

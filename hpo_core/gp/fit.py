@@ -29,7 +29,7 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -273,6 +273,12 @@ def fit(
     if hessian is not None:  # the likelihood's curvature grows with the data
         hessian = hessian * (len(some) / len(y))
     return parameters.hyperparameters(everything.minimize(found.theta, settings.max_full, hessian).theta)
+
+
+def at_modes(structure: Structure, hyper: Hyperparameters, settings: GPSettings) -> Hyperparameters:
+    """The hyperparameters ``hyper`` but with each lengthscale at the mode of its prior."""
+    parameters = Parameters(structure.layout, settings)
+    return replace(hyper, lengthscale=parameters.hyperparameters(parameters.mode()).lengthscale)
 
 
 def _cold_starts(parameters: Parameters, settings: GPSettings, n: int) -> list[NDArray[np.float64]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from hpo_core.gp.fit import fit, scheduled
+from hpo_core.gp.fit import at_modes, fit, scheduled
 from hpo_core.gp.posterior import Posterior
 from hpo_core.native import covariance
 
@@ -106,6 +107,14 @@ class GPModel:
             self.posterior.append(x[:, self.posterior.n :], y)
         self._outdated = False
         self.level = self._levels()
+
+    def at_modes(self) -> GPModel:
+        """Return the model of the same trials with each lengthscale at the mode of its prior."""
+        other, own = copy.copy(self), self.posterior
+        hyper = at_modes(self._structure, own.hyper, self._fit_settings)
+        other.posterior = Posterior(self._structure, hyper, own.x, own.y)
+        other.level = other._levels()
+        return other
 
     def correlations(self, x: Array, places: NDArray[np.int64]) -> Array:
         """Return the correlations of the trials ``places`` (k,) with all trials (d, n), (k, n)."""

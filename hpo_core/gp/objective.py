@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,12 @@ class ObjectiveModel:
         values = targets.values(n)
         self._rows = self._chosen(x, values) if n > self._max_posterior else None
         self._model.condition(x, values, self._rows)
+
+    def at_modes(self) -> ObjectiveModel:
+        """Return the model of the same trials with each lengthscale at the mode of its prior."""
+        other = copy.copy(self)
+        other._model = self._model.at_modes()
+        return other
 
     @property
     def hyper(self) -> Hyperparameters | None:

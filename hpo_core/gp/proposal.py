@@ -22,6 +22,8 @@ from hpo_core.gp.neighbours import Neighbours, discrete_rows
 from hpo_core.seeds import GOLDEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from hpo_core.gp.candidates import Box, Candidates
@@ -138,7 +140,8 @@ class Proposal:
 
     Attributes
     ----------
-    surrogate : Surrogate
+    surrogates : tuple of Surrogate
+        The members of a batch are divided among them; a single trial is the first one's.
     feasibility : Feasibility or None
         None if no trial has failed.
     running : (d, r) float64
@@ -152,7 +155,7 @@ class Proposal:
     settings : SearchSettings
     """
 
-    surrogate: Surrogate
+    surrogates: tuple[Surrogate, ...]
     feasibility: Feasibility | None
     running: Array
     box: Box
@@ -169,25 +172,36 @@ class Proposal:
         SpaceExhausted
             Nothing is left.
         """
-        x = self._part(first, min(n, MAX_PART), np.empty((len(self.running), 0)))
-        while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
+        x = np.empty((len(self.running), 0))
+        for surrogate, size in self._parts(n):
             try:
-                part = self._part(first + x.shape[1], min(n - x.shape[1], MAX_PART), x)
+                part = self._part(surrogate, first + x.shape[1], size, x)
             except SpaceExhausted:
+                if not x.shape[1]:
+                    raise
                 break
             x = np.concatenate([x, part], axis=1)
+            if part.shape[1] < size:  # the space has run out
+                break
         return x
 
-    def _part(self, first: int, n: int, earlier: Array) -> Array:
+    def _parts(self, n: int) -> Iterator[tuple[Surrogate, int]]:
+        """Yield who chooses how many of ``n`` configurations, in parts of a size that can be chosen from."""
+        shares = -np.diff(np.linspace(n, 0, len(self.surrogates) + 1).astype(np.int64))
+        for surrogate, share in zip(self.surrogates, shares, strict=True):
+            for start in range(0, share, MAX_PART):
+                yield surrogate, min(share - start, MAX_PART)
+
+    def _part(self, surrogate: Surrogate, first: int, n: int, earlier: Array) -> Array:
         """Choose ``n`` configurations, given the configurations in ``earlier``."""
         pending = np.concatenate([self.running, earlier], axis=1)[:, -MAX_RUNNING:]
         settled, fantasies = np.split(pending, [max(pending.shape[1] - MAX_FANTASIES, 0)], axis=1)
-        goal = self.surrogate.goal(settled, first)
+        goal = surrogate.goal(settled, first)
         criterion = self._weighted(goal.criterion(fantasies))
-        pool = self._pool(first, n, earlier)
+        pool = self._pool(surrogate, first, n, earlier)
         branch = branches(self.candidates.domain.layout, pool)
         k = n if n == 1 else max(N_BATCH, 4 * n)
-        ranked = maximize(criterion, pool, self._search(earlier), branch, k=k)
+        ranked = maximize(criterion, pool, self._search(surrogate, earlier), branch, k=k)
         if n == 1 and not pending.shape[1]:
             return ranked.x[:, :1]
         x = self.candidates.new(np.concatenate([ranked.x, self._around(ranked.x, first)], axis=1), earlier)
@@ -201,15 +215,15 @@ class Proposal:
     def _weighted(self, criterion: Criterion) -> Criterion:
         return criterion if self.feasibility is None else Weighted(criterion, self.feasibility)
 
-    def _pool(self, first: int, n: int, earlier: Array) -> Array:
+    def _pool(self, surrogate: Surrogate, first: int, n: int, earlier: Array) -> Array:
         """Return what is left of a small finite space; otherwise draws that the constraints permit."""
         candidates, settings = self.candidates, self.settings
-        every = candidates.listed(settings.max_enumerated / self.surrogate.n)
+        every = candidates.listed(settings.max_enumerated / surrogate.n)
         if every is None:
             # Each model takes its time for each candidate.
-            n_spread, n_near = (k // self.surrogate.n_models for k in (settings.n_pool, settings.n_near))
+            n_spread, n_near = (k // surrogate.n_models for k in (settings.n_pool, settings.n_near))
             spread = candidates.spread(first, max(n_spread, LEAST_POOL), self.box)
-            near = candidates.near(first, self.surrogate.best(N_BEST), max(n_near, LEAST_POOL), self.box)
+            near = candidates.near(first, surrogate.best(N_BEST), max(n_near, LEAST_POOL), self.box)
             return candidates.filled(first, n, np.concatenate([spread, near], axis=1), earlier)
         if not every.shape[1]:
             return candidates.filled(first, n, every, earlier)
@@ -223,16 +237,16 @@ class Proposal:
         near = self.candidates.near(first, x[:, : self.settings.n_starts], N_BATCH, self.box)
         return near[:, self.candidates.feasible(near)]
 
-    def _search(self, earlier: Array) -> Search:
+    def _search(self, surrogate: Surrogate, earlier: Array) -> Search:
         settings, candidates, moves = self.settings, self.candidates, self.moves
         return Search(
             moves.continuous,
-            self.surrogate.lengthscale,
+            surrogate.lengthscale,
             self.box.low,
             self.box.high,
             moves.neighbours,
             candidates.domain,
-            typical(self.surrogate.best(self.surrogate.n), candidates.domain.layout.default),
+            typical(surrogate.best(surrogate.n), candidates.domain.layout.default),
             lambda x: candidates.feasible(x) & candidates.fresh(x, earlier),
             settings.n_starts,
             settings.n_rounds,

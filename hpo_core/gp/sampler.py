@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hpo_core.gp.candidates import Box
     from hpo_core.gp.chain import Chain
     from hpo_core.gp.feasibility import Feasibility
+    from hpo_core.gp.proposal import Surrogate
     from hpo_core.log import History
     from hpo_core.log.history import SchedulerLike
     from hpo_core.space import Space
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 # Different values that a model needs at least.
 FEWEST_VALUES = 3
+# Complete trials from which on fitted lengthscales choose whole batches; with fewer, those at the modes of
+# their priors choose half. Decided in bench/results/2026-11-29-batches-branches.md.
+FITTED_ALONE = 50
 # One turn in so many, if the scheduler would let a trial go on, one of its rung does: a model that has not
 # seen how curves end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
 RULE_EVERY = 3
@@ -56,8 +60,10 @@ class GPSampler(Sampler):
     parameter, a factor for each group of conditional ones) is fitted to the complete trials, and the
     configuration of greatest expected improvement is proposed: the best of a pool, improved by local
     search over all kinds of parameters. Once the values of the better half of the trials are close together,
-    every other suggestion comes from a model of the whole range of values. A batch is chosen as if its
-    earlier members and the running trials were observed.
+    every other suggestion comes from a model of the whole range of values. In a space with branches, a
+    prediction counts as the less certain, the fewer trials had one of its groups. A batch is chosen as if
+    its earlier members and the running trials were observed; of one objective, its second half comes from
+    lengthscales at the modes of their priors until 50 trials are complete: the fitted ones may be wrong.
 
     Failed trials teach where trials work. The expected improvement is weighted by that (see
     ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
@@ -134,18 +140,22 @@ class GPSampler(Sampler):
             suggestion = self._by_curves(history, scheduler, first, n)
             if suggestion is not None:
                 return suggestion
-        rows = self._modelled(history)
+        rows = self._modelled(history, n)
         if rows is None:
             return self._startup.ask(history, first, n)
         self._candidates.sync(history)
         surrogate: ObjectiveModel | Outcomes
+        surrogates: tuple[Surrogate, ...]
         if history.metrics.is_plain:
             surrogate, fit = self._of_objective(history, rows, first // n)
+            divided = n > 1 and len(rows) < FITTED_ALONE
+            surrogates = (surrogate, surrogate.at_modes()) if divided else (surrogate,)
         else:
             surrogate, fit = self._of_outcomes(history, rows)
+            surrogates = (surrogate,)
         proposal = Proposal(
-            surrogate,
-            self.feasibility(history),
+            surrogates,
+            self._feasibility(history),
             history.x[:, history.running],
             self._box(history, surrogate),
             self._candidates,
@@ -184,8 +194,8 @@ class GPSampler(Sampler):
         """Choose configurations for ``n`` new curves, (d, k)."""
         self._candidates.sync(history)
         proposal = Proposal(
-            HorizonModel(pending(history, chain)),
-            self.feasibility(history),
+            (HorizonModel(pending(history, chain)),),
+            self._feasibility(history),
             history.x[:, :0],
             whole(len(history.x)),
             self._candidates,
@@ -197,7 +207,7 @@ class GPSampler(Sampler):
 
     def _promise(self, history: History, chain: Chain, x: Array) -> float:
         """Return the promise of a new curve (d, 1)."""
-        feasibility = self.feasibility(history)
+        feasibility = self._feasibility(history)
         weight = 0.0 if feasibility is None else float(feasibility.log_weight(x)[0])
         return weight + float(promise(chain, x, np.array([-1]), np.zeros(1))[0])
 
@@ -205,7 +215,7 @@ class GPSampler(Sampler):
         """Let the trial go on that the scheduler names, if any."""
         return next((going_on(history, row, self.name) for row in resumable(history, 1)), None)
 
-    def feasibility(self, history: History) -> Feasibility | None:
+    def _feasibility(self, history: History) -> Feasibility | None:
         """Return the model of where trials fail; None if none has failed."""
         return self._failures.of(history)
 
@@ -273,10 +283,13 @@ class GPSampler(Sampler):
             max_fit=settings.max_fit,
         )
 
-    def _modelled(self, history: History) -> NDArray[np.int64] | None:
-        """Return complete trials except penalties, in the order of finishing; None if too few for a model."""
-        order = history.finish_order
-        if len(order) < self._n_startup or history.count(State.COMPLETE) < 2:
+    def _modelled(self, history: History, n: int = 1) -> NDArray[np.int64] | None:
+        """Return complete trials except penalties, in the order of finishing; None if too few for a model.
+
+        The model takes over at the batch whose first trial is nearest to the last of start-up.
+        """
+        order, startup = history.finish_order, self._n_startup
+        if len(order) < max(startup - n // 2, (startup + 1) // 2) or history.count(State.COMPLETE) < 2:
             return None
         rows = order[(history.state[order] == State.COMPLETE) & ~self._failures.failed(history)]
         if history.metrics.is_plain:

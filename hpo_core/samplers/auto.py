@@ -36,8 +36,6 @@ MAX_BATCH = 64
 LOCAL_EVERY = 2
 # Parameters up to which that holds, and finished trials: the time to choose the 256 grows with them.
 MAX_LOCAL, MAX_LOCAL_TRIALS = 50, 10_000
-# In a space with branches TPE chooses one trial in so many: it leaves a good branch sooner for a better one.
-TPE_EVERY = 3
 # With ``max_ms``: the expected time, times this, must be within it.
 MARGIN = 1.5
 # Latest ratios of measured to expected time. Their median counts, which ignores an import or a busy moment.
@@ -53,8 +51,6 @@ class AutoSampler(Sampler):
     if trials are asked for one by one, and there is one objective, no scheduler, and at most 50 parameters.
     The choice depends on these numbers alone, so that a study repeats itself; ``trial.origin`` names the
     sampler chosen.
-    If parameters are conditional, TPE also chooses every third trial that is asked for alone. While the
-    Gaussian process is affordable, TPE keeps to configurations that its model of failures expects to work.
 
     With ``max_ms`` the choice depends on measured time. The study then need not repeat itself on another
     machine, but its replay follows the record.
@@ -103,7 +99,6 @@ class AutoSampler(Sampler):
         self._space, self._seed, self._allow_duplicates = space, seed, allow_duplicates
         self._local: LocalGPSampler | None = None  # few searches get so far
         self._n_parameters = space.layout.size
-        self._has_branches = space.layout.n_groups > 1
         self._clock, self._fitted = Clock(), 0
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
@@ -111,8 +106,6 @@ class AutoSampler(Sampler):
         if not self._is_affordable(history, n):
             by_local = self._is_local(history, n) and first % LOCAL_EVERY == 0
             return (self._by_local if by_local else self._by_tpe)(history, first, n)
-        if self._has_branches and n == 1 and first % TPE_EVERY == TPE_EVERY - 1:
-            return self._by_tpe(history, first, n)
         if self.max_ms is None:
             return self._gp.ask(history, first, n)
         models = n_models(history.metrics)
@@ -136,17 +129,11 @@ class AutoSampler(Sampler):
 
     @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose by TPE; if affordable, among candidates that the model of failures expects to work.
-
-        A paused trial that the scheduler names comes first.
-        """
+        """Propose by TPE, or let the paused trial go on that the scheduler names."""
         if n == 1 and history.scheduler is not None and history.scheduler.asks_sampler:
             for row in resumable(history, 1):
                 return going_on(history, row, self._tpe.name)
-        affordable = self._is_affordable(history, n) and self.max_ms is None
-        feasibility = self._gp.feasibility(history) if affordable else None
-        weight = None if feasibility is None else feasibility.log_weight
-        return self._tpe.ask_where(history, first, n, weight)
+        return self._tpe.ask(history, first, n)
 
     def recommend(self, history: History) -> NDArray[np.int64]:
         """Return complete trials, best first, as ``gp`` does however many there are."""

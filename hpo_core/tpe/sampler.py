@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,23 +18,15 @@ from hpo_core.samplers.startup import StartupSampler
 from hpo_core.tpe.model import ParzenSettings, TPEModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from hpo_core.log import History
     from hpo_core.space import Space
 
-    # Maps configurations (d, m) to logarithms (m,) of how likely each is to work.
-    LogWeight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
 # A batch is cut into parts, each with one pool of candidates. A pool has at least 8 candidates per pick and
 # at most this many, so that a part costs milliseconds.
 MAX_PART = 1024
 MAX_POOL = 8192
-# With a model of failures, so many times as many candidates are drawn, and the likeliest to work are kept:
-# bench/results/2026-11-28-failures-ablation.md.
-SPARE, LIKELY = 8, math.log(0.5)
 
 
 class TPESampler(Sampler):
@@ -129,20 +120,16 @@ class TPESampler(Sampler):
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose Sobol points until the model can be fitted, then the model's choice."""
-        return self.ask_where(history, first, n, None)
-
-    def ask_where(self, history: History, first: int, n: int, log_weight: LogWeight | None) -> Suggestion:
-        """Propose from the candidates that a model of failures expects to work, if one is given."""
         if history.count_finished() < self.n_startup or history.count(State.COMPLETE) < 2:
             return self._startup.ask(history, first, n)
         self._filter.sync(history)
         self._model.refresh(history)
-        x = self._propose(first, min(n, MAX_PART), None, log_weight)
+        x = self._propose(first, min(n, MAX_PART), None)
         while x.shape[1] % MAX_PART == 0 and x.shape[1] < n:  # a short part: the space has run out
             self._model.refresh(history)
             self._model.join(x)
             try:
-                part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x, log_weight)
+                part = self._propose(first + x.shape[1], min(n - x.shape[1], MAX_PART), x)
             except SpaceExhausted:
                 break
             x = np.concatenate([x, part], axis=1)
@@ -180,28 +167,15 @@ class TPESampler(Sampler):
         self._model.refresh(history)
         return self._model.marginals(history.layout.names.index(name), x)
 
-    def _propose(
-        self,
-        stream: int,
-        n: int,
-        earlier: NDArray[np.float64] | None,
-        log_weight: LogWeight | None,
-    ) -> NDArray[np.float64]:
+    def _propose(self, stream: int, n: int, earlier: NDArray[np.float64] | None) -> NDArray[np.float64]:
         """Choose ``n`` configurations, (d, k), from one pool of candidates, none of them in ``earlier``."""
         model, m = self._model, min(self.n_candidates * n, max(MAX_POOL, self.n_candidates))
-        if self._filter.filters or log_weight is not None:
+        if self._filter.filters:
             attempts = count()
-            spare = 1 if log_weight is None else SPARE
             # Fewer candidates are better than none: the constraints may hardly permit anything.
             x = self._filter.fill(
-                lambda _, k: model.draw(stream, next(attempts), k),
-                spare * m,
-                least=min(n, m),
-                earlier=earlier,
+                lambda _, k: model.draw(stream, next(attempts), k), m, least=min(n, m), earlier=earlier
             )
-            if log_weight is not None:
-                likely = np.minimum(log_weight(x), LIKELY)
-                x = x[:, np.argsort(-likely, kind="stable")[:m]]
             m = x.shape[1]
             model.put(x)
         else:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from gp.problems import central_differences, layout, points, posterior
 
-from hpo_core.gp.criteria import N_BOUND, N_TIGHT, LogEI, Weighted
+from hpo_core.gp.criteria import DOUBT, N_BOUND, N_TIGHT, LogEI, Weighted, doubt
 from hpo_core.gp.feasibility import fit_failures
 from hpo_core.gp.maximize import best_of
 from hpo_core.native.covariance import Structure
+from hpo_core.native.improvement import log_ei
 
 SHAPE = "conditional"
 
@@ -68,3 +69,44 @@ def test_a_weight_is_added():
     expected = weighted.criterion.value(x) + weighted.feasibility.log_weight(x)
     np.testing.assert_array_equal(weighted.value(x), expected)
     assert weighted.n == max(weighted.criterion.n, weighted.feasibility.n)
+
+
+def doubted(shape, tried, x):
+    """The factor of each candidate, group by group."""
+    group, factors = layout(shape).group, []
+    for column in x.T:
+        factor = 1.0
+        for g in range(1, group.max() + 1):
+            row = np.flatnonzero(group == g)[0]
+            if not np.isnan(column[row]):
+                factor = max(
+                    factor,
+                    1.0 + DOUBT * (np.log(tried.shape[1]) / (1 + np.sum(~np.isnan(tried[row])))) ** 0.5,
+                )
+        factors.append(factor)
+    return np.array(factors)
+
+
+@pytest.mark.parametrize("n", [2, 9, 40])
+def test_a_group_is_doubted_the_less_the_more_trials_had_it(n):
+    tried, x = points(np.random.default_rng(3), SHAPE, n), candidates(50)
+    factor = doubt(Structure(layout(SHAPE)), tried, x)
+    np.testing.assert_allclose(factor, doubted(SHAPE, tried, x), rtol=1e-14)
+    active = factor > 1.0
+    assert active.any()
+    more = np.concatenate([tried, *[x[:, active]] * 9], axis=1)
+    assert np.all(doubt(Structure(layout(SHAPE)), more, x)[active] < factor[active])
+
+
+def test_nothing_is_doubted_without_conditions():
+    x = points(np.random.default_rng(3), "flat", 5)
+    np.testing.assert_array_equal(doubt(Structure(layout("flat")), x, x), np.ones(5))
+
+
+def test_improvement_is_expected_with_doubt_about_the_data_and_the_running_trials():
+    ours, x = criterion("log EI"), candidates(30)
+    pending = LogEI(ours.posterior.conditioned(candidates(4)), ours.incumbent)
+    for each in (ours, pending):
+        mean, variance = each.posterior.predict(x)
+        sd = np.sqrt(variance * doubted(SHAPE, each.posterior.x, x))
+        np.testing.assert_allclose(each.value(x), log_ei(mean, sd, ours.incumbent), rtol=1e-12)
