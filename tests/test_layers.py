@@ -69,8 +69,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.filter",
         "samplers.startup",
     },
+    "samplers.turns": {"log", "samplers.ranking"},
+    "cma": {
+        "layout", "space", "log", "native", "samplers.base", "samplers.ranking", "samplers.filter",
+        "samplers.turns",
+    },
     "samplers.auto": {
-        "space", "log", "metrics", "samplers.base", "samplers.startup", "gp", "gp.sampler", "tpe",
+        "space", "log", "metrics", "samplers.base", "samplers.startup", "samplers.turns", "gp",
+        "gp.sampler", "tpe", "cma",
     },
     "samplers.registry": {
         "samplers.base", "samplers.random", "samplers.sobol", "samplers.auto", "gp.sampler", "tpe",

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
+# Neighbours of the best trial are looked for among so many of the best, and as many of the latest.
+MAX_SEARCHED = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Warped:
@@ -112,7 +115,13 @@ class ObjectiveModel:
         return np.arange(self.n) if self._rows is None else np.sort(self._rows)
 
     def _chosen(self, x: Array, y: Array) -> Rows:
-        """Return the trials to condition on: half are the best, half are most correlated with the best."""
+        """Return the trials to condition on: half are the best, half are most correlated with the best.
+
+        Neighbours are looked for among the best and the latest, so that they cost the same at any number.
+        """
+        n = len(y)
+        rows = np.union1d(best_rows(y, MAX_SEARCHED), np.arange(max(n - MAX_SEARCHED, 0), n))
+        x, y = x[:, rows], y[rows]
         near = self._model.correlations(x, y[None].argmin(axis=1))[0]
         near[best_rows(y, self._max_posterior // 2)] = np.inf
-        return best_rows(-near, self._max_posterior)
+        return rows[best_rows(-near, self._max_posterior)]

@@ -136,6 +136,17 @@ def inverse(l: Array, out: Array | None = None) -> Array:  # noqa: E741
     return out
 
 
+def eigh(c: Array) -> tuple[Array, Array]:
+    """Return the eigenvalues of a symmetric matrix (n, n), ascending, and eigenvectors as columns (n, n)."""
+    from scipy.linalg.lapack import dsyevd
+
+    _check_square("c", c)
+    values, vectors, failed = _on_one_thread(dsyevd, c)
+    if failed:
+        raise NotPositiveDefiniteError("the eigenvalues of the matrix were not found")
+    return values, vectors
+
+
 def _on_one_thread(f: Callable[..., Any], *arguments: object) -> Any:
     get, put = _openblas()
     before = get()

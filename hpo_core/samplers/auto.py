@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from statistics import median
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpo_core.arithmetic import usual_errors
 from hpo_core.checks import check_number
+from hpo_core.cma.sampler import CMASampler
 from hpo_core.gp.fit import scheduled
 from hpo_core.gp.sampler import GPSampler, LocalGPSampler
 from hpo_core.log import State
 from hpo_core.samplers.base import Sampler, Suggestion, going_on, resumable
 from hpo_core.samplers.startup import StartupSampler
+from hpo_core.samplers.turns import Turns
 from hpo_core.tpe.sampler import TPESampler
 
 if TYPE_CHECKING:
@@ -31,10 +34,7 @@ MAX_TRIALS = 1000
 MAX_WORK = 2e8
 # Batches up to this size go to the Gaussian process. A larger one asks for throughput.
 MAX_BATCH = 64
-# Past MAX_TRIALS, one trial in so many that are asked for alone is the choice of a Gaussian process of the
-# best trials and their neighbours: bench/results/2026-11-29-long-searches.md.
-LOCAL_EVERY = 2
-# Parameters up to which that holds, and finished trials: the time to choose the 256 grows with them.
+# Up to so many parameters and finished trials the local Gaussian process takes turns; both cost time.
 MAX_LOCAL, MAX_LOCAL_TRIALS = 50, 10_000
 # With ``max_ms``: the expected time, times this, must be within it.
 MARGIN = 1.5
@@ -47,9 +47,10 @@ class AutoSampler(Sampler):
 
     The Gaussian process is used up to 1,000 finished trials, for batches of up to 64 trials, and for fewer
     trials if there are more than 200 parameters, or several metrics to model: for two, up to 707. Past that,
-    TPE takes turns with a Gaussian process of 256 trials, the best and their neighbours, up to 10,000 trials,
-    if trials are asked for one by one, and there is one objective, no scheduler, and at most 50 parameters.
-    The choice depends on these numbers alone, so that a study repeats itself; ``trial.origin`` names the
+    TPE is used. If trials are asked for one by one, and there is one objective and no scheduler, it takes
+    turns with a CMA-ES of the numeric parameters and, up to 50 parameters and 10,000 trials, with a Gaussian
+    process of 256 trials, the best and their neighbours. Who has lately found better trials has more turns.
+    The choice depends on the record alone, so that a study repeats itself; ``trial.origin`` names the
     sampler chosen.
 
     With ``max_ms`` the choice depends on measured time. The study then need not repeat itself on another
@@ -97,15 +98,14 @@ class AutoSampler(Sampler):
         for sampler in (self._gp, self._tpe, self._startup):
             sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
         self._space, self._seed, self._allow_duplicates = space, seed, allow_duplicates
-        self._local: LocalGPSampler | None = None  # few searches get so far
+        self._long: LongSearch | None = None  # few searches get so far
         self._n_parameters = space.layout.size
         self._clock, self._fitted = Clock(), 0
 
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` configurations for trials ``first .. first + n - 1``."""
         if not self._is_affordable(history, n):
-            by_local = self._is_local(history, n) and first % LOCAL_EVERY == 0
-            return (self._by_local if by_local else self._by_tpe)(history, first, n)
+            return self._by_turns(history, first, n)
         if self.max_ms is None:
             return self._gp.ask(history, first, n)
         models = n_models(history.metrics)
@@ -120,12 +120,18 @@ class AutoSampler(Sampler):
             self._fitted = fitted
         return suggestion
 
-    def _by_local(self, history: History, first: int, n: int) -> Suggestion:
-        """Propose by the Gaussian process of the best trials."""
-        if self._local is None:
-            self._local = LocalGPSampler()
-            self._local.start(self._space, seed=self._seed, allow_duplicates=self._allow_duplicates)
-        return self._local.ask(history, first, n)
+    def _by_turns(self, history: History, first: int, n: int) -> Suggestion:
+        """Propose where a Gaussian process of all trials is too expensive."""
+        if n == 1 and history.metrics.is_plain and history.scheduler is None and self.max_ms is None:
+            name = self._long_search().next(history)
+            if name != self._tpe.name:
+                return self._long_search().ask(history, first, name)
+        return self._by_tpe(history, first, n)
+
+    def _long_search(self) -> LongSearch:
+        if self._long is None:
+            self._long = LongSearch(self._space, seed=self._seed, allow_duplicates=self._allow_duplicates)
+        return self._long
 
     @usual_errors()
     def _by_tpe(self, history: History, first: int, n: int) -> Suggestion:
@@ -146,12 +152,6 @@ class AutoSampler(Sampler):
     def _is_affordable(self, history: History, q: int) -> bool:
         return is_affordable(history.count_finished(), self._n_parameters, q, n_models(history.metrics))
 
-    def _is_local(self, history: History, q: int) -> bool:
-        """Whether the Gaussian process of the best trials takes part where one of all is too expensive."""
-        if q > 1 or self._n_parameters > MAX_LOCAL or history.count_finished() > MAX_LOCAL_TRIALS:
-            return False
-        return history.metrics.is_plain and history.scheduler is None and self.max_ms is None
-
     def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:
         """Propose again what ``origin`` proposed, whatever the time it took.
 
@@ -162,8 +162,46 @@ class AutoSampler(Sampler):
         if origin == self._startup.name:
             return self._startup.ask(history, first, n)
         if origin == self._gp.name:
-            return (self._gp.ask if self._is_affordable(history, n) else self._by_local)(history, first, n)
+            if self._is_affordable(history, n):
+                return self._gp.ask(history, first, n)
+            return self._long_search().ask(history, first, origin)
+        if origin == CMASampler.name:
+            return self._long_search().ask(history, first, origin)
         return (self if self.max_ms is None else self._tpe).ask(history, first, n)
+
+
+class LongSearch:
+    """The samplers that take turns with TPE past the trials that a Gaussian process of all is affordable for.
+
+    One refines around the best trials by a model, the other by steps. Whose turn it is the record decides.
+
+    Parameters
+    ----------
+    space : Space
+    seed : int
+    allow_duplicates : bool
+    """
+
+    def __init__(self, space: Space, *, seed: int, allow_duplicates: bool) -> None:
+        d = max(space.layout.size, 1)
+        n_first = min(MAX_TRIALS, math.isqrt(int(MAX_WORK) // d))
+        self._d, self._turns = d, Turns(n_first)
+        self._gp, self._cma = LocalGPSampler(), CMASampler(n_first)
+        for sampler in (self._gp, self._cma):
+            sampler.start(space, seed=seed, allow_duplicates=allow_duplicates)
+
+    def next(self, history: History) -> str:
+        """Return the name of the sampler whose turn it is."""
+        names = [TPESampler.name]
+        if self._cma.ready(history):
+            names.insert(0, self._cma.name)
+        if self._d <= MAX_LOCAL and history.count_finished() <= MAX_LOCAL_TRIALS:
+            names.insert(0, self._gp.name)
+        return self._turns.next(history, names)
+
+    def ask(self, history: History, first: int, name: str) -> Suggestion:
+        """Propose a configuration by the sampler of a name that is not TPE."""
+        return (self._gp if name == self._gp.name else self._cma).ask(history, first, 1)
 
 
 class Clock:

@@ -179,6 +179,17 @@ def test_a_new_row_ignores_garbage_behind():
     np.testing.assert_array_equal(buffer[1, :2], [1.0, 2.0])
 
 
+@pytest.mark.parametrize("n", [1, 2, 20, 150])
+def test_eigenvectors_diagonalise(n):
+    c = covariance(n)
+    given = c.copy()
+    values, vectors = linalg.eigh(c)
+    np.testing.assert_array_equal(c, given)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(c), rtol=0, atol=1e-12)
+    np.testing.assert_allclose((vectors * values) @ vectors.T, c, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(n), rtol=0, atol=1e-12)
+
+
 def test_nothing_to_solve():
     empty = np.empty((0, 0))
     linalg.cholesky(empty)
@@ -206,6 +217,7 @@ SQUARE = np.eye(3)
         (lambda: linalg.cholesky(np.ones(3)), "c must have shape"),
         (lambda: linalg.cholesky(np.eye(3, dtype=np.float32)), "c must be float64 .*, got float32"),
         (lambda: linalg.cholesky(np.asfortranarray(covariance(3))), "contiguous rows"),
+        (lambda: linalg.eigh(np.ones((2, 3))), "c must have shape"),
         (lambda: linalg.append_row(SQUARE, 3), "n must be .* 0 to 2, got 3"),
         (lambda: linalg.append_row(SQUARE, -1), "n must be .*, got -1"),
         (lambda: linalg.solve(SQUARE, np.ones(4)), "b must have shape"),

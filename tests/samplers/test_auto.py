@@ -64,48 +64,85 @@ def long_search(sampler="auto", n=80, **options):
 
 def test_a_long_search_is_refined_in_turns(monkeypatch):
     monkeypatch.setattr(auto, "MAX_TRIALS", 40)
-    monkeypatch.setattr(auto, "MAX_LOCAL_TRIALS", 60)
-    study = long_search()
-    tiers = study.trials.tier.tolist()
-    assert tiers[12:41] == ["gp"] * 29
-    assert tiers[41:61] == ["tpe", "gp"] * 10
-    assert set(tiers[61:]) == {"tpe"}
-    assert study.replay()
+    monkeypatch.setattr(auto, "MAX_LOCAL_TRIALS", 70)
+    study = long_search(n=100)
+    origins = study.trials.origin.tolist()
+    assert origins[12:41] == ["gp"] * 29
+    assert set(origins[41:71]) == {"tpe", "gp", "cma"}
+    assert set(origins[71:]) == {"tpe", "cma"}
+    replay = study.replay()
+    assert replay, str(replay)
+    again = pickle.loads(pickle.dumps(study))
+    for _ in range(3):
+        ours, its = study.ask(), again.ask()
+        assert ours.params == its.params
+        assert ours.origin == its.origin
 
 
-def test_what_a_local_model_does_not_do_is_left_to_tpe(monkeypatch):
+def test_a_long_search_with_several_trials_running_is_replayed(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 20)
+    study, running = told(20), []
+    for k in range(60):
+        running.append(study.ask())
+        if k % 6 == 0:
+            study.enqueue({"x": 0.25})
+        if len(running) == 4:
+            trial = running.pop((7 * k) % 4)
+            if k % 9 == 4:
+                study.fail(trial)
+            else:
+                study.tell(trial, sphere(trial))
+    assert {"gp", "cma", "tpe", "enqueued"} <= set(study.trials.origin[21:])
+    replay = study.replay()
+    assert replay, str(replay)
+
+
+def test_wide_long_searches_take_turns_without_a_gaussian_process(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 20)
+    monkeypatch.setattr(auto, "MAX_LOCAL", 1)
+    assert set(long_search(n=50).trials.origin[22:]) == {"tpe", "cma"}
+
+
+def test_a_long_search_among_categories_alone_has_no_cma(monkeypatch):
+    monkeypatch.setattr(auto, "MAX_TRIALS", 15)
+    space = {name: Categorical([*"abcdefg"]) for name in "xyz"}
+    study = hpo.Study(space, sampler="auto", seed=0)
+    study.optimize(lambda trial: sum(ord(trial[name]) for name in "xyz"), n_trials=40)
+    assert set(study.trials.origin[17:]) == {"tpe", "gp"}
+
+
+def test_turns_are_for_one_objective_without_a_scheduler(monkeypatch):
     monkeypatch.setattr(auto, "MAX_TRIALS", 20)
     two = {"a": hpo.Minimize(), "b": hpo.Minimize()}
     several = hpo.Study(SQUARE, metrics=two, sampler="auto", seed=0)
     several.optimize(lambda trial: (trial["x"] ** 2, trial["y"] ** 2), n_trials=26)
     stopping = long_search(n=26, scheduler=hpo.schedulers.Median(min_trials=30))
     timed = long_search(hpo.AutoSampler(max_ms=1e6), n=26)
-    monkeypatch.setattr(auto, "MAX_LOCAL", 1)
-    for study in (several, stopping, timed, long_search(n=26)):
-        assert set(study.trials.tier[22:]) == {"tpe"}
+    for study in (several, stopping, timed):
+        assert set(study.trials.origin[22:]) == {"tpe"}
 
 
 def test_a_long_search_goes_on_getting_better(monkeypatch):
-    """TPE alone stays where it is; the model of the best trials finds the valley's floor."""
+    """TPE alone stays where it is; with the others it finds the valley's floor."""
     monkeypatch.setattr(auto, "MAX_TRIALS", 60)
 
     def valley(trial):
         x, y = 2 * trial["x"], 2 * trial["y"]
         return 100 * (y - x * x) ** 2 + (1 - x) ** 2
 
-    found = {}
-    for name, limit in (("local", 10_000), ("tpe", 0)):
-        monkeypatch.setattr(auto, "MAX_LOCAL_TRIALS", limit)
+    found, by_turns = {}, auto.LongSearch.next
+    for name, whose in (("turns", by_turns), ("tpe", lambda *_: "tpe")):
+        monkeypatch.setattr(auto.LongSearch, "next", whose)
         values = []
         for seed in range(3):
             study = hpo.Study(SQUARE, sampler="tpe", seed=seed)
-            study.optimize(valley, n_trials=60)
+            study.optimize(valley, n_trials=61)
             longer = hpo.Study(SQUARE, sampler="auto", seed=seed)
             longer.add(study.trials.params, study.trials.values)
-            longer.optimize(valley, n_trials=60)
+            longer.optimize(valley, n_trials=90)
             values.append(longer.best_value)
         found[name] = np.mean(np.log10(values))
-    assert found["local"] < found["tpe"] - 1
+    assert found["turns"] < found["tpe"] - 1
 
 
 def test_branches_are_searched_by_the_gaussian_process():

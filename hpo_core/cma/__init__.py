@@ -1,0 +1,1 @@
+"""The covariance matrix adaptation evolution strategy (CMA-ES)."""
