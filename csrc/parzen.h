@@ -43,9 +43,14 @@ typedef struct {
     int32_t *order;           /* (n_num, capacity) slots 1.. sorted by (center, slot) */
     int64_t ordered;          /* slots in `order`; attached kernels stand behind them */
     int32_t *scratch;         /* (capacity) for sorting */
-    int32_t *stale;           /* (3 n_num) slots whose bandwidth an insertion or removal changed */
+    int32_t *stale;           /* (7 n_num) slots whose bandwidth a change of a kernel changed, and its ranks */
     double *match;            /* (n_cat, 2): log match - log mismatch, log mismatch */
     double *prior_shift;      /* (n_cat) what makes a mismatch uniform, for the prior component */
+    /* Of a mixture that many are drawn from; NULL else, and draws compute what they need. */
+    double *tail;             /* (capacity, n_num, 2) continuous: masses beyond 0 and 1 before truncation */
+    double *cumulative;       /* (capacity, n_levels) discrete: running sums of the levels' masses; of widths in slot 0 */
+    int64_t n_levels;
+    const int64_t *level_start; /* (n_num) first entry of a column in a row of `cumulative` */
 } parzen_mixture;
 
 /* Empties the mixture to its prior component, of the given weight. */
@@ -64,6 +69,19 @@ void parzen_rebuild(parzen_mixture *p, const hpo_domain *domain, double floor);
  * Leaves what parzen_rebuild would. */
 void parzen_insert(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor);
 void parzen_remove(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor);
+
+/* The three of parzen_remove, parzen_place and parzen_insert. */
+void parzen_replace(parzen_mixture *p, const hpo_domain *domain, int64_t k, const double *x, int64_t stride,
+                    int64_t trial, double floor);
+
+/* A kernel enters as slot k (1 <= k <= size < capacity), and those from k on move up by one; or the last one leaves.
+ * Bandwidths, normalisers and constants are out of date until parzen_settle. */
+void parzen_enter(parzen_mixture *p, int64_t k, const double *x, int64_t stride, int64_t trial);
+void parzen_leave(parzen_mixture *p);
+
+/* Brings every bandwidth up to date, the normalisers of those that changed, and all constants. Leaves what
+ * parzen_rebuild would. */
+void parzen_settle(parzen_mixture *p, const hpo_domain *domain, double floor);
 
 /* Bandwidths of slot k among the sorted columns, which stay as they are. */
 void parzen_attach(parzen_mixture *p, const hpo_domain *domain, int64_t k, double floor);

@@ -23,7 +23,28 @@ HPO_INLINE void HPO_NAME(add_columns)(const parzen_mixture *p, const double *row
     }
 }
 
-/* Running log-sum-exp: folds n rows of V exponents into (maximum, sum). */
+/* The same of all columns of one kernel, unless it turns out on the way that for no candidate it counts beside `top`:
+ * what is left adds `most` at most. Returns whether it may count. */
+HPO_INLINE int HPO_NAME(add_unless_far)(const parzen_mixture *p, const double *row, const double *x, int64_t m, int V,
+                                        const vd *top, double most, vd *exponent)
+{
+    int64_t c = 0;
+    for (; c + STRIDE < p->n_num; c += STRIDE) {
+        HPO_NAME(add_columns)(p, row, x, m, c, c + STRIDE, 0, 0, V, exponent);
+        vd excess = exponent[0] - top[0];
+        for (int v = 1; v < V; v++) {
+            excess = vmax(excess, exponent[v] - top[v]);
+        }
+        if (vall_negative(excess + (most + NEGLIGIBLE))) {
+            return 0;
+        }
+    }
+    HPO_NAME(add_columns)(p, row, x, m, c, p->n_num, 0, p->n_cat, V, exponent);
+    return 1;
+}
+
+/* Running log-sum-exp: folds n rows of V exponents into (maximum, sum). What is negligible beside the maximum counts
+ * as nothing, however wrong its exp: it does not matter whether add_unless_far has left it out. */
 HPO_INLINE void HPO_NAME(fold)(vd rows[][VECTORS], int64_t n, int V, vd *maximum, vd *sum)
 {
     for (int v = 0; v < V; v++) {
@@ -33,7 +54,8 @@ HPO_INLINE void HPO_NAME(fold)(vd rows[][VECTORS], int64_t n, int V, vd *maximum
         }
         vd total = sum[v] * HPO_NAME(vexp_tame)(vmax(maximum[v] - top, vset(LEAST)));
         for (int64_t k = 0; k < n; k++) {
-            total += HPO_NAME(vexp_tame)(vmax(rows[k][v] - top, vset(LEAST)));
+            const vd below = rows[k][v] - top;
+            total = vadd_if_least(total, HPO_NAME(vexp_tame)(below), below, vset(-NEGLIGIBLE));
         }
         maximum[v] = top;
         sum[v] = total;
@@ -52,28 +74,40 @@ HPO_INLINE void HPO_NAME(density_block)(const parzen_mixture *p, const double *x
         joint_max[v] = context_max[v] = vset(-1e300);
         joint_sum[v] = context_sum[v] = vset(0.0);
     }
-    for (int64_t start = k0; start < k1; start += CHUNK) {
-        const int64_t n = k1 - start < CHUNK ? k1 - start : CHUNK;
-        for (int64_t k = 0; k < n; k++) {
-            const double *row = p->row + (start + k) * length;
-            const double *constant = p->constant + 2 * (start + k);
+    double matches = 0.0;
+    for (int64_t c = 0; c < p->n_cat; c++) {
+        matches += p->match[2 * c];
+    }
+    /* The uniform component alone comes first: most of the others are negligible beside it in many dimensions. */
+    for (int64_t start = k0, end; start < k1; start = end) {
+        end = start == 0 ? 1 : start + CHUNK < k1 ? start + CHUNK : k1;
+        int64_t n = 0;
+        for (int64_t k = start; k < end; k++) {
+            const double *row = p->row + k * length;
+            const double *constant = p->constant + 2 * k;
             vd exponent[VECTORS];
             for (int v = 0; v < V; v++) {
                 exponent[v] = vset(constant[0]);
             }
-            if (context) {
+            if (!context) {
+                for (int v = 0; v < V; v++) {
+                    exponent[v] += constant[1];
+                }
+                if (!HPO_NAME(add_unless_far)(p, row, x, m, V, joint_max, matches, exponent)) {
+                    continue;
+                }
+            } else {
                 HPO_NAME(add_columns)(p, row, x, m, 0, p->ctx_num, 0, p->ctx_cat, V, exponent);
                 for (int v = 0; v < V; v++) {
-                    context_rows[k][v] = exponent[v];
+                    context_rows[n][v] = exponent[v];
+                    exponent[v] += constant[1];
                 }
+                HPO_NAME(add_columns)(p, row, x, m, p->ctx_num, p->n_num, p->ctx_cat, p->n_cat, V, exponent);
             }
             for (int v = 0; v < V; v++) {
-                exponent[v] += constant[1];
+                joint_rows[n][v] = exponent[v];
             }
-            HPO_NAME(add_columns)(p, row, x, m, p->ctx_num, p->n_num, p->ctx_cat, p->n_cat, V, exponent);
-            for (int v = 0; v < V; v++) {
-                joint_rows[k][v] = exponent[v];
-            }
+            n++;
         }
         HPO_NAME(fold)(joint_rows, n, V, joint_max, joint_sum);
         if (context) {
@@ -93,7 +127,7 @@ static void HPO_NAME(density)(const parzen_mixture *p, const double *x, int64_t 
                               double *joint, double *context)
 {
     int64_t j = 0;
-    for (; j + VECTORS * LANES <= m; j += VECTORS * LANES) {
+    for (; j + VECTORS * LANES <= m && m - j != 6 * LANES; j += VECTORS * LANES) { /* six are twice three */
         HPO_NAME(density_block)(p, x + j, m, k0, k1, VECTORS, joint + j, context ? context + j : NULL);
     }
     for (; j + 3 * LANES <= m; j += 3 * LANES) {
@@ -116,31 +150,41 @@ static void HPO_NAME(context_rows)(const parzen_mixture *p, const double *x, int
     }
 }
 
-/* log Z of continuous kernels: the integral over [0, 1] of exp(-((x - mu)/sigma)^2 / 2). */
-static void HPO_NAME(log_norms)(const double *mu, const double *sigma, int64_t n, double *out)
+/* log Z of continuous kernels, the integral over [0, 1] of exp(-((x - mu)/sigma)^2 / 2), and the masses that a
+ * normal distribution has below 0 and above 1. */
+static void HPO_NAME(log_norms)(const double *mu, const double *sigma, int64_t n, double *out, double *below,
+                                double *above)
 {
     const double root_two_pi = 2.50662827463100050242;
     for (int64_t i = 0; i < n; i += LANES) {
         const int64_t count = n - i < LANES ? n - i : LANES;
         const vd s = vload_n(sigma + i, count), a = vload_n(mu + i, count);
-        const vd mass = HPO_NAME(vmass)((0.0 - a) / s, (1.0 - a) / s);
+        vd low, high;
+        const vd mass = HPO_NAME(vmass_and_tails)((0.0 - a) / s, (1.0 - a) / s, &low, &high);
         vstore_n(out + i, HPO_NAME(vlog)(root_two_pi * s * mass), count);
+        vstore_n(below + i, low, count);
+        vstore_n(above + i, high, count);
     }
 }
 
-/* Z of a discrete kernel, and with it the inverse CDF: sums of blocks of LANES levels, in order. */
+/* Of a discrete kernel: masses of LANES levels. */
 HPO_INLINE vd HPO_NAME(level_block)(double scale, double shift, const double *centers, const double *widths,
                                     int64_t count)
 {
     const vd t = vload_n(centers, count) * scale + shift;
-    return vload_n(widths, count) * HPO_NAME(vexp)(-t * t);
+    return vload_n(widths, count) * HPO_NAME(vexp_tame)(vmax(-t * t, vset(LEAST)));
 }
 
-static double HPO_NAME(level_norm)(double scale, double shift, const double *centers, const double *widths, int64_t n)
+/* The masses of all levels; returns Z, their sum by blocks of LANES. */
+static double HPO_NAME(level_masses)(double scale, double shift, const double *centers, const double *widths,
+                                     int64_t n, double *out)
 {
     double total = 0.0;
     for (int64_t i = 0; i < n; i += LANES) {
-        total += vsum(HPO_NAME(level_block)(scale, shift, centers + i, widths + i, n - i < LANES ? n - i : LANES));
+        const int64_t count = n - i < LANES ? n - i : LANES;
+        const vd mass = HPO_NAME(level_block)(scale, shift, centers + i, widths + i, count);
+        vstore_n(out + i, mass, count);
+        total += vsum(mass);
     }
     return total;
 }
@@ -182,6 +226,20 @@ static void HPO_NAME(draw_continuous)(const double *mu, const double *sigma, con
         const vd width = vselect(uniform, vset(1.0), s);
         const vd x = a + width * HPO_NAME(vtruncated)(q, (0.0 - a) / width, (1.0 - a) / width);
         vstore_n(out + i, vselect(uniform, q, vmin(vmax(x, vset(0.0)), vset(1.0))), count);
+    }
+}
+
+/* The same from the masses below 0 and above 1 of kernels with mu in [0, 1] and sigma <= 1. */
+static void HPO_NAME(draw_between)(const double *mu, const double *sigma, const double *below, const double *above,
+                                   const double *u, int64_t n, double *out)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        const int64_t count = n - i < LANES ? n - i : LANES;
+        const vd q = vload_n(u + i, count), s = vload_n(sigma + i, count), a = vload_n(mu + i, count);
+        const vd low = vload_n(below + i, count), high = vload_n(above + i, count), mass = 1.0 - (low + high);
+        const vd z = HPO_NAME(vquantile)(low + q * mass, high + (1.0 - q) * mass);
+        const vd x = vmin(vmax(a + s * z, vset(0.0)), vset(1.0));
+        vstore_n(out + i, vselect(s <= 0.0, q, x), count);
     }
 }
 

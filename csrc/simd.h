@@ -75,7 +75,9 @@
 #define vmax HPO_NAME(hpo_max)
 #define vabs HPO_NAME(hpo_abs)
 #define vadd_if_equal HPO_NAME(hpo_add_if_equal)
+#define vadd_if_least HPO_NAME(hpo_add_if_least)
 #define vany HPO_NAME(hpo_any)
+#define vall_negative HPO_NAME(hpo_all_negative)
 #define vsqrt HPO_NAME(hpo_sqrt)
 #define vsum HPO_NAME(hpo_sum)
 

@@ -65,6 +65,17 @@ HPO_INLINE vd vadd_if_equal(vd a, vd b, vd x, vd y)
 #endif
 }
 
+/* a where x < y, a + b where x >= y. */
+HPO_INLINE vd vadd_if_least(vd a, vd b, vd x, vd y)
+{
+#if defined(__x86_64__) && LANES == 8
+    return (vd)_mm512_mask_add_pd((__m512d)a, _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_GE_OQ), (__m512d)a,
+                                  (__m512d)b);
+#else
+    return a + (vd)((x >= y) & (vi)b);
+#endif
+}
+
 HPO_INLINE vd vabs(vd a) { return (vd)((vu)a & 0x7FFFFFFFFFFFFFFFu); }
 
 /* What no vector extension expresses. vmin and vmax give b if either is NaN, as the instructions do. */
@@ -100,6 +111,20 @@ HPO_INLINE vd vmax(vd a, vd b) { return (vd)_mm_max_pd((__m128d)a, (__m128d)b); 
 HPO_INLINE int vany(vi mask) { return _mm_movemask_pd((__m128d)mask) != 0; }
 HPO_INLINE vd vsqrt(vd x) { return (vd)_mm_sqrt_pd((__m128d)x); }
 #endif
+
+/* Whether every lane has the sign of a negative number. */
+HPO_INLINE int vall_negative(vd a)
+{
+#if !defined(__x86_64__)
+    return !vany((vi)a >= 0);
+#elif LANES == 8
+    return _mm512_movepi64_mask((__m512i)a) == 0xFF;
+#elif LANES == 4
+    return _mm256_movemask_pd((__m256d)a) == 0xF;
+#else
+    return _mm_movemask_pd((__m128d)a) == 0x3;
+#endif
+}
 
 /* Sum of the lanes, in halves: three dependent additions instead of seven. */
 HPO_INLINE double vsum(vd a)

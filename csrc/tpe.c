@@ -27,14 +27,12 @@ int tpe_is_active(const tpe_model *model, int64_t group, const double *x, int64_
 
 /* ---- g: the kernels above the split ---------------------------------------------------------------------- */
 
-static void above_put(tpe_model *model, tpe_group *group, int64_t slot, const double *x, int64_t stride,
-                      int64_t trial)
+static void above_note(const tpe_model *model, tpe_group *group, int64_t slot, int64_t trial)
 {
     group->trial[slot] = trial;
     group->hash[slot] = philox_u64(model->seed, (uint64_t)trial, TPE_SUBSAMPLE_TAG);
     group->birth[slot] = group->births++;
     group->above->log_weight[slot] = 0.0;
-    parzen_place(group->above, slot, x, stride, trial);
 }
 
 /* The slot to give up when g is full: of those that are not among the newest, the one of the largest hash, so
@@ -56,16 +54,14 @@ static int64_t above_evicted(const tpe_model *model, const tpe_group *group)
 static void above_add(tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t trial)
 {
     parzen_mixture *above = group->above;
-    int64_t slot = above->size;
-    if (slot <= model->settings.max_above) {
-        above->size++;
-    } else {
-        slot = above_evicted(model, group);
-        if (!group->above_stale) {
-            parzen_remove(above, model->domain, slot, group->above_floor);
-        }
+    const int is_full = above->size > model->settings.max_above;
+    const int64_t slot = is_full ? above_evicted(model, group) : above->size++;
+    above_note(model, group, slot, trial);
+    if (is_full && !group->above_stale) {
+        parzen_replace(above, model->domain, slot, x, stride, trial, group->above_floor);
+        return;
     }
-    above_put(model, group, slot, x, stride, trial);
+    parzen_place(above, slot, x, stride, trial);
     if (!group->above_stale) {
         parzen_insert(above, model->domain, slot, group->above_floor);
     }
@@ -221,6 +217,7 @@ void tpe_reset(tpe_model *model)
         group->n = group->n_failed = group->n_best = group->births = 0;
         group->below_stale = group->above_stale = group->failed_stale = 1;
         group->below_floor = group->above_floor = 0.0;
+        group->below_is_shared = 0;
     }
 }
 
@@ -283,28 +280,60 @@ static double below_floor(const tpe_settings *settings, int64_t n)
     return fmax(shrunk, settings->sharpest_bandwidth);
 }
 
+/* The few trials of a group that shares the global split. */
+static void rebuild_below(tpe_model *model, tpe_group *group, const double *x, int64_t stride)
+{
+    parzen_mixture *below = group->below;
+    const tpe_group *global = model->groups;
+    const int64_t n = n_below(&model->settings, global->n);
+    below->size = 1;
+    for (int64_t i = 0; i < group->n; i++) {
+        if (is_among(global->best, n, group->first[i])) {
+            below->log_weight[below->size] = 0.0;
+            parzen_place(below, below->size++, x, stride, group->first[i]);
+        }
+    }
+    parzen_rebuild(below, model->domain, group->below_floor);
+}
+
+/* The n best, of which those that were among them before are still in the same order. */
+static void update_below(tpe_model *model, tpe_group *group, int64_t n, const double *x, int64_t stride)
+{
+    parzen_mixture *below = group->below;
+    if (group->below_is_shared) {
+        below->size = 1;
+        below->ordered = 0;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t trial = group->best[i].trial, held = below->size - 1;
+        if (i < held && group->placed[i] == trial) {
+            continue;
+        }
+        if (below->size == below->capacity) {
+            parzen_leave(below);
+        }
+        memmove(group->placed + i + 1, group->placed + i, (size_t)(below->size - 1 - i) * sizeof *group->placed);
+        group->placed[i] = trial;
+        parzen_enter(below, i + 1, x, stride, trial);
+    }
+    while (below->size > n + 1) {
+        parzen_leave(below);
+    }
+    weigh_below(model, group, n);
+    parzen_settle(below, model->domain, group->below_floor);
+}
+
 static void refresh_below(tpe_model *model, tpe_group *group, const double *x, int64_t stride)
 {
-    const int64_t n = n_below(&model->settings, group->n);
     parzen_mixture *below = group->below;
-    below->size = 1;
-    if (shares_split(model, group)) {
-        const tpe_group *global = model->groups;
-        const int64_t n_global = n_below(&model->settings, global->n);
-        for (int64_t i = 0; i < group->n; i++) {
-            if (is_among(global->best, n_global, group->first[i])) {
-                below->log_weight[below->size] = 0.0;
-                parzen_place(below, below->size++, x, stride, group->first[i]);
-            }
-        }
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            parzen_place(below, below->size++, x, stride, group->best[i].trial);
-        }
-        weigh_below(model, group, n);
-    }
+    const int is_shared = shares_split(model, group);
     group->below_floor = below_floor(&model->settings, group->n);
-    parzen_rebuild(below, model->domain, group->below_floor);
+    if (is_shared) {
+        rebuild_below(model, group, x, stride);
+    } else {
+        update_below(model, group, n_below(&model->settings, group->n), x, stride);
+    }
+    group->below_is_shared = is_shared;
     parzen_smooth(below, model->domain, model->settings.prior_weight / (double)below->size);
     group->below_total = total(below);
     group->below_stale = 0;

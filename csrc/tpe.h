@@ -54,12 +54,14 @@ typedef struct {
     int64_t n, n_failed;   /* finished trials active in the group, failed ones apart */
     int64_t n_best;
     tpe_entry *best;       /* (max_below + 1) best first */
+    int64_t *placed;       /* (max_below + 1) trials of l's kernels, by slot - 1 */
     int64_t *first;        /* (TPE_MIN_SPLIT) the first trials */
     int64_t *trial;        /* (max_above + 1) */
     uint64_t *hash;        /* (max_above + 1) */
     int64_t *birth;        /* (max_above + 1) how many entered before */
     int64_t births;
     int64_t below_stale, above_stale, failed_stale; /* must be rebuilt before use */
+    int64_t below_is_shared; /* l's kernels are those of the global split */
     int64_t scored;        /* kernels of g when the pool was scored */
     double below_floor, above_floor; /* floors their bandwidths were computed with */
     double below_total, failed_total; /* log of the sum of weights */

@@ -109,19 +109,39 @@ static parzen_mixture *mixture_make(int group, int64_t capacity)
         .sigma = gate_doubles(capacity * n_num), .log_norm = gate_doubles(capacity * n_num),
         .log_weight = gate_doubles(capacity), .row = gate_doubles(capacity * (D + n_num)),
         .constant = gate_doubles(2 * capacity), .order = room(n_num * capacity, sizeof(int32_t)),
-        .scratch = room(capacity, sizeof(int32_t)), .stale = room(3 * n_num, sizeof(int32_t)),
+        .scratch = room(capacity, sizeof(int32_t)), .stale = room(7 * n_num, sizeof(int32_t)),
         .match = gate_doubles(2 * n_cat), .prior_shift = gate_doubles(n_cat),
     };
     parzen_clear(p, 1.0);
     return p;
 }
 
-static void group_make(tpe_group *group, int number)
+/* The tables that draws from l read. */
+static void tables_make(parzen_mixture *p, const hpo_domain *domain)
+{
+    int64_t *start = words(p->n_num + 1);
+    for (int64_t c = 0; c < p->n_num; c++) {
+        start[c + 1] = start[c] + domain->table_start[p->dims[c] + 1] - domain->table_start[p->dims[c]];
+    }
+    p->level_start = start;
+    p->n_levels = start[p->n_num];
+    p->tail = gate_doubles(2 * p->capacity * p->n_num);
+    p->cumulative = gate_doubles(p->capacity * p->n_levels);
+    for (int64_t c = 0; c < p->n_num; c++) {
+        for (int64_t i = start[c]; i < start[c + 1]; i++) {
+            p->cumulative[i] = (double)(i - start[c] + 1) / (double)GATE_LEVELS;
+        }
+    }
+}
+
+static void group_make(tpe_group *group, const hpo_domain *domain, int number)
 {
     group->below = mixture_make(number, SETTINGS.max_below + 1);
+    tables_make(group->below, domain);
     group->above = mixture_make(number, SETTINGS.max_above + 1 + JOINED);
     group->failed = mixture_make(number, FAILED + 1);
     group->best = room(SETTINGS.max_below + 1, sizeof(tpe_entry));
+    group->placed = words(SETTINGS.max_below + 1);
     group->first = words(TPE_MIN_SPLIT);
     group->trial = words(SETTINGS.max_above + 1);
     group->birth = words(SETTINGS.max_above + 1);
@@ -148,7 +168,7 @@ static void pool_make(tpe_pool *pool, tpe_scratch *scratch, int64_t m)
 void gate_model_make(gate_model *m, const gate_space *space, int64_t n, int64_t candidates)
 {
     for (int g = 0; g < 2; g++) {
-        group_make(&m->groups[g], g);
+        group_make(&m->groups[g], &space->domain, g);
     }
     m->model = (tpe_model){.domain = &space->domain, .settings = SETTINGS, .seed = 3, .groups = m->groups};
     m->picks = words(candidates);

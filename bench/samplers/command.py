@@ -38,14 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def cycle(arguments: argparse.Namespace) -> None:
-    """TPE beside Optuna's."""
+    """TPE beside Optuna's and Rustuna's."""
     for space in [arguments.space] if arguments.space else SPACES:
         rows = []
         for n in arguments.sizes or SIZES:
             options = {"space": space, "n": n, "cycles": arguments.cycles, "n_blocks": BLOCKS}
-            pair = [Side("cycle", options), Side("cycle", options, "optuna-tpe")]
-            ours, *theirs = sides.measure(arguments, "cycle", pair)
-            rows.append(cycle_row(ours, theirs[0] if theirs else {}))
+            peers = (None, *(f"{name}-tpe" for name in CYCLE_PEERS))
+            group = [Side("cycle", options, peer) for peer in peers]
+            ours, *theirs = sides.measure(arguments, "cycle", group)
+            rows.append(cycle_row(ours, {record["library"]: record for record in theirs}))
         print(f"TPE ask -> tell, {space}\n\n" + markdown(CYCLE_HEADER, rows))
 
 
@@ -132,18 +133,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+CYCLE_PEERS = ("optuna", "rustuna")
 CYCLE_HEADER = (
     "n",
     "hpo_core ms: mean (median, p10-p90; CPU)",
     "Optuna ms",
     "ratio of means",
+    "Rustuna ms",
+    "ratio of means",
     "first cycle ms",
 )
 
 
-def cycle_row(ours: records.Record, theirs: records.Record) -> list[str]:
-    n = f"{ours['n']:,}"
-    return [n, sides.milliseconds(ours), sides.milliseconds(theirs), _ratio(ours, theirs), _first(ours)]
+def cycle_row(ours: records.Record, theirs: dict[str, records.Record]) -> list[str]:
+    row = [f"{ours['n']:,}", sides.milliseconds(ours)]
+    for library in CYCLE_PEERS:
+        peer = theirs.get(library, {})
+        row += [sides.milliseconds(peer), _ratio(ours, peer)]
+    return [*row, _first(ours)]
 
 
 def _first(record: records.Record) -> str:

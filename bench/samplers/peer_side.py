@@ -1,4 +1,4 @@
-"""Peers' samplers, as the quality bench runs them; beside these, two that have no conditions at all."""
+"""Peers' samplers, as the quality bench runs them; beside these, some that only this bench has."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ PEERS = {name: entry for name, entry in ENTRIES.items() if entry.peer} | {
     "optuna-random": replace(ENTRIES["optuna-tpe"], settings={"sampler": "random"}),
     "sklearn-gp": Entry("bench.samplers.sklearn_gp", peer="sklearn", distributions=("scikit-learn", "numpy")),
     **{f"{name}-fronts": entry for name, entry in fronts.ENTRIES.items() if entry.peer == "optuna"},
+    "rustuna-tpe": Entry("bench.samplers.rustuna_tpe", peer="rustuna", distributions=("rustuna",)),
     "egobox": Entry("bench.samplers.egobox_ego", peer="egobox", distributions=("egobox", "numpy")),
 }
 

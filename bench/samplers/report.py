@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import records
 from bench.samplers import models
-from bench.samplers.command import CYCLE_HEADER, CYCLES, cycle_row
+from bench.samplers.command import CYCLE_HEADER, CYCLE_PEERS, CYCLES, cycle_row
 from bench.samplers.sides import FILE, milliseconds
 from bench.section import Section, signed
 from bench.tables import markdown
@@ -53,10 +53,11 @@ def _cycle(section: Section, held: list[records.Record]) -> str:
     for space in dict.fromkeys(r["space"] for r in held):
         rows = []
         for n in sorted({r["n"] for r in held if r["space"] == space}):
-            ours, theirs = (latest.get((space, n, library)) for library in ("hpo_core", "optuna"))
-            if ours is not None and theirs is not None:
+            found = {library: latest.get((space, n, library)) for library in ("hpo_core", *CYCLE_PEERS)}
+            ours, theirs = found["hpo_core"], {name: r for name, r in found.items() if r is not None}
+            if ours is not None and "optuna" in theirs:
                 rows.append(cycle_row(ours, theirs)[:-1])
-                _hold_cycle(section, ours, theirs)
+                _hold_cycle(section, ours, theirs["optuna"])
         title = f"TPE ask -> tell, {space}, mean of {CYCLES} cycles, all parameters read\n\n"
         tables.append(title + markdown(CYCLE_HEADER[:-1], rows))
     return "\n\n".join(tables)

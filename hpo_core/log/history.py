@@ -191,6 +191,7 @@ class History:
             fidelity=((), np.float64, -np.inf),
             started=((), np.float64, np.nan),
             origin=((), np.uint8, 0),
+            exact=((), np.bool_, 0),  # whether ``given`` holds anything
             last_report=((), np.int64, -1),
             planned=((), np.int64, 0),
             decision=((), np.uint8, 0),
@@ -245,6 +246,15 @@ class History:
         """(d, capacity), C-contiguous; the first n of each row are ``x``."""
         return self._trials.read["x"]
 
+    def buffer(self, name: str) -> NDArray[Any]:
+        """Return a column of trials with its spare capacity: no view is made, to read one entry."""
+        return self._trials.read[name]
+
+    def finished(self, place: int) -> int:
+        """Return entry ``place`` of ``finish_order``."""
+        row: int = self._finishes.read["row"].item(place)
+        return row
+
     @property
     def given(self) -> NDArray[np.float64] | None:
         """(d, n) exact values that ``x`` does not give back.
@@ -255,7 +265,13 @@ class History:
         return None if column is None else column[:, : self._trials.n]
 
     def configurations(self, at: Index) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Return ``x`` and ``given`` of the rows ``at``."""
+        """Return ``x`` and ``given`` of the rows ``at``.
+
+        Of one row, ``given`` is None if it would hold nothing.
+        """
+        read = self._trials.read
+        if isinstance(at, int):
+            return read["x"][:, at], read["given"][:, at] if read["exact"].item(at) else None
         given = self.given
         return self.x[:, at], None if given is None else given[:, at]
 
@@ -407,7 +423,8 @@ class History:
     def apply(self, event: Event) -> None:
         """Apply one event. The caller has validated it: rows exist and run."""
         event.apply(self, self.position)
-        self._settle_moves()
+        if self._n_settled != self._moves.n:
+            self._settle_moves()
         self.position += 1
 
     def extend(self, block: EventBlock) -> None:
@@ -529,8 +546,9 @@ class History:
         if given is not None:
             if "given" not in write:
                 self._trials.add("given", (self.layout.size,), np.float64, np.nan)
-            self._trials.write["given"][:, n : n + k] = given
             write = self._trials.write
+            write["given"][:, n : n + k] = given
+            write["exact"][n : n + k] = ~np.isnan(given).all(axis=0)
         if isinstance(origin, str):
             code: Any = self._origin_code(origin)
         else:
@@ -559,9 +577,11 @@ class History:
         self.queue = deque(queue)
 
     def _origin_code(self, origin: str) -> int:
-        if origin not in self._origins:
+        try:
+            return self._origins.index(origin)
+        except ValueError:
             self._origins.append(origin)
-        return self._origins.index(origin)
+            return len(self._origins) - 1
 
     def finish(
         self,
@@ -575,7 +595,8 @@ class History:
         # One trial at a time is the common case: writing scalars takes a third of writing slices.
         k = len(rows)
         where = rows.item() if k == 1 else _index(rows)
-        self._settle_moves()
+        if self._n_settled != self._moves.n:
+            self._settle_moves()
         end = self._finishes.append(k)
         self._finishes.write["row"][end] = where if k == 1 else rows
         self._finishes.write["position"][end] = at if k > 1 or isinstance(at, int) else at.item()
@@ -594,6 +615,27 @@ class History:
         else:
             last = write["last_report"][where]
             write["fidelity"][where] = np.where(last >= 0, self._reports.write["step"][last], 0)
+
+    def begin(self, x: NDArray[np.float64], origin: str, cursor: int, time: float) -> None:
+        """Apply ``Asked`` of a sampler's suggestions."""
+        self.start(self._trials.n, x, None, cursor, time, origin)
+        self.position += 1
+
+    def complete(self, row: int, y: float, cost: float) -> None:
+        """Apply ``Told`` of one running trial of a study with one metric, from scalars."""
+        if self._n_settled != self._moves.n:
+            self._settle_moves()
+        finishes, trials = self._finishes, self._trials.write
+        end = finishes.append(1)
+        finishes.write["row"][end] = row
+        finishes.write["position"][end] = self.position
+        trials["state"][row] = _COMPLETE
+        trials["cost"][row] = cost
+        trials["outcomes"][0, row] = y
+        trials["fidelity"][row] = np.inf
+        self._counts[_RUNNING] -= 1
+        self._counts[_COMPLETE] += 1
+        self.position += 1
 
     def _set_outcomes(self, at: Index, y: NDArray[np.float64]) -> None:
         if y.size == 1:

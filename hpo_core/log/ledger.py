@@ -23,7 +23,7 @@ import numpy as np
 from hpo_core.errors import StorageError, StudyError, TrialError
 from hpo_core.log.columns import State
 from hpo_core.log.eras import Era, eras
-from hpo_core.log.events import ALLOWED
+from hpo_core.log.events import ALLOWED, Asked, Told
 from hpo_core.log.journal import LogPlace, OutdatedError
 from hpo_core.storage.base import ChangeLostError
 from hpo_core.storage.heartbeat import Heartbeat
@@ -192,6 +192,29 @@ class Ledger:
             journal.record(self.history, event)
         return event
 
+    def start(self, x: NDArray[np.float64], origin: str, cursor: int, time: float) -> None:
+        """Add ``Asked`` of suggestions without a lease; in memory, without making an event."""
+        if self.journal is not None:
+            self.add(Asked(len(self.history), x, cursor, origin, time))
+            return
+        self.history.begin(x, origin, cursor, time)
+
+    def complete(self, row: int, y: float, cost: float) -> None:
+        """Add ``Told`` of one trial of a study with one metric; in memory, without making an event.
+
+        Raises
+        ------
+        TrialError
+            The trial has finished.
+        """
+        if self.journal is not None:
+            self.add(Told(np.array([row]), np.array([[y]]), np.array([cost])))
+            return
+        state = self.history.buffer("state").item(row)
+        if state not in ALLOWED[Told]:
+            raise _refused(row, state)
+        self.history.complete(row, y, cost)
+
     @property
     def storage(self) -> Storage | None:
         """Where the log is, None in memory."""
@@ -289,12 +312,14 @@ class Ledger:
 
 def _require(allowed: tuple[State, ...], history: History, rows: NDArray[np.int64]) -> None:
     """Raise unless every trial is in an allowed state."""
-    states = history.state
     if len(rows) == 1:  # in a third of the time
         row = rows.item()
-        if states.item(row) not in allowed:
-            raise _refused(row, states.item(row))
-    elif not (good := np.isin(states[rows], allowed)).all():
+        state = history.buffer("state").item(row)
+        if state not in allowed:
+            raise _refused(row, state)
+        return
+    states = history.state
+    if not (good := np.isin(states[rows], allowed)).all():
         j = good.argmin()
         raise _refused(rows[j], states[rows[j]])
 

@@ -20,12 +20,22 @@ cdef extern from "parzen.h" nogil:
         int32_t *stale
         double *match
         double *prior_shift
+        double *tail
+        double *cumulative
+        int64_t n_levels
+        const int64_t *level_start
+
+
+cdef aligned(int64_t size)
 
 
 cdef class Mixture:
     cdef parzen_mixture c
     cdef readonly Domain domain
     cdef readonly object dims
+    cdef object level_start
     cdef dict arrays
     cdef double *_doubles(self, str name, tuple shape)
     cdef int32_t *_indices(self, str name, tuple shape)
+    cdef make_tables(self)
+    cdef _fill_prior(self, const int64_t[::1] start)

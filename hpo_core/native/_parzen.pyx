@@ -29,6 +29,18 @@ cdef extern from "parzen.h" nogil:
 
 hpo_simd_init()
 
+# A mixture whose kernels have more levels than this computes the masses of levels with every draw: 26 kernels would
+# hold 2 MB.
+cdef enum:
+    MOST_LEVELS = 10000
+
+
+cdef aligned(int64_t size):
+    """Zeros that begin at a line of the cache, one at least: a pointer is taken."""
+    cdef double[::1] array = np.zeros(size + 8)
+    cdef int64_t start = (64 - <size_t> &array[0] % 64) % 64 // 8
+    return np.asarray(array)[start : start + max(size, 1)]
+
 
 def _set_simd_level(int level):
     return hpo_simd_set(level)
@@ -60,12 +72,36 @@ cdef class Mixture:
         self.c.prior_shift = self._doubles("prior_shift", (n - n_num,))
         self.c.order = self._indices("order", (n_num, capacity))
         self.c.scratch = self._indices("scratch", (capacity,))
-        self.c.stale = self._indices("stale", (3, n_num))
+        self.c.stale = self._indices("stale", (7, n_num))
         parzen_clear(&self.c, 1.0)
+
+    cdef make_tables(self):
+        """Let draws read what upkeep has computed."""
+        cdef int64_t[::1] start = np.zeros(self.c.n_num + 1, dtype=np.int64)
+        cdef int64_t c
+        for c in range(self.c.n_num):
+            start[c + 1] = start[c] + self.domain.c.table_start[self.c.dims[c] + 1]
+            start[c + 1] -= self.domain.c.table_start[self.c.dims[c]]
+        self.level_start = start
+        self.c.level_start, self.c.n_levels = &start[0], start[self.c.n_num]
+        self.c.tail = self._doubles("tail", (self.c.capacity, self.c.n_num, 2))
+        if self.c.n_levels <= MOST_LEVELS:
+            self.c.cumulative = self._doubles("cumulative", (self.c.capacity, self.c.n_levels))
+            self._fill_prior(start)
+
+    cdef _fill_prior(self, const int64_t[::1] start):
+        """Running sums of slot 0, the uniform component: of widths."""
+        cdef int64_t c, i, first
+        cdef double total
+        for c in range(self.c.n_num):
+            first, total = self.domain.c.table_start[self.c.dims[c]], 0.0
+            for i in range(start[c + 1] - start[c]):
+                total += self.domain.c.widths[first + i]
+                self.c.cumulative[start[c] + i] = total
 
     cdef double *_doubles(self, str name, tuple shape):
         size = int(np.prod(shape))
-        array = np.zeros(size + 1)  # never empty: a pointer is taken
+        array = aligned(size)
         self.arrays[name] = array[:size].reshape(shape)
         cdef double[::1] view = array
         return &view[0]

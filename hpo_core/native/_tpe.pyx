@@ -6,7 +6,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from hpo_core.native._domain cimport Domain, hpo_domain
-from hpo_core.native._parzen cimport Mixture, parzen_mixture
+from hpo_core.native._parzen cimport Mixture, aligned, parzen_mixture
 
 from hpo_core.native._parzen import Mixture as new_mixture
 
@@ -40,6 +40,7 @@ cdef extern from "tpe.h" nogil:
         parzen_mixture *failed
         int64_t n, n_failed
         tpe_entry *best
+        int64_t *placed
         int64_t *first
         int64_t *trial
         uint64_t *hash
@@ -104,7 +105,7 @@ cdef class Scratch:
 
     def __cinit__(self, int64_t columns, int64_t kernels, int64_t capacity):
         capacity += 8  # the room that tpe.h asks for
-        self.doubles = np.empty((columns + kernels + 6, capacity))
+        self.doubles = aligned((columns + kernels + 6) * capacity).reshape(-1, capacity)
         self.indices = np.empty((3, capacity), dtype=np.int32)
         self.mask = np.empty(capacity, dtype=np.uint8)
         cdef double[:, ::1] doubles = self.doubles
@@ -133,8 +134,8 @@ cdef class Pool:
 
     def __cinit__(self, Model model, int64_t m):
         cdef int64_t capacity = (m + 7) // 8 * 8, n_groups = model.n_groups
-        self.x = np.zeros((model.domain.c.d, capacity))
-        self.scores = np.zeros((2 + 2 * n_groups, capacity))
+        self.x = aligned(model.domain.c.d * capacity).reshape(-1, capacity)
+        self.scores = aligned((2 + 2 * n_groups) * capacity).reshape(-1, capacity)
         self.scratch = model.new_scratch(capacity)
         cdef double[:, ::1] x = self.x, scores = self.scores
         self.c.capacity = capacity
@@ -173,8 +174,12 @@ cdef class Model:
         self.columns = max(len(spec[0]) for spec in columns)
         cdef int64_t max_above = self.c.settings.max_above
         cdef int64_t g
+        cdef Mixture below
         for g, spec in enumerate(columns):
             self.c.groups[g].below = self._mixture(self.below, spec, self.c.settings.max_below + 1)
+            below = self.below[g]
+            below.make_tables()
+            self.c.groups[g].placed = <int64_t *> self._bytes((self.c.settings.max_below + 1) * sizeof(int64_t))
             self.c.groups[g].above = self._mixture(self.above, spec, max_above + 1 + max_joined)
             self.c.groups[g].failed = self._mixture(self.failed, spec, max_failed + 1)
             self.c.groups[g].best = <tpe_entry *> self._bytes(
@@ -246,3 +251,15 @@ cdef class Model:
         with nogil:
             n = tpe_choose(&self.c, &pool.c, m, stream, subset, picks_out.shape[0], &picks_out[0], &pool.scratch.c)
         return n
+
+    def propose(self, Pool pool, uint64_t stream, int64_t m, int64_t subset):
+        """Draw, score and choose one candidate: (d, 1)."""
+        cdef double[:, ::1] x = np.empty((self.domain.c.d, 1))
+        cdef int64_t i, pick = 0
+        with nogil:
+            tpe_draw(&self.c, stream, 0, &pool.c, m, &pool.scratch.c)
+            tpe_score(&self.c, &pool.c, 0, m, &pool.scratch.c)
+            tpe_choose(&self.c, &pool.c, m, stream, subset, 1, &pick, &pool.scratch.c)
+            for i in range(self.domain.c.d):
+                x[i, 0] = pool.c.x[i * pool.c.capacity + pick]
+        return x.base

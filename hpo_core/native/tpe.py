@@ -61,6 +61,8 @@ class Model(Protocol):
 
     def choose(self, pool: Pool, m: int, stream: int, subset: int, picks_out: NDArray[np.int64]) -> int: ...
 
+    def propose(self, pool: Pool, stream: int, m: int, subset: int) -> NDArray[np.float64]: ...
+
 
 def new_model(
     domain: Domain,

@@ -86,7 +86,7 @@ class Ranking:
         if self._several:
             self._rank_levels(history, n if settle else n - n % settling_step(n))
         elif n == self._n + 1 and not self._constrained:
-            self._rank_one(history, history.finish_order.item(-1))
+            self._rank_one(history, history.finished(n - 1))
         else:
             self._rank_new(history)
         self._n = n
@@ -122,7 +122,7 @@ class Ranking:
 
     def _rank_one(self, history: History, trial: int) -> None:
         """Do the work of ``_rank`` for one trial without constraints, the common case."""
-        fidelity, y = history.fidelity.item(trial), history.y.item(0, trial)
+        fidelity, y = history.buffer("fidelity").item(trial), history.buffer("outcomes").item(0, trial)
         if fidelity == math.inf:  # the other keys are as the columns were filled
             self.keys[2, trial], self.gain[trial] = y, -y
             keys = 0.0, -math.inf, y

@@ -113,7 +113,8 @@ class SpaceCodec:
         """
         if getattr(x, "shape", None) != (len(self._values),):
             raise SpaceError(f"x must be an array of shape ({len(self._values)},), got {shown(x)}")
-        given = check_given(given, x.shape)
+        if given is not None:
+            given = check_given(given, x.shape)
         coordinates = _present(x, given).tolist()
         params = {
             name: value(coordinate)

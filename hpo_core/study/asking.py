@@ -347,6 +347,9 @@ class Asking:
             cursor, suggestion = history.position, self._suggest(n)
         x = suggestion.x
         k = x.shape[1]
+        if k == n and not (self._is_stored or worker or suggestion.fit):
+            self._recorder.suggested(x, suggestion.origin, cursor)
+            return range(first, first + k)
         # Our build goes on record with the first suggestion. Without a log nobody else asks.
         build = self._unrecorded_build(first) if self._is_stored else ""
         self._recorder.asked(

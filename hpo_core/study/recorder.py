@@ -52,11 +52,13 @@ class Recorder:
     """
 
     __slots__ = (
+        "_complete",
         "_has_warned",
         "_has_warned_of_steps",
         "_lasted",
         "_sign",
         "_space",
+        "_start",
         "apply",
         "clock",
         "history",
@@ -65,6 +67,7 @@ class Recorder:
 
     def __init__(self, ledger: Ledger, space: Space) -> None:
         self.apply = ledger.add
+        self._start, self._complete = ledger.start, ledger.complete
         self.clock: Callable[[], float] = now
         self.history = ledger.history
         self.metrics = ledger.history.metrics
@@ -98,6 +101,12 @@ class Recorder:
         began = self.clock() if started is None else started
         self.apply(Asked(len(history), x, seen, origin, began, wanted, worker, given, build, fit))
 
+    def suggested(self, x: NDArray[np.float64], origin: str, cursor: int) -> None:
+        """Do the same for the suggestions of a sampler, if nothing else is to be recorded about them."""
+        if self.metrics.reader.known:
+            self.metrics.known_values(self._space, x, None)
+        self._start(x, origin, cursor, self.clock())
+
     def signed(self, rows: Rows, told: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return signed values (M, k), known ones included, of what was read of trials, (measured, k)."""
         metrics = self.metrics
@@ -109,12 +118,11 @@ class Recorder:
 
     def told_one(self, row: int, value: float) -> None:
         """Complete one trial of a plain study: ``told``, with floats instead of arrays."""
-        rows = np.array([row])
         if math.isfinite(value):
-            cost = max(0.0, self.clock() - self.history.started.item(row))
-            self.apply(Told(rows, np.array([[self._sign * value]]), np.array([cost])))
+            cost = max(0.0, self.clock() - self.history.buffer("started").item(row))
+            self._complete(row, self._sign * value, cost)
         else:
-            self.failed(rows, f"the value told is {value}")
+            self.failed(np.array([row]), f"the value told is {value}")
 
     def told(self, rows: Rows, told: NDArray[np.float64], *, complete: bool = False) -> None:
         """Complete trials, with values (measured, k) as read; those with a value that is not finite fail.

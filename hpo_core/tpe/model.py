@@ -16,11 +16,12 @@ References
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from hpo_core.layout import Kind
+from hpo_core.log import State
 from hpo_core.native import parallel
 from hpo_core.native import tpe as native
 
@@ -40,6 +41,7 @@ MAX_JOINED = 1024
 MAX_FAILED = 256
 # Pools of different sizes that are kept for the next suggestion.
 MAX_POOLS = 4
+NONE: Final = np.empty(0, np.int64)
 # Candidates that are worth a thread: with the smallest mixtures they take about 50 us.
 MIN_PER_THREAD = 256
 
@@ -104,16 +106,16 @@ class TPEModel:
 
     def refresh(self, history: History) -> None:
         """Add the trials that have finished; of the running trials, the newest join g."""
-        ranking, x, finished = self._ranking, history.x_buffer, history.finish_order
-        n = len(finished)
+        ranking, x, n = self._ranking, history.x_buffer, history.count_finished()
         if n != self._n_seen:
             ranking.update(history)
             if ranking.version != self._version:
                 self._native.reset()
                 self._version, self._n_seen = ranking.version, 0
-            self._native.observe(x, ranking.keys, ranking.gain, finished[self._n_seen :])
+            self._native.observe(x, ranking.keys, ranking.gain, history.finish_order[self._n_seen :])
             self._n_seen = n
-        self._native.refresh(x, history.running[-MAX_JOINED:])
+        running = history.running[-MAX_JOINED:] if history.count(State.RUNNING) else NONE
+        self._native.refresh(x, running)
 
     def join(self, x: NDArray[np.float64]) -> None:
         """Let the newest of the configurations ``x`` (d, k) join g, as running trials do."""
@@ -128,6 +130,13 @@ class TPEModel:
     def put(self, x: NDArray[np.float64]) -> None:
         """Make ``x`` (d, m) the candidates, instead of drawn ones."""
         self._pool(x.shape[1]).x[:, : x.shape[1]] = x
+
+    def propose(self, m: int, *, stream: int, subset: int) -> NDArray[np.float64]:
+        """Draw ``m`` candidates and choose one, (d, 1): ``draw`` and ``choose`` at once."""
+        if m < 2 * MIN_PER_THREAD:
+            return self._native.propose(self._pool(m), stream, m, subset)
+        self.draw(stream, 0, m)
+        return self.choose(m, 1, stream=stream, subset=subset)
 
     def choose(self, m: int, n: int, *, stream: int, subset: int) -> NDArray[np.float64]:
         """Choose the best by log l - log g of ``n`` random subsets of the ``m`` candidates drawn or put last.
@@ -156,11 +165,12 @@ class TPEModel:
         return marginal(below, column, x), marginal(above, column, x)
 
     def _pool(self, m: int) -> native.Pool:
-        if m not in self._pools:
+        pool = self._pools.get(m)
+        if pool is None:
             if len(self._pools) >= MAX_POOLS:
                 self._pools.clear()
-            self._pools[m] = native.new_pool(self._native, m)
-        return self._pools[m]
+            pool = self._pools[m] = native.new_pool(self._native, m)
+        return pool
 
 
 def marginal(mixture: native.Mixture, column: int, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -178,6 +178,8 @@ class TPESampler(Sampler):
             )
             m = x.shape[1]
             model.put(x)
+        elif n == 1:
+            return model.propose(m, stream=stream, subset=m)
         else:
             model.draw(stream, 0, m)
         return model.choose(m, min(n, m), stream=stream, subset=self.n_candidates)

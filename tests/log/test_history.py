@@ -302,11 +302,46 @@ def test_a_gap_in_numbers_changes_nothing():
     assert (len(history), history.position) == (0, 0)
 
 
+def test_without_events_a_history_is_the_same():
+    """``begin`` and ``complete`` do what ``Asked`` and ``Told`` do, and are taken back like these."""
+    rng, events, scalars = (
+        np.random.default_rng(0),
+        History(continuous_layout()),
+        History(continuous_layout()),
+    )
+    for first in range(0, 90, 3):
+        x, time = rng.random((D, 3)), float(rng.random())
+        events.apply(Asked(first, x, events.position, "tpe", time))
+        scalars.begin(x, "tpe", scalars.position, time)
+        row, y, cost = first + int(rng.integers(3)), float(rng.normal()), float(rng.random())
+        events.apply(Told(np.array([row]), np.array([[y]]), np.array([cost])))
+        mark = scalars.mark()
+        scalars.complete(row, y + 1.0, cost)
+        scalars.roll_back(mark)
+        scalars.complete(row, y, cost)
+        assert_same(SimpleNamespace(history=events), SimpleNamespace(history=scalars))
+        np.testing.assert_array_equal(events.finish_position, scalars.finish_position)
+
+
+@pytest.mark.parametrize("missing", [math.nan, math.inf])
+def test_of_one_trial_exact_values_come_only_if_it_has_any(missing):
+    history, x = History(continuous_layout()), np.full((D, 3), 0.5)
+    given = np.full((D, 3), np.nan)
+    given[0, 1], given[1, 2] = 7.0, missing
+    ask(history, 2)
+    history.apply(Asked(2, x, 0, "added", given=given))
+    ask(history, 1)
+    holds = [history.configurations(row)[1] is not None for row in range(6)]
+    assert holds == [False, False, False, True, math.isinf(missing), False]
+    for row in range(6):
+        np.testing.assert_array_equal(history.configurations(row)[0], history.x[:, row])
+
+
 def test_a_pickle_omits_spare_capacity():
     history = History(continuous_layout(d=20))
     n = 1_100  # far from the next power of two
     history.apply(Asked(0, np.random.default_rng(0).random((20, n)), 0, "random"))
-    columns = n * 8 * (20 + 1) + n * (4 + 8 * 8)
+    columns = n * 8 * (20 + 1) + n * (5 + 8 * 8)
     assert len(pickle.dumps(history)) < columns + 4_000
 
 

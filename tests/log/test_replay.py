@@ -10,7 +10,7 @@ from studies import Hashed, hashed_study, small_space
 
 from hpo_core.errors import SpaceExhausted
 from hpo_core.log import History
-from hpo_core.log.events import Enqueued, Noted
+from hpo_core.log.events import Asked, Enqueued, Noted, Told
 from hpo_core.samplers.base import Suggestion
 from hpo_core.space import param
 from hpo_core.study.replay import log, replay
@@ -92,6 +92,14 @@ def test_the_log_has_the_recorded_events_in_their_order():
         def apply(self, event):
             recorded.append((self.position, type(event)))
             apply(self, event)
+
+        def begin(self, *arguments):  # without the event, as complete
+            recorded.append((self.position, Asked))
+            super().begin(*arguments)
+
+        def complete(self, *arguments):
+            recorded.append((self.position, Told))
+            super().complete(*arguments)
 
     study.history.__class__ = Spy
     batch = study.ask(3)

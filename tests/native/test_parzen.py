@@ -158,6 +158,36 @@ def test_density_ignores_the_number_of_candidates():
         np.testing.assert_array_equal(part, whole[:size])
 
 
+def crowd(rng):
+    """Narrow kernels in many columns, and candidates of which each is near a few of them, or near none."""
+    kinds = ["continuous"] * 12 + ["regular"] * 4 + ["categorical"] * 2
+    x = random_points(kinds, 60, rng)
+    near = x[:, rng.integers(60, size=20)]
+    near[:12] = np.clip(near[:12] + rng.normal(scale=[0.01, 0.1], size=(12, 10, 2)).reshape(12, 20), 0.0, 1.0)
+    candidates = np.concatenate([near, random_points(kinds, 10, rng)], axis=1)
+    return kinds, x, np.ascontiguousarray(candidates[:, rng.permutation(30)])
+
+
+def test_kernels_far_from_every_candidate_count_for_nothing():
+    """The density leaves kernels out half-way: what is left is the definition all the same."""
+    rng = np.random.default_rng(4)
+    kinds, x, candidates = crowd(rng)
+    log_weights = rng.normal(size=61)
+    joint, _ = log_density(mixture_of(kinds, x, log_weights, 0.01, 0.1), candidates)
+    specs = [KINDS[kind][1] for kind in kinds]
+    expected = [oracle.log_mixture(specs, x.T, log_weights, 0.01, 0.1, c) for c in candidates.T]
+    assert np.ptp(expected) > 45.0  # some are near kernels and some are not
+    np.testing.assert_allclose(joint, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_what_is_left_out_does_not_depend_on_the_other_candidates():
+    kinds, x, candidates = crowd(np.random.default_rng(5))
+    mixture = mixture_of(kinds, x, np.zeros(61), 0.01, 0.1)
+    whole, _ = log_density(mixture, candidates)
+    alone = [log_density(mixture, candidates[:, j : j + 1].copy())[0].item() for j in range(30)]
+    np.testing.assert_array_equal(alone, whole)
+
+
 @pytest.mark.parametrize("kind", ["regular", "irregular", "categorical"])
 @pytest.mark.parametrize("slot", [0, 1, 2])
 def test_draws_of_a_discrete_kernel_follow_its_density(kind, slot):

@@ -25,6 +25,7 @@ from scipy import stats
 
 from hpo_core.log import State
 from hpo_core.native.domain import Domain, settle
+from hpo_core.native.parzen import new_mixture
 from hpo_core.native.tpe import new_pool
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -118,6 +119,37 @@ def test_draws_from_l_in_one_dimension():
     cdf = np.concatenate([[0.0], np.cumsum(np.exp([truth.log_densities([g])[0] for g in grid])) / 600])
     assert cdf[-1] == pytest.approx(1.0, abs=1e-3)
     assert stats.kstest(x, lambda v: np.interp(v, np.arange(601) / 600, cdf)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", ["flat", "line"])
+def test_draws_from_l_are_those_of_its_kernels(name):
+    """The model's l keeps masses with its kernels; a mixture of the same kernels computes them."""
+    case = CASES[name]
+    below = model_of(case, random_history(case, 90, 18)).below[0]
+    n_numeric = below.array("sigma").shape[1]
+    domain = Domain(case.layout())
+    other = new_mixture(domain, np.asarray(below.dims), n_numeric, (0, 0), below.size)
+    for part in ("center", "sigma", "log_norm", "row", "match"):
+        other.array(part)[...] = below.array(part)[: len(other.array(part))]
+    rng = np.random.default_rng(19)
+    component, u = rng.integers(below.size, size=400).astype(np.int32), rng.random(400)
+    for column in range(below.n_columns):
+        drawn, expected = np.empty(400), np.empty(400)
+        below.draw(column, component, u, drawn)
+        other.draw(column, component, u, expected)
+        np.testing.assert_allclose(drawn, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_proposal_is_the_choice_from_its_draws():
+    case = CASES["flat"]
+    model = model_of(case, random_history(case, 90, 20))
+    pool, picks = new_pool(model, 24), np.empty(1, np.int64)
+    for stream in range(20):
+        x = model.propose(pool, stream, 24, 24)
+        model.draw(pool, stream, 0, 24)
+        model.score(pool, 0, 24)
+        model.choose(pool, 24, stream, 24, picks)
+        np.testing.assert_array_equal(x, pool.x[:, picks])
 
 
 def test_draws_from_l_over_categories():

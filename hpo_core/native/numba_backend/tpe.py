@@ -389,3 +389,11 @@ class Model:
     def choose(self, pool: Pool, m: int, stream: int, subset: int, picks_out: Trials) -> int:
         """Pick candidates one by one; each joins g before the next."""
         return choose(self, pool, m, stream, subset, picks_out)
+
+    def propose(self, pool: Pool, stream: int, m: int, subset: int) -> Array:
+        """Draw, score and choose one candidate: (d, 1)."""
+        picks = np.zeros(1, np.int64)
+        draw(self, pool, stream, 0, m)
+        score(self, pool, 0, m)
+        choose(self, pool, m, stream, subset, picks)
+        return pool.x[:, picks]
