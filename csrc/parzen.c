@@ -98,16 +98,20 @@ static double half_cell(const hpo_domain *domain, int64_t dim, double x)
     return 0.5 * domain->widths[domain->table_start[dim] + level];
 }
 
-/* The larger gap to a neighbour (Bergstra 2011); at an end of the column the only one; alone, the larger
- * distance to a bound. Clipped to [floor, 1], and to at least half a cell. */
 static double larger(double a, double b) { return a > b ? a : b; }
 
-static double bandwidth(const hpo_domain *domain, int64_t dim, double x, const double *left, const double *right,
-                        double floor)
+/* From so many numeric columns on, kernels as wide as the larger gap (Bergstra 2011) are too wide, and the mean gap
+ * is better; with two columns it is worse. See bench/results/2026-11-29-tpe-quality.md. */
+enum { MANY = 4 };
+
+/* The larger or the mean gap to the neighbours; at an end of the column the only one; alone, the larger distance to
+ * a bound. Clipped to [floor, 1], and to at least half a cell. */
+static double bandwidth(const parzen_mixture *p, const hpo_domain *domain, int64_t dim, double x, const double *left,
+                        const double *right, double floor)
 {
     double sigma;
     if (left && right) {
-        sigma = larger(x - *left, *right - x);
+        sigma = p->n_num < MANY ? larger(x - *left, *right - x) : 0.5 * (*right - *left);
     } else if (left || right) {
         sigma = left ? x - *left : *right - x;
     } else {
@@ -192,7 +196,7 @@ static double bandwidth_at(const parzen_mixture *p, const hpo_domain *domain, in
     const int has_next = rank + 1 < p->ordered;
     const double left = rank > 0 ? center_of(p, order[rank - 1], column) : 0.0;
     const double right = has_next ? center_of(p, order[rank + 1], column) : 0.0;
-    return bandwidth(domain, p->dims[column], center_of(p, order[rank], column), rank > 0 ? &left : NULL,
+    return bandwidth(p, domain, p->dims[column], center_of(p, order[rank], column), rank > 0 ? &left : NULL,
                      has_next ? &right : NULL, floor);
 }
 
@@ -430,7 +434,7 @@ void parzen_attach(parzen_mixture *p, const hpo_domain *domain, int64_t k, doubl
         const double left = rank > 0 ? center_of(p, order[rank - 1], column) : 0.0;
         const double right = rank < p->ordered ? center_of(p, order[rank], column) : 0.0;
         p->sigma[k * p->n_num + column] =
-            bandwidth(domain, p->dims[column], center_of(p, k, column), rank > 0 ? &left : NULL,
+            bandwidth(p, domain, p->dims[column], center_of(p, k, column), rank > 0 ? &left : NULL,
                       rank < p->ordered ? &right : NULL, floor);
         put(p, domain, k, column, &kernels);
     }

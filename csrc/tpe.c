@@ -12,6 +12,15 @@
  * of 1/8 octave: between steps no constant changes, and a step is within 4.4 % of the exact weight. */
 static const double STEPS = 8.0;
 
+/* Share of the prior's weight that smooths the categories of l and g, decided by
+ * bench/results/2026-11-29-tpe-quality.md. */
+static const double SMOOTHING = 0.5;
+
+static double smoothing(const tpe_settings *settings, const parzen_mixture *p)
+{
+    return SMOOTHING * settings->prior_weight / (double)p->size;
+}
+
 static int64_t n_below(const tpe_settings *settings, int64_t n)
 {
     const int64_t share = (int64_t)ceil(settings->gamma * (double)n);
@@ -334,7 +343,7 @@ static void refresh_below(tpe_model *model, tpe_group *group, const double *x, i
         update_below(model, group, n_below(&model->settings, group->n), x, stride);
     }
     group->below_is_shared = is_shared;
-    parzen_smooth(below, model->domain, model->settings.prior_weight / (double)below->size);
+    parzen_smooth(below, model->domain, smoothing(&model->settings, below));
     group->below_total = total(below);
     group->below_stale = 0;
 }
@@ -378,7 +387,7 @@ static void refresh_above(tpe_model *model, tpe_group *group, const double *x, i
         group->above_stale = 0;
     }
     weigh_above(model, group);
-    parzen_smooth(above, model->domain, model->settings.prior_weight / (double)above->size);
+    parzen_smooth(above, model->domain, smoothing(&model->settings, above));
 }
 
 static void join(const tpe_model *model, tpe_group *group, const double *x, int64_t stride, int64_t column)

@@ -54,13 +54,13 @@ def log_density(x: Array, center: Array, sigma: Array, log_weight: Array) -> Arr
 
 
 def bandwidths(center: Array) -> Array:
-    """The larger gap to a neighbour in each column of (k, d), clipped to [FLOOR, 1]."""
+    """The mean gap to the neighbours in each column of (k, d), clipped to [FLOOR, 1]."""
     order = np.argsort(center, axis=0, kind="stable")
     ordered = np.take_along_axis(center, order, axis=0)
     gaps = np.diff(ordered, axis=0)
-    wider = np.maximum(np.concatenate([gaps[:1] * 0, gaps]), np.concatenate([gaps, gaps[:1] * 0]))
+    mean = 0.5 * (np.concatenate([gaps[:1], gaps]) + np.concatenate([gaps, gaps[-1:]]))
     out = np.empty_like(center)
-    np.put_along_axis(out, order, np.clip(wider, FLOOR, 1.0), axis=0)
+    np.put_along_axis(out, order, np.clip(mean, FLOOR, 1.0), axis=0)
     return out
 
 

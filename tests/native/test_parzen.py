@@ -69,7 +69,7 @@ def mixture_of(kinds, x, log_weights, floor, epsilon, context=(0, 0), spare=4):
     return mixture
 
 
-columns = st.lists(st.sampled_from(["continuous", "regular", "irregular"]), min_size=0, max_size=3).flatmap(
+columns = st.lists(st.sampled_from(["continuous", "regular", "irregular"]), min_size=0, max_size=5).flatmap(
     lambda numeric: st.lists(st.just("categorical"), min_size=0 if numeric else 1, max_size=2).map(
         lambda c: numeric + c
     )
@@ -87,6 +87,16 @@ def test_log_density_is_the_definition(kinds, n, seed, floor):
     specs = [KINDS[kind][1] for kind in kinds]
     expected = [oracle.log_mixture(specs, x.T, log_weights, floor, 0.1, c) for c in candidates.T]
     np.testing.assert_allclose(joint, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("n_numeric", "width"), [(1, 0.4), (3, 0.4), (4, 0.3), (7, 0.3)])
+def test_from_four_numeric_columns_on_a_kernel_is_as_wide_as_the_mean_gap(n_numeric, width):
+    x = np.tile([0.1, 0.3, 0.7], (n_numeric, 1))
+    mixture = mixture_of(["continuous"] * n_numeric, x, np.zeros(4), 0.01, 0.1)
+    np.testing.assert_allclose(mixture.array("sigma")[2], width, rtol=1e-14)
+    np.testing.assert_allclose(
+        mixture.array("sigma")[[1, 3]], [[0.2] * n_numeric, [0.4] * n_numeric], rtol=1e-14
+    )
 
 
 def test_context_and_joint_densities_share_their_weights():
@@ -202,7 +212,7 @@ def test_draws_of_a_discrete_kernel_follow_its_density(kind, slot):
     sigma = (
         None
         if kind == "categorical"
-        else oracle.bandwidths(spec, [levels[0], levels[2]], 0.1)[max(slot - 1, 0)]
+        else oracle.bandwidths(spec, [levels[0], levels[2]], 0.1, 1)[max(slot - 1, 0)]
     )
     mass = [np.exp(oracle.log_kernel(spec, level, center, sigma, 0.2)) for level in levels]
     if kind != "categorical":

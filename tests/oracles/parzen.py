@@ -7,6 +7,7 @@ to the uniform measure of a numeric column and to the counting measure of a cate
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 from scipy.special import logsumexp, ndtr
@@ -14,8 +15,12 @@ from scipy.special import logsumexp, ndtr
 PRIOR = None  # the kernel without a centre
 
 
-def bandwidths(column, values, floor):
-    """The larger gap to a neighbour; ties in the order given."""
+def count_numeric(columns):
+    return sum(c[0] != "categorical" for c in columns)
+
+
+def bandwidths(column, values, floor, n_numeric):
+    """The larger gap to a neighbour, or the mean gap if there are four numeric columns; ties in order."""
     order = sorted(range(len(values)), key=lambda k: (values[k], k))
     sigma = [0.0] * len(values)
     for rank, k in enumerate(order):
@@ -24,7 +29,7 @@ def bandwidths(column, values, floor):
         if left is None and right is None:
             gap = max(values[k], 1.0 - values[k])
         else:
-            gap = max(g for g in (left, right) if g is not None)
+            gap = (max if n_numeric < 4 else statistics.mean)([g for g in (left, right) if g is not None])
         cell = 0.0
         if column[0] == "discrete":
             cell = 0.5 * column[2][int(np.argmin(np.abs(np.asarray(column[1]) - values[k])))]
@@ -52,13 +57,16 @@ def log_kernel(column, x, center, sigma, epsilon):
     return -0.5 * ((x - center) / sigma) ** 2 - math.log(total)
 
 
-def log_mixture(columns, kernels, log_weights, floor, epsilon, x, extra=()):
+def log_mixture(columns, kernels, log_weights, floor, epsilon, x, extra=(), n_numeric=None):
     """log sum_k w_k K_k(x), unnormalised, of the prior (weight first) and kernels (n, columns).
 
     ``extra`` are kernels of weight 1 whose bandwidths come from the gaps among ``kernels``.
+    ``n_numeric`` counts the numeric columns of the mixture, if these are not all its columns.
     """
+    if n_numeric is None:
+        n_numeric = count_numeric(columns)
     sigma = [
-        bandwidths(c, [k[i] for k in kernels], floor) if c[0] != "categorical" else None
+        bandwidths(c, [k[i] for k in kernels], floor, n_numeric) if c[0] != "categorical" else None
         for i, c in enumerate(columns)
     ]
     terms = [log_weights[0] + sum(log_kernel(c, x[i], PRIOR, None, epsilon) for i, c in enumerate(columns))]
@@ -72,7 +80,9 @@ def log_mixture(columns, kernels, log_weights, floor, epsilon, x, extra=()):
         )
     for kernel in extra:
         own = [
-            bandwidths(c, [k[i] for k in kernels] + [kernel[i]], floor)[-1] if c[0] != "categorical" else None
+            bandwidths(c, [k[i] for k in kernels] + [kernel[i]], floor, n_numeric)[-1]
+            if c[0] != "categorical"
+            else None
             for i, c in enumerate(columns)
         ]
         terms.append(sum(log_kernel(c, x[i], kernel[i], own[i], epsilon) for i, c in enumerate(columns)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from oracles.parzen import log_mixture
+from oracles.parzen import count_numeric, log_mixture
 
 MIN_SPLIT = 10
 
@@ -43,7 +43,7 @@ class Density:
     epsilon: float
     extra: tuple[Trial, ...] = ()
 
-    def log(self, columns, parameters, x):
+    def log(self, columns, parameters, x, n_numeric):
         def part(trial):
             return tuple(trial.x[i] for i in parameters)
 
@@ -55,11 +55,14 @@ class Density:
             self.epsilon,
             [x[i] for i in parameters],
             [part(k) for k in self.extra],
+            n_numeric,
         )
 
     def log_conditional(self, columns, group, x):
         own, context = group
-        return self.log(columns, [*context, *own], x) - self.log(columns, context, x)
+        both = [*context, *own]
+        n_numeric = count_numeric([columns[i] for i in both])
+        return self.log(columns, both, x, n_numeric) - self.log(columns, context, x, n_numeric)
 
 
 def n_below(settings, n):
@@ -128,8 +131,8 @@ class Model:
         first = self.groups[g][0][0]
         settings, weight = self.settings, math.log(self.settings.prior_weight)
 
-        def density(kernels, log_weights, floor, extra=()):
-            epsilon = settings.prior_weight / (len(kernels) + 1)
+        def density(kernels, log_weights, floor, extra=(), smoothing=0.5):
+            epsilon = smoothing * settings.prior_weight / (len(kernels) + 1)
             return Density(kernels, [weight, *log_weights], floor, epsilon, tuple(extra))
 
         here = [t for t in finished if not math.isnan(t.x[first])]
@@ -148,7 +151,7 @@ class Model:
         return (
             density(below, log_weights, below_floor(settings, len(trials))),
             density(above, [0.0] * len(above), settings.min_bandwidth, joined),
-            density(failed, [0.0] * len(failed), settings.min_bandwidth),
+            density(failed, [0.0] * len(failed), settings.min_bandwidth, smoothing=1.0),
         )
 
     def log_densities(self, x):

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
 
 SQRT_HALF = 0.7071067811865476
 ROOT_TWO_PI = 2.5066282746310002
+MANY = 4
 LANES = 8  # what the compiled backend evaluates at once; callers pad to it
 
 
 @njit(cache=True, error_model="numpy")
-def bandwidth(dom: DomainArrays, dim: int, x: float, left: float, right: float, floor: float) -> float:
-    """The larger gap to a neighbour, NaN where there is none."""
+def bandwidth(
+    p: Arrays, dom: DomainArrays, dim: int, x: float, left: float, right: float, floor: float
+) -> float:
+    """The larger or the mean gap to the neighbours, NaN where there is none."""
     if math.isnan(left) and math.isnan(right):
         sigma = max(x, 1.0 - x)
     elif math.isnan(left):
@@ -45,7 +48,7 @@ def bandwidth(dom: DomainArrays, dim: int, x: float, left: float, right: float, 
     elif math.isnan(right):
         sigma = x - left
     else:
-        sigma = max(x - left, right - x)
+        sigma = max(x - left, right - x) if p.sigma.shape[1] < MANY else 0.5 * (right - left)
     half_cell = 0.5 * lookup(dom, dim, dom.widths, x) if dom.kinds[dim] == DISCRETE else 0.0
     return min(max(sigma, floor, half_cell), 1.0)
 
@@ -75,7 +78,7 @@ def update_ranks(p: Arrays, dom: DomainArrays, column: int, first: int, last: in
         left = p.center[order[r - 1], column] if r > 0 else math.nan
         right = p.center[order[r + 1], column] if r + 1 < ordered else math.nan
         k = order[r]
-        p.sigma[k, column] = bandwidth(dom, p.dims[column], p.center[k, column], left, right, floor)
+        p.sigma[k, column] = bandwidth(p, dom, p.dims[column], p.center[k, column], left, right, floor)
         finish_column(p, dom, column, k)
 
 
@@ -167,7 +170,7 @@ def _attach(p: Arrays, dom: DomainArrays, k: int, floor: float) -> None:
         rank = rank_of(p, column, k)
         left = p.center[p.order[column, rank - 1], column] if rank > 0 else math.nan
         right = p.center[p.order[column, rank], column] if rank < p.counts[ORDERED] else math.nan
-        p.sigma[k, column] = bandwidth(dom, p.dims[column], p.center[k, column], left, right, floor)
+        p.sigma[k, column] = bandwidth(p, dom, p.dims[column], p.center[k, column], left, right, floor)
         finish_column(p, dom, column, k)
     constants(p, k, k + 1)
 

@@ -28,6 +28,7 @@ __all__ = ["Mixture", "Model", "Pool"]
 MIN_SPLIT = 10
 SUBSAMPLE_TAG = np.uint64(2 << 56)
 STEPS = 8.0
+SMOOTHING = 0.5
 
 
 class Settings(NamedTuple):
@@ -241,7 +242,7 @@ def refresh_below(model: Model, group: Group, x: Array) -> None:
         weigh_below(model, group, n)
     group.below_floor = below_floor(model.settings, group.n)
     below.rebuild(group.below_floor)
-    below.smooth(model.settings.prior_weight / below.size)
+    below.smooth(SMOOTHING * model.settings.prior_weight / below.size)
     group.below_total = total(below)
     group.below_stale = False
 
@@ -277,7 +278,7 @@ def refresh_above(model: Model, group: Group, x: Array) -> None:
         above.rebuild(group.above_floor)
         group.above_stale = False
     weigh_above(model, group)
-    above.smooth(model.settings.prior_weight / above.size)
+    above.smooth(SMOOTHING * model.settings.prior_weight / above.size)
 
 
 def refresh_failed(model: Model, group: Group) -> None:
