@@ -21,6 +21,7 @@ SOURCES = {
     "_ehvi": ["ehvi.c"],
     "_linalg": ["solve.c"],
     "_climb": ["climb.c"],
+    "_surrogate": ["covariance.c", "solve.c", "improvement.c", "climb.c"],
     "_hypervolume": ["hypervolume.c"],
     "_importance": ["importance.c"],
 }

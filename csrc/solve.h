@@ -14,11 +14,19 @@
 #define VECTORS 2
 #define PANELS 4
 
-/* Doubles of scratch for each row of b, to begin at a multiple of 64 bytes. */
+/* Doubles of scratch for each row of b; it begins at a multiple of 64 bytes. */
 static inline int64_t solve_scratch(int64_t m)
 {
     const int64_t panel = VECTORS * 8, padded = (m + panel - 1) / panel * panel;
     return padded < PANELS * panel ? padded : PANELS * panel;
+}
+
+/* Room for SOLVE_EDGE bytes more than the scratch holds it, from here on. */
+#define SOLVE_EDGE 63
+
+static inline double *solve_aligned(void *room)
+{
+    return (double *)(((uintptr_t)room + SOLVE_EDGE) & ~(uintptr_t)SOLVE_EDGE);
 }
 
 /* b becomes L^-1 b, or L^-T b if transposed. */

@@ -36,13 +36,16 @@ CYCLES = {
     "botorch": 4,
     "sklearn-gp": 4,
     "egobox": 4,
+    "hoptimal": 4,
     "smac3": 16,
     "optuna-cma": 32,
     "hyperopt": 32,
 }
 
 
-FLOATS_ONLY = ("egobox",)
+FLOATS_ONLY = ("egobox", "hoptimal")
+# Trials up to which a peer is measured, if it takes too long beyond.
+MOST = {"hoptimal": 50}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +69,7 @@ def _sides(space: str, n: int, peers: list[str]) -> Iterator[Side]:
     cycles = blocks * max(4, math.ceil(GROWTH * n))
     yield Side("cycle", options | {"cycles": cycles, "n_blocks": blocks, "sampler": "gp"})
     for name in peers:
-        if floats or name not in FLOATS_ONLY:
+        if (floats or name not in FLOATS_ONLY) and n <= MOST.get(name, n):
             theirs = options | {"cycles": CYCLES[name], "n_blocks": 1}
             yield Side("cycle", theirs, name, named={"sampler": name})
 

@@ -22,6 +22,7 @@ PEERS = {name: entry for name, entry in ENTRIES.items() if entry.peer} | {
     "sklearn-gp": Entry("bench.samplers.sklearn_gp", peer="sklearn", distributions=("scikit-learn", "numpy")),
     **{f"{name}-fronts": entry for name, entry in fronts.ENTRIES.items() if entry.peer == "optuna"},
     "rustuna-tpe": Entry("bench.samplers.rustuna_tpe", peer="rustuna", distributions=("rustuna",)),
+    "hoptimal": Entry("bench.samplers.hoptimal_gp", peer="hoptimal", distributions=("hoptimal", "numpy")),
     "egobox": Entry("bench.samplers.egobox_ego", peer="egobox", distributions=("egobox", "numpy")),
 }
 

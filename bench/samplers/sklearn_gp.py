@@ -1,6 +1,6 @@
 """scikit-learn's GaussianProcessRegressor and the argmax of expected improvement over random points.
 
-Nothing in scikit-learn optimises an acquisition: 2,560 candidates are as many as hpo_core's pool.
+Nothing in scikit-learn optimises an acquisition: it is the best of 2,560 candidates.
 The kernel is the usual one (scaled Matern-5/2 with a lengthscale a column, and white noise), the
 target normalised, no restarts (the default). Categories are one-hot columns; ``coordinates`` says where
 an inactive parameter stands.

@@ -1,4 +1,4 @@
-"""``python -m bench fit``: a Gaussian process's cold fit beside BoTorch's and scikit-learn's.
+"""``python -m bench fit``: a Gaussian process's cold fit beside BoTorch's, GpFlash's and scikit-learn's.
 
 Every side fits the same data with a Matern-5/2 kernel, d = 20; the oracle scores what it found.
 """
@@ -22,6 +22,7 @@ REPEATS = 3
 SIDES = {
     "hpo_core": ("bench.surrogates.hpo_core_side", None),
     "botorch": ("bench.surrogates.botorch_side", "botorch"),
+    "gpflash": ("bench.surrogates.gpflash_side", "gpflash"),
     "scikit-learn": ("bench.surrogates.sklearn_side", "sklearn"),
 }
 

@@ -104,7 +104,7 @@ def _search(
     """Shorten ``step`` until the value falls or evaluations run out: point, value, gradient, what is left."""
     length = 1.0
     while True:
-        new = np.clip(theta + length * step, low, high)
+        new = np.minimum(np.maximum(theta + length * step, low), high)  # np.clip takes three times as long
         new_value, new_gradient = function(new)
         left -= 1
         slope = float(gradient @ (new - theta))
@@ -124,5 +124,5 @@ def _updated(
     if hessian is None:
         hessian = np.eye(len(s)) * (curvature / float(y @ y))
     towards = hessian @ y
-    mixed = np.outer(towards / curvature, s)
-    return hessian + np.outer(s, s) * ((curvature + y @ towards) / curvature**2) - mixed - mixed.T
+    mixed = s[:, None] * (0.5 * (curvature + y @ towards) / curvature**2 * s - towards / curvature)
+    return hessian + mixed + mixed.T

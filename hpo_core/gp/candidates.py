@@ -170,13 +170,15 @@ class Candidates:
         d = base.shape[0]
         u = uniforms_of_trial(self._seed | KEY, stream, 0, (2 * d + 1) * m).reshape(2 * d + 1, m)
         center = base[:, np.arange(m) % base.shape[1]]
-        spread = np.maximum(WIDEST * 100.0 ** -u[-1], self._least)
-        moved = np.clip(center + spread * ndtri(u[:d]), box.low[:, None], box.high[:, None])
         drawn = np.where(self._numeric[:, None], u[:d], np.floor(u[:d] * self._levels))
         chance = u[d : 2 * d]
         move = (chance < FEWEST_MOVED / d) | (chance == chance.min(axis=0))
-        moved = np.where(self._numeric[:, None], moved, drawn)
-        x = np.where(np.isnan(center), drawn, np.where(move, moved, center))
+        x = np.where(np.isnan(center) | move, drawn, center)
+        # Few numbers move: the quantiles are what takes long.
+        row, column = np.nonzero(move & self._numeric[:, None] & ~np.isnan(center))
+        spread = np.maximum(WIDEST * 100.0 ** -u[-1, column], self._least[row, 0])
+        moved = center[row, column] + spread * ndtri(u[row, column])
+        x[row, column] = np.minimum(np.maximum(moved, box.low[row]), box.high[row])
         return settle(self.domain, x)
 
     def _placed(self, x: Array, stream: int, box: Box) -> Array:

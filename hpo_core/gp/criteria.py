@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from hpo_core.native.improvement import log_ei, log_ei_slopes
+from hpo_core.native.surrogate import Prediction, climb_log_ei
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hpo_core.native.covariance import Structure
 
     Array = NDArray[np.float64]
+    Box = tuple[Array, Array, Array]  # unit, least and greatest value of each parameter that moves
 
 # The variance of a candidate counts 1 + DOUBT sqrt(log n / (1 + k)) times after n trials, if the least tried
 # of its groups was active in k. Decided in bench/results/2026-11-29-batches-branches.md.
@@ -98,6 +100,22 @@ class LogEI:
         value, by_mean, by_sd = log_ei_slopes(at.mean, sd, self.incumbent)
         by_variance = factor * by_sd / np.maximum(2.0 * sd, np.finfo(float).tiny)
         return value, self.posterior.slopes(at, by_mean, by_variance)
+
+    def climb(
+        self, x: Array, rows: NDArray[np.int64], box: Box, *, max_steps: int, tolerance: float
+    ) -> Array | None:
+        """Climb from configurations (d, m) in one native call: the ends, or None if inputs are warped."""
+        posterior = self.posterior
+        if posterior.hyper.warp is not None:
+            return None
+        of = Prediction(
+            posterior.kernel, posterior.inputs, posterior.factor, posterior.alpha, posterior.mu, posterior.s2
+        )
+        # A climb keeps to the branches of its start, and so does the doubt.
+        doubts = self._doubt(x)
+        return climb_log_ei(
+            of, self.incumbent, doubts, x, rows, box, max_steps=max_steps, tolerance=tolerance
+        )
 
     def bound(self, x: Array) -> LogEIBound:
         """Return bounds from the exact means, and the variances given the best of the data."""

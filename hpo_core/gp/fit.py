@@ -30,16 +30,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hpo_core.errors import NotPositiveDefiniteError
 from hpo_core.gp.bfgs import Minimum, minimize
 from hpo_core.gp.posterior import Hyperparameters
 from hpo_core.gp.warps import kumaraswamy_slopes, standardized
 from hpo_core.layout import Kind
 from hpo_core.native import covariance, linalg
+from hpo_core.native.surrogate import likelihood
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +56,11 @@ WARP_BOUNDS = (0.1, 10.0)
 # no better on the development suite (168 pairs, net wins +0.02, se 0.08 after 100 trials) and took longer.
 ALWAYS_REFIT = 12
 GROWTH = 1.08
+# Of so many fits after 12 trials one begins at the modes of the priors, the others where an earlier one ended
+# and with its curvature: the latest of every fourth, so that a model made from a log needs few. On 208 fits
+# along eight searches they took 14 evaluations instead of 30 and ended 0.46 nats lower on average, with noise
+# added 0.29: 2026-11-29-gp-latency.md in bench/results.
+WARM, STRIDE = 24, 4
 # A cold fit of more data begins with half of them. On 140 sets of 160 to 512 data it took half as long as one
 # that has all from the start and ended within 0.13 nats of it; begun with a third, ten were off by up to 340.
 LARGE = 150
@@ -178,20 +183,27 @@ class Objective:
     ) -> None:
         self.structure, self.parameters = structure, parameters
         self.x, self.y = x, y
-        n = len(y)
         self.n_evaluations = 0
-        self._sides = np.stack([y, np.ones(n)], axis=1)
-        self._c, self._w = np.empty((2, n, n))
+        self._w = np.empty((len(y), len(y)))
 
     def __call__(self, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Value and gradient (p,); infinity where C is not positive definite in float64."""
         self.n_evaluations += 1
-        try:
-            value, gradient = self._likelihood(theta)
-        except NotPositiveDefiniteError:
+        parameters = self.parameters
+        hyper = parameters.hyperparameters(theta)
+        kernel = covariance.Kernel(self.structure, hyper.lengthscale, hyper.correlation)
+        x = hyper.warped(self.x, parameters.numeric)
+        found = likelihood(kernel, x, self.y, max(hyper.noise, linalg.JITTER[1]), self._w)
+        if not found.value < math.inf:
             return math.inf, np.zeros(len(theta))
-        penalty, pull = self.parameters.penalty(theta)
-        return value + penalty, gradient + pull
+        gradient, c = np.empty(parameters.size), hyper.correlation
+        gradient[parameters.lengthscale] = found.by_log_lengthscale
+        gradient[parameters.noise] = found.by_log_noise
+        gradient[parameters.correlation] = (found.by_correlation * c * (1.0 - c))[1:]
+        if hyper.warp is not None:
+            self._add_warp(gradient, hyper.warp, kernel, covariance.inputs(kernel, x))
+        penalty, pull = parameters.penalty(theta)
+        return found.value + penalty, gradient + pull
 
     def minimize(
         self, theta: NDArray[np.float64], max_evaluations: int, hessian: NDArray[np.float64] | None = None
@@ -203,45 +215,29 @@ class Objective:
         """The lowest of the minima found from each start."""
         return min((self.minimize(start, max_evaluations) for start in starts), key=lambda found: found.value)
 
-    def _likelihood(self, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """-log p(y | l, lambda, c), mu and s2 at their optimum, and its gradient."""
-        hyper = self.parameters.hyperparameters(theta)
-        kernel = covariance.Kernel(self.structure, hyper.lengthscale, hyper.correlation)
-        inputs = covariance.inputs(kernel, hyper.warped(self.x, self.parameters.numeric))
-        factor, n = self._factor(kernel, inputs, hyper.noise), len(self.y)
-        sides = self._sides.copy()
-        linalg.solve(factor, sides)
-        target, one = sides.T
-        rest = target - (one @ target / (one @ one)) * one
-        s2 = float(rest @ rest) / n
-        determinant = float(np.log(factor.diagonal()).sum())
-        linalg.solve_transposed(factor, rest)  # now alpha
-        w = linalg.inverse(factor, out=self._w)
-        w -= np.outer(rest / s2, rest)
-        return 0.5 * n * (math.log(2.0 * math.pi * s2) + 1.0) + determinant, self._slopes(
-            hyper, kernel, inputs
-        )
+    def _add_warp(
+        self,
+        gradient: NDArray[np.float64],
+        warp: NDArray[np.float64],
+        kernel: Kernel,
+        inputs: Inputs,
+    ) -> None:
+        """Put the slopes by the exponents of the input warp into ``gradient``, once ``_w`` holds W."""
+        parameters = self.parameters
+        w = np.tril(self._w) + np.tril(self._w, -1).T
+        by_warped = covariance.cross_slopes(kernel, inputs, inputs, w)[parameters.numeric]
+        active = by_warped != 0.0
+        _, *by_logs = kumaraswamy_slopes(self.x[parameters.numeric], warp[:, parameters.numeric])
+        for part, by_log in zip((parameters.warp_a, parameters.warp_b), by_logs, strict=True):
+            gradient[part] = np.sum(by_warped * by_log, axis=1, where=active)
 
-    def _factor(self, kernel: Kernel, inputs: Inputs, noise: float) -> NDArray[np.float64]:
-        c = covariance.matrix(kernel, inputs, out=self._c)
-        np.einsum("ii->i", c)[...] += max(noise, linalg.JITTER[1])
-        linalg.cholesky(c)
-        return c
 
-    def _slopes(self, hyper: Hyperparameters, kernel: Kernel, inputs: Inputs) -> NDArray[np.float64]:
-        """Gradient of the objective without the priors, once ``_w`` is W."""
-        parameters, w, c = self.parameters, self._w, hyper.correlation
-        gradient = np.empty(parameters.size)
-        gradient[parameters.lengthscale], by_correlation = covariance.slopes(kernel, inputs, w)
-        gradient[parameters.noise] = 0.5 * hyper.noise * w.trace()
-        gradient[parameters.correlation] = (by_correlation * c * (1.0 - c))[1:]
-        if hyper.warp is not None:
-            by_warped = covariance.cross_slopes(kernel, inputs, inputs, w)[parameters.numeric]
-            active = by_warped != 0.0
-            _, *by_logs = kumaraswamy_slopes(self.x[parameters.numeric], hyper.warp[:, parameters.numeric])
-            for part, by_log in zip((parameters.warp_a, parameters.warp_b), by_logs, strict=True):
-                gradient[part] = np.sum(by_warped * by_log, axis=1, where=active)
-        return gradient
+class Fit(NamedTuple):
+    """The end of a search for the highest posterior density, and what the next one begins with."""
+
+    hyper: Hyperparameters
+    n: int  # data that it was made with
+    inverse_hessian: NDArray[np.float64] | None  # of the objective there; None if it is not known
 
 
 def fit(
@@ -257,22 +253,40 @@ def fit(
     A function of its arguments alone: without ``start`` the search begins at the modes of the
     priors, so that a study rebuilt from its log fits the same.
     """
-    settings = settings or GPSettings()
-    parameters = Parameters(structure.layout, settings)
-    starts = _cold_starts(parameters, settings, len(y)) if start is None else [parameters.theta(start)]
+    before = None if start is None else Fit(start, len(y), None)
+    return refit(structure, x, y, settings or GPSettings(), before).hyper
+
+
+def refit(
+    structure: Structure,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    settings: GPSettings,
+    before: Fit | None,
+) -> Fit:
+    """Fit, beginning with a fit to fewer data or, without one, at the modes of the priors."""
+    parameters, n = Parameters(structure.layout, settings), len(y)
+    starts = _cold_starts(parameters, settings, n) if before is None else [parameters.theta(before.hyper)]
     y = standardized(y)  # the optimum is the same for any location and scale
     if not y.any():
-        return parameters.hyperparameters(starts[0])
+        return Fit(parameters.hyperparameters(starts[0]), n, None)
     everything = Objective(structure, parameters, x, y)
-    if start is not None or len(y) <= LARGE:
-        return parameters.hyperparameters(everything.best(starts, settings.max_evaluations).theta)
-    some = np.linspace(0, len(y) - 1, min(len(y) // 2, settings.max_subset)).astype(np.int64)
-    subset = Objective(structure, parameters, np.ascontiguousarray(x[:, some]), y[some])
-    found = subset.best(starts, settings.max_evaluations)
-    hessian = found.inverse_hessian
-    if hessian is not None:  # the likelihood's curvature grows with the data
-        hessian = hessian * (len(some) / len(y))
-    return parameters.hyperparameters(everything.minimize(found.theta, settings.max_full, hessian).theta)
+    if before is not None:
+        found = everything.minimize(starts[0], settings.max_evaluations, _scaled(before, n))
+    elif n <= LARGE:
+        found = everything.best(starts, settings.max_evaluations)
+    else:
+        some = np.linspace(0, n - 1, min(n // 2, settings.max_subset)).astype(np.int64)
+        subset = Objective(structure, parameters, np.ascontiguousarray(x[:, some]), y[some])
+        found = subset.best(starts, settings.max_evaluations)
+        rough = Fit(parameters.hyperparameters(found.theta), len(some), found.inverse_hessian)
+        found = everything.minimize(found.theta, settings.max_full, _scaled(rough, n))
+    return Fit(parameters.hyperparameters(found.theta), n, found.inverse_hessian)
+
+
+def _scaled(before: Fit, n: int) -> NDArray[np.float64] | None:
+    """Return the inverse Hessian to begin with, given n data: the likelihood's curvature grows with them."""
+    return None if before.inverse_hessian is None else before.inverse_hessian * (before.n / n)
 
 
 def at_modes(structure: Structure, hyper: Hyperparameters, settings: GPSettings) -> Hyperparameters:
@@ -294,15 +308,23 @@ def _cold_starts(parameters: Parameters, settings: GPSettings, n: int) -> list[N
     return [modes, noisy] if n >= settings.restart_from and settings.noise is None else [modes]
 
 
-def scheduled(n: int) -> int:
-    """Return to how many of n finished trials, the first ones, the hyperparameters are fitted.
+def schedule(n: int) -> list[int]:
+    """Return the fits, by how many of n finished trials each is made with, that lead to the one in use.
 
-    All are used up to 12; then the trials of the last fit until there are 8 % more: a function of n alone.
+    All trials are used up to 12; then the trials of the last fit until there are 8 % more. Each fit begins
+    with the one before it in the list, the first at the modes of the priors. The list is a function of n
+    alone, so that a study rebuilt from its log fits the same.
     """
-    fitted = min(n, ALWAYS_REFIT)
-    while (following := math.ceil(GROWTH * fitted)) <= n and n > ALWAYS_REFIT:
-        fitted = following
-    return fitted
+    fits = [min(n, ALWAYS_REFIT)]
+    while (following := math.ceil(GROWTH * fits[-1])) <= n and n > ALWAYS_REFIT:
+        fits.append(following)
+    since = fits[(len(fits) - 1) // WARM * WARM :]
+    return [*since[:-1:STRIDE], since[-1]]
+
+
+def scheduled(n: int) -> int:
+    """Return to how many of n finished trials, the first ones, the hyperparameters in use are fitted."""
+    return schedule(n)[-1]
 
 
 def _logit(c: NDArray[np.float64] | float) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hpo_core.gp.criteria import N_BOUND, N_TIGHT
+from hpo_core.gp.criteria import N_BOUND, N_TIGHT, LogEI
 from hpo_core.native.climb import Climb
 from hpo_core.native.domain import settle
 
@@ -156,6 +156,8 @@ def maximize(
 
 def _starts(branch: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """Return the places of the starts in a ranking: the best of each branch, then the best of all."""
+    if not branch.any():
+        return np.arange(min(n, len(branch)))
     _, first = np.unique(branch, return_index=True)
     leaders = np.sort(first)[:n]
     others = np.setdiff1d(np.arange(len(branch)), leaders)[: n - len(leaders)]
@@ -182,7 +184,10 @@ def _climbed(criterion: Criterion, current: Ranked, search: Search, rows: NDArra
     """Replace the starts ``rows`` by the ends of their climbs, if these are better."""
     moved = search.continuous
     box = search.scale[moved], search.low[moved], search.high[moved]
-    x = search.settled(climb(criterion.gradient, np.ascontiguousarray(current.x[:, rows]), moved, *box))
+    starts, ends = np.ascontiguousarray(current.x[:, rows]), None
+    if isinstance(criterion, LogEI):
+        ends = criterion.climb(starts, moved, box, max_steps=MAX_STEPS, tolerance=TOLERANCE)
+    x = search.settled(climb(criterion.gradient, starts, moved, *box) if ends is None else ends)
     allowed = search.allowed(x)
     # Known metrics need not be finite elsewhere. The number of columns stays, and with it all rounding.
     value = criterion.value(np.ascontiguousarray(np.where(allowed, x, current.x[:, rows])))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from hpo_core.gp.fit import at_modes, fit, scheduled
+from hpo_core.gp.fit import at_modes, refit, schedule
 from hpo_core.gp.posterior import Posterior
 from hpo_core.native import covariance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hpo_core.gp.fit import GPSettings
+    from hpo_core.gp.fit import Fit, GPSettings
     from hpo_core.gp.posterior import Hyperparameters
     from hpo_core.native.covariance import Structure
 
@@ -55,7 +55,6 @@ class GPModel:
 
     posterior: Posterior
     level: Array
-    _hyper: Hyperparameters
 
     def __init__(
         self,
@@ -71,6 +70,7 @@ class GPModel:
 
     def restart(self) -> None:
         """Forget all trials."""
+        self._fits: dict[int, Fit] = {}  # by the number of trials; those that lead to the one in use
         self._fitted = 0
         self._outdated = True
 
@@ -79,13 +79,25 @@ class GPModel:
         """Hyperparameters from the last fit."""
         return self._hyper if self._fitted else None
 
+    @property
+    def _hyper(self) -> Hyperparameters:
+        return self._fits[self._fitted].hyper
+
     def fit(self, x: Array, targets: Targets) -> None:
         """Fit hyperparameters to the first of the trials (d, n), as many as are scheduled."""
-        k = scheduled(x.shape[1])
-        if k == self._fitted:
+        sizes = schedule(x.shape[1])
+        if sizes[-1] == self._fitted:
             return
-        self._fitted, self._outdated = k, True
-        x, y = x[:, :k], targets.values(k)
+        fits: dict[int, Fit] = {}
+        before = None
+        for k in sizes:
+            before = fits[k] = self._fits.get(k) or self._fit_to(x[:, :k], targets, before)
+        self._fits, self._fitted, self._outdated = fits, sizes[-1], True
+
+    def _fit_to(self, x: Array, targets: Targets, before: Fit | None) -> Fit:
+        """Return a fit to trials (d, k), which are the first ones."""
+        k = x.shape[1]
+        y = targets.values(k)
         if k > self._max_fit:
             # Half are the best, where the model must be right; half are from the whole search.
             best = np.sort(targets.order(k)[: self._max_fit // 2])
@@ -93,7 +105,7 @@ class GPModel:
             spread = others[np.linspace(0, len(others) - 1, self._max_fit - len(best)).astype(np.int64)]
             rows = np.sort(np.concatenate([best, spread]))
             x, y = x[:, rows], y[rows]
-        self._hyper = fit(self._structure, np.ascontiguousarray(x), y, settings=self._fit_settings)
+        return refit(self._structure, np.ascontiguousarray(x), y, self._fit_settings, before)
 
     def condition(self, x: Array, y: Array, rows: NDArray[np.int64] | None) -> None:
         """Condition on all trials (d, n) and their targets (n,); if ``rows`` are given, on these alone."""
@@ -118,7 +130,8 @@ class GPModel:
 
     def correlations(self, x: Array, places: NDArray[np.int64]) -> Array:
         """Return the correlations of the trials ``places`` (k,) with all trials (d, n), (k, n)."""
-        kernel = covariance.Kernel(self._structure, self._hyper.lengthscale, self._hyper.correlation)
+        hyper = self._hyper
+        kernel = covariance.Kernel(self._structure, hyper.lengthscale, hyper.correlation)
         centres = covariance.inputs(kernel, np.ascontiguousarray(x[:, places]))
         found: Array = covariance.cross(kernel, centres, covariance.inputs(kernel, x))
         return found

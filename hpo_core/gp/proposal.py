@@ -52,14 +52,15 @@ MAX_PART = 256
 class SearchSettings:
     """Constants of the model and of the search for the next trial.
 
-    Constants marked * were decided on the development suite: ``bench/results/ablation.jsonl``.
+    Constants marked * were decided on the development suite: ``bench/results/ablation.jsonl``, or in
+    2026-11-29-gp-latency.md beside it.
 
     Attributes
     ----------
     n_startup : int
         * Trials that finish before the model is used; 0 stands for min(max(4, d + 1), 10).
     n_pool, n_near : int
-        Candidates spread over the space, and candidates near the best trials.
+        * Candidates spread over the space, and candidates near the best trials.
     n_starts, n_rounds : int
         Candidates from which local search starts, and its rounds of discrete and continuous moves.
     warp, input_warp : str, bool
@@ -82,7 +83,7 @@ class SearchSettings:
     """
 
     n_startup: int = 0
-    n_pool: int = 2048
+    n_pool: int = 512
     n_near: int = 512
     n_starts: int = 8
     n_rounds: int = 2
@@ -100,6 +101,13 @@ class SearchSettings:
     def for_curves(self) -> SearchSettings:
         """Return settings of a search in a model of curves, which is made at each pause: a smaller one."""
         return replace(self, n_pool=min(self.n_pool, 512), n_near=min(self.n_near, 256), n_starts=4)
+
+    def wide(self) -> SearchSettings:
+        """Return settings of a search among more candidates.
+
+        For a batch, whose members must lie apart, and for several metrics, where fewer were not measured.
+        """
+        return replace(self, n_pool=max(self.n_pool, 2048))
 
 
 class Moves:
@@ -195,7 +203,8 @@ class Proposal:
     def _part(self, surrogate: Surrogate, first: int, n: int, earlier: Array) -> Array:
         """Choose ``n`` configurations, given the configurations in ``earlier``."""
         pending = np.concatenate([self.running, earlier], axis=1)[:, -MAX_RUNNING:]
-        settled, fantasies = np.split(pending, [max(pending.shape[1] - MAX_FANTASIES, 0)], axis=1)
+        n_settled = max(pending.shape[1] - MAX_FANTASIES, 0)
+        settled, fantasies = pending[:, :n_settled], pending[:, n_settled:]
         goal = surrogate.goal(settled, first)
         criterion = self._weighted(goal.criterion(fantasies))
         pool = self._pool(surrogate, first, n, earlier)
@@ -239,6 +248,8 @@ class Proposal:
 
     def _search(self, surrogate: Surrogate, earlier: Array) -> Search:
         settings, candidates, moves = self.settings, self.candidates, self.moves
+        layout = candidates.domain.layout
+        best = surrogate.best(surrogate.n if layout.n_groups > 1 else 1)
         return Search(
             moves.continuous,
             surrogate.lengthscale,
@@ -246,7 +257,7 @@ class Proposal:
             self.box.high,
             moves.neighbours,
             candidates.domain,
-            typical(surrogate.best(surrogate.n), candidates.domain.layout.default),
+            typical(best, layout.default),
             lambda x: candidates.feasible(x) & candidates.fresh(x, earlier),
             settings.n_starts,
             settings.n_rounds,

@@ -161,7 +161,7 @@ class GPSampler(Sampler):
             self._candidates,
             self._moves,
             self._seed,
-            self._settings,
+            self._settings if n == 1 and history.metrics.is_plain else self._settings.wide(),
         )
         return Suggestion(proposal.choose(first, n), self.name, fit)
 

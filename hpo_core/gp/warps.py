@@ -79,6 +79,9 @@ def tamed(y: NDArray[np.float64]) -> NDArray[np.float64]:
     Beside huge targets, all differences among the others vanish. If the huge ones are many, the median, from
     which others are measured, is huge too.
     """
+    sizes = np.abs(y)
+    if len(y) <= N_ORDINARY or sizes.max() / HUGE <= np.partition(sizes, N_ORDINARY - 1)[N_ORDINARY - 1]:
+        return y  # as nearly always, and told in a tenth of the time
     distinct, rank = np.unique(y, return_inverse=True)
     sizes = np.sort(np.abs(distinct))
     jumps = sizes[N_ORDINARY:] / HUGE > sizes[N_ORDINARY - 1 : -1]
@@ -134,9 +137,11 @@ def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
     if worse.any():
         better = centered[~worse]
         deviation = float(np.sqrt(np.mean(better * better))) or 1.0
-        _, rank, count = np.unique(centered[worse], return_inverse=True, return_counts=True)
-        position = np.cumsum(count) - 0.5 * (count - 1.0)  # of equal targets, the middle
-        centered[worse] = deviation * ndtri(0.5 + 0.5 * position / (worse.sum() + 1.0))[rank]
+        targets = centered[worse]
+        order = np.sort(targets)
+        # Of equal targets, the middle.
+        position = 0.5 * (order.searchsorted(targets, "left") + order.searchsorted(targets, "right") + 1.0)
+        centered[worse] = deviation * ndtri(0.5 + 0.5 * position / (len(order) + 1.0))
     span = float(np.ptp(centered)) or 1.0
     return standardized(np.log1p(0.5 * (centered - centered.min()) / span))
 
@@ -144,16 +149,16 @@ def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
 def capped(y: NDArray[np.float64], n_first: int) -> NDArray[np.float64]:
     """Targets as they are, but no farther above the median of the first ones than the best is below it."""
     unit = _unit(tamed(y))
-    middle = np.median(unit[:n_first])
+    middle = _median(unit[:n_first])
     return standardized(np.minimum(unit, middle + (middle - unit.min())))
 
 
 def zoom(y: NDArray[np.float64], n_first: int) -> float:
     """How far the median lies above the best, as a share of how far the median of the first targets does."""
     unit = _unit(tamed(y))
-    least = unit.min()
-    span = float(np.median(unit[:n_first]) - least)
-    return float(np.median(unit) - least) / span if span > 0.0 else 1.0
+    least = float(unit.min())
+    span = _median(unit[:n_first]) - least
+    return (_median(unit) - least) / span if span > 0.0 else 1.0
 
 
 class Bend:
@@ -195,6 +200,12 @@ def warp(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     return OUTPUT_WARPS[kind](y)
 
 
+def _median(y: NDArray[np.float64]) -> float:
+    """Median of finite numbers: NumPy's looks for NaN and takes ten times as long."""
+    order = np.sort(y)
+    return 0.5 * float(order[(len(y) - 1) // 2] + order[len(y) // 2])
+
+
 def _unit(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets in units of the largest: differences and squares neither overflow nor vanish."""
     return y / (float(np.abs(y).max()) or 1.0)
@@ -210,9 +221,9 @@ def _mean(sizes: NDArray[np.float64]) -> float:
 def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets from their median, in units of their median (else mean) absolute deviation, within limits."""
     halved = 0.5 * tamed(y)  # two of which differ by a number that float64 has
-    centered = halved - np.median(halved)
+    centered = halved - _median(halved)
     deviations = np.abs(centered)
-    scale = float(np.median(deviations)) or _mean(deviations) or 1.0
+    scale = _median(deviations) or _mean(deviations) or 1.0
     with np.errstate(over="ignore"):  # to infinity, which is clipped
         scaled: NDArray[np.float64] = np.clip(centered / max(scale, 1.0 / FARTHEST), -FARTHEST, FARTHEST)
     return scaled

@@ -29,7 +29,7 @@ TOPICS = (
     "importance",
 )  # fmt: skip
 # Importing it loads SciPy, 0.1 s: only those who use it do. Until then its file is what counts.
-ON_SCIPY = ("linalg",)
+ON_SCIPY = ("linalg", "surrogate")
 SIMD_LEVELS = ("baseline", "x86-64-v3", "x86-64-v4")
 OPTIONAL = ("scipy", "numba", "torch", "threadpoolctl")
 # pip's cache may hold the build without compiled code; it has the version that is asked for.

@@ -7,12 +7,9 @@ matrix are those of csrc/solve.c, 2 to 4 times as fast as OpenBLAS's where this 
 
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from scipy.linalg.cython_blas cimport ddot, dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf, dpotri
-
-cdef extern from "stdlib.h" nogil:
-    void *aligned_alloc(size_t, size_t) noexcept
 
 cdef extern from "simd.h" nogil:
     int hpo_simd_level
@@ -20,7 +17,9 @@ cdef extern from "simd.h" nogil:
     void hpo_simd_init() noexcept
 
 cdef extern from "solve.h" nogil:
+    int SOLVE_EDGE
     int64_t solve_scratch(int64_t) noexcept
+    double *solve_aligned(void *) noexcept
     void solve_lower(const double *l, int64_t ld, int64_t n, double *b, int64_t ldb, int64_t m,
                      int transposed, double *scratch) noexcept
 
@@ -40,11 +39,31 @@ cdef int distance(const double[:, :] a) noexcept nogil:
     return <int>(a.strides[0] // sizeof(double)) if a.shape[0] > 1 else <int>max(a.shape[1], 1)
 
 
+cdef int factorise(double *c, int n, int ld) noexcept nogil:
+    """L in place of the lower triangle; 0, or the pivot that failed, counted from 1."""
+    cdef int info = 0
+    dpotrf("U", &n, c, &ld, &info)
+    return info
+
+
+cdef int invert(double *l, int n, int ld) noexcept nogil:
+    """The lower triangle of (L L^T)^-1 in place of L."""
+    cdef int info = 0
+    dpotri("U", &n, l, &ld, &info)
+    return info
+
+
+cdef void solve_one(const double *l, int n, int ld, double *b, bint transposed) noexcept nogil:
+    """L^-1 b, or L^-T b, in place of b (n)."""
+    cdef int one = 1
+    dtrsv("U", "N" if transposed else "T", "N", &n, <double *>l, &ld, b, &one)
+
+
 def cholesky(double[:, :] c):
     cdef int n = <int>c.shape[0], ld = distance(c), info = 0
     if n:
         with nogil:
-            dpotrf("U", &n, &c[0, 0], &ld, &info)
+            info = factorise(&c[0, 0], n, ld)
     return info
 
 
@@ -64,34 +83,34 @@ def append_row(double[:, :] buffer, Py_ssize_t n):
 
 cdef solve_rows(const double[:, :] l, double[:, :] b, bint transposed):
     cdef int64_t n = b.shape[0], m = b.shape[1]
-    cdef double *scratch
+    cdef void *room
     if n == 0 or m == 0:
         return
-    scratch = <double *>aligned_alloc(64, n * solve_scratch(m) * sizeof(double))
-    if scratch == NULL:
+    room = malloc(n * solve_scratch(m) * sizeof(double) + SOLVE_EDGE)
+    if room == NULL:
         raise MemoryError
     with nogil:
-        solve_lower(&l[0, 0], distance(l), n, &b[0, 0], distance(b), m, transposed, scratch)
-    free(scratch)
+        solve_lower(&l[0, 0], distance(l), n, &b[0, 0], distance(b), m, transposed, solve_aligned(room))
+    free(room)
 
 
-cdef solve_vector(const double[:, :] l, double[:] b, char *trans):
-    cdef int n = <int>b.shape[0], ld = distance(l), one = 1
+cdef solve_vector(const double[:, :] l, double[:] b, bint transposed):
+    cdef int n = <int>b.shape[0], ld = distance(l)
     if n:
         with nogil:
-            dtrsv("U", trans, "N", &n, <double *>&l[0, 0], &ld, &b[0], &one)
+            solve_one(&l[0, 0], n, ld, &b[0], transposed)
 
 
 def solve(const double[:, :] l, b):
     if b.ndim == 1:
-        solve_vector(l, b, "T")
+        solve_vector(l, b, False)
     else:
         solve_rows(l, b, False)
 
 
 def solve_transposed(const double[:, :] l, b):
     if b.ndim == 1:
-        solve_vector(l, b, "N")
+        solve_vector(l, b, True)
     else:
         solve_rows(l, b, True)
 
@@ -114,9 +133,9 @@ cdef void mirror(double[:, :] a) noexcept nogil:
 
 
 def inverse(const double[:, :] l, double[:, :] out):
-    cdef int n = <int>l.shape[0], ld = distance(out), info = 0
+    cdef int n = <int>l.shape[0], ld = distance(out)
     if n:
         with nogil:
             copy_triangle(l, out)
-            dpotri("U", &n, &out[0, 0], &ld, &info)
+            invert(&out[0, 0], n, ld)
             mirror(out)

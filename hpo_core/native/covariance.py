@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 # About 50 us of work: fewer pairs do not pay for another thread.
 PAIRS_PER_THREAD = 20_000
+PARTLY_INACTIVE = (
+    "x must have NaN in all of an inactive group and nowhere else, got NaN in group 0 or in a part of a group"
+)
 
 
 class Structure:
@@ -130,10 +133,7 @@ def inputs(kernel: Kernel, x: Array) -> Inputs:
     n = x.shape[1]
     scaled = Inputs(np.empty((d, n)), np.empty((n, d)), np.empty((groups, n)))
     if not module("covariance").inputs(kernel.handle, x, *scaled):
-        raise ArgumentError(
-            "x must have NaN in all of an inactive group and nowhere else, "
-            "got NaN in group 0 or in a part of a group"
-        )
+        raise ArgumentError(PARTLY_INACTIVE)
     return scaled
 
 

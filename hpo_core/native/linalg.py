@@ -46,7 +46,7 @@ def cholesky(c: Array) -> None:
         At the first pivot that is not positive; the lower triangle is then garbage.
     """
     _check_square("c", c)
-    _check_pivot(_on_one_thread(module("linalg").cholesky, c))
+    _check_pivot(on_one_thread(module("linalg").cholesky, c))
 
 
 def with_jitter(factorise: Callable[[int], T], level: int = 0) -> T:
@@ -109,7 +109,7 @@ def append_row(buffer: Array, n: int) -> None:
     _check_square("buffer", buffer)
     if not 0 <= n < buffer.shape[0]:
         raise ArgumentError(f"n must be a row of buffer, from 0 to {buffer.shape[0] - 1}, got {n}")
-    _check_pivot(_on_one_thread(module("linalg").append_row, buffer, n))
+    _check_pivot(on_one_thread(module("linalg").append_row, buffer, n))
 
 
 def solve(l: Array, b: Array) -> None:  # noqa: E741 - the factor's usual name
@@ -132,7 +132,7 @@ def inverse(l: Array, out: Array | None = None) -> Array:  # noqa: E741
     _check_square("out", out)
     if out.shape != l.shape:
         raise ArgumentError(f"out must have shape {l.shape}, got {out.shape}")
-    _on_one_thread(module("linalg").inverse, l, out)
+    on_one_thread(module("linalg").inverse, l, out)
     return out
 
 
@@ -141,13 +141,14 @@ def eigh(c: Array) -> tuple[Array, Array]:
     from scipy.linalg.lapack import dsyevd
 
     _check_square("c", c)
-    values, vectors, failed = _on_one_thread(dsyevd, c)
+    values, vectors, failed = on_one_thread(dsyevd, c)
     if failed:
         raise NotPositiveDefiniteError("the eigenvalues of the matrix were not found")
     return values, vectors
 
 
-def _on_one_thread(f: Callable[..., Any], *arguments: object) -> Any:
+def on_one_thread(f: Callable[..., Any], *arguments: object) -> Any:
+    """Call ``f`` with LAPACK on one thread."""
     get, put = _openblas()
     before = get()
     if before == 1:

@@ -12,7 +12,7 @@ from oracles import gaussian_process as oracle
 from scipy import optimize, stats
 
 from hpo_core.gp.bfgs import minimize
-from hpo_core.gp.fit import GPSettings, Objective, Parameters, fit, scheduled
+from hpo_core.gp.fit import STRIDE, WARM, GPSettings, Objective, Parameters, fit, refit, schedule, scheduled
 from hpo_core.gp.posterior import Posterior
 from hpo_core.layout import Kind
 from hpo_core.native.covariance import Structure
@@ -153,12 +153,12 @@ def test_warm_start_takes_fewer_evaluations():
     x = points(rng, "flat", 60)
     y, of = targets(rng, x), layout("flat")
     y = (y - y.mean()) / y.std()
-    before = fit(Structure(of), x[:, :55].copy(), y[:55], settings=GPSettings())
+    before = refit(Structure(of), x[:, :55].copy(), y[:55], GPSettings(), None)
     parameters = Parameters(of, GPSettings())
     cold, warm = (Objective(Structure(of), parameters, x, y) for _ in range(2))
     expected = cold.minimize(parameters.mode(), 60)
-    found = warm.minimize(parameters.theta(before), 60)
-    assert warm.n_evaluations < cold.n_evaluations
+    found = warm.minimize(parameters.theta(before.hyper), 60, before.inverse_hessian * (55 / 60))
+    assert warm.n_evaluations < 0.5 * cold.n_evaluations
     assert found.value == pytest.approx(expected.value, abs=0.02)
 
 
@@ -187,6 +187,33 @@ def test_schedule_refits_every_trial_then_at_eight_percent():
     fits = sorted({scheduled(n) for n in range(12, 2000)})
     assert all(later == math.ceil(1.08 * earlier) for earlier, later in pairwise(fits))
     assert all(scheduled(n) <= n < 1.08 * scheduled(n) + 1 for n in range(1, 2000))
+
+
+def test_each_fit_of_a_schedule_begins_with_one_that_was_in_use():
+    fits = sorted({scheduled(n) for n in range(12, 5000)})
+    for before, k in pairwise(fits):
+        leading = schedule(k)
+        assert leading[-1] == k
+        assert leading[:-1] in ([], schedule(before), schedule(before)[:-1])
+        assert leading[:-1] == [] or fits.index(k) - fits.index(leading[-2]) <= STRIDE
+    assert max(len(schedule(n)) for n in fits) == WARM // STRIDE + 1
+    assert all(schedule(n) == [n] for n in range(12))
+
+
+def test_fits_that_follow_one_another_are_as_good_as_fits_from_the_modes():
+    rng = np.random.default_rng(10)
+    of, x = layout("flat", 6), points(rng, "flat", 100, 6)
+    y, structure, settings = targets(rng, x), Structure(of), GPSettings()
+    parameters, before, off = Parameters(of, settings), None, []
+    for k in schedule(100):
+        some, values = x[:, :k].copy(), y[:k]
+        values = (values - values.mean()) / values.std()
+        ours = Objective(structure, parameters, some, values)
+        before = refit(structure, some, y[:k], settings, before)
+        cold = ours.minimize(parameters.mode(), settings.max_evaluations)
+        off.append(ours(parameters.theta(before.hyper))[0] - cold.value)
+    assert len(off) > 4
+    assert np.mean(off) < 0.02
 
 
 @pytest.mark.parametrize("start", [[-1.2, 1.0], [1.5, -1.0], [0.0, 0.0]])
