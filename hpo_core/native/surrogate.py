@@ -92,8 +92,8 @@ def climb_log_ei(
     """Climb the log of the expected improvement below ``best`` from x (d, m), and return the ends, (d, m).
 
     ``doubt`` (m,) multiplies the variances. ``rows`` (p,) are the parameters that move, ``box`` is their
-    unit, least and greatest value, (p,) each: see ``hpo_core.native.climb``. A climb ends after ``max_steps``,
-    or once it promises to gain at most ``tolerance``.
+    unit, least and greatest value, (p,) each: see ``hpo_core.native.climb``. A climb ends after
+    ``max_steps``, or once it promises to gain at most ``tolerance``.
     """
     ends = np.array(x, np.float64, order="C")
     if ends.ndim != 2 or ends.shape[0] != of.kernel.structure.n_columns or not ends.shape[1] or not len(rows):
