@@ -16,6 +16,7 @@ SOURCES = {
     "_domain": ["domain.c", "sobol.c"],
     "_parzen": ["parzen.c", "domain.c"],
     "_tpe": ["tpe.c", "tpe_ask.c", "parzen.c", "domain.c"],
+    "_pool": ["pool.c", "tpe.c", "tpe_ask.c", "parzen.c", "domain.c", "sobol.c"],
     "_covariance": ["covariance.c"],
     "_improvement": ["improvement.c"],
     "_ehvi": ["ehvi.c"],

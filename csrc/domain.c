@@ -338,6 +338,11 @@ int64_t domain_keyset_insert(uint64_t *slots, int64_t n_slots, const uint64_t *k
     return fresh;
 }
 
+int domain_keyset_holds(const uint64_t *slots, int64_t n_slots, uint64_t key)
+{
+    return slots[slot_of(slots, n_slots, key)] != 0;
+}
+
 int64_t domain_keyset_fresh(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m,
                             int64_t *scratch, uint8_t *out)
 {

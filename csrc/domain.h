@@ -90,6 +90,9 @@ void domain_keys(const hpo_domain *dom, const double *x, ptrdiff_t stride, int64
  * an empty one. Both return how many keys were new. */
 int64_t domain_keyset_insert(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m);
 
+/* Whether the set holds a key. */
+int domain_keyset_holds(const uint64_t *slots, int64_t n_slots, uint64_t key);
+
 /* out[j] = 1 where keys[j] is neither in the set nor among keys[:j]. The set is left as it was;
  * `scratch` (m) holds slots to give back. */
 int64_t domain_keyset_fresh(uint64_t *slots, int64_t n_slots, const uint64_t *keys, int64_t m,

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from hpo_core.metrics import AtLeast, AtMost, Maximize, Minimize
     from hpo_core.native import set_num_threads
+    from hpo_core.pool import StudyPool
     from hpo_core.samplers import AutoSampler, GPSampler, RandomSampler, SobolSampler, TPESampler
     from hpo_core.schedulers import ASHA, FreezeThaw, Hyperband, Median, Patience, Percentile, Threshold
     from hpo_core.space import Categorical, Float, Int, Ordinal, Space, param
@@ -82,6 +83,7 @@ __all__ = [
     "StorageRefusedError",
     "Study",
     "StudyError",
+    "StudyPool",
     "TPESampler",
     "Threshold",
     "Trial",
@@ -112,6 +114,7 @@ _ROOMS = {
     ),
     "metrics": ("AtLeast", "AtMost", "Maximize", "Minimize"),
     "native": ("set_num_threads",),
+    "pool": ("StudyPool",),
     "samplers": ("AutoSampler", "GPSampler", "RandomSampler", "SobolSampler", "TPESampler"),
     "schedulers": ("ASHA", "FreezeThaw", "Hyperband", "Median", "Patience", "Percentile", "Threshold"),
     "space": ("Categorical", "Float", "Int", "Ordinal", "Space", "param"),

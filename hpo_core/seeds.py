@@ -30,6 +30,14 @@ def trial_seed(seed: int, number: Any) -> Any:
     )
 
 
+def study_seeds(seed: int, n: int) -> NDArray[np.uint64]:
+    """Hash (pool seed, index of a study) to seeds of studies, (n,), in [0, 2**63)."""
+    import numpy as np
+
+    key = _splitmix64(seed & _MASK, int)
+    return _splitmix64(np.uint64(key) ^ np.arange(n, dtype=np.uint64), np.uint64) >> np.uint64(1)  # type: ignore[no-any-return]
+
+
 def _splitmix64(z: Any, kind: type[Any]) -> Any:
     """Return splitmix64 (Steele, Lea & Flood 2014) of an int or an array of uint64; ``kind`` says which."""
     z = (z + kind(GOLDEN)) & kind(_MASK)

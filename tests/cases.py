@@ -42,6 +42,9 @@ class Scene:
         self.study.fail(done[4:], reason="oom")
         self.batch = self.study.ask(3)
         self.trial = self.study.ask()
+        self.pool = hpo.StudyPool({"x": hpo.Float(0.0, 1.0)}, 3, seed=0)
+        self.pool.tell(self.pool.ask(), [1.0, 2.0, 3.0])
+        self.asked = self.pool.ask()
         self.space = self.study.space
         self.codec = self.space.codec
         self.modelled = hpo.Study(small_space(), sampler="tpe", seed=0)

@@ -26,6 +26,17 @@ def copy_stored_study(scene, path):
         hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", name="s", storage="s.db").backup(path)
 
 
+def save_pool(scene, path):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        scene.pool.save(path)
+
+
+def load_pool(scene, path):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        scene.pool.save("pool.npz")
+        hpo.StudyPool.load(path)
+
+
 def write_report(scene, path):
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         hpo.Study({"x": hpo.Float(0, 1)}, sampler="random").report(path)
@@ -456,6 +467,35 @@ CASES: dict[str, Case] = {
         },
         given(step=0, value=[1.0, 2.0, 3.0]),
     ),
+    "StudyPool": Case(
+        make(hpo.StudyPool),
+        {
+            "space": [3, [("x", hpo.Float(0, 1))]],
+            "n_studies": [*NOT_COUNTS, None, 2**31],
+            "sampler": [None, 3, "gp", hpo.RandomSampler()],
+            "direction": [None, "up", 1],
+            "seed": [-1, 1.5, "1", 2**63],
+            "allow_duplicates": NOT_FLAGS,
+        },
+        given(space={"x": hpo.Float(0, 1)}, n_studies=2),
+    ),
+    "StudyPool.ask": Case(
+        on("pool", "ask"),
+        {"studies": [3, [3], [-1], [0, 0], [[0]], ["0"], [0.0], [], [True, False]]},
+    ),
+    "StudyPool.tell": Case(
+        on("pool", "tell"),
+        {"batch": [None, 0, [0, 1, 2]], "values": [None, 1.0, [1.0], Named(["1"] * 3, "value")]},
+        lambda scene: {"batch": scene.asked, "values": [1.0, 2.0, 3.0]},
+    ),
+    **{
+        f"StudyPool.{method}": Case(
+            on("pool", method), {"study": [3, -4, None, "0", 1.5, True]}, given(study=1)
+        )
+        for method in ("seed_of", "best_params", "__getitem__")
+    },
+    "StudyPool.save": Case(save_pool, {"path": [None, 3]}, given(path="pool.npz")),
+    "StudyPool.load": Case(load_pool, {"path": [None, 3, "missing.npz"]}, given(path="pool.npz")),
     "ASHA": Case(
         make(hpo.ASHA),
         {

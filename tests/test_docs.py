@@ -25,6 +25,7 @@ PAGES = {  # and the library that the examples need
     "importance.md": "scipy",
     "optuna.md": "optuna",
     "pictures.md": "matplotlib",
+    "pool.md": "numpy",
     "report.md": "plotly",
     "sklearn.md": "sklearn",
     "spaces-from-elsewhere.md": "ConfigSpace",

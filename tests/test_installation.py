@@ -20,7 +20,7 @@ import hpo_core
 ROOT = Path(__file__).resolve().parents[1]
 EXTENSIONS = {
     "_normal", "_domain", "_parzen", "_tpe", "_covariance", "_improvement", "_ehvi", "_linalg", "_climb",
-    "_hypervolume", "_importance", "_surrogate",
+    "_hypervolume", "_importance", "_pool", "_surrogate",
 }  # fmt: skip
 
 PAGES = {

@@ -102,6 +102,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "samplers.registry", "schedulers", "executors", "trial", "run", "analysis", "report",
         "plots",
     },
+    "pool": {
+        "space", "log", "native", "samplers", "samplers.base", "samplers.filter", "samplers.sobol", "tpe",
+    },
     "nn": FRONT_ENDS,
     "callbacks": FRONT_ENDS | {"run"},
     "exports": {"study", "storage", "trial"},
@@ -131,7 +134,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna", "live"},
     "__init__": {
         "acquisition", "analysis", "callbacks", "executors", "integrations", "metrics", "native", "nn",
-        "plots", "samplers", "schedulers", "space", "storage", "study", "trial",
+        "plots", "pool", "samplers", "schedulers", "space", "storage", "study", "trial",
     },
 }  # fmt: skip
 # The version is the one name of the package itself that a room may take.

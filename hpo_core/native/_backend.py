@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BACKENDS = ("native", "numba")
 TOPICS = (
     "normal", "domain", "parzen", "tpe", "covariance", "improvement", "ehvi", "climb", "hypervolume",
-    "importance",
+    "importance", "pool",
 )  # fmt: skip
 # Importing it loads SciPy, 0.1 s: only those who use it do. Until then its file is what counts.
 ON_SCIPY = ("linalg", "surrogate")

@@ -105,6 +105,11 @@ class TPESampler(Sampler):
             newest=max_above // 4,
         )
 
+    @property
+    def settings(self) -> ParzenSettings:
+        """Constants of the estimator."""
+        return self._settings
+
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make this sampler again."""
         names = ("gamma", "prior_weight", "min_bandwidth", "weigh_below", "max_above")
