@@ -82,7 +82,7 @@ class CMASampler(Sampler):
         self._layout, self._seed = space.layout, seed
         self._n = 0  # finished trials taken in
         self._best, self._is_news = -1, False  # the best of them; whether it is foreign and not used yet
-        self._settled, self._doublings = -1, 0  # the best when such a run ended; runs after that
+        self._settled, self._doublings = -1, 0  # best when the run from the best trials ended; runs since
         self._run: Run | None = None
 
     @usual_errors()
