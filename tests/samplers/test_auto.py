@@ -139,7 +139,7 @@ def test_a_long_search_goes_on_getting_better(monkeypatch):
             study.optimize(valley, n_trials=61)
             longer = hpo.Study(SQUARE, sampler="auto", seed=seed)
             longer.add(study.trials.params, study.trials.values)
-            longer.optimize(valley, n_trials=90)
+            longer.optimize(valley, n_trials=150)
             values.append(longer.best_value)
         found[name] = np.mean(np.log10(values))
     assert found["turns"] < found["tpe"] - 1
