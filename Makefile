@@ -85,7 +85,7 @@ wheels: $(RELEASE)/installed
 	ls -l dist
 	$(PYTHON) -m venv --clear build/fresh
 	build/fresh/bin/python -m pip install -q --no-compile dist/*x86_64.whl hypothesis mpmath numba pytest
-	PYTHONSAFEPATH=1 build/fresh/bin/python -m pytest -q tests/native tests/tpe tests/samplers tests/space
+	PYTHONSAFEPATH=1 build/fresh/bin/python -m pytest -q tests/native tests/tpe tests/cma tests/gp tests/samplers tests/pool tests/space
 
 clean:
 	rm -rf build dist *.egg-info $(VENV) $(SANITIZED) $(RELEASE) .venv-bench hpo_core/native/_*.c hpo_core/native/*.so

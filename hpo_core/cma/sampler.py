@@ -50,10 +50,11 @@ LEAST_DEVIATION = 0.6
 class CMASampler(Sampler):
     """CMA-ES of the numeric parameters; the others stay as they are in the best trial.
 
-    The first run begins at the best trial, with the step size that the best few have among them [3]. The
-    trials of this sampler that finish next are a generation. A better trial from elsewhere takes part in it
+    The first run [1] starts at the best trial, with a step size from the spread of the best few [3]. A
+    generation is the next lam of its own trials to finish. A better trial from elsewhere takes part in it [4]
     or, if the generation is far behind, becomes the mean. A run that has converged is followed by one with a
-    large step size and twice as many trials in a generation [2].
+    large step size and twice as many trials in a generation [2], or by one from the best trials if these have
+    changed. Integers keep a least probability of changing [5].
 
     Parameters
     ----------

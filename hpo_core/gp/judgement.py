@@ -1,8 +1,8 @@
 """What complete trials are worth if their values are noisy: a posterior of their true values.
 
-The search keeps to one noise, the likeliest under a prior that expects little, as is right while the best are
-still to be found. To say which of the trials is best that is too sure of itself. Here the noise is averaged
-over, and the values keep their scale: a warp that spreads out the best also spreads out their luck.
+During the search one noise level is fitted, under a prior that expects little noise. That is too confident
+for saying which trial is best. Here the noise is averaged over, and values keep their scale: a warp that
+spreads out the best values also spreads out lucky draws.
 
 Glossary
 --------

@@ -62,15 +62,15 @@ RULE_EVERY = 3
 class GPSampler(Sampler):
     """Gaussian process and expected improvement over mixed and conditional spaces.
 
-    The first trials are Sobol points. Then a Gaussian process (Matern-5/2, a lengthscale for each
-    parameter, a factor for each group of conditional ones) is fitted to the complete trials, and the
-    configuration of greatest expected improvement is proposed: the best of a pool, improved by local
-    search over all kinds of parameters. Lengthscales are expected to be of medium size until 30 trials are
-    complete. Once the values of the better half of the trials are close together, every other suggestion
-    comes from a model of the whole range of values. In a space with branches, a prediction counts as less
-    certain if few trials had one of its groups. A batch is chosen as if its earlier members and the running
-    trials were observed; of one objective, its second half comes from lengthscales at the modes of their
-    priors until 50 trials are complete: the fitted ones may be wrong.
+    The first trials are Sobol points. Then a Gaussian process (Matern-5/2, a lengthscale for each parameter,
+    a factor for each group of conditional ones) is fitted to the complete trials, and the configuration of
+    greatest expected improvement is proposed: the best of a pool, improved by local search over all kinds of
+    parameters. Of one objective and up to 14 parameters, lengthscales are expected to be of medium size until
+    30 trials are complete. Once the values of the better half of the trials are close together, every other
+    suggestion comes from a model of the whole range of values. In a space with branches, predictions are less
+    certain for a branch with few trials. In a batch, each member is chosen as if earlier members and running
+    trials were observed. With one objective and fewer than 50 complete trials, the second half of a batch
+    uses lengthscales at the modes of their priors, because the fit may be wrong.
 
     Failed trials teach where trials work. The expected improvement is weighted by that (see
     ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
@@ -329,7 +329,7 @@ class GPSampler(Sampler):
 class LocalGPSampler(GPSampler):
     """``GPSampler`` with a model of 256 trials in a trust region: it refines what a long search has found.
 
-    Half of the 256 are the best, half those most correlated with the best of all. A suggestion takes 5 to 18
+    Half of the 256 are the best, half those most correlated with the best of all. A suggestion takes 5 to 9
     milliseconds up to 10,000 trials. Decided in bench/results/2026-11-29-long-searches.md.
     """
 

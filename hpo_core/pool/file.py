@@ -49,8 +49,12 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as held:
             about = json.loads(bytes(held["about"]))
             columns = {name: held[name] for name in COLUMNS}
+    except FileNotFoundError as error:
+        raise StorageError(f"path must be the file of a pool, got {str(path)!r}: no such file") from error
     except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise StorageError(f"path must be the file of a pool, got {str(path)!r}: {error}") from error
-    if about.pop("version", None) != VERSION:
-        raise StorageError(f"{path} was written by another version of hpo_core")
+        raise StorageError(f"path must be the file of a pool, got {str(path)!r}, which is none") from error
+    if (version := about.pop("version", None)) != VERSION:
+        raise StorageError(
+            f"{path} has format {version} of pools; this hpo_core reads {VERSION}: update hpo_core"
+        )
     return about, columns

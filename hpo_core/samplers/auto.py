@@ -1,4 +1,4 @@
-"""Gaussian process while it is affordable, then the Tree-structured Parzen Estimator."""
+"""Gaussian process while it is affordable, then the Tree-structured Parzen Estimator and others in turns."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ N_RATIOS = 9
 
 
 class AutoSampler(Sampler):
-    """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator.
+    """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator and others in turns.
 
     The Gaussian process is used up to 1,000 finished trials, for batches of up to 64 trials, and for fewer
     trials if there are more than 200 parameters, or several metrics to model: for two, up to 707. Past that,
-    TPE is used. If trials are asked for one by one, and there is one objective and no scheduler, it takes
-    turns with a CMA-ES of the numeric parameters and, up to 50 parameters and 10,000 trials, with a Gaussian
-    process of 256 trials, the best and their neighbours. Who has lately found better trials has more turns.
+    TPE is used. If trials are asked for one by one, with one objective, no bounds, no scheduler and no
+    ``max_ms``, it takes turns with a CMA-ES of the numeric parameters and, up to 50 parameters and 10,000
+    trials, with a Gaussian process of 256 trials, the best and their neighbours. A sampler that has recently
+    found better trials gets more turns.
     The choice depends on the record alone, so that a study repeats itself; ``trial.origin`` names the
     sampler chosen.
 
@@ -60,7 +61,7 @@ class AutoSampler(Sampler):
     ----------
     max_ms : float from 0.001 to 3,600,000, optional
         Milliseconds that a suggestion may take; ``ask(n)`` may take n times as many. If the Gaussian process
-        is expected to take longer, TPE answers, which takes about a tenth of a millisecond.
+        is expected to take longer, TPE answers, which takes less than a tenth of a millisecond.
 
     Raises
     ------

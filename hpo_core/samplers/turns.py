@@ -1,6 +1,7 @@
-"""Whose turn it is, by whose latest trials were better than all before them: a function of the record alone.
+"""Choose the next sampler by how often its recent trials improved on the best so far.
 
-Half of the turns are shared out evenly, the others in proportion to each sampler's rate of successes.
+The choice depends on the record alone. Half of the turns are shared out evenly, the others in proportion to
+each sampler's rate of successes.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 WINDOW = 300
 # This part of the turns is shared out evenly: a sampler may need many trials before its first success.
 EVEN = 0.5
-# Every sampler has so many more trials, with this share of the usual rate of successes.
+# Prior of each rate of successes: so many extra trials, at this share of the overall rate.
 FEW, SHARE = 15, 0.3
 # The least gain that is a success, as a share of the way from the best of the first trials to their median.
 LEAST = 1e-8
 
 
 class Turns:
-    """The record as far as it says whose turn it is; appended to, it is as if it were made from all.
+    """The record of successes that decides turns. Appending gives the same state as rebuilding.
 
     Parameters
     ----------

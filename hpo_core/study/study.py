@@ -1140,13 +1140,13 @@ class Study:
     def recommend(self, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
         """Return the configuration to use: one that was tried and that the space permits.
 
-        If the sampler has a model that sees through noise, as ``auto`` and ``gp`` have, it is the
-        configuration whose true value is expected to be best; otherwise, and where there is no noise, the one
-        with the best value observed. ``best_trial`` may differ: it is what was observed, and it also counts
-        added results that are outside the ranges or against ``forbid`` and ``feasible``.
+        With ``auto`` and ``gp`` it is the configuration whose true value is expected to be best, averaged
+        over how noisy the results may be. With other samplers, and without noise, it is the one with the best
+        value observed. ``best_trial`` may differ: it is what was observed, and it also counts added results
+        that are outside the ranges or against ``forbid`` and ``feasible``.
 
-        With several objectives it is one of those that no other dominates, by the same model, and that keep
-        the bounds. If none does, it is the one that violates them least.
+        With several objectives it is one that no other dominates, by the posterior means of ``gp``'s models
+        if there are any, and that keeps the bounds. If none does, it is the one that violates them least.
 
         Parameters
         ----------
