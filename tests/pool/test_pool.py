@@ -346,7 +346,7 @@ def test_a_refused_tell_changes_nothing():
     batch, other = pool.ask(), hpo.StudyPool(FLOATS, 4, seed=0).ask()
     pool.tell(batch[:1], [1.0])
     for told, values, words in [
-        (batch, [1.0] * 4, "trial 0 of study 0 has finished"),
+        (batch, [1.0] * 4, "trial 0 of study 0 has already finished"),
         (batch[[1, 2, 1]], [1.0] * 3, "trial 0 of study 1 is given more than once"),
         (batch[1:], [1.0] * 2, "values"),
         (batch[1:], ["1"] * 3, "value"),
