@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -197,11 +198,16 @@ def test_signals_at_any_moment(sampler, kind, request, tmp_path, soak):
         batch = study.ask(3)
         study.tell(batch, [0.5, math.nan, 0.25])
 
+    lengths = []
+    for _ in range(5):
+        start = time.perf_counter()
+        change()
+        lengths.append(time.perf_counter() - start)
     before = signal.signal(signal.SIGALRM, handler)
     try:
         for _ in range(rounds):
             try:
-                signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-4, 8e-3))
+                signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.02, 2.0) * sorted(lengths)[2])
                 change()
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:

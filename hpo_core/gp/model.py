@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-# With fewer trials than this, ``few_settings`` hold.
-FEW = 30
-
-
 class Targets(Protocol):
     """What a model is fitted to, as functions of how many trials there are."""
 
@@ -47,8 +43,6 @@ class GPModel:
         their posterior means.
     max_fit : int
         Most trials that hyperparameters are fitted to. If there are more, some are selected.
-    few_settings : GPSettings, optional
-        Of fits to fewer than 30 trials, if not ``fit_settings``.
 
     Attributes
     ----------
@@ -69,10 +63,8 @@ class GPModel:
         *,
         quiet: float,
         max_fit: int,
-        few_settings: GPSettings | None = None,
     ) -> None:
         self._structure, self._fit_settings = structure, fit_settings
-        self._few_settings = few_settings or fit_settings
         self._quiet, self._max_fit = quiet, max_fit
         self.restart()
 
@@ -113,8 +105,7 @@ class GPModel:
             spread = others[np.linspace(0, len(others) - 1, self._max_fit - len(best)).astype(np.int64)]
             rows = np.sort(np.concatenate([best, spread]))
             x, y = x[:, rows], y[rows]
-        settings = self._few_settings if k < FEW else self._fit_settings
-        return refit(self._structure, np.ascontiguousarray(x), y, settings, before)
+        return refit(self._structure, np.ascontiguousarray(x), y, self._fit_settings, before)
 
     def condition(self, x: Array, y: Array, rows: NDArray[np.int64] | None) -> None:
         """Condition on all trials (d, n) and their targets (n,); if ``rows`` are given, on these alone."""

@@ -191,7 +191,9 @@ class Proposal:
             x = np.concatenate([x, part], axis=1)
             if part.shape[1] < size:  # the space has run out
                 break
-        return x
+        # If configurations may be tried again, a batch may be larger than a finite space.
+        repeats = self.candidates.allow_duplicates and x.shape[1] < n
+        return x[:, np.resize(np.arange(x.shape[1]), n)] if repeats else x
 
     def _parts(self, n: int) -> Iterator[tuple[Surrogate, int]]:
         """Yield who chooses how many of ``n`` configurations, in parts of a size that can be chosen from."""
@@ -217,9 +219,7 @@ class Proposal:
         feasibility = self.feasibility
         bonus = np.zeros(x.shape[1]) if feasibility is None else feasibility.log_weight(x)
         chosen = goal.choose(x, n, bonus=bonus, pending=fantasies, seed=self.seed, first=first)
-        # If configurations may be tried again, a batch may be larger than a finite space.
-        repeats = self.candidates.allow_duplicates and len(chosen) < n
-        return x[:, np.resize(chosen, n) if repeats else chosen]
+        return x[:, chosen]
 
     def _weighted(self, criterion: Criterion) -> Criterion:
         return criterion if self.feasibility is None else Weighted(criterion, self.feasibility)

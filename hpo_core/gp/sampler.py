@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,10 +48,6 @@ FEWEST_VALUES = 3
 # Complete trials from which on fitted lengthscales choose whole batches; with fewer, those at the modes of
 # their priors choose half. Decided in bench/results/2026-11-29-batches-branches.md.
 FITTED_ALONE = 50
-# Until 30 trials are complete, the prior of one objective's lengthscales is tighter, with up to so many
-# parameters: the mode is 0.4 sqrt(d), one deviation a factor of 1.8. To few trials a parameter looks useless
-# or rough by chance. Decided in bench/results/2026-11-29-first-trials.md.
-FEW_PARAMETERS, FEW_PRIOR = 14, (math.log(0.4) + 0.6**2, 0.6)
 # One turn in so many, if the scheduler would let a trial go on, one of its rung does: a model that has not
 # seen how curves end may expect nothing of any. Decided in bench/results/2026-11-29-curves-ablation.md.
 RULE_EVERY = 3
@@ -65,12 +59,11 @@ class GPSampler(Sampler):
     The first trials are Sobol points. Then a Gaussian process (Matern-5/2, a lengthscale for each parameter,
     a factor for each group of conditional ones) is fitted to the complete trials, and the configuration of
     greatest expected improvement is proposed: the best of a pool, improved by local search over all kinds of
-    parameters. Of one objective and up to 14 parameters, lengthscales are expected to be of medium size until
-    30 trials are complete. Once the values of the better half of the trials are close together, every other
-    suggestion comes from a model of the whole range of values. In a space with branches, predictions are less
-    certain for a branch with few trials. In a batch, each member is chosen as if earlier members and running
-    trials were observed. With one objective and fewer than 50 complete trials, the second half of a batch
-    uses lengthscales at the modes of their priors, because the fit may be wrong.
+    parameters. Once the values of the better half of the trials are close together, every other suggestion
+    comes from a model of the whole range of values. In a space with branches, predictions are less certain
+    for a branch with few trials. In a batch, each member is chosen as if earlier members and running trials
+    were observed. With one objective and fewer than 50 complete trials, the second half of a batch uses
+    lengthscales at the modes of their priors, because the fit may be wrong.
 
     Failed trials teach where trials work. The expected improvement is weighted by that (see
     ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
@@ -278,20 +271,16 @@ class GPSampler(Sampler):
         return models, fits or None
 
     def _objective(self, warp: Callable[[Array], Array]) -> ObjectiveModel:
-        few = self._space.layout.size <= FEW_PARAMETERS
-        model = self._model(lengthscales_of_few=FEW_PRIOR if few else None)
-        return ObjectiveModel(model, warp, self._settings.max_posterior)
+        return ObjectiveModel(self._model(), warp, self._settings.max_posterior)
 
-    def _model(self, *, lengthscales_of_few: tuple[float, float] | None = None) -> GPModel:
-        """Return an empty model of one metric, and its prior of lengthscales while trials are few."""
+    def _model(self) -> GPModel:
+        """Return an empty model of one metric."""
         settings = self._settings
-        fit = GPSettings(input_warp=settings.input_warp, noise_prior=(settings.noise_location, 1.0))
         return GPModel(
             self._structure,
-            fit,
+            GPSettings(input_warp=settings.input_warp, noise_prior=(settings.noise_location, 1.0)),
             quiet=settings.quiet,
             max_fit=settings.max_fit,
-            few_settings=lengthscales_of_few and replace(fit, lengthscale_prior=lengthscales_of_few),
         )
 
     def _modelled(self, history: History, n: int = 1) -> NDArray[np.int64] | None:

@@ -10,9 +10,7 @@ import pytest
 
 import hpo_core as hpo
 from hpo_core.gp import criteria
-from hpo_core.gp import model as gp_model
 from hpo_core.gp import sampler as gp_sampler
-from hpo_core.gp.fit import GPSettings, refit
 from hpo_core.gp.objective import ObjectiveModel
 
 SPACE = hpo.Space({"u": hpo.Float(0, 1), "v": hpo.Float(0, 1)})
@@ -143,38 +141,3 @@ def test_enough_trials_leave_whole_batches_to_the_fit(monkeypatch):
     monkeypatch.setattr(ObjectiveModel, "at_modes", lambda self: pytest.fail("asked for another model"))
     monkeypatch.setattr(gp_sampler, "FITTED_ALONE", 15)
     assert sampler.ask(study.history, 15, 6).x.shape[1] == 6
-
-
-def lengthscales(n, d):
-    """Fitted to the values of the first n trials, which are noise."""
-    space = hpo.Space({f"x{i}": hpo.Float(-1, 1) for i in range(d)})
-    rng = np.random.default_rng(n)
-    study = hpo.Study(space, sampler="sobol", seed=0)
-    batch = study.ask(n)
-    study.tell(batch, rng.normal(size=n))
-    sampler = hpo.GPSampler()
-    sampler.start(space, seed=0)
-    sampler.ask(study.history, 2 * n, 1)
-    return sampler._sharp._model.hyper.lengthscale
-
-
-@pytest.mark.parametrize("n", [12, 20, 29])
-def test_lengthscales_of_few_trials_stay_near_the_mode_of_their_prior(n, monkeypatch):
-    few = np.abs(np.log(lengthscales(n, 5) / (0.4 * 5**0.5))).max()
-    monkeypatch.setattr(gp_sampler, "FEW_PARAMETERS", 4)
-    assert few < np.abs(np.log(lengthscales(n, 5) / (0.4 * 5**0.5))).max()
-
-
-@pytest.mark.parametrize(("d", "few"), [(5, 30), (14, 30), (15, 0)])
-def test_thirty_trials_or_many_parameters_have_the_usual_prior(d, few, monkeypatch):
-    priors = {}
-
-    def noted(structure, x, y, settings, before):
-        priors[x.shape[1]] = settings.lengthscale_prior
-        return refit(structure, x, y, settings, before)
-
-    monkeypatch.setattr(gp_model, "refit", noted)
-    lengthscales(60, d)
-    assert min(priors) < 30 <= max(priors)
-    for n, prior in priors.items():
-        assert prior == (gp_sampler.FEW_PRIOR if n < few else GPSettings().lengthscale_prior)
