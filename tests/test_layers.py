@@ -103,7 +103,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "plots",
     },
     "pool": {
-        "space", "log", "native", "samplers", "samplers.base", "samplers.filter", "samplers.sobol", "tpe",
+        "layout", "space", "log", "native", "samplers", "samplers.base", "samplers.filter", "samplers.sobol",
+        "tpe",
     },
     "nn": FRONT_ENDS,
     "callbacks": FRONT_ENDS | {"run"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -77,10 +78,10 @@ def ask(studies: Studies, which: Indices, d: int) -> tuple[NDArray[np.float64], 
     -------
     x : (d, k) float64
     status : (k,) uint8
-        ``PROPOSED``, or ``ASIDE`` or ``EXHAUSTED`` for studies without a new trial: see csrc/pool.h.
+        ``PROPOSED``, or ``ASIDE``, ``EXHAUSTED`` or ``NO_MEMORY`` for studies without a new trial: see
+        csrc/pool.h.
     """
-    x, status = np.empty((d, len(which))), np.empty(len(which), np.uint8)
-    parallel(lambda first, last: studies.ask(which, first, last, x, status), len(which), MIN_PER_THREAD)
-    if (status == NO_MEMORY).any():
-        raise MemoryError
+    x, status = np.empty((d, len(which))), np.full(len(which), NO_MEMORY, np.uint8)
+    with suppress(MemoryError):  # the status of each study says which have a trial all the same
+        parallel(lambda first, last: studies.ask(which, first, last, x, status), len(which), MIN_PER_THREAD)
     return x, status

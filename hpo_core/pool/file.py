@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.errors import StorageError
+from hpo_core.layout import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from hpo_core.space import Space
 
 VERSION = 1
 COLUMNS = ("study", "x", "finished", "value")
@@ -25,8 +29,8 @@ def write(path: str | Path, about: Mapping[str, Any], columns: Mapping[str, NDAr
     """Write a file in the place of the one that is there, once it is on disk."""
     if not isinstance(path, str | os.PathLike):
         raise StorageError(f"path must be a path, got {path!r}")
-    target = Path(path)
-    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    target = Path(path).resolve()  # what a link points to is replaced, not the link
+    beside = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
     text = json.dumps({"version": VERSION, **about})
     try:
         with beside.open("wb") as file:
@@ -58,3 +62,31 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             f"{path} has format {version} of pools; this hpo_core reads {VERSION}: update hpo_core"
         )
     return about, columns
+
+
+def check_columns(
+    space: Space,
+    n_studies: int,
+    study: NDArray[Any],
+    x: NDArray[Any],
+    finished: NDArray[Any],
+    value: NDArray[Any],
+) -> None:
+    """Raise ValueError unless the columns are those of trials of a pool."""
+    n = study.size
+    ours = study.shape == (n,) and study.dtype.kind == "i" and np.all((study >= 0) & (study < n_studies))
+    if not ours:
+        raise ValueError(f"study must be {n} indices of {n_studies} studies")
+    if value.shape != (n,) or value.dtype != np.float64:
+        raise ValueError(f"value must be {n} numbers")
+    once = finished.ndim == 1 and finished.dtype.kind == "i" and len(np.unique(finished)) == len(finished)
+    if not once or not np.all((finished >= 0) & (finished < n)):
+        raise ValueError(f"finished must be different indices of {n} trials")
+    layout = space.layout
+    if x.shape != (layout.size, n) or x.dtype != np.float64:
+        raise ValueError(f"x must be numbers of shape ({layout.size}, {n})")
+    choice = (layout.kinds == Kind.CATEGORICAL)[:, np.newaxis]
+    most = np.where(choice, layout.levels[:, np.newaxis] - 1, 1.0)
+    inside = np.where(choice, np.floor(np.clip(x, 0.0, most)), np.clip(x, 0.0, most))
+    if not np.array_equal(space.impose(inside, np.full(layout.size, np.nan)), x, equal_nan=True):
+        raise ValueError("x must be configurations of the space")

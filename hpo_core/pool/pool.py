@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from hpo_core.checks import SEED_LIMIT, as_int, as_numbers, check_flag, check_int, shown
-from hpo_core.errors import SpaceExhausted, StudyError, TrialError
+from hpo_core.errors import HpoError, SpaceExhausted, StorageError, StudyError, TrialError
 from hpo_core.hints import did_you_mean, hinting
 from hpo_core.log import State
 from hpo_core.log.columns import Table
 from hpo_core.native import pool as native
 from hpo_core.native.domain import Domain
 from hpo_core.pool.alone import Alone
-from hpo_core.pool.file import read, write
+from hpo_core.pool.file import check_columns, read, write
 from hpo_core.pool.trials import PoolBatch
 from hpo_core.samplers import resolve
 from hpo_core.samplers.filter import MAX_SEARCHED
@@ -28,13 +31,15 @@ from hpo_core.tpe.model import MAX_FAILED, MAX_JOINED, mixture_columns
 from hpo_core.tpe.sampler import TPESampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
     Indices = NDArray[np.int64]
+
+T = TypeVar("T")
 
 MAX_STUDIES = 2**31 - 1
 
@@ -202,32 +207,80 @@ class StudyPool:
             The constraints of the space reject draw after draw. Trials of other studies may have started;
             ``pool.running`` has them.
         """
-        with self._lock:
-            which = self._which(studies)
-            d = self.space.layout.size
-            if self._native_asks:
-                x, status = native.ask(self._studies, which, d)
-            else:
-                x, status = np.empty((d, len(which))), np.full(len(which), native.ASIDE, np.uint8)
-            proposed = status == native.PROPOSED
-            started = self._start(which[proposed])
-            if proposed.all():
-                return PoolBatch(self, started, x)
-            rows = np.full(len(which), -1)
-            rows[proposed] = started
-            for place in np.flatnonzero(status == native.ASIDE).tolist():
-                rows[place] = self._ask_alone(which[place])
-            if (rows < 0).all():
-                raise SpaceExhausted(
-                    "every configuration of the space has been used, in every study asked; "
-                    "StudyPool(..., allow_duplicates=True) repeats them"
-                )
-            return PoolBatch(self, rows[rows >= 0])
+        which = self._which(studies)
+        x, status, rows = self._whole(lambda: self._ask_together(which))
+        if (status == native.PROPOSED).all():
+            return PoolBatch(self, rows, x)
+        if (status == native.NO_MEMORY).any():
+            raise MemoryError(
+                "some of the studies asked have no new trial; pool.running has those of the others"
+            )
+        for place in np.flatnonzero(status == native.ASIDE).tolist():
+            rows[place] = self._whole(partial(self._ask_alone, which[place]))
+        if (rows < 0).all():
+            raise SpaceExhausted(
+                "every configuration of the space has been used, in every study asked; "
+                "StudyPool(..., allow_duplicates=True) repeats them"
+            )
+        return PoolBatch(self, rows[rows >= 0])
+
+    def _whole(self, change: Callable[[], T]) -> T:
+        """Make a change that no Ctrl-C breaks off, one at a time, and return what it returns.
+
+        Signal handlers, which may raise, run in the main thread alone. The change is therefore made in
+        another one, which comes to its end before an interruption goes on.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            with self._lock:
+                return change()
+        outcome: list[T] = []
+        problem: list[BaseException] = []
+        ended: list[bool] = []
+        working = threading.Lock()
+        working.acquire()
+
+        def run() -> None:
+            try:
+                with self._lock:
+                    outcome.append(change())
+            except BaseException as error:
+                problem.append(error)
+            ended.append(True)
+            working.release()
+
+        # Not threading.Thread: its start and join are Python, and an exception may break them off half-way.
+        try:
+            _thread.start_new_thread(run, ())
+            working.acquire()
+        except RuntimeError:  # no thread can be started
+            raise
+        except BaseException:
+            while not ended:
+                time.sleep(1e-4)
+            raise
+        if problem:
+            raise problem[0]
+        return outcome[0]
+
+    def _ask_together(self, which: Indices) -> tuple[NDArray[np.float64], NDArray[np.uint8], Indices]:
+        """Ask studies in one native call: coordinates (d, k), status and rows of new trials or -1, (k,)."""
+        d = self.space.layout.size
+        self._trials.append(len(which))  # memory may run out: the rows are there before the native trials are
+        self._trials.n -= len(which)
+        if self._native_asks:
+            x, status = native.ask(self._studies, which, d)
+        else:
+            x, status = np.empty((d, len(which))), np.full(len(which), native.ASIDE, np.uint8)
+        proposed, rows = status == native.PROPOSED, np.full(len(which), -1)
+        rows[proposed] = self._start(which[proposed])
+        return x, status, rows
 
     def _which(self, studies: Any) -> Indices:
         if studies is None:
             return np.arange(self._n)
         which = np.asarray(studies)
+        if which.dtype.kind == "u":
+            which = np.minimum(which, np.uint64(MAX_STUDIES)).astype(np.int64)
         if which.shape == (self._n,) and which.dtype == np.bool_:
             which = np.flatnonzero(which)
         if which.ndim != 1 or not len(which) or which.dtype.kind not in "iu":
@@ -301,10 +354,11 @@ class StudyPool:
         if batch._pool is not self:
             raise TrialError(f"{batch!r} belongs to another pool")
         told = self._sign * as_numbers(values, len(batch))
-        with self._lock:
-            rows = batch._rows
-            self._check_running(rows)
-            self._finish(rows, np.where(np.isfinite(told), told, np.nan))
+        self._whole(lambda: self._tell(batch._rows, np.where(np.isfinite(told), told, np.nan)))
+
+    def _tell(self, rows: Indices, values: NDArray[np.float64]) -> None:
+        self._check_running(rows)
+        self._finish(rows, values)
 
     def _check_running(self, rows: Indices) -> None:
         trials = self._trials.read
@@ -319,13 +373,13 @@ class StudyPool:
 
     def _finish(self, rows: Indices, values: NDArray[np.float64]) -> None:
         """End running trials, in this order; NaN is a failure."""
-        trials, failed = self._trials.write, np.isnan(values)
+        trials, state = self._trials.write, np.where(np.isnan(values), State.FAILED, State.COMPLETE)
         studies, numbers = (trials[name][rows].astype(np.int64) for name in ("study", "number"))
-        self._studies.tell(studies, numbers, values)
-        trials["value"][rows] = values
-        trials["state"][rows] = np.where(failed, State.FAILED, State.COMPLETE)
         end = self._finished.append(len(rows))
         self._finished.write["row"][end] = rows if len(rows) != 1 else rows[0]
+        self._studies.tell(studies, numbers, values)
+        trials["value"][rows] = values
+        trials["state"][rows] = state
         better = np.flatnonzero(values < self._best_value[studies])  # never of NaN
         # The best of each study, the first told among equals.
         better = better[np.lexsort((better, values[better], studies[better]))]
@@ -341,28 +395,33 @@ class StudyPool:
     @property
     def trials(self) -> PoolBatch:
         """Every trial of every study, in the order in which they were asked."""
-        return PoolBatch(self, np.arange(self._trials.n))
+        with self._lock:
+            return PoolBatch(self, np.arange(self._trials.n))
 
     @property
     def running(self) -> PoolBatch:
         """Trials that have not been told yet, for example after ``load``."""
-        return PoolBatch(self, np.flatnonzero(self._trials.read["state"][: self._trials.n] == State.RUNNING))
+        with self._lock:
+            state = self._trials.read["state"][: self._trials.n]
+            return PoolBatch(self, np.flatnonzero(state == State.RUNNING))
 
     @property
     def n_trials(self) -> Indices:
         """(n_studies,) number of trials of each study."""
-        return self._n_trials.copy()
+        with self._lock:
+            return self._n_trials.copy()
 
     @property
     def best_values(self) -> NDArray[np.float64]:
         """(n_studies,) best value of each study; NaN while it has none."""
-        values = np.where(self._best < 0, np.nan, self._sign * self._best_value)
-        return np.asarray(values)
+        with self._lock:
+            return np.asarray(np.where(self._best < 0, np.nan, self._sign * self._best_value))
 
     @property
     def best_trials(self) -> PoolBatch:
         """The best trial of each study that has one, the first told among equals."""
-        return PoolBatch(self, self._best[self._best >= 0])
+        with self._lock:
+            return PoolBatch(self, self._best[self._best >= 0])
 
     def best_params(self, study: int) -> dict[str, Any]:
         """Return the parameters of the best trial of a study.
@@ -428,14 +487,18 @@ class StudyPool:
         >>> again.tell(again.running, again.running["x"] ** 2)  # doctest: +SKIP
         """
         about, columns = read(path)
-        pool = cls(
-            Space.from_json(about["space"]),
-            about["n_studies"],
-            sampler=TPESampler(**about["sampler"]),
-            direction=about["direction"],
-            seed=about["seed"],
-            allow_duplicates=about["allow_duplicates"],
-        )
+        try:
+            pool = cls(
+                Space.from_json(about["space"]),
+                about["n_studies"],
+                sampler=TPESampler(**about["sampler"]),
+                direction=about["direction"],
+                seed=about["seed"],
+                allow_duplicates=about["allow_duplicates"],
+            )
+            check_columns(pool.space, len(pool), **columns)
+        except (HpoError, KeyError, TypeError, ValueError) as error:
+            raise StorageError(f"{path} is damaged: {error}") from error
         pool._restore(columns["study"].astype(np.int64), columns["x"], columns["finished"], columns["value"])
         return pool
 
@@ -473,7 +536,7 @@ class StudyPool:
 
 
 def _read_sampler(sampler: Any) -> TPESampler:
-    found = sampler if sampler != "tpe" else resolve("tpe")
+    found = resolve("tpe") if isinstance(sampler, str) and sampler == "tpe" else sampler
     if type(found) is not TPESampler:
         raise StudyError(f"sampler must be 'tpe' or a TPESampler, got {shown(sampler)}")
     return found

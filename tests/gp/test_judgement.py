@@ -106,3 +106,10 @@ def test_samplers_recommend_the_first_and_say_what_to_expect(name, direction):
     assert study.recommend() == study.trials[int(places[0])].params
     assert places[0] != y.argmin(), "else the example shows nothing"
     assert study.best_value == pytest.approx(sign * y.min())
+
+
+def test_values_whose_sum_is_infinite_are_judged():
+    study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="gp", seed=0, direction="maximize")
+    batch = study.ask(10)
+    study.tell(batch, np.linspace(1e308, 1.7e308, 10))
+    assert study.recommend() == study.trials[9].params

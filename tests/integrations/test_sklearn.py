@@ -230,10 +230,10 @@ def test_a_seed_gives_the_same_search_whatever_the_number_of_processes(iris):
 
 def test_random_splits_are_the_same_for_all_configurations(iris):
     found = search(
-        DecisionTreeClassifier(random_state=0), {"max_depth": [9, 10, 11]}, cv=ShuffleSplit(4)
+        DecisionTreeClassifier(random_state=0), {"max_depth": [9, 10, 11]}, cv=ShuffleSplit(12)
     ).fit(*iris)
-    assert np.ptp([found.cv_results_[f"split{k}_test_score"] for k in range(4)], axis=1) == pytest.approx(0)
-    assert np.ptp([found.cv_results_[f"split{k}_test_score"][0] for k in range(4)]) > 0
+    assert np.ptp([found.cv_results_[f"split{k}_test_score"] for k in range(12)], axis=1) == pytest.approx(0)
+    assert np.ptp([found.cv_results_[f"split{k}_test_score"][0] for k in range(12)]) > 0
 
 
 def test_without_refit(iris):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import random
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from hpo_core.errors import (
 )
 from hpo_core.log import State
 from hpo_core.native import _backend
+from hpo_core.native import pool as native_pool
 from hpo_core.samplers.sobol import SobolSampler
 from hpo_core.tpe.sampler import TPESampler
 
@@ -357,3 +361,110 @@ def test_a_refused_tell_changes_nothing():
             pool.tell(told, values)
     assert pool.trials.state.tolist() == [State.COMPLETE, *[State.RUNNING] * 3]
     pool.tell(batch[1:], [1.0, 2.0, 3.0])
+
+
+# -- what may break off ------------------------------------------------------------------------------
+
+
+class Broken(BaseException):
+    """What a signal handler may raise."""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_signal_at_any_moment_leaves_a_whole_pool(seed):
+    """Whatever is broken off, each trial has one state, and every told value is kept."""
+    dice, struck = random.Random(seed), 0
+
+    def strike(*_):
+        raise Broken
+
+    pool = hpo.StudyPool({"x": hpo.Float(-1, 1), "k": hpo.Int(0, 9)}, 500, seed=seed)
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        for _ in range(60):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-5, 3e-3))
+                batch = pool.ask()
+                pool.tell(batch, batch["x"] ** 2)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Broken:
+                struck += 1
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert struck > 5
+    waiting = pool.running
+    pool.tell(waiting, waiting["x"] ** 2)
+    assert not len(pool.running)
+    assert len(pool.trials) == pool.n_trials.sum() == pool._finished.n
+    np.testing.assert_array_equal(pool.trials.value, pool.trials["x"] ** 2)
+    again = pickle.loads(pickle.dumps(pool))
+    np.testing.assert_array_equal(again.ask()["x"], pool.ask()["x"])
+
+
+def test_without_memory_for_some_studies_the_others_have_their_trials(monkeypatch):
+    pool, ask = hpo.StudyPool({"x": hpo.Float(-1, 1)}, 10, seed=0), native_pool.ask
+
+    def short(studies, which, d):
+        x, status = ask(studies, np.ascontiguousarray(which[::2]), d)
+        all_x, all_status = np.empty((d, len(which))), np.full(len(which), native_pool.NO_MEMORY, np.uint8)
+        all_x[:, ::2], all_status[::2] = x, status
+        return all_x, all_status
+
+    monkeypatch.setattr(native_pool, "ask", short)
+    with pytest.raises(MemoryError, match=r"pool\.running"):
+        pool.ask()
+    assert pool.running.study.tolist() == [0, 2, 4, 6, 8]
+    pool.tell(pool.running, pool.running["x"])
+    monkeypatch.undo()
+    assert len(pool.ask()) == 10
+
+
+DAMAGES = {
+    "study": [25, -1, "float"],
+    "finished": ["twice", 10**6, "float"],
+    "x": ["fewer", "wide", "float32", "nan"],
+    "value": ["fewer", "float32"],
+}
+
+
+def damaged(column, how):
+    column = column.copy()
+    if how == "fewer":
+        return column[..., :-2]
+    if how == "float":
+        return column.astype(float)
+    if how == "float32":
+        return column.astype(np.float32)
+    column.flat[0] = {"twice": column.flat[1], "wide": 1e9, "nan": np.nan}.get(how, how)
+    return column
+
+
+@pytest.mark.parametrize(("name", "how"), [(name, how) for name, hows in DAMAGES.items() for how in hows])
+def test_a_damaged_column_is_refused(tmp_path, name, how):
+    pool = hpo.StudyPool({"x": hpo.Float(-1, 1), "m": hpo.Categorical(["a", "b"])}, 20, seed=0)
+    for _ in range(3):
+        batch = pool.ask()
+        pool.tell(batch, batch["x"])
+    pool.save(tmp_path / "pool.npz")
+    with np.load(tmp_path / "pool.npz") as held:
+        columns = {key: held[key] for key in held.files}
+    np.savez(tmp_path / "bad.npz", **columns | {name: damaged(columns[name], how)})
+    with pytest.raises(hpo.StorageError, match="is damaged"):
+        hpo.StudyPool.load(tmp_path / "bad.npz")
+
+
+def test_two_threads_save_to_one_file_which_a_link_points_to(tmp_path):
+    pool = hpo.StudyPool({"x": hpo.Float(-1, 1)}, 50, seed=0)
+    pool.ask()
+    link = tmp_path / "link.npz"
+    link.symlink_to(tmp_path / "pool.npz")
+    pool.save(link)
+    with ThreadPoolExecutor(2) as threads:
+        for saved in [threads.submit(pool.save, link) for _ in range(40)]:
+            saved.result()
+    assert link.is_symlink()
+    assert len(hpo.StudyPool.load(tmp_path / "pool.npz").running) == 50
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.npz", "pool.npz"]
