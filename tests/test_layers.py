@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What samplers share, the models (the mathematics of gp knows no sampler), and the choice among them.
     "samplers.fronts": {"native"},
     "samplers.ranking": {"log", "samplers.fronts"},
-    "samplers.base": {"space", "log", "samplers.ranking"},
+    "samplers.base": {"layout", "space", "log", "samplers.ranking"},
     "samplers.curves": {"log"},
     "samplers.filter": {"space", "log", "native"},
     "samplers.prior": {"space", "log", "native", "samplers.base", "samplers.filter"},
@@ -103,8 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "plots",
     },
     "pool": {
-        "layout", "space", "log", "native", "samplers", "samplers.base", "samplers.filter", "samplers.sobol",
-        "tpe",
+        "space", "log", "native", "samplers", "samplers.base", "samplers.filter", "samplers.sobol", "tpe",
     },
     "nn": FRONT_ENDS,
     "callbacks": FRONT_ENDS | {"run"},

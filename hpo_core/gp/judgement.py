@@ -29,7 +29,7 @@ from hpo_core.gp.fit import GPSettings, Parameters, fit
 from hpo_core.gp.model import GPModel
 from hpo_core.gp.objective import ObjectiveModel
 from hpo_core.gp.posterior import Posterior
-from hpo_core.gp.warps import location_scale, standardized, tamed
+from hpo_core.gp.warps import location_scale, median, standardized, tamed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,9 +91,8 @@ def judge(structure: Structure, x: Array, y: Array) -> Judgement | None:
 def _capped(y: Array) -> Array:
     """Return values as they are up to the cap."""
     with np.errstate(over="ignore"):  # to infinity: no cap
-        low, high = np.partition(y, [(len(y) - 1) // 2, len(y) // 2])[[(len(y) - 1) // 2, len(y) // 2]]
-        median = float(0.5 * low + 0.5 * high)
-        return np.minimum(y, median + CAP * (median - float(y.min())))
+        middle = median(y)
+        return np.minimum(y, middle + CAP * (middle - float(y.min())))
 
 
 def _chosen(structure: Structure, x: Array, y: Array) -> Rows:

@@ -149,7 +149,7 @@ def half_rank(y: NDArray[np.float64]) -> NDArray[np.float64]:
 def capped(y: NDArray[np.float64], n_first: int) -> NDArray[np.float64]:
     """Targets as they are, but no farther above the median of the first ones than the best is below it."""
     unit = _unit(tamed(y))
-    middle = _median(unit[:n_first])
+    middle = median(unit[:n_first])
     return standardized(np.minimum(unit, middle + (middle - unit.min())))
 
 
@@ -157,8 +157,8 @@ def zoom(y: NDArray[np.float64], n_first: int) -> float:
     """How far the median lies above the best, as a share of how far the median of the first targets does."""
     unit = _unit(tamed(y))
     least = float(unit.min())
-    span = _median(unit[:n_first]) - least
-    return (_median(unit) - least) / span if span > 0.0 else 1.0
+    span = median(unit[:n_first]) - least
+    return (median(unit) - least) / span if span > 0.0 else 1.0
 
 
 class Bend:
@@ -200,10 +200,10 @@ def warp(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     return OUTPUT_WARPS[kind](y)
 
 
-def _median(y: NDArray[np.float64]) -> float:
+def median(y: NDArray[np.float64]) -> float:
     """Median of finite numbers: NumPy's looks for NaN and takes ten times as long."""
     order = np.sort(y)
-    return 0.5 * float(order[(len(y) - 1) // 2] + order[len(y) // 2])
+    return 0.5 * float(order[(len(y) - 1) // 2]) + 0.5 * float(order[len(y) // 2])  # their sum may overflow
 
 
 def _unit(y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -221,9 +221,9 @@ def _mean(sizes: NDArray[np.float64]) -> float:
 def _by_deviation(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Targets from their median, in units of their median (else mean) absolute deviation, within limits."""
     halved = 0.5 * tamed(y)  # two of which differ by a number that float64 has
-    centered = halved - _median(halved)
+    centered = halved - median(halved)
     deviations = np.abs(centered)
-    scale = _median(deviations) or _mean(deviations) or 1.0
+    scale = median(deviations) or _mean(deviations) or 1.0
     with np.errstate(over="ignore"):  # to infinity, which is clipped
         scaled: NDArray[np.float64] = np.clip(centered / max(scale, 1.0 / FARTHEST), -FARTHEST, FARTHEST)
     return scaled

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpo_core.errors import StorageError
-from hpo_core.layout import Kind
+from hpo_core.samplers.base import misplaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,8 +85,5 @@ def check_columns(
     layout = space.layout
     if x.shape != (layout.size, n) or x.dtype != np.float64:
         raise ValueError(f"x must be numbers of shape ({layout.size}, {n})")
-    choice = (layout.kinds == Kind.CATEGORICAL)[:, np.newaxis]
-    most = np.where(choice, layout.levels[:, np.newaxis] - 1, 1.0)
-    inside = np.where(choice, np.floor(np.clip(x, 0.0, most)), np.clip(x, 0.0, most))
-    if not np.array_equal(space.impose(inside, np.full(layout.size, np.nan)), x, equal_nan=True):
+    if misplaced(space, x)[0].any():
         raise ValueError("x must be configurations of the space")

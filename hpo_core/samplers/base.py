@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from hpo_core.layout import Kind
 from hpo_core.log import State
 from hpo_core.samplers.ranking import completed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hpo_core.layout import Layout
     from hpo_core.log import History
     from hpo_core.space import Space
 
@@ -30,6 +32,21 @@ class Suggestion:
     origin: str
     fit: dict[str, Any] | None = None
     resume: int = -1
+
+
+def greatest(layout: Layout) -> NDArray[np.float64]:
+    """Return the greatest coordinate of each parameter, (d,)."""
+    return np.where(layout.kinds == Kind.CATEGORICAL, layout.levels - 1.0, 1.0)
+
+
+def misplaced(space: Space, x: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which coordinates (d, k) no configuration has, and which must be active."""
+    choice = (space.layout.kinds == Kind.CATEGORICAL)[:, np.newaxis]
+    most = greatest(space.layout)[:, np.newaxis]
+    inside = np.clip(x, 0.0, most)
+    inside = np.where(choice, np.floor(inside), inside)
+    active = ~np.isnan(space.impose(inside, np.full(len(x), np.nan)))
+    return (np.isnan(x) == active) | (x < 0.0) | (x > most) | (choice & active & (x != np.floor(x))), active
 
 
 def resumable(history: History, n: int) -> list[int]:

@@ -22,7 +22,7 @@ from hpo_core.log import State
 from hpo_core.log.events import ENQUEUED, REPEATED, RESERVED, Resumed, Retried
 from hpo_core.native import build_id
 from hpo_core.printable import printable
-from hpo_core.samplers.base import resumable
+from hpo_core.samplers.base import greatest, misplaced, resumable
 from hpo_core.samplers.registry import SAMPLERS
 from hpo_core.study.enqueue import complete
 
@@ -120,16 +120,11 @@ def check_suggestion(suggestion: Any, space: Space, n: int, who: str) -> None:
         raise StudyError(f"{who} was asked for {n} configurations, gave shape {(d, k)}")
     if not isinstance(origin, str) or origin in RESERVED:
         raise StudyError(f"{who} must give an origin, such as its name, got {shown(origin)}")
-    layout = space.layout
-    choice = (layout.kinds == Kind.CATEGORICAL)[:, np.newaxis]
-    most = np.where(choice, layout.levels[:, np.newaxis] - 1, 1.0)
-    inside = np.clip(x, 0.0, most)
-    inside = np.where(choice, np.floor(inside), inside)
-    active = ~np.isnan(space.impose(inside, np.full(d, np.nan)))
-    wrong = (np.isnan(x) == active) | (x < 0.0) | (x > most) | (choice & active & (x != np.floor(x)))
+    wrong, active = misplaced(space, x)
     for row, j in np.argwhere(wrong)[:1].tolist():
-        allowed = "NaN, because it is inactive" if not active[row, j] else f"in [0, {most.item(row):g}]"
-        if active[row, j] and choice[row]:
+        most = greatest(space.layout).item(row)
+        allowed = "NaN, because it is inactive" if not active[row, j] else f"in [0, {most:g}]"
+        if active[row, j] and space.layout.kinds[row] == Kind.CATEGORICAL:
             allowed = f"the index of a choice, {allowed}"
         name = space.names[row]
         raise StudyError(f"{who}: the coordinate of {name!r} must be {allowed}, got {x[row, j]}")
