@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import random
-import signal
 import sys
 import time
 from functools import partial
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupts import interrupt
 from studies import Hashed, assert_same, hashed_study, small_space
 
 import hpo_core as hpo
@@ -180,10 +180,6 @@ def test_signals_at_any_moment(sampler, kind, request, tmp_path, soak):
         warm.tell(warm.ask(), float(k) if k % 3 else math.nan)
     dice = random.Random(7)
     study = hpo.Study(small_space(), sampler=sampler, seed=3, storage=place, name="s")
-    struck = 0
-
-    def handler(*_):
-        raise KeyboardInterrupt
 
     def change():
         trial = study.ask()
@@ -204,20 +200,7 @@ def test_signals_at_any_moment(sampler, kind, request, tmp_path, soak):
         change()
         lengths.append(time.perf_counter() - start)
     usual = sorted(lengths[5:])[2]  # the first ones load and compile, and take ten times as long
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        for _ in range(rounds):
-            try:
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.02, 2.0) * usual)
-                    change()
-                finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-            except KeyboardInterrupt:  # the timer fires once at most: not in here
-                struck += 1
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert struck > rounds // 20
+    assert interrupt(change, (dice.uniform(0.02, 2.0) * usual for _ in range(rounds))) > rounds // 20
     study.tell(study.ask(), 0.1)
     assert_whole(study.history)
     assert_same(study, hpo.Study.open(place, "s"))

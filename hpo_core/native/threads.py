@@ -1,9 +1,15 @@
-"""A small thread pool for kernels that release the GIL."""
+"""A small thread pool for kernels that release the GIL.
+
+An interrupt may strike the calling thread between any two steps. ``concurrent.futures`` then sometimes keeps
+a lock, and the next call waits for ever. Here each step is one call into C, which takes effect or does not.
+"""
 
 from __future__ import annotations
 
+import _thread
 import os
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from hpo_core.checks import check_int
@@ -11,7 +17,6 @@ from hpo_core.machine import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import ThreadPoolExecutor
 
 # More threads than this rarely pay for a sampler that shares the machine with training.
 DEFAULT_THREADS = 4
@@ -19,32 +24,100 @@ DEFAULT_THREADS = 4
 GRAIN = 64
 
 
-class _Pool:
-    """The thread count, and the executor once it has been needed."""
+class _Job:
+    """Ranges of work, each done by the first thread that takes it."""
+
+    def __init__(self, fn: Callable[[int, int], object], ranges: list[tuple[int, int]]) -> None:
+        self.fn, self.ranges = fn, ranges
+        self.takers: dict[int, object] = {}
+        self.failures: list[BaseException] = []
+        self.done = [False] * len(ranges)
+        self.ends = [_thread.allocate_lock() for _ in ranges]  # released once the range is done
+        for end in self.ends:
+            end.acquire()
+
+    def takes(self, taker: object, k: int) -> bool:
+        """Whether a range is the taker's, who takes it if nobody else has."""
+        return self.takers.setdefault(k, taker) is taker
+
+    def help(self) -> None:
+        """Do what nobody has taken. Only for threads that no signal interrupts."""
+        helper = object()
+        for k, (start, stop) in enumerate(self.ranges):
+            if self.takes(helper, k):
+                try:
+                    self.fn(start, stop)
+                except BaseException as failure:
+                    self.failures.append(failure)
+                self.done[k] = True
+                self.ends[k].release()
+
+    def lead(self) -> None:
+        """Do what nobody has taken, and return once nobody works on the job any more."""
+        leader = object()
+        try:
+            for k, (start, stop) in enumerate(self.ranges):
+                if self.takes(leader, k):
+                    self.fn(start, stop)
+        finally:
+            self._settle(leader)
+        if self.failures:
+            raise self.failures[0]
+
+    def _settle(self, leader: object) -> None:
+        interrupt = None
+        for k, end in enumerate(self.ends):
+            while not (self.takes(leader, k) or self.done[k]):
+                try:
+                    end.acquire()
+                except BaseException as struck:
+                    interrupt = struck
+        if interrupt is not None:
+            raise interrupt
+
+
+class _Helpers:
+    """Threads that wait for jobs."""
 
     def __init__(self) -> None:
-        self.n_threads = min(DEFAULT_THREADS, available_cpus())
-        self.executor: ThreadPoolExecutor | None = None
+        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self.n = 0
+
+    def grow(self, n: int) -> None:
+        with suppress(RuntimeError):  # no more threads to be had: then the callers do all themselves
+            while self.n < n:
+                _thread.start_new_thread(self.serve, ())
+                self.n += 1
+
+    def serve(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            job.help()
+            del job  # and with it the arrays of its call
+        self.jobs.put(None)  # for the next thread
+
+
+class _Pool:
+    """The thread count, and the threads once they have been needed."""
+
+    def __init__(self, n_threads: int) -> None:
+        self.n_threads = n_threads
+        self.helpers = _Helpers()
 
     def resize(self, n_threads: int) -> None:
-        # Without a reference the old executor's threads end once their work is done.
-        self.n_threads, self.executor = n_threads, None
+        self.helpers.jobs.put(None)
+        self.n_threads, self.helpers = n_threads, _Helpers()
 
-    def forget(self) -> None:
-        """Drop the executor of the parent process: its threads do not survive a fork."""
-        self.executor = None
-
-    def started(self) -> ThreadPoolExecutor:
-        if self.executor is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self.executor = ThreadPoolExecutor(max(1, self.n_threads - 1), thread_name_prefix="hpo_core")
-        return self.executor
+    def run(self, job: _Job) -> None:
+        helpers = self.helpers
+        helpers.grow(self.n_threads - 1)
+        for _ in job.ranges[1:]:
+            helpers.jobs.put(job)
+        job.lead()
 
 
-_pool = _Pool()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.forget)
+_pool = _Pool(min(DEFAULT_THREADS, available_cpus()))
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=lambda: _pool.resize(_pool.n_threads))
 
 
 def get_num_threads() -> int:
@@ -93,11 +166,4 @@ def parallel(fn: Callable[[int, int], object], n_items: int, min_per_thread: int
         fn(0, n_items)
         return
     size = -(-n_items // (n_ranges * GRAIN)) * GRAIN
-    starts = range(size, n_items, size)
-    others = [_pool.started().submit(fn, start, min(start + size, n_items)) for start in starts]
-    try:
-        fn(0, min(size, n_items))
-    finally:
-        failures = [failure for other in others if (failure := other.exception()) is not None]
-    if failures:
-        raise failures[0]
+    _pool.run(_Job(fn, [(start, min(start + size, n_items)) for start in range(0, n_items, size)]))

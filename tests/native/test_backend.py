@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from interrupts import interrupt
 
 import hpo_core
 from hpo_core import native
@@ -209,18 +214,50 @@ def test_parallel_uses_threads_only_where_they_pay(threads):
 
 
 @pytest.mark.parametrize("failing", [0, 512])
-def test_parallel_raises_after_all_have_ended(threads, failing):
+def test_parallel_raises_when_nobody_works_any_more(threads, failing):
     threads(2)
-    ended = []
+    begun, ended = [], []
 
     def work(start, stop):
+        begun.append(start)
         if start == failing:
             raise ZeroDivisionError
+        time.sleep(0.01)
         ended.append(start)
 
-    with pytest.raises(ZeroDivisionError):
-        native.parallel(work, 1024, 1)
-    assert ended == [512 - failing]
+    for _ in range(20):
+        with pytest.raises(ZeroDivisionError):
+            native.parallel(work, 1024, 1)
+        assert len(begun) - begun.count(failing) == len(ended)
+
+
+def test_parallel_works_without_threads(threads, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    threads(2)
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    done = []
+    native.parallel(lambda start, _: done.append(start), 1024, 1)
+    assert done == [0, 512]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+def test_an_interrupt_at_any_moment_leaves_no_work_and_no_lock(threads):
+    dice, here, struck = random.Random(0), threading.get_ident(), 0
+    at_work = Counter()  # by thread; the caller may be struck at work, the others never are
+
+    def work(start, stop):
+        at_work[threading.get_ident()] += 1
+        sum(range(2000))
+        at_work[threading.get_ident()] -= 1
+
+    for _ in range(50):
+        threads(2)  # starting new ones takes longest
+        delays = [dice.uniform(2e-6, 1e-4) for _ in range(20)]
+        struck += interrupt(lambda: native.parallel(work, 1024, 1), delays)
+        assert not any(n for thread, n in at_work.items() if thread != here)
+    assert struck > 100
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

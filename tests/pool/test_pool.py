@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import pickle
 import random
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from interrupts import interrupt
 
 import hpo_core as hpo
 from hpo_core import native
@@ -373,28 +373,14 @@ class Broken(BaseException):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_signal_at_any_moment_leaves_a_whole_pool(seed):
     """Whatever is broken off, each trial has one state, and every told value is kept."""
-    dice, struck = random.Random(seed), 0
-
-    def strike(*_):
-        raise Broken
-
+    dice = random.Random(seed)
     pool = hpo.StudyPool({"x": hpo.Float(-1, 1), "k": hpo.Int(0, 9)}, 500, seed=seed)
-    before = signal.signal(signal.SIGALRM, strike)
-    try:
-        for _ in range(60):
-            try:
-                signal.setitimer(signal.ITIMER_REAL, dice.uniform(1e-5, 3e-3))
-                batch = pool.ask()
-                pool.tell(batch, batch["x"] ** 2)
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except Broken:
-                struck += 1
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert struck > 5
+
+    def change():
+        batch = pool.ask()
+        pool.tell(batch, batch["x"] ** 2)
+
+    assert interrupt(change, [dice.uniform(1e-5, 3e-3) for _ in range(60)]) > 5
     waiting = pool.running
     pool.tell(waiting, waiting["x"] ** 2)
     assert not len(pool.running)
