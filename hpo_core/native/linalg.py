@@ -10,7 +10,9 @@ bits, and below a thousand rows OpenBLAS's threads wait for each other longer th
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -147,17 +149,51 @@ def eigh(c: Array) -> tuple[Array, Array]:
     return values, vectors
 
 
+class _OneThread:
+    """Holds LAPACK to one thread while any caller needs that: the number of threads is the process's."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.callers: set[object] = set()
+        self.before = 1
+
+    def forget(self) -> None:
+        """Let go for the threads of the parent process, which a forked child does not have."""
+        if self.callers:
+            _openblas()[1](self.before)
+        self.lock, self.callers = Lock(), set()
+
+    def enter(self, caller: object) -> None:
+        get, put = _openblas()
+        with self.lock:
+            if not self.callers:
+                self.before = get()
+                if self.before == 1:
+                    return
+                put(1)
+            self.callers.add(caller)
+
+    def leave(self, caller: object) -> None:
+        with self.lock:
+            if caller in self.callers:
+                self.callers.remove(caller)
+                if not self.callers:
+                    _openblas()[1](self.before)
+
+
+_one_thread = _OneThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread.forget)
+
+
 def on_one_thread(f: Callable[..., Any], *arguments: object) -> Any:
-    """Call ``f`` with LAPACK on one thread."""
-    get, put = _openblas()
-    before = get()
-    if before == 1:
-        return f(*arguments)
-    put(1)
+    """Call ``f`` with LAPACK on one thread: its answers depend on their number in the last digits."""
+    caller = object()
     try:
+        _one_thread.enter(caller)
         return f(*arguments)
     finally:
-        put(before)
+        _one_thread.leave(caller)
 
 
 @cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -108,6 +111,36 @@ def test_solutions_do_not_depend_on_the_threads(monkeypatch):
     if backend() == "native":
         np.testing.assert_array_equal(solutions[1], solutions[0])
         np.testing.assert_array_equal(solutions[2], solutions[0])
+
+
+def test_answers_do_not_depend_on_what_other_threads_do():
+    c = covariance(200)
+    alone = factor(c)
+    with ThreadPoolExecutor(4) as pool:
+        for lower in pool.map(factor, [c] * 200):
+            np.testing.assert_array_equal(lower, alone)
+
+
+@pytest.mark.skipif(linalg._openblas()[0]() == 1, reason="BLAS has one thread")
+def test_lapack_keeps_one_thread_until_the_last_caller_leaves():
+    threads, begun, may_end = linalg._openblas()[0], Event(), Event()
+    before, seen = threads(), []
+
+    def longer():
+        begun.set()
+        may_end.wait(10)
+        seen.append(threads())
+
+    other = Thread(target=linalg.on_one_thread, args=[longer])
+    other.start()
+    begun.wait(10)
+    linalg.on_one_thread(lambda: None)
+    with pytest.raises(ZeroDivisionError):
+        linalg.on_one_thread(lambda: 1 / 0)
+    may_end.set()
+    other.join()
+    assert seen == [1]
+    assert threads() == before
 
 
 @pytest.mark.parametrize("m", [1, 3, 20])
