@@ -84,8 +84,9 @@ wheels: $(RELEASE)/installed
 	abi3audit dist/*.whl
 	ls -l dist
 	$(PYTHON) -m venv --clear build/fresh
-	build/fresh/bin/python -m pip install -q --no-compile dist/*x86_64.whl hypothesis mpmath numba pytest
-	PYTHONSAFEPATH=1 build/fresh/bin/python -m pytest -q tests/native tests/tpe tests/cma tests/gp tests/samplers tests/pool tests/space
+	build/fresh/bin/python -m pip install -q --no-compile dist/*x86_64.whl \
+	    cmaes hypothesis moocore mpmath numba pytest scikit-learn
+	PYTHONSAFEPATH=1 build/fresh/bin/python -m pytest -q tests/native tests/tpe tests/cma tests/gp tests/samplers tests/pool tests/space tests/test_threads.py
 
 clean:
 	rm -rf build dist *.egg-info $(VENV) $(SANITIZED) $(RELEASE) .venv-bench hpo_core/native/_*.c hpo_core/native/*.so

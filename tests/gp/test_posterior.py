@@ -16,8 +16,6 @@ from gp.problems import (
     targets,
 )
 from oracles import gaussian_process as oracle
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from hpo_core.errors import NotPositiveDefiniteError
 from hpo_core.gp.posterior import BLOCK, Hyperparameters, Posterior
@@ -36,13 +34,17 @@ def spec(layout_, hyper):
 
 @pytest.mark.parametrize(("n", "noise"), [(1, 0.1), (2, 1e-3), (7, 1e-4), (150, 1e-4), (200, 1.0)])
 def test_posterior_and_likelihood_equal_those_of_scikit_learn(n, noise):
+    sklearn = pytest.importorskip("sklearn.gaussian_process")
     rng = np.random.default_rng(n)
     x, new = points(rng, "flat", n), points(rng, "flat", 300)
     y = 5.0 + 3.0 * targets(rng, x)
     hyper = hyperparameters(rng, "flat", noise=noise)
     ours = Posterior(Structure(layout("flat")), hyper, x, y)
-    kernel = ConstantKernel(ours.s2, "fixed") * Matern(hyper.lengthscale, "fixed", nu=2.5)
-    theirs = GaussianProcessRegressor(kernel, alpha=noise * ours.s2, optimizer=None).fit(x.T, y - ours.mu)
+    kernel = sklearn.kernels.ConstantKernel(ours.s2, "fixed")
+    kernel *= sklearn.kernels.Matern(hyper.lengthscale, "fixed", nu=2.5)
+    theirs = sklearn.GaussianProcessRegressor(kernel, alpha=noise * ours.s2, optimizer=None).fit(
+        x.T, y - ours.mu
+    )
 
     mean, covariance = theirs.predict(new.T, return_cov=True)
     np.testing.assert_allclose(ours.predict(new)[0], mean + ours.mu, rtol=0.0, atol=1e-8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import moocore
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,6 +20,8 @@ from hpo_core.native.hypervolume import (
 )
 
 pytestmark = pytest.mark.usefixtures("backend")
+
+moocore = pytest.importorskip("moocore")
 
 LARGEST = 5  # objectives
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import moocore
 import numpy as np
 import pytest
 from hypothesis import given
@@ -199,6 +198,7 @@ def finish_randomly(history, row, only=("complete", "complete", "complete", "sto
 
 def levels_by_definition(y, reference):
     """Fronts by peeling; what each adds to its front's hypervolume, as a share of the front's box."""
+    moocore = pytest.importorskip("moocore")
     levels, left, rank = np.empty(y.shape[1]), np.arange(y.shape[1]), 1
     while len(left):
         on_front = moocore.is_nondominated(y[:, left].T, keep_weakly=True)
