@@ -28,6 +28,7 @@ SHOWN: Final = 200  # characters of a value that an error message shows
 MAX_DEPTH: Final = 100  # of lists, tuples and mappings in a value
 MAX_BITS: Final = 13_000  # of an int
 STEP_LIMIT: Final = 2**63  # steps are kept as int64
+DIRECTIONS: Final = ("minimize", "maximize")
 SEED_LIMIT: Final = 2**63  # seeds fit a signed 64-bit integer, so that any storage can hold them
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})

@@ -89,6 +89,13 @@ STUDY: Final[Hints] = {
     "directions": "read `study.metrics`",
     "metric_names": "read `study.metrics`",
 }
+POOL: Final[Hints] = {
+    "best_trial": "read `pool.best_trials`, one row for each study that has a result",
+    "best_value": "read `pool.best_values`, one for each study",
+    "optimize": lambda *_, **__: "write `batch = pool.ask()` and `pool.tell(batch, values)` in a loop",
+    "report": lambda *_, **__: "reports belong to a Study",
+    "scheduler": "schedulers belong to a Study",
+}
 MODULE: Final[Hints] = {
     "create_study": _created,
     "load_study": lambda study_name="name", storage="storage", **_: (

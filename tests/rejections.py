@@ -237,7 +237,7 @@ CASES: dict[str, Case] = {
         {
             "space": [None, 3, [("x", hpo.Float(0, 1))]],
             "sampler": [None, "best", 3, hpo.TPESampler],
-            "direction": ["min", 1],
+            "direction": ["min", 1, np.arange(2)],
             "metrics": [
                 3,
                 "error",
@@ -473,7 +473,7 @@ CASES: dict[str, Case] = {
             "space": [3, [("x", hpo.Float(0, 1))]],
             "n_studies": [*NOT_COUNTS, None, 2**31],
             "sampler": [None, 3, "gp", hpo.RandomSampler()],
-            "direction": [None, "up", 1],
+            "direction": [None, "up", 1, np.arange(2)],
             "seed": [-1, 1.5, "1", 2**63],
             "allow_duplicates": NOT_FLAGS,
         },

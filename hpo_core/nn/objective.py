@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 import numpy as np
 import torch
 
-from hpo_core.checks import check_mapping, check_number
+from hpo_core.checks import DIRECTIONS, check_mapping, check_number, check_one_of
 from hpo_core.errors import ArgumentError, TrialFailed, TrialStopped
 from hpo_core.nn.checkpoint import about, read_checkpoint, write_checkpoint
 from hpo_core.nn.cohort import check_configurations, cohorts, train_members
@@ -152,8 +152,7 @@ class TrainingObjective:
         for name, function in functions.items():
             if not callable(function) and (function is not None or name == "build"):
                 raise ArgumentError(f"{name} must be callable, got {function!r}")
-        if direction not in ("minimize", "maximize"):
-            raise ArgumentError(f"direction must be 'minimize' or 'maximize', got {direction!r}")
+        check_one_of("direction", direction, DIRECTIONS)
         self.build = build
         self.loss = loss
         self.metric = metric

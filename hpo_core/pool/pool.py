@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from hpo_core.checks import SEED_LIMIT, as_int, as_numbers, check_flag, check_int, shown
+from hpo_core.checks import (
+    DIRECTIONS,
+    SEED_LIMIT,
+    as_int,
+    as_numbers,
+    check_flag,
+    check_int,
+    check_one_of,
+    shown,
+)
 from hpo_core.errors import HpoError, SpaceExhausted, StorageError, StudyError, TrialError
-from hpo_core.hints import did_you_mean, hinting
+from hpo_core.hints import POOL, hinting, refusing
 from hpo_core.log import State
 from hpo_core.log.columns import Table
 from hpo_core.native import pool as native
@@ -44,6 +53,7 @@ T = TypeVar("T")
 MAX_STUDIES = 2**31 - 1
 
 
+@refusing(POOL)
 class StudyPool:
     """Thousands of small studies of one space, asked and told together: one for each user, store or sensor.
 
@@ -117,9 +127,7 @@ class StudyPool:
     ) -> None:
         if not isinstance(space, Space | Mapping):
             raise StudyError(f"space must be a Space or a mapping of names to parameters, got {space!r}")
-        if direction not in ("minimize", "maximize"):
-            hint = did_you_mean(direction, ("minimize", "maximize"))
-            raise StudyError(f"direction must be 'minimize' or 'maximize', got {shown(direction)}{hint}")
+        check_one_of("direction", direction, DIRECTIONS, error=StudyError)
         if seed is not None:
             seed = check_int("seed", seed, 0, SEED_LIMIT - 1, also=" or None", error=StudyError)
         self._n = check_int("n_studies", n_studies, 1, MAX_STUDIES, error=StudyError)

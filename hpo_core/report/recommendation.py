@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -31,7 +32,11 @@ class Expected(NamedTuple):
     deviation: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.4g} \u00b1 {self.deviation:.2g}"
+        digits = 4
+        if self.mean and self.deviation:  # as far as the deviation's two digits
+            apart = math.floor(math.log10(abs(self.mean))) - math.floor(math.log10(self.deviation))
+            digits = min(max(digits, apart + 2), 17)
+        return f"{self.mean:.{digits}g} \u00b1 {self.deviation:.2g}"
 
 
 def recommendation(study: Sampled, best: int) -> tuple[Expected, Expected] | None:

@@ -18,6 +18,7 @@ import numpy as np
 from hpo_core.analysis import importance
 from hpo_core.analysis.front import check_weights, front, hypervolume, preferred
 from hpo_core.checks import (
+    DIRECTIONS,
     SEED_LIMIT,
     as_int,
     as_json,
@@ -30,7 +31,7 @@ from hpo_core.checks import (
     some,
 )
 from hpo_core.errors import SpaceError, StorageError, StudyError, TrialError
-from hpo_core.hints import STUDY, did_you_mean, hinting, refusing
+from hpo_core.hints import STUDY, hinting, refusing
 from hpo_core.log import History, State
 from hpo_core.log.events import Annotated, Enqueued
 from hpo_core.log.journal import Journal
@@ -1294,10 +1295,10 @@ class Study:
 
 def _read_metrics(direction: Any, metrics: Any) -> Metrics:
     if metrics is None:
-        if direction not in ("minimize", "maximize", None):
-            hint = did_you_mean(direction, ("minimize", "maximize"))
-            raise StudyError(f"direction must be 'minimize' or 'maximize', got {shown(direction)}{hint}")
-        return Metrics.of(direction or "minimize")
+        if direction is None:
+            return Metrics.of("minimize")
+        check_one_of("direction", direction, DIRECTIONS, error=StudyError)
+        return Metrics.of(direction)
     if direction is not None:
         raise StudyError(f"direction must be left out where metrics are given, got {shown(direction)}")
     return metrics if isinstance(metrics, Metrics) else Metrics(metrics)

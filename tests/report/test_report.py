@@ -20,6 +20,7 @@ from hpo_core.analysis import series
 from hpo_core.errors import ArgumentError
 from hpo_core.report.columns import changes, kept
 from hpo_core.report.page import as_json, asset
+from hpo_core.report.recommendation import Expected
 from hpo_core.storage import open_storage
 from hpo_core.study.stored import ReadOnlyStudy
 
@@ -163,6 +164,21 @@ def test_under_noise_the_recommended_trial_stands_beside_the_best_observed_one(p
     assert sign * first > sign * observed["values"][0], "the best observed one was lucky"
     ReadOnlyStudy(open_storage(path.with_suffix(".db")), "s").report(path)
     assert data_of(path)["found"]["best"]["shown"] == [observed, recommended]
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "text"),
+    [
+        (0.123456, 0.0123, "0.1235 ± 0.012"),
+        (1000000.53, 0.29, "1000000.53 ± 0.29"),
+        (-12345.6, 900.0, "-1.235e+04 ± 9e+02"),
+        (0.0, 0.5, "0 ± 0.5"),
+        (3.0, 0.0, "3 ± 0"),
+        (1e300, 1e-300, "1.0000000000000001e+300 ± 1e-300"),
+    ],
+)
+def test_expected_values_have_the_digits_of_their_deviation(mean, deviation, text):
+    assert str(Expected(0, mean, deviation)) == text
 
 
 def test_nothing_is_expected_if_noise_does_not_set_the_recommended_trial_apart(path):
