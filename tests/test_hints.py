@@ -68,8 +68,7 @@ def test_names_of_parameters(call):
     ("call", "message"),
     [
         (lambda: hpo.Study(SPACE, sampler="tpee"), "sampler must be .*got 'tpee'; did you mean 'tpe'"),
-        (lambda: hpo.Study(SPACE, direction="min"), "direction must be .*did you mean 'minimize'"),
-        (lambda: hpo.Study(SPACE, direction="max"), "direction must be .*did you mean 'maximize'"),
+        (lambda: hpo.Study(SPACE, direction="min"), "direction must be 'minimize' or 'maximize', got 'min'"),
         (lambda: study().enqueue({"optimizer": "SGD"}), "must be one of .*got 'SGD'; did you mean 'sgd'"),
         (lambda: hpo.Space(SPACE, forbid=[hpo.param("optimizer") == "admw"]), "did you mean 'adamw'"),
         (lambda: study().ask().report(0.5, 3), r"got 0.5; report\(step, value\) takes the step first"),
@@ -258,3 +257,12 @@ def test_functions_that_optimize_cannot_use(arguments, words):
 def test_a_storage_needs_a_name(tmp_path):
     with pytest.raises(hpo.StudyError, match="name must be given"):
         hpo.Study(SPACE, storage=tmp_path / "s.db")
+
+
+def test_a_pool_names_what_it_has_for_all_its_studies():
+    pool = hpo.StudyPool({"x": hpo.Float(0, 1)}, 2, seed=0)
+    with pytest.raises(AttributeError, match=r"read `pool\.best_values`"):
+        pool.best_value  # noqa: B018 - asking for it is the test
+    with pytest.raises(AttributeError, match=r"pool\.tell\(batch, values\)"):
+        pool.optimize(lambda trial: 0.0, n_trials=10)
+    assert "optimize" not in dir(pool)
