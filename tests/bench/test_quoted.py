@@ -1,4 +1,4 @@
-"""The README quotes only figures that stand in bench/README.md."""
+"""README and the pages of docs/ quote only figures that stand in bench/README.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
-HEADING = "## How it compares\n"
+# The section of each page whose tables are compared.
+SECTIONS = {
+    "README.md": "## How it compares\n",
+    "docs/comparison.md": "## Measured\n",
+    "docs/early-stopping.md": "## Does it pay?\n",
+}
 
 
 def tables(text):
@@ -34,10 +39,11 @@ def stands(quoted, table):
     return rounded(quoted, digits) in held
 
 
-def unfounded(page, measured):
-    """Rows of the comparison whose figures do not stand together in one table of what was measured."""
-    (compared,) = tables(page.split(HEADING)[1].split("\n## ")[0])
-    rows = [(row[0].strip(), NUMBER.findall(" ".join(row[1:]))) for row in compared]
+def unfounded(page, heading, measured):
+    """Rows of a section's tables whose figures do not stand together in one table of what was measured."""
+    compared = tables(page.split(heading)[1].split("\n## ")[0])
+    assert compared
+    rows = [(row[0].strip(), NUMBER.findall(" ".join(row[1:]))) for table in compared for row in table]
     return [name for name, quoted in rows if not any(all(stands(q, t) for q in quoted) for t in measured)]
 
 
@@ -46,16 +52,19 @@ def measured():
     return tables((ROOT / "bench" / "README.md").read_text())
 
 
-def test_every_comparison_row_has_a_table(measured):
-    assert unfounded((ROOT / "README.md").read_text(), measured) == []
+@pytest.mark.parametrize("page", SECTIONS)
+def test_every_comparison_row_has_a_table(page, measured):
+    assert unfounded((ROOT / page).read_text(encoding="utf-8"), SECTIONS[page], measured) == []
 
 
 def test_a_figure_that_was_not_measured_is_found():
-    rows = "| fast | 0.081 ms | 10.0 ms (123×) |\n| many | 22,400 | - |\n"
-    page = f"{HEADING}\n| | us | them |\n|---|---|---|\n{rows}"
+    heading = "## Figures\n"
+    head = "| | us | them |\n|---|---|---|\n"
+    first, second = "| fast | 0.081 ms | 10.0 ms (123×) |\n", "| many | 22,400 | - |\n"
+    page = f"{heading}\n{head}{first}\n### More\n\n{head}{second}\n## Other\n\n{head}| else | 7 | 8 |\n"
     bench = "| n | us | them | ratio |\n|---|---|---|---|\n| 100 | 0.0813 (0.07) | 10 (9.4) | 123 |\n"
     more = "\n| n | per second |\n|---|---|\n| 10,000 | 22,375 |\n"
-    assert unfounded(page, tables(bench + more)) == []
-    assert unfounded(page.replace("123", "124"), tables(bench + more)) == ["fast"]
-    assert unfounded(page.replace("22,400", "22,500"), tables(bench + more)) == ["many"]
-    assert unfounded(page, tables(bench)) == ["many"]
+    assert unfounded(page, heading, tables(bench + more)) == []
+    assert unfounded(page.replace("123", "124"), heading, tables(bench + more)) == ["fast"]
+    assert unfounded(page.replace("22,400", "22,500"), heading, tables(bench + more)) == ["many"]
+    assert unfounded(page, heading, tables(bench)) == ["many"]
