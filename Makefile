@@ -85,7 +85,7 @@ wheels: $(RELEASE)/installed
 	ls -l dist
 	$(PYTHON) -m venv --clear build/fresh
 	build/fresh/bin/python -m pip install -q --no-compile dist/*x86_64.whl \
-	    cmaes hypothesis moocore mpmath numba pytest scikit-learn
+	    ConfigSpace cmaes hypothesis moocore mpmath numba pandas pytest scikit-learn
 	PYTHONSAFEPATH=1 build/fresh/bin/python -m pytest -q tests/native tests/tpe tests/cma tests/gp tests/samplers tests/pool tests/space tests/test_threads.py
 
 clean:

@@ -269,6 +269,7 @@ def test_results_do_not_depend_on_threads(monkeypatch):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_backends_agree(seed, variant):
+    pytest.importorskip("numba")
     case = Case.random(seed + 200)
     x, y = case.points(61), case.points(83)
     got = everything(case.kernel, x, y, np.random.default_rng(0))

@@ -297,6 +297,7 @@ PARAMETER = st.sampled_from([*PARAMETERS, categorical(1), regular(1), regular(10
 @settings(max_examples=25)
 @given(st.lists(PARAMETER, min_size=1, max_size=12), TRUTHS, st.integers(0, 2**64 - 1), st.integers(0, 2**33))
 def test_backends_agree_bit_for_bit(parameters, tree, seed, number):
+    pytest.importorskip("numba")
     last = len(CONDITION_PARAMETERS) + len(parameters)
     layout = build(
         *CONDITION_PARAMETERS,

@@ -88,6 +88,7 @@ def test_the_floor_of_l_falls_with_the_trials():
 
 
 def test_both_backends_hold_the_same_kernels():
+    pytest.importorskip("numba")
     history, x = random_history(NESTED, 300, 2), candidates_of(NESTED, 40, 2)
     models, scores, draws = [], [], []
     for name in ("native", "numba"):

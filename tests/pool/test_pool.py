@@ -228,6 +228,7 @@ def told_pool(n=20, rounds=14, **options):
 
 @pytest.mark.parametrize("copy", ["file", "pickle"])
 def test_a_copy_goes_on_as_if_nothing_had_happened(copy, tmp_path):
+    pytest.importorskip("pandas")
     pool = told_pool(direction="maximize")
     if copy == "file":
         pool.save(tmp_path / "pool.npz")
@@ -297,6 +298,7 @@ def test_the_first_told_is_the_best_among_equals():
 
 
 def test_a_batch_has_columns_and_rows():
+    pytest.importorskip("pandas")
     batch = told_pool().ask()
     assert batch["lr"].dtype == np.float64
     assert batch["epochs"].tolist() == [10] * 20

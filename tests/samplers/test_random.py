@@ -76,6 +76,7 @@ def test_replacements_repeat_no_trial_to_come():
 
 
 def test_backends_agree():
+    pytest.importorskip("numba")
     with _backend.use("native"):
         native = ask(0, 300)
     with _backend.use("numba"):

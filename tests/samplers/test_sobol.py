@@ -80,6 +80,7 @@ def test_forbidden_default_is_replaced():
 
 
 def test_backends_agree():
+    pytest.importorskip("numba")
     with _backend.use("native"):
         native = ask(0, 300)
     with _backend.use("numba"):

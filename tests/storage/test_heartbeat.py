@@ -94,6 +94,35 @@ def test_they_end_when_the_worker_is_killed(busy, target):
 
 
 @linux
+@pytest.mark.parametrize("beats", [0, 1])
+def test_the_trials_of_a_killed_worker_go_on_at_once(tmp_path, beats):
+    study = study_at(tmp_path / "s.db", 60)
+    script = (
+        "import os, sys, time\nimport hpo_core as hpo\nstudy = hpo.Study.open(sys.argv[1], 's')\n"
+        "study.lease_seconds = 0.3 if sys.argv[2] == '1' else 60\n"
+        "def objective(trial):\n    time.sleep(0.5)\n    os.kill(os.getpid(), 9)\n"
+        "study.optimize(objective, n_trials=1)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "s.db"), str(beats)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+    start = time.monotonic()
+    study.optimize(lambda trial: 1.0, until=1)
+    assert time.monotonic() - start < 20  # a lease is 60 s
+    assert study.trials[0].value == 1.0
+    assert len(study.trials[0].retries) == 1
+
+
+@linux
+def test_a_living_worker_that_closes_its_pipes_keeps_its_lease(tmp_path):
+    study = study_at(tmp_path / "s.db", 60)
+    journal = study._ledger.journal
+    heart = heartbeat.Heartbeat(journal.storage, journal.key, "w", 60)
+    heart._process.stdin.close()
+    heart._process.wait(30)
+    assert renewals(study) == 0
+
+
+@linux
 def test_they_need_no_library_of_the_user(tmp_path):
     study = study_at(tmp_path / "s.db", 0.6)
     journal = study._ledger.journal
