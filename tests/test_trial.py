@@ -294,6 +294,8 @@ def test_representations_are_short(study, batch):
     study.tell(batch[0], 0.125)
     assert repr(batch[0]).startswith("Trial(0, complete, value=0.125, params={'lr': ")
     assert repr(batch) == "TrialBatch(40 trials, numbers 0 to 39)"
+    assert repr(batch[[0, 3]]) == "TrialBatch(2 trials, numbers between 0 and 3)"
+    assert repr(batch[5:6]) == "TrialBatch(1 trial, number 5)"
     assert repr(batch[:0]) == "TrialBatch(0 trials)"
 
 

@@ -52,6 +52,8 @@ def add(  # noqa: PLR0913 - everything that is known of a trial
     is_one : bool
         Whether one trial was given, and not a sequence.
     """
+    if hasattr(params, "columns") and not isinstance(params, Mapping):  # a data frame of any library
+        params = {name: params[name] for name in params.columns}
     one = isinstance(params, Mapping) and not (
         all(map(_is_column, params.values())) and _has_columns(value, recorder.metrics.reader)
     )

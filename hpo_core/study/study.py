@@ -763,7 +763,7 @@ class Study:
     @overload
     def add(
         self,
-        params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | pd.DataFrame,
         value: Sequence[Any] | NDArray[Any] | Mapping[str, Any],
         *,
         state: str | Sequence[str | None] | None = None,
@@ -776,7 +776,7 @@ class Study:
     ) -> TrialBatch: ...
     def add(
         self,
-        params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | pd.DataFrame,
         value: Any = None,
         *,
         state: Any = None,
@@ -795,7 +795,7 @@ class Study:
 
         Parameters
         ----------
-        params : mapping, or a sequence of mappings
+        params : mapping, a sequence of mappings, or a data frame
             A value for every active parameter. For many trials, columns by name or one mapping per trial;
             entries of a column are ignored where the parameter is inactive.
         value : float, or one for each trial

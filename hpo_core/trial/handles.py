@@ -414,7 +414,11 @@ class TrialBatch:
         rows = self._rows
         if len(rows) == 0:
             return "TrialBatch(0 trials)"
-        return f"TrialBatch({len(rows)} trials, numbers {rows.min()} to {rows.max()})"
+        if len(rows) == 1:
+            return f"TrialBatch(1 trial, number {rows[0]})"
+        first, last = rows.min(), rows.max()
+        numbers = f"{first} to {last}" if last - first + 1 == len(rows) else f"between {first} and {last}"
+        return f"TrialBatch({len(rows)} trials, numbers {numbers})"
 
     @overload
     def __getitem__(self, key: str) -> NDArray[Any]: ...

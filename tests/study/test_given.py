@@ -135,3 +135,22 @@ class TestRepeat:
         with pytest.raises(TrialError):
             study.ask(repeat=wrong)
         assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_gives_its_columns(library):
+    pytest.importorskip(library)
+    old = Study(small_space(), sampler="random", seed=0)
+    old.optimize(lambda trial: trial["depth"], n_trials=12)
+    frame = getattr(old, f"to_{library}")()
+    names = {name: name.removeprefix("params_") for name in frame.columns if name.startswith("params_")}
+    params = frame[list(names)]
+    params = params.rename(columns=names) if library == "pandas" else params.rename(names)
+    new = Study(small_space(), sampler="random", seed=0)
+    new.add(params, frame["value"])
+    assert [trial.params for trial in new.trials] == [trial.params for trial in old.trials]
+    assert new.trials.value.tolist() == old.trials.value.tolist()
+    with pytest.raises(SpaceError, match="unknown parameter 'depths'"):
+        new.add(
+            params.assign(depths=1) if library == "pandas" else params.with_columns(depths=1), frame["value"]
+        )
