@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hpo_core")
 
 INTERRUPTED = "interrupted"
+NO_REPORTS = (
+    "the scheduler could stop nothing, because no trial has reported: call trial.report(step, value) after "
+    "each step of the objective, and leave if trial.should_stop()"
+)
 
 # Seconds that a storage may refuse before the timeout without a warning: writers wait for one another.
 LONG_WAIT = 1.0
@@ -143,6 +147,9 @@ class _Loop:
                 raise self.error
             finally:  # its traceback leads here: a circle would keep the study, and its files open
                 self.error = None
+        history = self.study.history
+        if history.scheduler is not None and self.n_started and history.last_report.max() < 0:
+            logger.warning(NO_REPORTS)
 
     def _start_trials(self) -> bool:
         """Start as many trials as limits and free workers allow; return whether any is running."""

@@ -190,6 +190,19 @@ def test_without_checkpoints_a_trial_trains_again_and_says_so_once(caplog):
         assert [step for step, _ in trial.reports] == [*range(6)]
 
 
+@pytest.mark.parametrize(("scheduler", "reports"), [("asha", True), ("asha", False), (None, False)])
+def test_only_a_scheduler_that_heard_no_report_says_so(scheduler, reports, caplog):
+    def train(trial):
+        if reports:
+            trial.report(0, 1.0)
+        return 1.0
+
+    hpo.Study(SPACE, sampler="random", scheduler=scheduler, seed=0).optimize(train, n_trials=3)
+    assert ("no trial has reported: call trial.report" in caplog.text) == (
+        scheduler == "asha" and not reports
+    )
+
+
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_a_report_that_is_not_finite_fails_the_trial(wrong):
     study = hpo.Study(SPACE, scheduler=StopAt(), direction="maximize", sampler="random", seed=0)
