@@ -113,6 +113,15 @@ MODULE: Final[Hints] = {
         for name in ("LogUniform", "LogUniformDistribution")
     },
     **{name: _written("hpo.Categorical") for name in ("Choice", "CategoricalDistribution")},
+    # Hyperopt's and Ray Tune's.
+    "choice": "write `hpo.Categorical([...])`",
+    "fmin": "write `hpo.Study(space).optimize(objective, n_trials=100)`",
+    "Tuner": "see `hpo_core.integrations.ray`",
+    "uniform": "write `hpo.Float(low, high)`",
+    "quniform": "write `hpo.Float(low, high, step=q)`",
+    "loguniform": "write `hpo.Float(low, high, log=True)`, with the values themselves as bounds",
+    "randint": "write `hpo.Int(low, high)`, which includes high",
+    "lograndint": "write `hpo.Int(low, high, log=True)`, which includes high",
 }
 PLOTS: Final[Hints] = {
     name: f"write `hpo.plots.{own}(study)`"
@@ -133,11 +142,16 @@ KEYWORDS: Final[Mapping[str, str]] = {
     "n_ei_candidates": "n_candidates",
     "q": "step",
     "n_iter": "n_trials",
+    "max_evals": "n_trials",
+    "num_samples": "n_trials",
+    "random_state": "seed",
 }
 # Arguments that belong elsewhere.
 ELSEWHERE: Final[Mapping[str, str]] = {
     "feasible": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, feasible=function))",
     "forbid": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, forbid=[condition]))",
+    "metric": "one result needs no name, and metrics={'loss': hpo.Minimize(), ...} names several",
+    "mode": "write direction='minimize' or direction='maximize'",
     "pruner": "schedulers stop trials early, as in hpo.Study(space, scheduler='asha')",
     "scheduler": "it belongs to the study, as in hpo.Study(space, scheduler='asha')",
     "param_distributions": "the space comes second, "

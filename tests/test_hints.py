@@ -259,6 +259,25 @@ def test_a_storage_needs_a_name(tmp_path):
         hpo.Study(SPACE, storage=tmp_path / "s.db")
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hpo.fmin, r"hpo\.Study\(space\)\.optimize\(objective"),
+        (lambda: hpo.choice([1, 2]), r"hpo\.Categorical"),
+        (lambda: hpo.loguniform(1e-4, 1e-1), r"hpo\.Float\(low, high, log=True\)"),
+        (lambda: hpo.randint, r"hpo\.Int\(low, high\)`, which includes high"),
+        (lambda: hpo.Study(SPACE, mode="max"), "write direction='minimize' or direction='maximize'"),
+        (lambda: hpo.Study(SPACE, metric="loss"), "one result needs no name"),
+        (lambda: hpo.Study(SPACE, random_state=3), "write seed=3"),
+        (lambda: study().optimize(print, max_evals=3), "write n_trials=3"),
+        (lambda: study().optimize(print, num_samples=3), "write n_trials=3"),
+    ],
+)
+def test_names_of_hyperopt_and_ray_tune(call, message):
+    with pytest.raises((AttributeError, TypeError), match=message):
+        call()
+
+
 def test_a_pool_names_what_it_has_for_all_its_studies():
     pool = hpo.StudyPool({"x": hpo.Float(0, 1)}, 2, seed=0)
     with pytest.raises(AttributeError, match=r"read `pool\.best_values`"):
