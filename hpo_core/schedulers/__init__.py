@@ -1,5 +1,6 @@
 """Decisions about running trials: stop early, pause, continue."""
 
+from hpo_core.log import Move
 from hpo_core.schedulers.asha import ASHA
 from hpo_core.schedulers.base import Scheduler, Verdict
 from hpo_core.schedulers.freeze_thaw import FreezeThaw
@@ -15,6 +16,7 @@ __all__ = [
     "FreezeThaw",
     "Hyperband",
     "Median",
+    "Move",
     "Patience",
     "Percentile",
     "Scheduler",
