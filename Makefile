@@ -76,7 +76,7 @@ bench-kernels: $(VENV)/installed-dev
 sanitize: $(SANITIZED)/installed
 	@export LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so)"
 	export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONSAFEPATH=1
-	$(SANITIZED)/bin/python -m pytest -q -k 'not numba' tests/native
+	$(SANITIZED)/bin/python -m pytest -q -k 'not numba' tests/native tests/pool tests/test_threads.py
 
 # Zig's clang links against the glibc that is asked for, of any architecture, so one machine builds for both.
 # auditwheel finds the oldest manylinux that the symbols allow. .github/workflows/wheels.yml builds the others.
