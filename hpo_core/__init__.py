@@ -1,4 +1,4 @@
-"""Hyperparameter optimisation on native kernels: from results so far to what to try next.
+"""Hyperparameter optimisation on native kernels.
 
 >>> import hpo_core as hpo
 >>> space = {"x": hpo.Float(-5, 5), "kind": hpo.Categorical(["a", "b"])}
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from hpo_core.study import Study
     from hpo_core.trial import Trial, TrialBatch
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ASHA",
@@ -95,7 +95,7 @@ __all__ = [
     "set_num_threads",
 ]
 
-# Where each name lives. It is loaded when first asked for: `import hpo_core` alone costs nothing.
+# The module of each name, which is loaded on first use: `import hpo_core` alone costs nothing.
 _ROOMS = {
     "errors": (
         "ArgumentError",

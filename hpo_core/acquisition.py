@@ -1,7 +1,7 @@
-"""What to try next, given a model's predictions: arrays in, arrays out.
+"""Acquisition functions: scores of candidates, from a model's predictions. Arrays in, arrays out.
 
-How much is to be gained at a candidate follows from the mean and standard deviation predicted there.
-Everything is minimised: an improvement is a value below ``best``. Scores are to be maximised.
+The score of a candidate follows from the mean and standard deviation predicted there. Objectives are
+minimised, so an improvement is a value below ``best``; scores are maximised.
 
 mean, sd    of the normal prediction at each candidate, in the units of the objective
 best        the value to improve on
@@ -58,7 +58,7 @@ def expected_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Array:
     Raises
     ------
     ArgumentError
-        If mean or sd is not finite, best is NaN, some sd < 0, or the shapes do not fit.
+        ``mean`` or ``sd`` is not finite, best is NaN, some sd < 0, or the shapes do not fit.
 
     References
     ----------
@@ -75,7 +75,7 @@ def expected_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Array:
 
 
 def log_expected_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Array:
-    """Logarithm of the expected improvement: finite and with a slope where EI itself underflows.
+    """Logarithm of the expected improvement: finite, with a useful slope, even if EI itself underflows.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def log_expected_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> Arr
     Raises
     ------
     ArgumentError
-        If mean or sd is not finite, best is NaN, some sd < 0, or the shapes do not fit.
+        ``mean`` or ``sd`` is not finite, best is NaN, some sd < 0, or the shapes do not fit.
 
     References
     ----------
@@ -116,7 +116,7 @@ def probability_of_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> A
     mean, sd : array_like
         Predictions, in the units of the objective; sd >= 0. They are broadcast.
     best : float
-        Value to improve on; take it some way below the best value seen, or the search stays there.
+        Value to improve on. Choose it somewhat below the best value seen, or the search stays near it.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def probability_of_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> A
     Raises
     ------
     ArgumentError
-        If mean or sd is not finite, best is NaN, some sd < 0, or the shapes do not fit.
+        ``mean`` or ``sd`` is not finite, best is NaN, some sd < 0, or the shapes do not fit.
 
     References
     ----------
@@ -151,8 +151,8 @@ def probability_of_improvement(mean: ArrayLike, sd: ArrayLike, best: float) -> A
 def upper_confidence_bound(mean: ArrayLike, sd: ArrayLike, *, beta: float = 2.0) -> Array:
     """Optimism in the face of uncertainty: beta sd - mean, to be maximised.
 
-    The name is the usual one for problems of maximisation; of an objective that is minimised this is
-    its lower confidence bound, mean - beta sd, with the sign of a score.
+    The name is the usual one, which comes from maximisation. Here the objective is minimised, so this is the
+    negative of its lower confidence bound, mean - beta sd.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def upper_confidence_bound(mean: ArrayLike, sd: ArrayLike, *, beta: float = 2.0)
     Raises
     ------
     ArgumentError
-        If something is not a finite number, some sd < 0, beta < 0, or the shapes do not fit.
+        A value is not a finite number, some sd < 0, beta < 0, or the shapes do not fit.
 
     References
     ----------
@@ -187,7 +187,7 @@ def upper_confidence_bound(mean: ArrayLike, sd: ArrayLike, *, beta: float = 2.0)
 
 
 def thompson_draws(posterior: Posterior, x: Array, n: int, *, seed: int) -> Array:
-    """Joint draws of the objective at candidates; the minimum of each is a Thompson sample.
+    """Draw the objective jointly at candidates; the minimum of each draw is a Thompson sample.
 
     Parameters
     ----------
@@ -195,26 +195,38 @@ def thompson_draws(posterior: Posterior, x: Array, n: int, *, seed: int) -> Arra
     x : (d, m) float64
         Candidates, in internal coordinates. The joint covariance costs O(m^3): at most a few thousand.
     n : int
-        Draws wanted, at least 1.
+        Number of draws, at least 1.
     seed : int
-        0 to 2**64 - 1. But for rounding, draw number i depends on the seed and i alone.
+        0 to 2**64 - 1. Up to rounding, draw number i depends only on the seed and on i.
 
     Returns
     -------
     (n, m) float64
-        Values of the latent objective, noise not included, in the units of the data.
+        Values of the latent objective, without noise, in the units of the data.
 
     Raises
     ------
     ArgumentError
-        If an argument is outside what is allowed.
+        An argument is not allowed.
     NotPositiveDefiniteError
-        If the joint covariance has no factor even with 1e-4 s^2 added to its diagonal.
+        The joint covariance has no Cholesky factor, even with 1e-4 s^2 added to its diagonal.
 
     References
     ----------
     W. R. Thompson (1933), On the likelihood that one unknown probability exceeds another in view of
     the evidence of two samples, Biometrika 25.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hpo_core.gp.posterior import Hyperparameters, Posterior
+    >>> from hpo_core.native.covariance import Structure
+    >>> from hpo_core.space import Float, Space
+    >>> structure = Structure(Space({"x": Float(0, 1)}).layout)
+    >>> hyper = Hyperparameters(np.array([0.3]), 1e-4, np.ones(structure.n_groups))
+    >>> posterior = Posterior(structure, hyper, np.array([[0.1, 0.9]]), np.array([1.0, 0.0]))
+    >>> thompson_draws(posterior, np.array([[0.2, 0.5, 0.8]]), 10, seed=0).shape
+    (10, 3)
     """
     x = _candidates(x, posterior)
     n, seed = check_int("n", n, 1), check_int("seed", seed, 0, normal.WORD - 1)

@@ -26,14 +26,14 @@ __all__ = ["Callback", "NoImprovement", "Target"]
 class NoImprovement:
     """Stops a search when the last ``trials`` finished trials have brought no new best value.
 
-    With several objectives, when none of them has come to the front; one whose values equal those of an
-    earlier trial has not. Failed trials count, and so do trials of other processes and of earlier calls.
-    Paused trials do not, until they have gone on and ended.
+    With several objectives, it stops the search when none of these trials has reached the front; a trial with
+    the same values as an earlier one has not. Failed trials count, and so do trials of other processes and
+    of earlier calls. Paused trials count once they have ended.
 
     Parameters
     ----------
     trials : int
-        At least 1.
+        Number of trials without an improvement, at least 1.
 
     Raises
     ------
@@ -84,7 +84,8 @@ class Target:
     Parameters
     ----------
     value : float, or mapping of objectives to float
-        In the study's direction. With several objectives a mapping: one trial must reach all that it names.
+        The value to reach, as the objective returns it. With several objectives, a mapping: one trial must
+        reach all of its values.
 
     Raises
     ------

@@ -278,7 +278,7 @@ def check_columns(columns: Any) -> tuple[dict[str, Column], int]:
     checked = {name: _column(name, column) for name, column in columns.items()}
     lengths = {name: len(column) for name, column in checked.items()}
     if len(set(lengths.values())) > 1:
-        raise SpaceError(f"columns must have one length, got {shown(lengths)}")
+        raise SpaceError(f"columns must have the same length, got {shown(lengths)}")
     return checked, next(iter(lengths.values()))
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``hpo-core info`` and what looks after the studies in a storage."""
+"""The command line: ``hpo-core info``, and commands for the studies in a storage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from hpo_core.study import ReadOnlyStudy
 
 
-EXPORT_TO = "optuna: a study in a storage of Optuna, such as sqlite:///optuna.db, for optuna-dashboard"
+EXPORT_TO = (
+    "where to write: 'file' (the default), or 'optuna' for a storage of Optuna such as "
+    "sqlite:///optuna.db, which optuna-dashboard shows"
+)
+ARGUMENTS = {
+    "storage": "path of an SQLite file, or URL of a PostgreSQL database",
+    "name": "name of the study",
+    "target": "file to write, or the URL of a storage with --to optuna",
+    "backup target": "file to write; it must not exist yet",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 1 for an error, 2 for wrong usage, 130 after Ctrl-C, and 141, as of any other
-        program, if nobody reads on.
+        The exit status: 1 for an error, 2 for wrong usage, 130 after Ctrl-C, and 141 if the reader of the
+        output has gone, as for other programs.
     """
     try:
         try:
@@ -88,38 +97,47 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hpo-core", description="Hyperparameter optimisation.")
+    parser = _Parser(
+        prog="hpo-core",
+        description="Inspect and manage stored studies, and show how hpo_core runs on this machine.",
+        epilog="See the options of a command with: hpo-core COMMAND --help",
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="command", required=True)
-    _add(commands, "info", _info, "print backend, SIMD level, BLAS, threads and versions")
+    _add(commands, "info", _info, "show the backend, SIMD level, BLAS, threads and versions")
     _add(commands, "ls", _ls, "list the studies of a storage", "storage")
-    _add(commands, "show", _show, "print what a study is and how far it has come", "storage", "name")
-    _add(commands, "best", _best, "print the best trial, or those on the front", "storage", "name")
-    about = "write the trials, or their reports, to a file"
+    _add(commands, "show", _show, "show the space, settings and progress of a study", "storage", "name")
+    _add(commands, "best", _best, "show the best trial, or the trials on the front", "storage", "name")
+    about = "write the trials of a study, or their reports, to a file or to a storage of Optuna"
     export = _add(commands, "export", _export, about, "storage", "name", "target")
     export.add_argument("--to", choices=("file", "optuna"), default="file", help=EXPORT_TO)
-    export.add_argument("--format", choices=tuple(WRITERS), help="else the ending of the file says it")
-    export.add_argument("--reports", action="store_true", help="a row for each report, not for each trial")
-    report = _add(commands, "report", _report, "write a study as one HTML file to show", "storage", "name")
+    export.add_argument("--format", choices=tuple(WRITERS), help="by default, the ending of the file name")
+    export.add_argument("--reports", action="store_true", help="write a row per report, not per trial")
+    report = _add(commands, "report", _report, "write a study as one HTML file", "storage", "name")
     report.add_argument(
-        "-o", "--output", default="report.html", metavar="file", help="%(default)s if not given"
+        "-o", "--output", default="report.html", metavar="file", help="file to write (default: %(default)s)"
     )
-    serve = _add(commands, "serve", _serve, "show studies in a browser while they go on", "storage")
-    serve.add_argument("--host", default="127.0.0.1", help="other addresses need the token that is printed")
-    serve.add_argument("--port", type=int, help="8000 or a free one if not given")
+    serve = _add(commands, "serve", _serve, "show studies in a browser while they run", "storage")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s); others require the token that is printed",
+    )
+    serve.add_argument("--port", type=int, help="port to listen on (default: 8000, or a free port)")
     _add(commands, "delete", _delete, "delete a study; its log stays in the storage", "storage", "name")
-    _add(commands, "doctor", _doctor, "check the logs of a storage", "storage")
-    _add(commands, "backup", _backup, "copy an SQLite file that may be in use", "storage", "target")
+    _add(commands, "doctor", _doctor, "check the logs of a storage for damage", "storage")
+    _add(commands, "backup", _backup, "copy an SQLite file, even while it is in use", "storage", "target")
     return parser
 
 
 def _add(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], about: str, *arguments: str
 ) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    description = f"{about[0].upper()}{about[1:]}."
+    command: argparse.ArgumentParser = commands.add_parser(name, help=about, description=description)
     for argument in arguments:
-        command.add_argument(argument)
-    command.add_argument("--json", action="store_true", help="as JSON")
+        command.add_argument(argument, help=ARGUMENTS.get(f"{name} {argument}", ARGUMENTS[argument]))
+    command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
     return command
 
@@ -139,7 +157,7 @@ def _ls(options: argparse.Namespace) -> int:
     else:
         _say(*(f"{facts['name']!r}  {_summary(facts)}" for facts in found))
     if damaged:
-        _complain(f"{len(damaged)} of {len(found)} studies damaged: {', '.join(map(repr, damaged))}")
+        _complain(f"{len(damaged)} of {len(found)} studies are damaged: {', '.join(map(repr, damaged))}")
     return int(bool(damaged))
 
 
@@ -229,8 +247,8 @@ def _export(options: argparse.Namespace) -> int:
     kind = options.format or options.target.rpartition(".")[2]
     if kind not in WRITERS:
         raise ArgumentError(
-            f"target must end in {', '.join(WRITERS)}, or --format must name one, got {options.target!r}"
-            + ("; write --to optuna for a database of Optuna" if "://" in options.target else "")
+            f"target must end in .{', .'.join(WRITERS)}, or --format must be given, got {options.target!r}"
+            + ("; add --to optuna to write to a storage of Optuna" if "://" in options.target else "")
         )
     export(study, options.target, kind, storage=str(storage), reports=options.reports)
     facts: dict[str, Any] = {"file": options.target, "trials": len(study.trials)}
@@ -243,7 +261,9 @@ def _export(options: argparse.Namespace) -> int:
 
 def _copy_to_optuna(study: ReadOnlyStudy, options: argparse.Namespace) -> dict[str, Any]:
     if options.format or options.reports:
-        raise ArgumentError("--format and --reports go with files: a study of Optuna has everything")
+        raise ArgumentError(
+            "--format and --reports must be left out with --to optuna, which copies everything"
+        )
     try:
         from hpo_core.integrations.optuna import to_optuna
     except ImportError as error:

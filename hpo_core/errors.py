@@ -1,4 +1,4 @@
-"""Exception types. Every message names the argument, what came and what is allowed."""
+"""Exception types. Every message names the argument, the allowed values and the value given."""
 
 
 class HpoError(Exception):
@@ -6,15 +6,15 @@ class HpoError(Exception):
 
 
 class ArgumentError(HpoError, ValueError):
-    """A public function got an argument outside what it allows."""
+    """An argument of a public function has a value that is not allowed."""
 
 
 class SpaceError(ArgumentError):
-    """A search space that cannot exist, or a configuration that is not in it."""
+    """The search space is not valid, or a configuration does not belong to it."""
 
 
 class InfeasibleSpaceError(SpaceError):
-    """The constraints rejected every one of a long run of draws."""
+    """The constraints of the space rejected too many draws in a row."""
 
 
 class SpaceExhausted(HpoError):  # noqa: N818 - a state of the search, like StopIteration
@@ -22,19 +22,19 @@ class SpaceExhausted(HpoError):  # noqa: N818 - a state of the search, like Stop
 
 
 class StudyError(ArgumentError):
-    """A study that cannot be created, resumed or asked as requested."""
+    """The study cannot be created, resumed or asked as requested."""
 
 
 class TrialError(ArgumentError):
-    """A result for a trial that is unknown, finished or foreign, or of the wrong shape."""
+    """The trial is unknown, finished or of another study, or its result has the wrong type or shape."""
 
 
 class StorageError(ArgumentError):
-    """A storage that cannot be opened, read or written; what was acknowledged before is untouched."""
+    """The storage cannot be opened, read or written; changes acknowledged earlier are untouched."""
 
 
 class StorageRefusedError(StorageError):
-    """A storage that takes nothing for now: locked, full or away. The same may be written later."""
+    """The storage accepts no changes for now: it is locked, full or unreachable. Retry later."""
 
 
 class NotPositiveDefiniteError(HpoError, ArithmeticError):
@@ -46,14 +46,14 @@ class BackendError(HpoError, RuntimeError):
 
 
 class TrialStopped(HpoError):  # noqa: N818 - raised by objectives to end a trial early
-    """Raise inside an objective: the trial ends as ``stopped`` with its last reported value.
+    """Raise this in an objective to end the trial as ``stopped`` with its last reported value.
 
-    The objective of a batch returns one in the place of a value.
+    A vectorized objective returns an instance in place of a trial's value.
     """
 
 
 class TrialFailed(HpoError):  # noqa: N818 - raised by objectives, carries the reason
-    """Raise inside an objective: the trial ends as ``failed`` with this reason.
+    """Raise this in an objective to end the trial as ``failed``, with the message as its reason.
 
-    The objective of a batch returns one in the place of a value.
+    A vectorized objective returns an instance in place of a trial's value.
     """

@@ -189,7 +189,7 @@ def _needing_pandas() -> Iterator[None]:
 
 
 def _described_frame(study: ReadOnlyStudy, *, reports: bool = False) -> Any:
-    """Return a table that tells what the metrics are; ``read_parquet`` gives that back."""
+    """Return a table with a description of the metrics, which ``read_parquet`` restores."""
     frame = study.to_pandas(reports=reports)
     if study.metrics.direction is None:
         frame.attrs["metrics"] = study.metrics.to_json()

@@ -27,7 +27,7 @@ MAX_TABLE_LEVELS = 1024
 
 
 class Kind(IntEnum):
-    """How a parameter's coordinate behaves."""
+    """The kind of a parameter's coordinate."""
 
     CONTINUOUS = 0
     DISCRETE = 1  # ordered levels, centres and values in tables

@@ -199,7 +199,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where a browser finds it."""
+        """The address to open in a browser."""
         name = socket.gethostname() if self.host in _ANY else self.host
         host = f"[{name}]" if ":" in name else name
         token = f"?token={self.token}" if self.token else ""

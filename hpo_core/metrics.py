@@ -1,4 +1,4 @@
-"""What the results of trials are: objectives to minimise or maximise, and bounds to keep.
+"""The metrics of a study: objectives to minimise or maximise, and bounds to keep.
 
 Glossary
 --------
@@ -47,13 +47,13 @@ class Minimize:
     ----------
     reference : float, optional
         The worst value that you would accept. It bounds the hypervolume of a front, and also steers the
-        search: results worse than it count for nothing. By default it follows from the front, see
+        search, because worse results add no hypervolume. By default it follows from the front, see
         ``Study.hypervolume``.
     known : callable, optional
         ``known(columns)`` computes the metric from the parameters. It gets a mapping of names to columns of
-        k values, as ``Space(feasible=)`` does, and returns k numbers, which must be finite everywhere that
-        the space permits. Objectives then do not return this metric, and ``auto`` and ``gp`` use the
-        function itself in the place of a model. Other samplers treat the metric like a measured one.
+        k values, as ``Space(feasible=)`` does, and returns k numbers, which must be finite for every
+        configuration that the space permits. The objective function then does not return this metric, and
+        ``auto`` and ``gp`` use the formula instead of a model. Other samplers treat it like a measured one.
 
     Raises
     ------
@@ -88,7 +88,21 @@ class Minimize:
 @hinting_class
 @dataclass(frozen=True, kw_only=True)
 class Maximize(Minimize):
-    """An objective to maximise; the arguments are those of ``Minimize``."""
+    """An objective to maximise.
+
+    Parameters
+    ----------
+    reference, known
+        As for ``Minimize``.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"x": hpo.Float(0, 1)}, metrics={"accuracy": hpo.Maximize()}, seed=0)
+    >>> study.tell(study.ask(2), [0.8, 0.9])
+    >>> study.best_value
+    0.9
+    """
 
     kind: ClassVar[str] = "maximize"
 
@@ -101,6 +115,7 @@ class AtMost:
     Parameters
     ----------
     bound : float
+        The largest value allowed.
     known : callable, optional
         As for ``Minimize``.
 
@@ -131,7 +146,24 @@ class AtMost:
 @hinting_class
 @dataclass(frozen=True)
 class AtLeast(AtMost):
-    """A metric that must not fall below a bound; the arguments are those of ``AtMost``."""
+    """A metric that must not fall below a bound.
+
+    Parameters
+    ----------
+    bound : float
+        The smallest value allowed.
+    known : callable, optional
+        As for ``Minimize``.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> metrics = {"size": hpo.Minimize(), "accuracy": hpo.AtLeast(0.9)}
+    >>> study = hpo.Study({"width": hpo.Int(1, 100)}, metrics=metrics, seed=0)
+    >>> study.tell(study.ask(2), {"size": [10, 20], "accuracy": [0.8, 0.95]})
+    >>> study.best_trial.values
+    {'size': 20.0, 'accuracy': 0.95}
+    """
 
     kind: ClassVar[str] = "at_least"
 
@@ -148,14 +180,14 @@ def _check_known(known: Any) -> None:
 
 def _not_stored(_: Columns) -> Any:
     raise StudyError(
-        "the function of a known metric is needed, and no storage keeps functions: pass the same metrics to "
-        "Study(space, metrics=..., storage=..., name=...)"
+        "this needs the function of a known metric, but no storage keeps functions: pass the same metrics "
+        "to Study(space, metrics=..., storage=..., name=...)"
     )
 
 
 @dataclass(frozen=True)
 class ResultReader:
-    """Reads what was told of trials; it holds no function, so that workers can have it.
+    """Reads the results told for trials; it holds no function, so it can be sent to workers.
 
     Attributes
     ----------
@@ -238,7 +270,7 @@ class ResultReader:
 
     @property
     def what(self) -> str:
-        """What a result must be, in words."""
+        """The required form of a result, in words."""
         if self.measured == (VALUE,):
             return "a number"
         if not self.measured:
@@ -259,7 +291,7 @@ class ResultReader:
                 )
             if name not in self.measured:
                 hint = did_you_mean(name, self.measured) if isinstance(name, str) else ""
-                raise TrialError(f"{rule} {self.what}, got also {shown(name)}{hint}")
+                raise TrialError(f"{rule} {self.what}, got {shown(name)} as well{hint}")
 
 
 def _is_mapping(result: Any) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Part(Protocol):
-    """What a part tells about itself."""
+    """The description of a part."""
 
     @property
     def name(self) -> str:

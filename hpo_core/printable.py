@@ -1,4 +1,4 @@
-"""Text from users made safe to show: it may hold what a terminal obeys, or what it cannot show."""
+"""Text from users made safe to show: it may hold control characters, or characters that cannot be shown."""
 
 from __future__ import annotations
 

@@ -145,7 +145,16 @@ CASES: dict[str, Case] = {
     ),
     "Space.from_json": Case(
         make(hpo.Space.from_json),
-        {"text": [None, 3, "", "{", Named("[]", "not a space"), Named('{"parameters": 3}', "not a space")]},
+        {
+            "text": [
+                None,
+                3,
+                "",
+                "{",
+                Named("[]", "a space of version"),
+                Named('{"parameters": 3}', "a space of version"),
+            ]
+        },
         lambda scene: {"text": scene.space.to_json()},
     ),
     "Space.from_configspace": Case(
@@ -441,9 +450,9 @@ CASES: dict[str, Case] = {
         {
             "key": [
                 Named("zz", "'zz'"),
-                Named(None, "indexed"),
-                Named(1.5, "indexed"),
-                Named(np.zeros((1, 1), int), "indexed"),
+                Named(None, "index must be"),
+                Named(1.5, "index must be"),
+                Named(np.zeros((1, 1), int), "index must be"),
                 Named([True], "mask"),
             ]
         },

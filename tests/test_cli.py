@@ -213,7 +213,7 @@ def test_export_writes_every_trial(stored, capsys, tmp_path):
     assert lines[4].startswith("3,failed,,")
     assert ",sobol,oom,," in lines[4]
     assert cli.main(["export", stored, "it's; DROP", "trials.xml"]) == 1
-    assert "csv, json, parquet" in capsys.readouterr().err
+    assert ".csv, .json, .parquet" in capsys.readouterr().err
 
 
 def test_export_to_parquet_reads_back_with_its_types(stored, capsys, tmp_path):
@@ -546,7 +546,7 @@ def test_an_export_never_writes_over_a_storage(way, tmp_path, capsys, monkeypatc
     }.get(way, other)
     for kind in ("csv", "json", "parquet"):
         assert cli.main(["export", str(path), "s", str(target), "--format", kind]) == 1
-        assert "name of another file" in capsys.readouterr().err
+        assert "choose another file" in capsys.readouterr().err
     assert hpo_core.Study.open(path, "s").best_value == 1.0
     study.tell(study.ask(), 0.5)
     assert hpo_core.Study.open(path, "s").best_value == 0.5

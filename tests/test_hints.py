@@ -244,7 +244,7 @@ def test_ranges_of_other_libraries(call, written):
         ),
         ({"objective": lambda: 1.0}, "objective must accept (trial), got a function of ()"),
         ({"callbacks": [print, lambda study: None]}, "callbacks must accept (study, trial)"),
-        ({"objective": lambda trial: {"loss": 1.0}}, "return one entry"),
+        ({"objective": lambda trial: {"loss": 1.0}}, "return one number"),
         ({"objective": lambda trial: None}, "got None; is there a return?"),
     ],
     ids=["named", "nothing", "callback", "mapping", "no return"],

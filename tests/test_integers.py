@@ -113,7 +113,7 @@ def test_a_failed_allocation_changes_nothing(stored, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(RandomSampler, "ask", full)
-        with pytest.raises(hpo.StudyError, match="n must be a number of trials that memory has room for"):
+        with pytest.raises(hpo.StudyError, match="n must be a number of trials that fit in memory"):
             study.ask(50)
     assert fingerprint(study) == before
     assert study.ask().number == 3

@@ -154,7 +154,7 @@ def test_parzen_draws_what_tpe_makes_of_any_study(sampler):
 
 
 def test_parzen_refuses_what_it_cannot_draw(tuned):
-    with pytest.raises(hpo.ArgumentError, match="at least one"):
+    with pytest.raises(hpo.ArgumentError, match="must have a completed trial, got none"):
         plot_parzen(hpo.Study({"lr": hpo.Float(0, 1)}, sampler="gp"), "lr")
     with pytest.raises(hpo.ArgumentError, match="one of 'lr', 'depth'"):
         plot_parzen(tuned, "learning_rate")
@@ -413,7 +413,7 @@ def test_pictures_of_several_objectives_refuse_what_they_cannot_draw():
             (told([1.0]), "several objectives, got 'minimize value'; see plot_history"),
             ({}, "no study"),
             ({"a": study, "b": searched({"error": hpo.Minimize(), "ms": hpo.Minimize()})}, "same objectives"),
-            (empty, "keeps all bounds; got none"),
+            (empty, "keeps all bounds, got none"),
             (3, "must be a Study, got 3"),
         ]:
             with pytest.raises(hpo.ArgumentError, match=words):
@@ -432,7 +432,7 @@ def test_pictures_of_several_objectives_refuse_what_they_cannot_draw():
     ]:
         with pytest.raises(hpo.ArgumentError, match=words):
             plot_metrics(study, arguments[0], metrics=[*arguments, None][1])
-    with pytest.raises(hpo.ArgumentError, match="'lr' is active; got none"):
+    with pytest.raises(hpo.ArgumentError, match="'lr' is active, got none"):
         plot_metrics(empty, "lr")
     with pytest.raises(hpo.ArgumentError, match="axes must be 3, one for each metric, got 1"):
         plot_metrics(study, "lr", axes=[plt.subplots()[1]])

@@ -97,7 +97,7 @@ def test_an_int_gives_a_trial(study, batch):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (np.ones(39, bool), "mask has length 39, the batch 40"),
+        (np.ones(39, bool), "a mask must have the length of the batch, 40, got 39"),
         (1.5, "got float"),
         (None, "got NoneType"),
         (np.array([0.0, 1.0]), "dtype float64"),

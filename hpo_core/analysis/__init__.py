@@ -1,4 +1,4 @@
-"""What the results of a study say: the columns behind every picture, fronts, and what stopping saved."""
+"""Analysis of a study: the columns behind every picture, fronts, and the savings of stopping."""
 
 from hpo_core.analysis.importance import importance
 

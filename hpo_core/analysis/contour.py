@@ -48,7 +48,7 @@ class Contour(NamedTuple):
     mean : (b, a) float64
         Expected value, in the metric's units.
     doubt : (b, a) float64
-        Standard deviation as a share of what it is far from any trial, in [0, 1].
+        Standard deviation as a share of its value far from any trial, in [0, 1].
     fitted : int
         Trials that the surface was fitted to, spread evenly over ``trials`` if there are more than 300.
     """

@@ -66,7 +66,7 @@ STEPS = np.arange(-6.4, 4.2, 0.4)
 
 
 class Nodes(NamedTuple):
-    """Where the integral over a parameter is taken, (t,) each; the weights sum to 1."""
+    """Nodes and weights of the integral over a parameter, (t,) each; the weights sum to 1."""
 
     x: Array
     weight: Array

@@ -95,8 +95,8 @@ def check_reference(metrics: Metrics, y: Array, point: Array) -> None:
     wanted = dict(zip(metrics.objectives, (sign * point).tolist(), strict=True))
     best = dict(zip(metrics.objectives, (sign * y.min(axis=1)).tolist(), strict=True))
     raise StudyError(
-        f"reference must be worse than some trial in every objective, got {wanted}; the best values so far, "
-        f"each by itself, are {best}"
+        f"reference must be worse than some trial in every objective, got {wanted}; the best value of "
+        f"each objective so far is {best}"
     )
 
 

@@ -78,35 +78,35 @@ def importance(
 ) -> dict[str, float]:
     """Return how much each parameter matters, the most important one first.
 
-    Stopped trials count. "ped-anova" compares trials by rank: complete ones come before stopped ones, those
-    that went further before others, then the better value. "fanova" takes the last reported value of a
-    stopped trial for its result. Failed, paused and running trials are left out.
+    Stopped trials count. "ped-anova" compares trials by rank: complete trials come before stopped ones, then
+    trials with more steps before those with fewer, then better values before worse ones. "fanova" takes the
+    last reported value of a stopped trial as its result. Failed, paused and running trials are left out.
 
     Parameters
     ----------
     study : Study
     metric : str, optional
-        By default the objective; if there are several objectives or bounds, trials are compared as a whole,
-        by bounds first and then by fronts. "fanova" takes the objective; of several it needs the name of one.
+        By default the objective. If there are several objectives or bounds, "ped-anova" compares trials by
+        bounds first and then by fronts. If there are several objectives, "fanova" needs the name of a metric.
     evaluator : {"ped-anova", "fanova"}, default "ped-anova"
-        "ped-anova": what sets the best trials apart from the others. Only the order of the trials matters. It
-        takes milliseconds for 10,000 trials, and is about the region that was searched. After a search that
-        has narrowed in, what the sampler has settled on gets a share too, even if it does nothing.
-        "fanova": which part of the variance of the metric over the whole space each parameter explains by
-        itself, by a Gaussian process fitted to at most 500 trials. It takes seconds.
+        "ped-anova" measures how the best trials differ from the others. Only the order of the trials matters.
+        It takes milliseconds for 10,000 trials, and describes the region that was searched: a value on which
+        the sampler has settled gets a share, even if it has no effect.
+        "fanova" measures the share of the metric's variance over the entire space that each parameter
+        explains by itself, with a Gaussian process fitted to at most 500 trials. It takes seconds.
     target_quantile : float, default 0.1
-        For "ped-anova": the share of the trials that count as the best, in (0, ``region_quantile``); at least
-        five trials do.
+        For "ped-anova": the share of trials that count as the best, in (0, ``region_quantile``), and at least
+        five trials.
     region_quantile : float, default 1
-        For "ped-anova": the share of the trials, best first, that these are compared with, in (0, 1]; at
-        least ten trials.
+        For "ped-anova": the share of trials, best first, that they are compared with, in (0, 1], and at least
+        ten trials.
 
     Returns
     -------
     dict of str to float
-        Shares of all parameters, descending, that sum to 1. A conditional parameter's share is the effect of
-        its value where it is active; the effect of being active counts for the parameters in its condition.
-        If no parameter matters, all shares are equal.
+        Shares of all parameters, descending, that sum to 1. The share of a conditional parameter is the
+        effect of its value in trials in which it is active; the effect of being active counts for the
+        parameters in its condition. If no parameter matters, all shares are equal.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _by_rank(space: Space, history: History, metric: str | None, target: float, 
     best = _best(keys, max(math.ceil(target * len(rows)), FEWEST_BEST))[among]
     n, n_best = len(best), int(np.count_nonzero(best))
     if n_best == n:
-        raise StudyError(f"the trials must differ, got {n} that are equally good")
+        raise StudyError(f"the trials must differ, got {n} that are equally good; run more trials")
     x = np.take(history.x, rows[among], axis=1)
     if history.given is not None:  # a trial that is older than a parameter says nothing of it
         x[np.isposinf(history.given[:, rows[among]])] = np.nan

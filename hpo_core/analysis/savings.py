@@ -1,4 +1,4 @@
-"""What stopping and pausing saved: the steps of all trials, beside those of whole trainings.
+"""The steps saved by stopping and pausing: the steps of all trials, compared with full trainings.
 
 Steps are those that trials have reported. A step that is repeated, because a worker died, counts once.
 """
@@ -37,15 +37,16 @@ class Rung(NamedTuple):
 
 
 class Savings(NamedTuple):
-    """What stopping and pausing saved.
+    """The steps saved by stopping and pausing.
 
     Attributes
     ----------
     steps : int
         Steps done by all trials.
     whole : int
-        Steps they would have done if none had been stopped or paused. A trial that did not say how many steps
-        it has, as ``Trial.steps`` does, is taken for whole, and so is one that failed or still runs.
+        Steps that they would have done if none had been stopped or paused. A trial whose number of steps is
+        unknown, because it does not use ``Trial.steps``, counts as complete, and so does a trial that failed
+        or still runs.
     rungs : tuple of Rung
         The shallowest first; empty if the scheduler has none.
     """
@@ -56,7 +57,7 @@ class Savings(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Share of the steps of whole trainings that was saved, in [0, 1)."""
+        """Share of the steps that was saved, in [0, 1)."""
         return 1.0 - self.steps / self.whole if self.whole else 0.0
 
     def __str__(self) -> str:
@@ -81,7 +82,7 @@ class Savings(NamedTuple):
 
 
 def savings(history: History) -> Savings:
-    """Return what stopping and pausing has saved so far."""
+    """Return the steps saved by stopping and pausing so far."""
     depth = depths(history)
     cut = np.isin(history.state, (State.STOPPED, State.PAUSED))
     whole = np.where(cut, np.maximum(depth, history.planned), depth)

@@ -50,7 +50,7 @@ class StudyLike(Protocol):
 
     @property
     def metrics(self) -> Metrics:
-        """What the results of its trials are."""
+        """The metrics of the study."""
 
     @property
     def history(self) -> History:
@@ -199,7 +199,7 @@ class Growth(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """What became of the trials.
+    """The states of the trials, and the reasons.
 
     Attributes
     ----------
@@ -255,7 +255,7 @@ def ranks(study: StudyLike, x: str, y: str, metric: str | None = None) -> Ranks:
     both = ~(np.isnan(across.position) | np.isnan(up.position))
     if not both.any():
         raise ArgumentError(
-            f"study must hold a completed trial in which {x!r} and {y!r} are active; got none"
+            f"study must hold a completed trial in which {x!r} and {y!r} are active, got none"
         )
     value = value[both]
     sign = study.metrics.sign.item(metric_row(study, metric))
@@ -312,7 +312,7 @@ def hypervolume(study: StudyLike, reference: Mapping[str, float] | None = None) 
 
 
 def outcomes(study: StudyLike) -> Outcomes:
-    """Return what became of the trials, and why."""
+    """Return the states of the trials, and the reasons."""
     history = latest(study)
     states = {name: history.count(State(k)) for k, name in enumerate(STATES) if history.count(State(k))}
     told = np.flatnonzero(history.decision != 0).tolist()
@@ -358,7 +358,7 @@ def evenly(n: int, most: int) -> Numbers:
 
 
 def thinned(x: Vector, y: Vector, *, cells: tuple[int, int]) -> Numbers:
-    """Return the places of points that a picture of so many cells can tell apart, in order.
+    """Return the places of points that differ in a picture of this many cells, in order.
 
     Parameters
     ----------

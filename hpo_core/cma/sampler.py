@@ -1,4 +1,4 @@
-"""A CMA-ES that goes on from the best of many trials, whoever chose them.
+"""A CMA-ES that starts from the best of many trials of any origin.
 
 Glossary
 --------

@@ -49,7 +49,7 @@ LEAST_SIGMA = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Constants:
-    """What depends on k and lam alone; numbers of equations in [1].
+    """Constants that depend on k and lam only; numbers of equations in [1].
 
     Attributes
     ----------

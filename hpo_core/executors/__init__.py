@@ -1,7 +1,7 @@
-"""Where objectives run: this thread, processes, somebody's pool, the workers of Dask or Ray.
+"""Executors, which run objectives: this thread, processes, a pool of your own, the workers of Dask or Ray.
 
 ``Study.optimize(..., executor=...)`` takes None, a number of processes, a ``concurrent.futures.Executor``,
-a Dask ``Client`` or "ray"; ``Processes``, ``Pool``, ``Dask`` and ``Ray`` say the same with options.
+a Dask ``Client`` or "ray"; ``Processes``, ``Pool``, ``Dask`` and ``Ray`` are the same with options.
 """
 
 from hpo_core.executors.base import Executor, Job, Message, Outcome

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = "timeout"  # reason of a trial that was killed because it took too long
 
-# One death is a failed trial; so many, with nothing finished in between, are a broken set-up.
+# One death is a failed trial; this many, with no trial finished in between, mean a broken set-up.
 MAX_DEATHS_IN_A_ROW = 5
 
 T = TypeVar("T")  # the handle that is passed to an objective
@@ -24,7 +24,7 @@ T = TypeVar("T")  # the handle that is passed to an objective
 
 @dataclass(frozen=True)
 class Job(Generic[T]):
-    """The work to do with every trial. It is sent to every worker once.
+    """The work to do with every trial; each worker receives it once.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Job(Generic[T]):
         Reads the objective's result. It raises ``TrialError`` if the result is wrong, and ``TrialStopped`` if
         the trial has no result because it was told to stop.
     catch : tuple of exception types
-        Failures after which the caller goes on.
+        Exceptions after which the caller continues.
     """
 
     objective: Callable[[T], object]
@@ -59,7 +59,7 @@ class Job(Generic[T]):
         except TrialError as error:
             return self._failed(error, reason_of(error), None, error, error.__cause__)
         except Exception as cause:
-            unread = TrialError(f"what the objective returned could not be read: {describe(cause)}")
+            unread = TrialError(f"the result of the objective could not be read: {describe(cause)}")
             unread.__cause__ = cause
             return self._failed(unread, str(unread), trace(cause, skip=1), unread, cause)
 
@@ -72,7 +72,7 @@ class Job(Generic[T]):
 
 @dataclass(slots=True)
 class Outcome:
-    """How one evaluation ended. It can always be pickled: workers send it to the loop.
+    """The end of one evaluation. It can always be pickled: workers send it to the loop.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Outcome:
     reports : sequence of Report, notes : dict or None
         Reports and notes of the objective that the study does not have yet.
     unheard : bool
-        Whether the objective reported or asked when nobody listened.
+        Whether the objective reported, or asked whether to stop, without a connection to the study.
     """
 
     state: Literal["complete", "stopped", "failed"]

@@ -1,4 +1,4 @@
-"""The settings that ``optimize`` takes as ``executor=``: where trials run, and under which limits."""
+"""The settings that ``optimize`` takes as ``executor=``: the place of trials, and their limits."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class ExecutorConfig(Protocol):
     """A place where trials can run."""
 
     def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
-        """Make ready for trials; ``arguments`` gives what is sent for one of them."""
+        """Make ready for trials; ``arguments`` returns the data to send for a trial."""
 
 
 @dataclass(frozen=True)
 class Processes:
     """Processes of this machine.
 
-    Processes that the objective starts belong to the process group of its worker. They are killed with the
-    worker: by a time limit, by Ctrl-C, or because the process that called ``optimize`` was killed.
+    Processes that the objective starts belong to the process group of its worker. They are killed together
+    with the worker: by a time limit, by Ctrl-C, or because the process that called ``optimize`` was killed.
 
     Parameters
     ----------
     workers : int
-        How many; -1 is one per CPU. Each starts with CPUs / workers threads in ``OMP_NUM_THREADS`` and
-        its kin, unless one is set.
+        Number of processes; -1 is one per CPU. Each starts with CPUs / workers threads in
+        ``OMP_NUM_THREADS`` and similar variables, unless one of them is set.
     trial_timeout : float, optional
         Seconds after which a trial's process is killed, and the trial fails with the reason "timeout".
 
@@ -69,14 +69,25 @@ class Processes:
 class Pool:
     """A ``concurrent.futures.Executor`` of your own, which stays open.
 
-    Nothing can kill a trial that it runs: after Ctrl-C such trials go on, unheard, and there is no
-    ``trial_timeout``. Trials in threads are told to stop if they ask; trials in processes cannot ask.
+    Its trials cannot be killed: after Ctrl-C running trials continue, but their results are not used, and
+    there is no ``trial_timeout``. Trials in threads can call ``should_stop``; in processes it is always
+    False.
 
     Parameters
     ----------
     executor : concurrent.futures.Executor
     workers : int, optional
-        How many trials it runs at the same time; needed if the executor does not say.
+        Number of trials that it runs at the same time; required if the executor does not have this number.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> import hpo_core as hpo
+    >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     study.optimize(lambda trial: trial["x"] ** 2, n_trials=4, executor=Pool(executor))
+    >>> len(study.trials.where("complete"))
+    4
     """
 
     executor: concurrent.futures.Executor
@@ -109,18 +120,25 @@ class Pool:
 class Dask:
     """The workers of a Dask cluster, one trial for each of their threads.
 
-    Workers may join at any time. ``optimize`` holds the threads that it uses until it returns. Ctrl-C and
-    ``trial_timeout`` end a trial by killing its worker, which the nanny starts again; other tasks that ran
-    there start over. The client's ``connection_limit`` (512) also limits how many trials run at once.
+    Workers may join at any time. ``optimize`` occupies the threads that it uses until it returns. Ctrl-C and
+    ``trial_timeout`` end a trial by killing its worker, which the nanny restarts; other tasks on that worker
+    start over. The client's ``connection_limit`` (512) also limits the number of trials that run at once.
 
     Parameters
     ----------
     client : distributed.Client
     resources : mapping, optional
         Resources of a worker that a trial takes: with ``{"GPU": 1}``, workers that were started with
-        ``--resources GPU=2`` run two at a time.
+        ``--resources GPU=2`` run two trials at a time.
     trial_timeout : float, optional
         Seconds after which a trial is killed, and fails with the reason "timeout".
+
+    Examples
+    --------
+    ::
+
+        client = Client("scheduler:8786")
+        study.optimize(objective, n_trials=100, executor=Dask(client, resources={"GPU": 1}))
     """
 
     client: Any
@@ -135,7 +153,7 @@ class Dask:
         _check_timeout(self.trial_timeout)
 
     def start(self, payload: Payload, arguments: Arguments) -> Executor[Any]:
-        """Send the objective to every worker."""
+        """Send the objective to all workers."""
         from hpo_core.executors.dask import DaskExecutor
 
         timeout = _seconds(self.trial_timeout)
@@ -146,7 +164,7 @@ class Dask:
 
 @dataclass(frozen=True, kw_only=True)
 class Ray:
-    """Actors on a Ray cluster: the one this process is connected to, or else the one ``ray.init()`` finds.
+    """Actors on a Ray cluster: the cluster of this process, or the one that ``ray.init()`` finds.
 
     Parameters
     ----------
@@ -155,8 +173,8 @@ class Ray:
     resources : mapping, optional
         Custom resources of the cluster that a trial takes.
     workers : int, optional
-        How many trials run at the same time. The default is as many as the cluster has room for; a
-        cluster that grows on demand must be asked for more.
+        Number of trials that run at the same time; by default as many as fit on the cluster now. Give a
+        number if the cluster grows on demand.
     trial_timeout : float, optional
         Seconds after which a trial is killed, and fails with the reason "timeout".
 
@@ -177,7 +195,7 @@ class Ray:
         for name in ("num_cpus", "num_gpus"):
             check_number(name, getattr(self, name), "a finite number >= 0", lambda n: 0 <= n < math.inf)
         if self.num_cpus == self.num_gpus == 0 and not self.resources:
-            raise ArgumentError("num_cpus, num_gpus and resources must not all be 0: a trial takes nothing")
+            raise ArgumentError("num_cpus, num_gpus or resources must be > 0, got 0 for all of them")
         if self.workers is not None:
             _take_workers(self)
         _check_timeout(self.trial_timeout)
@@ -193,20 +211,20 @@ class Ray:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Workers of a simulation, in this process and thread and on a virtual clock: to study large sweeps.
+    """Simulated workers on a virtual clock, in this process and thread, to study large sweeps.
 
-    The course of a study is the same each time. It takes as long as the calls of the objective and the
-    study's own work. The times and costs of trials, and ``timeout``, are virtual; the clock starts at 0 in
-    each call of ``optimize``.
+    A study takes the same course each time, and no longer than the calls of the objective and the study's own
+    work. The times and costs of trials, and ``timeout``, are virtual; the clock starts at 0 in each call of
+    ``optimize``.
 
     The objective is called when its trial starts, and a second time if the trial is told to stop or pause. It
-    must depend on the trial alone, end without being told to, and save no checkpoints. If the scheduler
-    pauses trials, give the study a folder for checkpoints: ``trial.steps`` goes on after the last report.
+    must depend on the trial only, end by itself, and save no checkpoints. If the scheduler pauses trials,
+    give the study a folder for checkpoints: ``trial.steps`` then continues after the last report.
 
     Parameters
     ----------
     workers : int
-        How many trials run at the same time.
+        Number of trials that run at the same time.
     seconds : float or callable of (trial, step), default 1.0
         Seconds from the start of a trial, or from its last report, to its report of a step. A trial that does
         not report takes the seconds of its step 0.
@@ -246,12 +264,21 @@ class Simulated:
 
 
 def choose(executor: object) -> ExecutorConfig | None:
-    """Return where trials run, None for this thread.
+    """Return the configuration of an executor, None for this thread.
+
+    Parameters
+    ----------
+    executor : object
+        As for ``Study.optimize``.
+
+    Returns
+    -------
+    ExecutorConfig or None
 
     Raises
     ------
     ArgumentError
-        The argument of ``optimize`` is none of what it takes.
+        ``executor`` is not one of the values that ``optimize`` accepts.
     """
     processes = as_int(executor)
     if processes is not None and (processes >= 1 or processes == -1):

@@ -64,7 +64,7 @@ class DaskExecutor(SlotExecutor[T, "_DaskSlot[T]"]):
         trial_timeout: float,
     ) -> None:
         if client.asynchronous:
-            raise ArgumentError("executor: the Dask client must not be asynchronous")
+            raise ArgumentError("executor must be a synchronous Dask client, got an asynchronous one")
         self._client = client
         self._payload = pack(payload, what=f"objective {payload.job.objective!r}", here=False)
         self._resources = dict(resources)
@@ -112,7 +112,9 @@ class DaskExecutor(SlotExecutor[T, "_DaskSlot[T]"]):
         if cancel and watched:
             _on_loop(self._client, self._kill_workers, watched).exception()  # one may be dead already
         if cancel and len(watched) < len(busy):
-            logger.warning("trials go on, unheard, in Dask workers that no nanny can restart")
+            logger.warning(
+                "trials go on in Dask workers that have no nanny to restart them; their results are not used"
+            )
 
 
 class _DaskSlot(Slot[T]):

@@ -352,8 +352,8 @@ def _leave_if_imported_by_worker() -> None:
 def _require_interpreter() -> None:
     if not spawn.get_executable():
         raise ArgumentError(
-            "executor: worker processes need a Python interpreter to start, and sys.executable names none; "
-            "set one with multiprocessing.set_executable(path), or run the trials in this process"
+            "executor: worker processes need a Python interpreter, but sys.executable names none; set one "
+            "with multiprocessing.set_executable(path), or run the trials in this process"
         )
 
 

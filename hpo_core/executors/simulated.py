@@ -30,7 +30,7 @@ MARK: Final = "simulated"
 
 
 class Numbered(Protocol):
-    """What the executor needs of a trial."""
+    """The part of a trial that the executor needs."""
 
     number: int
 
@@ -130,7 +130,7 @@ class SimulatedExecutor(Executor[T]):
 
 
 class _Script:
-    """What a trial says from its start to its outcome, and how much of that has been read.
+    """The messages of a trial from its start to its outcome, and the number that has been read.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class _Script:
     last : Message or None
         The last message that was read.
     is_written : bool
-        Whether what comes next is known: the objective has been called, and what it was told still holds.
+        Whether the next message is known: the objective has been called, and its answers are still valid.
     """
 
     def __init__(self, payload: Payload, arguments: tuple[Any, ...]) -> None:
@@ -166,8 +166,8 @@ class _Script:
         before, self._messages = self._messages[: self._read], [*channel.messages, outcome]
         if str(before) != str(self._messages[: self._read]):  # as text, a nan equals itself
             raise HpoError(
-                "a simulated objective must report the same each time it is called with the same trial (its "
-                f"randomness is trial.seed), got {self._messages[: self._read]} after {before}"
+                "a simulated objective must report the same each time it is called with the same trial, "
+                f"got {self._messages[: self._read]} after {before}; seed its random numbers with trial.seed"
             )
         self.is_written = True
 
@@ -228,6 +228,6 @@ class _ChannelAhead(Channel):
     def _say(self, message: Message) -> None:
         if len(self.messages) >= MOST_MESSAGES:
             raise HpoError(
-                f"the objective has reported {MOST_MESSAGES} times: in a simulation it must end by itself"
+                f"the objective has reported {MOST_MESSAGES} times; a simulated objective must end by itself"
             )
         self.messages.append(message)

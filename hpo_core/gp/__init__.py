@@ -1,1 +1,1 @@
-"""Gaussian-process regression: the model, its fit, what it says is worth trying, and the sampler."""
+"""Gaussian-process regression: the model, its fit, the criteria for new trials, and the sampler."""

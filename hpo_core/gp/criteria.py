@@ -145,7 +145,7 @@ class LogEIBound:
 
 
 class Scored:
-    """A score of what is believed of all metrics.
+    """A score of the predictions of all metrics.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ MAX_LABELLED = 64
 # Hyperparameters are fitted again when there are this many times as many finished trials. This and the next:
 # bench/results/2026-11-28-failures-ablation.md.
 GROWTH = 1.4
-# If so many trials or more failed before the first one worked, they are forgotten, because something may have
-# been broken. If only a small region works, later failures show that as soon.
+# If at least this many trials failed before the first one worked, they are forgotten, because something may
+# have been broken. If only a small region works, later failures show that as soon.
 MIN_LEADING = 8
 
 

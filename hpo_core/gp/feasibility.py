@@ -1,4 +1,4 @@
-"""Where trials fail: Gaussian-process classification of configurations as working or failing.
+"""Gaussian-process classification of configurations as working or failing.
 
 Failures are of two kinds. Where a region fails (too large for the memory, a step that diverges), a latent
 function is negative; failures that no place explains (a node that is lost) come at a constant rate, are

@@ -104,7 +104,7 @@ class GPSettings:
 
 
 class Parameters:
-    """How theta holds hyperparameters, their priors and bounds."""
+    """The layout of hyperparameters in theta, their priors and bounds."""
 
     def __init__(self, layout: Layout, settings: GPSettings) -> None:
         d, n_groups = layout.size, layout.n_groups
@@ -233,7 +233,7 @@ class Objective:
 
 
 class Fit(NamedTuple):
-    """The end of a search for the highest posterior density, and what the next one begins with."""
+    """The end of a search for the highest posterior density, and the start of the next search."""
 
     hyper: Hyperparameters
     n: int  # data that it was made with

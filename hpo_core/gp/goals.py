@@ -1,4 +1,4 @@
-"""What the next trials are chosen for: a criterion to search, and a batch from candidates."""
+"""Goals of the next trials: a criterion to search, and a batch from candidates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Goal(Protocol):
-    """What the next trials are chosen for, given the data and the running trials that count as settled."""
+    """The goal of the next trials, given the data and the running trials that count as settled."""
 
     def criterion(self, pending: Array) -> Criterion:
         """Return what a search maximises, given pending trials (d, r)."""

@@ -1,4 +1,4 @@
-"""What the gp sampler does next in a study of curves: which trial goes on, or which one begins.
+"""The next step of the gp sampler in a study of learning curves: a trial to continue, or a new one.
 
 Glossary
 --------
@@ -210,7 +210,7 @@ class HorizonModel:
         return self.chain.lengthscale
 
     def goal(self, settled: Array, first: int) -> HorizonGoal:  # noqa: ARG002
-        """Return what the next trials are for, as if points (d, r) had ended as expected."""
+        """Return the goal of the next trials, as if points (d, r) had ended as expected."""
         return HorizonGoal(self.chain.conditioned(settled))
 
     def best(self, k: int) -> Array:

@@ -1,4 +1,4 @@
-"""What complete trials are worth if their values are noisy: a posterior of their true values.
+"""A posterior of the true values of complete trials whose observed values are noisy.
 
 During the search one noise level is fitted, under a prior that expects little noise. That is too confident
 for saying which trial is best. Here the noise is averaged over, and values keep their scale: a warp that

@@ -1,4 +1,4 @@
-"""Where a criterion is largest: exact pruning of a pool, then local search from its best.
+"""Maximisation of a criterion: exact pruning of a pool, then local search from its best candidates.
 
 Glossary
 --------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Targets(Protocol):
-    """What a model is fitted to, as functions of how many trials there are."""
+    """The data of a model, as functions of the number of trials."""
 
     def values(self, k: int) -> Array:
         """Return the targets of the first k trials, (k,)."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
-# Neighbours of the best trial are looked for among so many of the best, and as many of the latest.
+# Neighbours of the best trial are looked for among this many of the best, and as many of the latest.
 MAX_SEARCHED = 1024
 
 

@@ -155,7 +155,7 @@ class Outcomes:
         return FrontImprovement(outlook.conditioned(settled), aim, self._order, first)
 
     def best(self, k: int) -> Array:
-        """Return the k best trials, (d, k): the front by what it would lose without them."""
+        """Return the k best trials, (d, k): those of the front by the loss without them."""
         return self._x[:, self._order[:k]]
 
     def _chosen(self, x: Array, units: Units) -> Rows:
@@ -188,7 +188,7 @@ def ranked(level: Array, units: Units) -> Rows:
 
 
 def _gains(front: Array, reference: Array) -> Array:
-    """Return what the front (m, f) would lose without each of its points, (f,); infinite at its ends."""
+    """Return the loss of the front (m, f) without each of its points, (f,); infinite at its ends."""
     gain = contributions(front, reference) if len(front) <= MAX_EXACT else np.zeros(front.shape[1])
     gain[front.argmin(axis=1)] = np.inf
     return gain

@@ -1,4 +1,4 @@
-"""What is believed of all metrics at candidates: normal where a metric is measured, exact where it is known.
+"""Predictions of all metrics at candidates: normal for a measured metric, exact for a known one.
 
 Glossary
 --------

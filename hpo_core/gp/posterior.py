@@ -294,13 +294,13 @@ class Posterior:
             linalg.append_row(self._buffer, i)
         least = float(self.factor.diagonal().min()) ** 2
         if not least > n * EPSILON:
-            raise NotPositiveDefiniteError(f"the least pivot of {n} is {least}: nothing but rounding")
+            raise NotPositiveDefiniteError(f"the smallest of {n} pivots, {least}, is within rounding errors")
 
     def _part(self, start: int, stop: int) -> Inputs:
         return self.as_inputs(self.x[:, start:stop])
 
     def _solve(self) -> None:
-        """mu, s2 and alpha: whole, never by addition to what was."""
+        """Compute mu, s2 and alpha from all data, never by adding to earlier values."""
         n, origin = len(self.y), float(self.y[0])
         both = np.stack([self.y - origin, np.ones(n)], axis=1)
         linalg.solve(self.factor, both)

@@ -1,4 +1,4 @@
-"""How the gp sampler answers one ask: a criterion, a pool of candidates, a local search, a choice.
+"""One answer of the gp sampler: a criterion, a pool of candidates, a local search, a choice.
 
 Glossary
 --------
@@ -42,7 +42,7 @@ N_BEST = 5
 MAX_RUNNING = 256
 # Newest pending configurations whose values are drawn.
 MAX_FANTASIES = 16
-# Candidates that a batch is chosen from: so many of the pool at least, and so many near the best.
+# Candidates that a batch is chosen from: at least this many of the pool, and this many near the best.
 N_BATCH = 512
 # A batch is cut into parts of at most this size; each is chosen given the earlier ones.
 MAX_PART = 256
@@ -136,7 +136,7 @@ class Surrogate(Protocol):
         """Unit of each parameter in a local search, (d,)."""
 
     def goal(self, settled: Array, first: int) -> Goal:
-        """Return what the trials from number ``first`` on are for, had points (d, r) been at their mean."""
+        """Return the goal of the trials from number ``first`` on, as if points (d, r) were at their mean."""
 
     def best(self, k: int) -> Array:
         """Return the k best trials, best first, (d, k); fewer if there are fewer."""
@@ -225,7 +225,7 @@ class Proposal:
         return criterion if self.feasibility is None else Weighted(criterion, self.feasibility)
 
     def _pool(self, surrogate: Surrogate, first: int, n: int, earlier: Array) -> Array:
-        """Return what is left of a small finite space; otherwise draws that the constraints permit."""
+        """Return the rest of a small finite space; otherwise draws that the constraints permit."""
         candidates, settings = self.candidates, self.settings
         every = candidates.listed(settings.max_enumerated / surrogate.n)
         if every is None:

@@ -61,7 +61,7 @@ class GaussianProcess:
     Raises
     ------
     ArgumentError
-        An argument outside what it allows; anything but ``fit`` before ``fit``.
+        An argument is not allowed, or another method was called before ``fit``.
     NotPositiveDefiniteError
         Equal points with hardly any noise, beyond what a jitter of 1e-4 mends.
 

@@ -65,23 +65,24 @@ class GPSampler(Sampler):
     were observed. With one objective and fewer than 50 complete trials, the second half of a batch uses
     lengthscales at the modes of their priors, because the fit may be wrong.
 
-    Failed trials teach where trials work. The expected improvement is weighted by that (see
-    ``hpo_core.gp.feasibility``), and the first trials avoid places near failures. Failures that no place
-    explains repel nothing.
+    Failed trials are used to learn where trials work. The expected improvement is weighted by the probability
+    that a trial works (see ``hpo_core.gp.feasibility``), and the first trials avoid places near failures.
+    Failures that do not depend on the configuration have no effect.
 
-    Each measured metric has a model of its own; known metrics are computed. A few objectives: expected
-    hypervolume improvement [5]_. More: expected improvement of a randomly weighted maximum (ParEGO) [6]_.
-    The probability that all constraints hold multiplies the expected improvement; until a trial is feasible,
-    it alone decides.
+    Each measured metric has its own model; known metrics are computed. With a few objectives, the criterion
+    is the expected hypervolume improvement [5]_; with more, the expected improvement of a randomly weighted
+    maximum (ParEGO) [6]_. The probability that all constraints hold multiplies the expected improvement.
+    Until a trial is feasible, that probability alone is maximised.
 
-    If the study has a scheduler that stops trials, or ``FreezeThaw``, one objective and no bounds, the model
-    is of the learning curves of all trials: a Gaussian process for the first rung and one for the change
-    between each two rungs [7]_. Configurations are chosen by the expected improvement at the last step for
-    each step that is likely to be spent, and with ``FreezeThaw`` so are paused trials.
+    If the study has a scheduler that stops trials, or ``FreezeThaw``, with one objective and no bounds, the
+    learning curves of all trials are modelled: by a Gaussian process for the first rung, and one for each
+    change from a rung to the next [7]_. Configurations are chosen by the expected improvement at the last
+    step, divided by the expected number of steps; with ``FreezeThaw`` paused trials are chosen in the same
+    way.
 
-    With more than 20 parameters or 500 trials, a search with one measured objective and nothing else keeps to
-    a trust region. Past 1,000 trials the model uses the best and nearest of them, so that a suggestion costs
-    the same at any number of trials.
+    With more than 20 parameters or 500 trials, a search with one measured objective and no bounds keeps to a
+    trust region. Past 1,000 trials the model uses the best trials and the nearest ones, so that a suggestion
+    costs the same at any number of trials.
 
     References
     ----------

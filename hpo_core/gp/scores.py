@@ -1,4 +1,4 @@
-"""What all metrics promise together: scores of normal predictions, as functions of means and deviations.
+"""Scores of normal predictions of all metrics together, as functions of means and deviations.
 
 Glossary
 --------
@@ -230,7 +230,7 @@ class Total:
 
 @dataclass(frozen=True, eq=False)
 class Aim:
-    """What there is to improve on.
+    """The values to improve on.
 
     Attributes
     ----------
@@ -296,7 +296,7 @@ def _summed(parts: Array | Sequence[Array]) -> Array:
 
 
 def _floor(room: Array) -> Array:
-    """Return the log probability of what is known: 0, or a floor that falls with the violation."""
+    """Return the log probability for known metrics: 0, or a floor that falls with the violation."""
     return np.where(room < 0.0, INFEASIBLE * (1.0 - room), 0.0)
 
 

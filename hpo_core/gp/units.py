@@ -1,4 +1,4 @@
-"""Units of all metrics, taken from the trials themselves: where the front lies decides what counts.
+"""Units of all metrics, derived from the trials, and mainly from those near the front.
 
 Glossary
 --------

@@ -98,7 +98,7 @@ def tamed(y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def standardized(y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Targets with mean 0 and variance 1; zeros where they are constant."""
+    """Targets with mean 0 and variance 1; zeros if they are constant."""
     unit = _unit(y)
     center, scale = location_scale(unit)
     return (unit - center) / scale

@@ -1,4 +1,4 @@
-"""Other libraries: searches that use our samplers, trainings that report to our trials, and trackers."""
+"""Integrations: searches of other libraries with our samplers, trainings that report to trials, trackers."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

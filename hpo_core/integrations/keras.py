@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class ReportCallback(Callback):
     """Reports to a trial after each epoch of ``fit``, and sets ``model.stop_training`` if it is to stop.
 
-    A step is an epoch, counted from ``initial_epoch``. The study learns how many there are, so that a
-    scheduler needs no ``max_steps``.
+    A step is an epoch, counted from ``initial_epoch``. The study learns the number of epochs, so a scheduler
+    needs no ``max_steps``.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class ReportCallback(Callback):
     Raises
     ------
     ArgumentError
-        ``monitor`` does not fit the metrics of the study, or, while training, names nothing that is logged.
+        ``monitor`` does not fit the metrics of the study, or, in training, names a missing value.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class ReportCallback(Callback):
         self._reporter = Reporter(trial, monitor)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - of Keras
-        """Tell the study how long the training is."""
+        """Tell the study the length of the training."""
         self._reporter.plan(self.params.get("epochs") or 0)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

@@ -21,7 +21,7 @@ class ReportCallback:
 
     It works in ``lightgbm.train`` and ``lightgbm.cv``, where it reports means over the folds, and as an entry
     of ``callbacks`` in ``fit`` of the scikit-learn estimators. A step is a round; the rounds of an
-    ``init_model`` count too. The study learns how many there are, so that a scheduler needs no ``max_steps``.
+    ``init_model`` count too. The study learns the number of rounds, so a scheduler needs no ``max_steps``.
     The ``best_iteration`` of a model that was stopped is its last one.
 
     Parameters
@@ -35,7 +35,7 @@ class ReportCallback:
     Raises
     ------
     ArgumentError
-        ``monitor`` does not fit the metrics of the study, or, while training, names nothing that is measured.
+        ``monitor`` does not fit the metrics of the study, or, in training, names a missing value.
 
     Examples
     --------

@@ -26,8 +26,8 @@ class ReportCallback(Callback):
 
     Normally it reports after each epoch that ended with a validation, or after each epoch if there is no
     validation; a step is then an epoch. If validations run within epochs (``val_check_interval`` below 1.0 or
-    counted in batches), it reports after each of them; a step is then an optimizer step. The study learns how
-    many there will be, so that a scheduler needs no ``max_steps``.
+    counted in batches), it reports after each of them; a step is then an optimizer step. The study learns the
+    number of steps, so a scheduler needs no ``max_steps``.
 
     In a training on several devices, rank zero reports, and all of them stop together.
 
@@ -35,14 +35,14 @@ class ReportCallback(Callback):
     ----------
     trial : Trial
     monitor : str, mapping or callable
-        Name of a logged value: what ``self.log("val_loss", ...)`` calls it. For a study of several metrics, a
-        mapping of each metric to such a name. Or a function of ``trainer.callback_metrics`` that returns the
-        value to report.
+        Name of a logged value, as in ``self.log("val_loss", ...)``. For a study of several metrics, a mapping
+        of each metric to such a name. Or a function of ``trainer.callback_metrics`` that returns the value to
+        report.
 
     Raises
     ------
     ArgumentError
-        ``monitor`` does not fit the metrics of the study, or, while training, names nothing that was logged.
+        ``monitor`` does not fit the metrics of the study, or, in training, names a missing value.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class ReportCallback(Callback):
         self._has_validated = False
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002 - Lightning's signature
-        """Tell the study how long the training is."""
+        """Tell the study the length of the training."""
         per_epoch = trainer.check_val_every_n_epoch is not None and trainer.val_check_interval == 1.0
         self._within_epochs = trainer.enable_validation and not per_epoch
         self._has_validated = False

@@ -54,13 +54,13 @@ class MLflowTracker(Tracker[str]):
     ``best_...`` has a step for each trial that was the best so far. A study that is resumed, here or in
     another process, continues the run with its name and seed; a trial that is resumed continues its own run.
 
-    Characters that MLflow does not allow in names become ``_``, and the name ends in a hash. MLflow's own
-    active run is left alone, so that an objective may log on its own.
+    Characters that MLflow does not allow in names become ``_``, and the name ends in a hash. MLflow's active
+    run is not changed, so an objective may log to a run of its own.
 
     Parameters
     ----------
     tracking_uri : str, optional
-        Where the runs are kept; by default MLflow's own setting, such as ``MLFLOW_TRACKING_URI``.
+        Address of the runs; by default MLflow's own setting, such as ``MLFLOW_TRACKING_URI``.
     experiment : str, optional
         Name of the experiment; by default that of the study, or "hpo_core".
 

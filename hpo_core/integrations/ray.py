@@ -34,36 +34,36 @@ _FAILED: Final = "error in Ray Tune"
 class HpoSearch(Searcher):
     """Suggestions of a ``Study`` for ``tune.Tuner``.
 
-    Intermediate results are reported to the study under their ``training_iteration``. A trial that a
-    scheduler of Tune stops counts with its last result, as Tune tells it; one that ends with an error, or
-    whose metric is not finite, has failed.
+    Intermediate results are reported to the study with their ``training_iteration`` as the step. A trial that
+    a scheduler of Tune stops counts with its last result. A trial fails if it ends with an error, or if its
+    metric is not finite.
 
     Parameters
     ----------
     space : Space or mapping, optional
-        What to search, in parameters of hpo_core or of Tune. By default ``param_space`` of the tuner:
+        The search space, in parameters of hpo_core or of Tune. By default ``param_space`` of the tuner:
         nested dictionaries of ``tune.uniform``, ``loguniform``, ``randint``, ``lograndint``, their
         quantized forms, and ``choice``. A name with "/" stands for a nested dictionary.
-    metric, mode : str, or lists of them, optional
+    metric, mode : str, or lists of str, optional
         The result to optimise, and "min" or "max"; or several results, with a mode for each. By default those
-        of ``tune.TuneConfig``; they must be given together with a space where the tuner has no
-        ``param_space``.
+        of ``tune.TuneConfig``. If the tuner has no ``param_space``, give them together with ``space``.
     points_to_evaluate : sequence of mappings, optional
-        Configurations to try first; the sampler fills what they leave out.
+        Configurations to try first; the sampler chooses missing values.
     metrics : mapping of str to Minimize, Maximize, AtMost or AtLeast, optional
-        Instead of ``metric`` and ``mode``, for results with bounds or references, or known from the
+        Replaces ``metric`` and ``mode`` if results have bounds or references, or are known from the
         parameters; see ``Study``. Only the scheduler then reads the metric of ``tune.TuneConfig``.
     sampler : str or Sampler, default "auto"
         As for ``Study``.
     seed : int, optional
-        As for ``Study``; drawn if None.
+        As for ``Study``; by default one is drawn.
     scheduler : None
-        Tune decides which trials stop: give one of its schedulers to ``tune.TuneConfig``.
+        Not allowed, because Tune decides which trials stop: give one of its schedulers to
+        ``tune.TuneConfig``.
 
     Attributes
     ----------
     study : Study or None
-        None until there are a space and a mode, or metrics.
+        None until a space and a mode, or metrics, are known.
 
     Raises
     ------
@@ -92,12 +92,12 @@ class HpoSearch(Searcher):
     ) -> None:
         if scheduler is not None:
             raise ArgumentError(
-                "scheduler must be one of Ray Tune's, and given to tune.TuneConfig: Tune decides which "
-                f"trials stop; got {scheduler!r}"
+                f"scheduler must be None, got {scheduler!r}; Ray Tune decides which trials stop: pass a "
+                "scheduler of Ray Tune to tune.TuneConfig"
             )
         goal = _read_goal(metric, mode)
         if metrics is not None and any(goal):
-            raise ArgumentError("metric and mode must be left out where metrics are given")
+            raise ArgumentError("metric and mode must be left out if metrics are given")
         super().__init__(*goal)
         self._metric: Any  # text, or a list of it
         self._mode: Any
@@ -116,7 +116,7 @@ class HpoSearch(Searcher):
             self._start()
 
     def set_search_properties(self, metric: Any, mode: Any, config: Mapping[str, Any], **_: object) -> bool:
-        """Use the tuner's metric, mode and space where none was given; False if a space was given."""
+        """Use the tuner's metric, mode and space unless they were given; False if a space was given."""
         metric, mode = _read_goal(metric, mode)
         if self.study is not None:
             return False
@@ -144,7 +144,7 @@ class HpoSearch(Searcher):
         metric, mode, goals = self._metric, self._mode, self._goals
         if goals is None and mode is None:
             raise ArgumentError(
-                "mode must be 'min' or 'max': give it to tune.TuneConfig or to HpoSearch, or give metrics"
+                "mode must be 'min' or 'max', got None; give it to tune.TuneConfig or HpoSearch, or metrics"
             )
         if goals is None and isinstance(mode, list):
             kinds = {"min": Minimize(), "max": Maximize()}
@@ -160,8 +160,8 @@ class HpoSearch(Searcher):
     def _started(self) -> Study:
         if self.study is None:
             raise ArgumentError(
-                "HpoSearch has nothing to search: give param_space to tune.Tuner, or space, metric and mode "
-                "to HpoSearch"
+                "HpoSearch has nothing to search: pass param_space to tune.Tuner, or pass space, metric and "
+                "mode to HpoSearch"
             )
         return self.study
 
@@ -233,11 +233,11 @@ class HpoSearch(Searcher):
             self._started().add(self._flat(parameters), value)
 
     def save(self, checkpoint_path: str) -> None:
-        """Write the state to a file, as Tune does on its own after every step."""
+        """Write the state to a file; Tune calls this after every step."""
         Path(checkpoint_path).write_bytes(cloudpickle.dumps(vars(self)))  # type: ignore[no-untyped-call]
 
     def restore(self, checkpoint_path: str) -> None:
-        """Read what ``save`` wrote: a pickle, to be opened only where you trust it."""
+        """Read a file that ``save`` wrote. It is a pickle: open only files that you trust."""
         vars(self).update(pickle.loads(Path(checkpoint_path).read_bytes()))
 
 

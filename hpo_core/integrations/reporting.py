@@ -1,4 +1,4 @@
-"""What the reporting callbacks of all training frameworks share."""
+"""The common part of the reporting callbacks of all training frameworks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Monitor: TypeAlias = str | Mapping[str, str] | Callable[[Mapping[str, Any]], Any
 
 
 class Reporter:
-    """Reports what a framework has measured to a trial, and says when the training is to stop.
+    """Reports values that a framework has measured to a trial, and says if the training is to stop.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Reporter:
     Raises
     ------
     ArgumentError
-        ``trial`` is no ``Trial``, or ``monitor`` does not name each metric of the study.
+        ``trial`` is not a ``Trial``, or ``monitor`` does not name each metric of the study.
     """
 
     def __init__(self, trial: Trial, monitor: Monitor) -> None:
@@ -38,7 +38,7 @@ class Reporter:
         self._last = -1
 
     def plan(self, steps: float) -> None:
-        """Let the study know how many steps the training takes, if that is known: an int above 0."""
+        """Tell the study the number of steps of the training if it is known, an int above 0."""
         if isinstance(steps, int) and steps > 0:
             self._trial.steps(steps)
 

@@ -75,22 +75,22 @@ class HpoSearchCV(BaseSearchCV):
         library, lists of choices, or ``scipy.stats.uniform``, ``loguniform`` and ``randint``. A mapping of
         choices to mappings gives a choice parameters of its own; choices may be estimators.
     n_trials : int, default 50
-        How many configurations to try, at least 1. A finite space that is used up ends the search earlier.
+        Number of configurations to try, at least 1. The search ends earlier if a finite space is used up.
     sampler : str or Sampler, default "auto"
         As for ``Study``.
     scheduler : str or Scheduler, optional
-        A scheduler with rungs, such as "asha" or "hyperband": it starts each configuration with a small part
-        of the resource, and gives more only to the best. Every score is a row of ``cv_results_``, with
+        A scheduler with rungs, such as "asha" or "hyperband", starts each configuration with a small part of
+        the resource, and gives more only to the best. Every score is a row of ``cv_results_``, with
         ``trial``, ``iter`` and ``n_resources``; the best is chosen among the rows with the most resources.
     resource : str, default "n_samples"
-        What the scheduler gives: samples to train on, stratified by class and the same for every
+        The resource of the scheduler: "n_samples" to train on, stratified by class and the same for every
         configuration, or an int parameter of the estimator such as "n_estimators".
     max_resources : int or "auto", default "auto"
         The full amount of the resource, at least 1. By default every sample, or the parameter's value in
         ``estimator``.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As for ``RandomizedSearchCV``. With several metrics, ``refit`` names the one to maximise; if it is
-        False or a callable, the search looks for the front of all of them. If more workers than folds are
+        False or a callable, the search looks for the front of all metrics. If more workers than folds are
         free, several configurations are suggested at once, from the same results.
     random_state : int, RandomState or None, default None
         Seed of the search. The same seed, with the same number of suggestions at once, gives the same search.
@@ -111,9 +111,9 @@ multimetric_, classes_, n_features_in_, feature_names_in_
 
     Notes
     -----
-    The splits are drawn once and are the same for all configurations. A configuration whose score is not
-    finite is a failed trial. With a number as ``error_score``, that number is its score. Only if every fit
-    of every configuration fails does ``fit`` raise.
+    The splits are drawn once and are the same for all configurations. If the score of a configuration is not
+    finite, its trial fails. If ``error_score`` is a number, failed fits have this score. ``fit`` raises only
+    if all fits of all configurations fail.
 
     Examples
     --------

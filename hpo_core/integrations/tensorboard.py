@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 
 class TensorBoardTracker(Tracker[EventFileWriter]):
-    """Writes an event file for each trial, in a folder of its own below one of the study.
+    """Writes an event file for each trial, in its own folder in the folder of the study.
 
-    Reports become curves; the result is the value of the last step. The HParams page shows parameters and
-    results of all trials, and which have failed; the Text page has state, reason and notes. Neither
-    TensorFlow nor PyTorch is needed.
+    Reports become curves; the result is the value of the last step. The HParams page shows the parameters,
+    results and failures of all trials; the Text page has state, reason and notes. Neither TensorFlow nor
+    PyTorch is needed.
 
     Parameters
     ----------

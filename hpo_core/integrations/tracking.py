@@ -1,4 +1,4 @@
-"""What the trackers share: one run of the tracker for each trial, several of which may be open at once."""
+"""The common part of the trackers: one run for each trial, several of which may be open at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNNAMED = "hpo_core"  # what a study without a name is called
 class Tracker(Callback, Generic[R]):
     """Opens a run when a trial starts, logs its reports, and closes the run when the trial pauses or ends.
 
-    It may be given to several calls of ``optimize``, of one study or of several.
+    It may be passed to several calls of ``optimize``, of one study or of several.
     """
 
     def __init__(self) -> None:

@@ -45,8 +45,8 @@ NAME: Final = "hpo_core"  # of the backend
 class ReportCallback(TrainerCallback):
     """Reports to a trial after each evaluation of a ``Trainer``, and ends a training that is to stop.
 
-    With ``eval_strategy="epoch"`` a step is an epoch, otherwise an optimizer step. The study learns how many
-    there are, so that a scheduler needs no ``max_steps``. Evaluations outside ``train`` are not reported.
+    With ``eval_strategy="epoch"`` a step is an epoch, otherwise an optimizer step. The study learns the
+    number of steps, so a scheduler needs no ``max_steps``. Evaluations outside ``train`` are not reported.
 
     In a training on several devices, the first process reports, and all of them stop together.
 
@@ -60,7 +60,7 @@ class ReportCallback(TrainerCallback):
     Raises
     ------
     ArgumentError
-        ``monitor`` does not fit the metrics of the study, or, while training, names nothing that is measured.
+        ``monitor`` does not fit the metrics of the study, or, in training, names a missing value.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class ReportCallback(TrainerCallback):
         self._found: dict[str, Any] = {}  # not reported yet: each of several data sets has its own evaluation
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Tell the study how long the training is."""
+        """Tell the study the length of the training."""
         self._is_training = True
         if state.is_world_process_zero:
             self._reporter.plan(int(state.num_train_epochs if _by_epoch(args) else state.max_steps))
@@ -101,12 +101,12 @@ class ReportCallback(TrainerCallback):
             control.should_training_stop = True
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Raise if the evaluations lacked what is to be reported."""
+        """Raise if a monitored value was missing in the evaluations."""
         if self._found:
             self._reporter.report(state.global_step, self._found)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Raise as ``on_step_begin`` does."""
+        """Raise an error like ``on_step_begin``."""
         self.on_step_begin(args, state, control)
         self._is_training = False
 
@@ -150,14 +150,14 @@ def search(
     """Search training arguments of a ``Trainer``, as its ``hyperparameter_search`` does.
 
     Each trial makes a new model with ``model_init``, sets the arguments, trains, and reports each evaluation.
-    In the end the trainer has its own arguments again.
+    Afterwards the trainer has its original arguments.
 
     Parameters
     ----------
     trainer : transformers.Trainer
-        With a ``model_init``; if that takes an argument, it gets the ``Trial``.
+        It must have a ``model_init``; if that takes an argument, it gets the ``Trial``.
     space : Space or mapping, optional
-        Names are fields of ``TrainingArguments``; others are for ``model_init``. By default the space of the
+        Names are fields of ``TrainingArguments``; ``model_init`` may read others. By default the space of the
         other backends: learning rate, epochs, seed and batch size.
     n_trials : int, optional
         As for ``Study.optimize``.
@@ -169,7 +169,7 @@ def search(
     hp_name : callable, optional
         ``hp_name(trial)`` names the folder of a trial in ``output_dir``; "run-0" and so on by default.
     study : Study, optional
-        In place of ``space`` and ``direction``: with its own sampler, scheduler, storage or metrics.
+        Replaces ``space`` and ``direction``: a study with its own sampler, scheduler, storage or metrics.
     **optimize
         Other arguments of ``Study.optimize``: ``until``, ``timeout``, ``callbacks``, ``catch``, ``progress``.
 
@@ -183,7 +183,7 @@ def search(
     ------
     ArgumentError
         The trainer has no ``model_init`` or trains in several processes, a parameter is neither a training
-        argument nor for ``model_init``, or both ``space`` and ``study`` are given.
+        argument nor read by ``model_init``, or both ``space`` and ``study`` are given.
 
     Examples
     --------

@@ -26,10 +26,10 @@ LONGEST_NAME = 128  # characters of a group or a run that W&B takes
 class WandbTracker(Tracker[Any]):
     """Logs each trial as a run of its own; the group is the study's name.
 
-    Parameters are the config of a run, its reports are its history with ``trial_step`` as the axis, and the
+    Parameters are the config of a run, reports are its history with ``trial_step`` as the axis, and its
     summary has the result, ``state``, ``reason`` and the notes. The run of a failed trial is marked as
-    failed; the run of a trial that was stopped early has finished, and its summary says "stopped". A trial
-    that is resumed after a pause continues its run; offline, W&B joins the two parts when they are uploaded.
+    failed; the run of a trial that was stopped early is marked as finished, with "stopped" in its summary. A
+    trial that is resumed after a pause continues its run; offline runs are joined when they are uploaded.
 
     Runs do not capture what the objective prints. ``WANDB_MODE=offline`` keeps runs on this machine until
     ``wandb sync`` uploads them.
@@ -37,6 +37,7 @@ class WandbTracker(Tracker[Any]):
     Parameters
     ----------
     project : str, default "hpo_core"
+        Name of the project.
     **init
         More arguments of ``wandb.init``, such as ``entity``, ``dir``, ``tags`` or ``mode``.
 

@@ -34,13 +34,13 @@ class ReportCallback(TrainingCallback):
         values by name that returns the value to report.
     steps : int, optional
         Number of new rounds, at least 1: ``num_boost_round`` or ``n_estimators``, which XGBoost does not tell
-        its callbacks. With it a scheduler needs no ``max_steps``.
+        its callbacks. If it is given, a scheduler needs no ``max_steps``.
 
     Raises
     ------
     ArgumentError
-        ``monitor`` does not fit the metrics of the study, ``steps`` is no int above 0, or, while training,
-        ``monitor`` names nothing that is measured.
+        ``monitor`` does not fit the metrics of the study, ``steps`` is not an int above 0, or, in training,
+        ``monitor`` names a value that is not measured.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class ReportCallback(TrainingCallback):
         self._steps = None if steps is None else check_int("steps", steps, 1, also=" or None")
 
     def before_training(self, model: Any) -> Any:
-        """Tell the study how long the training is."""
+        """Tell the study the length of the training."""
         if self._steps is not None:
             before = model.num_boosted_rounds() if isinstance(model, Booster) else 0
             self._reporter.plan(before + self._steps)

@@ -127,7 +127,9 @@ class EventBlock:
             queued = [place for event, place in self.events if isinstance(event, Enqueued)]
             waiting = len(history.queue) + np.searchsorted(queued, taken)
             if (waiting <= np.arange(len(taken))).any():
-                raise StudyError(f"field 'tier': nothing is enqueued where a trial is {ENQUEUED!r}")
+                raise StudyError(
+                    f"field 'tier': no configuration is enqueued for a trial that is {ENQUEUED!r}"
+                )
 
 
 def _check_ends(ended: _Mentions, others: _Mentions) -> None:

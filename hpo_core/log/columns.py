@@ -16,7 +16,7 @@ _FIRST_CAPACITY = 64
 
 
 class State(IntEnum):
-    """Where a trial is in its life. Complete, stopped and failed are final; a paused trial may go on."""
+    """The state of a trial. Complete, stopped and failed are final; a paused trial may continue."""
 
     RUNNING = 0
     COMPLETE = 1
@@ -26,7 +26,7 @@ class State(IntEnum):
 
 
 class Move(IntEnum):
-    """What a scheduler decides about a running trial, and the pauses that follow from it."""
+    """A scheduler's decision about a running trial, and the pauses that follow from it."""
 
     STOP = 1
     PAUSE = 2

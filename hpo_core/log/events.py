@@ -1,6 +1,6 @@
 """The kinds of events in the log of a study. Each is declared once: its fields, their JSON, and its effect.
 
-A study is its log applied to a ``History``. An event holds a batch: one ``Asked`` for a whole ``ask(256)``.
+A study is its log applied to a ``History``. An event holds a batch: one ``Asked`` for ``ask(256)``.
 ``x`` holds internal coordinates while the event is in memory; a storage holds the values that the user knows.
 
 When a log is read, many events of a kind become one event with the rows of all of them. A field marked "or a
@@ -238,7 +238,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """How events of one kind are written and read.
+    """The written form of events of one kind.
 
     Attributes
     ----------

@@ -66,11 +66,11 @@ class SchedulerLike(Protocol):
         """Return up to ``n`` paused trials that go on now, the most urgent first."""
 
     def rungs(self, steps: int) -> list[int]:
-        """Return the depths below ``steps`` at which trials of so many steps are compared, ascending."""
+        """Return the depths below ``steps`` at which trials of that length are compared, ascending."""
 
 
 class Mark(NamedTuple):
-    """How far a history had come; what an event adds lies behind it."""
+    """The extent of a history at some time; events add entries after it."""
 
     n: int
     n_finishes: int
@@ -478,7 +478,7 @@ class History:
         )
 
     def roll_back(self, mark: Mark) -> None:
-        """Take back what was applied since a mark, also what was applied in part. It may be run again."""
+        """Undo all changes since a mark, partial ones included. It may be called again."""
         for inverse in reversed(self._undo):
             inverse()
         self._take_back_ends(mark)
@@ -772,7 +772,7 @@ class History:
             self.queue.pop()
 
     def _replace(self, by_row: dict[int, T], row: int, new: T) -> None:
-        """Put a new object in the place of an old one, which stays what it was."""
+        """Put a new object in the place of an old one, which is not changed."""
         if row in by_row:
             self._undo.append(partial(by_row.__setitem__, row, by_row[row]))
         else:
@@ -781,7 +781,7 @@ class History:
 
 
 def _index(rows: NDArray[np.int64]) -> Index:
-    """Return ``rows`` as a slice where they are consecutive: a block copy instead of a scatter."""
+    """Return ``rows`` as a slice if they are consecutive: a block copy instead of a scatter."""
     k = len(rows)
     if not k:
         return rows

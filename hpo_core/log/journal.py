@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hpo_core")
 
-# Trials, results and reports read at a time, so that a long log never lies in memory as a whole.
+# Trials, results and reports read at a time, so that a long log is never completely in memory.
 PAGE: Final = 8192
 
 
@@ -40,7 +40,7 @@ class OutdatedError(StudyError):
 
 
 class LogPlace(NamedTuple):
-    """Where the log of a study is."""
+    """The place of a study's log."""
 
     storage: Storage
     key: int
@@ -76,7 +76,7 @@ class Journal:
         self.begun_here: set[int] = set()
         self.leases = Leases(self.storage.now)
         self._pending: list[tuple[str, str]] = []
-        self._taken_here: set[int] = set()  # trials given out again by what is pending
+        self._taken_here: set[int] = set()  # trials given out again by pending events
         self._synced: float = math.inf  # position of the history when it last agreed with the log
 
     def load(self, history: History) -> None:
@@ -170,7 +170,7 @@ class Journal:
     def _warn_of_late(self, rows: NDArray[np.int64], how: str) -> None:
         which = f"trial {rows[0]} was" if len(rows) == 1 else f"{len(rows)} trials, {rows[0]} first, were"
         logger.warning(
-            "study %r: %s %s elsewhere; the first result counts, this one is kept in the log",
+            "study %r: %s %s elsewhere; the first result counts, and this one is only kept in the log",
             self.name, which, how,
         )  # fmt: skip
 
@@ -180,8 +180,8 @@ class Journal:
             length = self.storage.append(self.key, self._pending)
             if length != self.cursor + len(self._pending):
                 raise StorageError(
-                    f"storage {self.storage}: the log of study {self.name!r} is shorter than it was: the "
-                    "storage has been put back to an earlier state; open the study again"
+                    f"storage {self.storage}: the log of study {self.name!r} is shorter than it was, "
+                    "so the storage has been put back to an earlier state; open the study again"
                 )
             self.cursor, self._pending = length, []
             self.taken_elsewhere -= self._taken_here

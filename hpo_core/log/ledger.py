@@ -1,4 +1,4 @@
-"""The ledger: every change of a study goes through here, as a whole or not at all.
+"""The ledger: every change of a study goes through here, completely or not at all.
 
 An exception may strike at any instruction: Ctrl-C, a handler of another signal, memory that runs out. Before
 anything changes, the ledger therefore sets a mark in a single assignment. It clears the mark in another when
@@ -114,7 +114,7 @@ class Ledger:
         self._busy = threading.Lock()
 
     def transact(self, change: Callable[..., R], *arguments: Any) -> R:
-        """Apply the new events of the log, call ``change``, and commit what it adds.
+        """Apply the new events of the log, call ``change``, and commit the events that it adds.
 
         It is called again if its transaction was lost. Inside another change it becomes a part of that one.
         """
@@ -217,12 +217,12 @@ class Ledger:
 
     @property
     def storage(self) -> Storage | None:
-        """Where the log is, None in memory."""
+        """The storage of the log, None in memory."""
         return None if self.journal is None else self.journal.storage
 
     @property
     def place(self) -> LogPlace | None:
-        """Where the log is, and which of its events holds the space; None in memory."""
+        """The place of the log, and the event that holds the space; None in memory."""
         journal = self.journal
         return None if journal is None else LogPlace(journal.storage, journal.key, journal.described)
 
@@ -279,7 +279,7 @@ class Ledger:
         self._mark = None
 
     def _as_a_whole(self, work: Callable[..., R], *arguments: Any) -> R:
-        """Call ``work``, and take back what it has done if it raises."""
+        """Call ``work``, and undo its changes if it raises."""
         if self._mark is not None:
             self.mend()
         self._mark = self.history.mark(), 0 if self.journal is None else self.journal.cursor

@@ -47,7 +47,12 @@ _chosen: list[str] = []  # the backend in use, once it has been needed
 
 
 def backend() -> str:
-    """Name of the backend in use, "native" or "numba"; chosen at the first call."""
+    """Return the name of the backend in use, which is chosen at the first call.
+
+    Returns
+    -------
+    {"native", "numba"}
+    """
     if not _chosen:
         _chosen.append(_choose(os.environ.get("HPO_CORE_BACKEND", "")))
     return _chosen[0]
@@ -139,7 +144,12 @@ def _switch(chosen: list[str]) -> None:
 
 
 def simd_levels() -> tuple[str, ...]:
-    """The SIMD levels of this CPU, slowest first; empty without the compiled extensions."""
+    """Return the SIMD levels of this CPU, slowest first; none without the compiled extensions.
+
+    Returns
+    -------
+    tuple of str
+    """
     if "_normal" in missing_extensions():
         return ()
     best: int = _load("native", "normal")._simd_best()
@@ -153,9 +163,15 @@ def simd() -> str | None:
 
 @contextmanager
 def simd_level(name: str) -> Iterator[None]:
-    """Hold every compiled module to a SIMD level inside a ``with`` block. For tests."""
+    """Limit all compiled modules to a SIMD level inside a ``with`` block, for tests.
+
+    Parameters
+    ----------
+    name : str
+        One of ``simd_levels()``.
+    """
     if name not in (allowed := simd_levels()):
-        raise ArgumentError(f"name must be one that this machine has, {allowed}, got {name!r}")
+        raise ArgumentError(f"name must be a level of this machine, {allowed}, got {name!r}")
     compiled_all = [_load("native", topic) for topic in (*TOPICS, *ON_SCIPY)]
     modules = [compiled for compiled in compiled_all if hasattr(compiled, "_set_simd_level")]
     before = [compiled._simd_level() for compiled in modules]
@@ -169,7 +185,13 @@ def simd_level(name: str) -> Iterator[None]:
 
 
 def info() -> dict[str, Any]:
-    """What serves here: backend, SIMD level, threads, BLAS and versions; imports nothing for it."""
+    """Return the backend, SIMD level, threads, BLAS and versions in use, without importing anything.
+
+    Returns
+    -------
+    dict
+        As shown by ``hpo-core info``.
+    """
     import platform
 
     from hpo_core import __version__
@@ -207,9 +229,14 @@ def blas() -> str:
 
 
 def build_id() -> str:
-    """Version, backend, SIMD level, BLAS and SciPy in one string: equal ids give bit-equal suggestions.
+    """Return version, backend, SIMD level, BLAS and SciPy in one string.
 
-    SciPy ships the LAPACK that factorises; its release stands for it, so that nothing is loaded.
+    Builds with equal ids give bit-equal suggestions. SciPy's release identifies the LAPACK that it ships, so
+    that nothing needs to be loaded.
+
+    Returns
+    -------
+    str
     """
     from hpo_core import __version__
 

@@ -80,7 +80,7 @@ class Climb:
         return gain
 
     def ends(self, which: NDArray[np.bool_]) -> Array:
-        """Where some of the starts are now, (d, k)."""
+        """Current positions of some of the starts, (d, k)."""
         x = self.x[:, which]
         x[self._rows] = self._z[which].T
         return x

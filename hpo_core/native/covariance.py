@@ -45,12 +45,13 @@ if TYPE_CHECKING:
 # About 50 us of work: fewer pairs do not pay for another thread.
 PAIRS_PER_THREAD = 20_000
 PARTLY_INACTIVE = (
-    "x must have NaN in all of an inactive group and nowhere else, got NaN in group 0 or in a part of a group"
+    "x must be NaN in all columns of an inactive group and nowhere else, "
+    "got NaN in group 0 or in some columns of a group"
 )
 
 
 class Structure:
-    """How parameters map to columns: group by group, in each group numbers before categories.
+    """The mapping of parameters to columns: group by group, in each group numbers before categories.
 
     Attributes
     ----------

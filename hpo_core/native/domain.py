@@ -29,7 +29,7 @@ _FEWEST_SLOTS = 64
 
 
 class DomainArrays(NamedTuple):
-    """What both backends read: the layout's arrays, and those derived here."""
+    """The input of both backends: the layout's arrays, and arrays derived from them."""
 
     kinds: NDArray[np.uint8]
     log: NDArray[np.uint8]
@@ -129,7 +129,7 @@ def _check_program(layout: Layout, program: list[list[int]]) -> None:
         if not 1 <= depth <= MAX_STACK:
             raise ArgumentError(f"layout.program: stack depth must be from 1 to {MAX_STACK}, got {depth}")
     if depth != 1:
-        raise ArgumentError(f"layout.program: a condition leaves {depth} values instead of 1")
+        raise ArgumentError(f"layout.program: a condition must leave 1 value on the stack, got {depth}")
 
 
 def random_draws(domain: Domain, seed: int, stream: int, start: int, m: int) -> NDArray[np.float64]:

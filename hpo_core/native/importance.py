@@ -1,4 +1,4 @@
-"""How far the best trials lie from all trials, parameter by parameter; csrc/importance.h says how."""
+"""The divergence of the best trials from all trials for each parameter; see csrc/importance.h."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_CELLS = 64
 
 
 class Divergences(NamedTuple):
-    """What is found of each parameter, (d,) each.
+    """The results for each parameter, (d,) each.
 
     Attributes
     ----------

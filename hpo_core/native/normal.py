@@ -65,7 +65,7 @@ def truncated(u: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
         raise ArgumentError("a and b must satisfy a <= 0 <= b: the interval holds the mode")
     quantile = np.asarray(u, dtype=np.float64)
     if not np.all((quantile >= 0.0) & (quantile <= 1.0)):
-        raise ArgumentError("u has values outside [0, 1]")
+        raise ArgumentError("u must be in [0, 1] everywhere")
     return _apply("truncated", quantile, low, high)
 
 

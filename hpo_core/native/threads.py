@@ -121,24 +121,37 @@ if hasattr(os, "register_at_fork"):  # threads do not survive a fork
 
 
 def get_num_threads() -> int:
-    """Threads that one call into the native code may use, the calling one included."""
+    """Return the number of threads that a native call may use, including the calling one.
+
+    Returns
+    -------
+    int
+    """
     return _pool.n_threads
 
 
 def set_num_threads(n: int) -> None:
-    """Set the threads of one native call, and those of BLAS where threadpoolctl is installed.
+    """Set the number of threads of a native call, and of BLAS if threadpoolctl is installed.
 
-    The answers do not depend on it.
+    Results do not depend on it.
 
     Parameters
     ----------
     n : int
-        At least 1. The default is the number of available CPUs, at most 4.
+        At least 1. By default it is the number of available CPUs, at most 4.
 
     Raises
     ------
     ArgumentError
-        If ``n`` is not a positive integer.
+        ``n`` is not a positive integer.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
     """
     count = check_int("n", n, 1)
     _pool.resize(count)

@@ -1,6 +1,6 @@
 """The PyTorch side: trainings as objectives, light architectures under a budget, compression of models.
 
-Names load when first asked for, and PyTorch with the first that needs it.
+Names are loaded on first use, and PyTorch with the first name that needs it.
 
 >>> from hpo_core import nn
 >>> nn.Training(optimizer="sgd", lr=0.1).momentum

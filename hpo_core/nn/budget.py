@@ -1,4 +1,4 @@
-"""What a network costs, and two functions of columns made of it: a cost as a metric, and a limit."""
+"""Costs of networks as functions of columns: a cost as a metric, and a limit on costs."""
 
 from __future__ import annotations
 
@@ -31,21 +31,20 @@ class CostedSpace(ABC):
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """Declarations for a ``Space``, to which those of the training may be added."""
+        """Return declarations for a ``Space``; parameters of the training may be added to them."""
 
     @abstractmethod
     def _count(self, columns: Mapping[str, Any]) -> Counts:
         """Costs (n,) of columns that hold every parameter; inactive entries hold anything."""
 
     def counts(self, params: Mapping[str, Any]) -> Counts:
-        """Trainable parameters and multiply-accumulates per image, exactly as built.
+        """Return trainable parameters and multiply-accumulates per image, exactly as built.
 
         Parameters
         ----------
         params : mapping
-            Columns (n,) as ``Space.decode`` or a ``feasible=`` function has them, in which inactive
-            entries hold anything; or one configuration with its active parameters. Other names
-            are ignored.
+            Columns (n,), as from ``Space.decode`` or in a ``feasible=`` function, whose inactive entries are
+            ignored; or one configuration with its active parameters. Other names are ignored.
 
         Returns
         -------
@@ -66,12 +65,16 @@ class CostedSpace(ABC):
         return Counts(int(one.params[0]), int(one.macs[0]))
 
     def budget(self, *, params: float | None = None, macs: float | None = None) -> Budget:
-        """Return a function for ``feasible=`` that is true where a network costs no more than this.
+        """Return a function for ``feasible=`` that accepts networks within a budget.
 
         Parameters
         ----------
         params, macs : float, optional
-            Largest numbers allowed, > 0; None for no limit.
+            Largest numbers allowed, > 0; by default there is no limit.
+
+        Returns
+        -------
+        Budget
         """
         return Budget(self, params=params, macs=macs)
 
@@ -81,7 +84,11 @@ class CostedSpace(ABC):
         Parameters
         ----------
         name : {"params", "macs"}
-            Which count.
+
+        Returns
+        -------
+        callable
+            From columns to counts, (n,).
 
         Raises
         ------
@@ -127,14 +134,14 @@ class Count:
 
 @dataclass(frozen=True)
 class Budget:
-    """A function of columns for ``feasible=``: where a network costs no more than this.
+    """A function of columns for ``feasible=`` that accepts networks within a budget.
 
     Parameters
     ----------
     of : LightNet or Compression
-        What counts.
+        The space of networks.
     params, macs : float, optional
-        Largest numbers allowed, > 0; None for no limit.
+        Largest numbers allowed, > 0; by default there is no limit.
 
     Raises
     ------
@@ -163,7 +170,7 @@ class Budget:
                 check_number(name, limit, "a number > 0 or None", lambda n: n > 0)
 
     def __call__(self, columns: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """Where both limits hold, (n,)."""
+        """Mask of the networks that keep both limits, (n,)."""
         counts = self.of.counts(columns)
         allowed = np.ones(np.shape(counts.params), dtype=np.bool_)
         if self.params is not None:

@@ -67,16 +67,16 @@ def read_checkpoint(folder: Path, wanted: str) -> Checkpoint | None:
             damaged = archive.testzip()
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no list of what a damaged file may raise
-        _warn(path, f"cannot be read, {type(error).__name__}: {error}")
+        _warn(path, f"cannot be read: {type(error).__name__}: {error}")
         return None
     if damaged is not None:
-        _warn(path, f"cannot be read, {damaged} has another checksum")
+        _warn(path, f"cannot be read, because the checksum of {damaged} is wrong")
         return None
     if not isinstance(checkpoint, dict) or checkpoint.keys() != _KEYS:
         _warn(path, "was not written by a TrainingObjective")
         return None
     if checkpoint["about"] != wanted:
-        _warn(path, f"is of another training: it has {checkpoint['about']}, this one {wanted}")
+        _warn(path, f"belongs to another training: it has {checkpoint['about']}, this one {wanted}")
         return None
     return checkpoint
 

@@ -35,7 +35,7 @@ class Examples:
         return len(self._dataset) if self.tensors is None else len(self.tensors[0])
 
     def to(self, device: torch.device) -> Examples:
-        """Return the examples with what is in memory on a device."""
+        """Return the examples, with data in memory moved to a device."""
         if self.tensors is None:
             return self
         inputs, targets = self.tensors
@@ -85,7 +85,8 @@ def read_examples(name: str, given: Any, *, classes: bool) -> Examples:
             )
         if len(inputs) != len(targets):
             raise ArgumentError(
-                f"{name} must hold a target per input, got {len(inputs)} inputs and {len(targets)} targets"
+                f"{name} must hold one target for each input, "
+                f"got {len(inputs)} inputs and {len(targets)} targets"
             )
         examples = Examples((inputs, targets))
     else:

@@ -69,7 +69,7 @@ class Trainee(Protocol):
         """Copies of the weights of some rows, on the CPU."""
 
     def states(self, rows: Sequence[int]) -> list[Checkpoint]:
-        """What the next epoch of some rows depends on, as in a checkpoint."""
+        """The state of some rows on which their next epoch depends, as in a checkpoint."""
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these rows only."""
@@ -77,7 +77,7 @@ class Trainee(Protocol):
 
 @dataclass
 class Progress:
-    """What one configuration has reached."""
+    """The progress of one configuration."""
 
     member: Member
     epochs: int  # wanted

@@ -1,4 +1,4 @@
-"""What a model costs, measured on the model itself: parameters, multiply-accumulates, seconds."""
+"""Costs of a model, measured on the model itself: parameters, multiply-accumulates, seconds."""
 
 from __future__ import annotations
 
@@ -27,14 +27,19 @@ def measure_counts(model: nn.Module, example: Any) -> Counts:
     Parameters
     ----------
     model : torch.nn.Module
-        Left in the mode it is in; run once in evaluation mode.
+        It is run once in evaluation mode, and its mode is restored.
     example : torch.Tensor
-        Input of one item: its first dimension is the batch, MACs are those of the whole batch.
+        An input; its first dimension is the batch, and MACs are those of the batch.
+
+    Returns
+    -------
+    Counts
+        ``params`` and ``macs``.
 
     Raises
     ------
     ArgumentError
-        An argument is of another type.
+        An argument has another type.
 
     Examples
     --------
@@ -52,21 +57,26 @@ def measure_counts(model: nn.Module, example: Any) -> Counts:
 
 
 def measure_latency(model: nn.Module, example: Any, *, runs: int = 30) -> float:
-    """Measure the median time of a forward pass, in seconds, after three that do not count.
+    """Measure the median time of a forward pass, after three passes that do not count.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Left in the mode it is in; run in evaluation mode, without gradients.
+        It is run in evaluation mode, without gradients, and its mode is restored.
     example : torch.Tensor
         Input on the model's device; a batch of the size to be timed.
     runs : int, default 30
-        Passes that count, at least 1.
+        Number of passes that count, at least 1.
+
+    Returns
+    -------
+    float
+        Seconds.
 
     Raises
     ------
     ArgumentError
-        An argument is outside what is allowed.
+        An argument is not allowed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Trainings for users: as the objective of a study, alone, and several together."""
+"""Trainings as the objective of a study, alone or in cohorts."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 class TrainingObjective:
     """Trains a network on the trial's configuration; the value is that of the best epoch.
 
-    An instance is an objective for ``Study.optimize``. Given one trial it trains, validates and
-    reports after each epoch, and stops when the trial says so. Given a batch
-    (``vectorized=True, batch_size=256``) it trains configurations that share an architecture
-    together, see ``train_cohort``; with a scheduler the cohort shrinks as members are stopped or paused.
+    An instance is an objective for ``Study.optimize``. Given one trial, it trains and validates the network,
+    reports after each epoch, and stops if the trial should stop. Given a batch
+    (``vectorized=True, batch_size=256``), it trains configurations of the same architecture together, see
+    ``train_cohort``; with a scheduler the cohort shrinks as members are stopped or paused.
 
-    If the study has a folder for checkpoints, a trial saves one when it is told to stop, and once a minute
-    for the case that its worker dies. A trial that is given out again goes on from there: on the CPU exactly
-    as if it had never paused, except that dropout in a cohort depends on its members. Without that folder it
-    begins again. A checkpoint that cannot be read, or is of another training, is ignored with a warning.
+    If the study has a folder for checkpoints, a trial saves one when it is told to stop, and once a minute in
+    case its worker dies. A trial that runs again continues from there: on the CPU exactly as if it had never
+    paused, except that dropout in a cohort depends on its members. Without that folder it begins again. A
+    checkpoint that cannot be read, or that belongs to another training, is ignored with a warning.
 
-    Weights, order of examples and dropout follow from ``trial.seed``: on one machine a trial repeats
-    itself. A training that runs out of memory, takes too long or whose loss is not finite is a failed
-    trial with the reason "oom", "timeout" or "diverged".
+    Initial weights, order of examples and dropout depend on ``trial.seed``, so on one machine a trial is
+    repeatable. If a training runs out of memory, takes too long or has a loss that is not finite, the trial
+    fails with the reason "oom", "timeout" or "diverged".
 
     Parameters
     ----------
@@ -60,36 +60,35 @@ class TrainingObjective:
     train, validation : pair of arrays or tensors, or map-style Dataset
         Inputs and targets, a row per example. Arrays of floats become torch's default dtype.
     loss : callable, optional
-        ``loss(outputs, targets)`` is a scalar tensor; cross-entropy of logits if None.
+        ``loss(outputs, targets)`` returns a scalar tensor; by default the cross-entropy of logits.
     metric : callable, optional
-        ``metric(outputs, targets)`` is a number, computed once over the whole validation set; the
-        loss without label smoothing if None.
+        ``metric(outputs, targets)`` returns a number, computed once over all validation examples; by default
+        the loss without label smoothing.
     result : callable, optional
-        ``result(value, network)`` is called once a training has completed and returns the result of the
-        trial in place of the value: for a study of several metrics, a mapping of their names to numbers.
-        It gets the network of the best epoch, in evaluation mode on the device, and may raise
-        ``TrialFailed``. Epochs, of which only the value is known, are then not reported, so that a scheduler
-        has nothing to decide by.
+        ``result(value, network)`` is called once a training has completed. It returns the result of the
+        trial instead of the value: for a study with several metrics, a mapping of names to numbers. It gets
+        the network of the best epoch, in evaluation mode on the device, and may raise ``TrialFailed``. Epochs
+        are then not reported, because only the value is known, so a scheduler has no effect.
     direction : {"minimize", "maximize"}, default "minimize"
-        Of the metric; that of the study.
+        Direction of the metric, and of the study.
     training : Training, optional
-        Settings where the trial has none of that name.
+        Settings for which the trial has no parameter of the same name.
     vary : collection of str, default ("dropout",)
-        Parameters other than training settings that may differ within a cohort: they change the
-        probability of ``nn.Dropout`` layers and nothing else about the network.
+        Parameters other than training settings that may differ within a cohort. They may change the
+        probability of ``nn.Dropout`` layers, and nothing else in the network.
     timeout : float, optional
-        Seconds a trial may take, above 0, looked at before each step; a cohort has as many times that
-        as members, and a trial that resumes has them again.
+        Seconds that a trial may take, > 0, checked before each step. A cohort may take this long for each of
+        its members, and a resumed trial starts from 0 again.
     device : str or torch.device, optional
-        CUDA or MPS if there, else the CPU.
+        By default CUDA or MPS if available, otherwise the CPU.
     folder : path, optional
-        Where every trial that completes saves its best weights, as ``trial-12.safetensors``.
+        Folder in which every completed trial saves its best weights, as ``trial-12.safetensors``.
 
     Raises
     ------
     ArgumentError
-        An argument is outside what is allowed, here or when a trial shows it: the loss is not a
-        scalar, ``build`` gives no network or reads no parameter of the trial, a setting is out of range.
+        An argument is not allowed, now or during a trial: the loss is not a scalar, ``build`` returns no
+        network or reads no parameter of the trial, or a setting is out of range.
 
     Notes
     -----
@@ -115,7 +114,7 @@ class TrainingObjective:
     >>> objective.train(best.params, seed=best.seed).value < 0.5
     True
 
-    Several metrics, one of which is measured on the trained network and one known before:
+    Several metrics: one is measured on the trained network, and one is known before the training.
 
     >>> from hpo_core.nn import measure_latency
     >>> def result(value, network):
@@ -166,11 +165,13 @@ class TrainingObjective:
         self._train = read_examples("train", train, classes=loss is None)
         self._validation = read_examples("validation", validation, classes=loss is None and metric is None)
         if metric is None and direction == "maximize":
-            raise ArgumentError("direction must be 'minimize' where metric is None: a loss is minimised")
+            raise ArgumentError(
+                "direction must be 'minimize' if metric is None, got 'maximize'; losses are minimised"
+            )
 
     @cached_property
     def task(self) -> Task:
-        """What the trainings share, with the data on the device."""
+        """The data on the device, and all else that the trainings share."""
         return Task(
             self.build,
             self._train.to(self.device),
@@ -188,16 +189,16 @@ class TrainingObjective:
         return {name: value for name, value in vars(self).items() if name != "task"}
 
     def train(self, params: Mapping[str, Any], *, seed: int) -> Trained:
-        """Train one configuration as in a trial, and keep what came of it.
+        """Train one configuration as in a trial, and return the trained weights.
 
-        Given a trial's parameters and seed, this trains it again.
+        Given a trial's parameters and seed, this repeats its training.
 
         Parameters
         ----------
         params : mapping
-            What a trial would hold.
+            The configuration, as ``trial.params``.
         seed : int
-            Of weights, order of examples and dropout, in [0, 2**63).
+            Seed of initial weights, order of examples and dropout, in [0, 2**63).
 
         Returns
         -------
@@ -207,7 +208,7 @@ class TrainingObjective:
         Raises
         ------
         ArgumentError
-            An argument is outside what is allowed.
+            An argument is not allowed.
         """
         check_mapping("params", params)
         check_configurations([params], [seed])
@@ -322,34 +323,35 @@ def train_cohort(
 ) -> list[Trained]:
     """Train configurations of one architecture together.
 
-    The same as training each alone, up to rounding, but several times faster where networks are so
-    small that a step of one does not fill the processor. Each member has its own weights, order of
-    examples and settings. One that diverges, ends or is told to stop leaves at the end of the epoch
-    and changes nothing for the others. With dropout a member's masks depend on the cohort it is in.
+    The results are the same as if each were trained alone, up to rounding. It is several times faster if the
+    networks are so small that one of them does not use the processor fully. Each member has its own weights,
+    order of examples and settings. A member that diverges, ends or is told to stop leaves at the end of the
+    epoch, without an effect on the others. Dropout masks depend on the cohort.
 
     Parameters
     ----------
     objective : TrainingObjective
-        What to train and on what.
+        The network to build, the data and the settings.
     configurations : sequence of mappings
         They may differ in ``lr``, ``momentum``, ``beta1``, ``beta2``, ``weight_decay``,
-        ``label_smoothing``, ``epochs`` and what ``objective.vary`` names; the networks have the same layers.
+        ``label_smoothing``, ``epochs`` and the parameters in ``objective.vary``; the networks must have the
+        same layers.
     seeds : sequence of int
         One per configuration, in [0, 2**63), as ``TrialBatch.seed``.
     report : callable, optional
-        ``report(epoch, members, values)`` after each epoch, with the positions (k,) of the members
-        that still train and their values (k,). It may return a mask (k,) of those that are to stop.
+        ``report(epoch, members, values)`` is called after each epoch with the positions (k,) of the members
+        that are still training and their values (k,). It may return a mask (k,) of members to stop.
 
     Returns
     -------
     list of Trained
-        One per configuration; with a ``reason`` where the training failed. A cohort for which memory
-        runs out is trained in halves.
+        One per configuration; it has a ``reason`` if the training failed. If memory runs out, the cohort is
+        trained in halves.
 
     Raises
     ------
     ArgumentError
-        An argument is outside what is allowed, or the configurations differ in more than they may.
+        An argument is not allowed, or the configurations differ in other parameters.
 
     Examples
     --------

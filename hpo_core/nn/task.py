@@ -1,4 +1,4 @@
-"""What every training of an objective shares: data, network factory, loss, metric, device."""
+"""The common part of all trainings of an objective: data, network factory, loss, metric, device."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Task:
         if meant and not read.names:
             raise ArgumentError(
                 f"build reads no parameter of the trial, so {', '.join(map(repr, meant))} would have no "
-                f"effect; allowed is a factory that reads them, or a space of training settings only"
+                "effect; read them in build, or search training settings only"
             )
         return network.to(self.device)
 

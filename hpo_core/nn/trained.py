@@ -1,4 +1,4 @@
-"""What a training leaves: its best weights with the configuration they belong to."""
+"""The result of a training: its best weights, with their configuration."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Trained:
     params : dict
         The configuration.
     value : float
-        Of the best epoch, in the objective's direction; NaN if there was none.
+        Value of the best epoch; NaN if there was none.
     epoch : int
-        The best one, from 0; -1 if there was none.
+        Number of the best epoch, from 0; -1 if there was none.
     values : tuple of float
-        Of each epoch.
+        Value of each epoch.
     weights : dict of str to Tensor
         Parameters and buffers after the best epoch, on the CPU.
     reason : str or None
-        Why the training failed: "diverged", "oom" or "timeout". None if it did not.
+        Why the training failed: "diverged", "oom" or "timeout"; None if it did not.
 
     Examples
     --------
@@ -57,12 +57,21 @@ class Trained:
     reason: str | None = None
 
     def model(self, build: Callable[[Mapping[str, Any]], nn.Module]) -> nn.Module:
-        """Return the trained network, in evaluation mode on the CPU, given the factory that built it.
+        """Return the trained network, in evaluation mode on the CPU.
+
+        Parameters
+        ----------
+        build : callable
+            The function that built the network, as for ``TrainingObjective``.
+
+        Returns
+        -------
+        torch.nn.Module
 
         Raises
         ------
         ArgumentError
-            ``build`` is not that factory.
+            ``build`` does not return the network that was trained.
         """
         from torch import nn
 
@@ -80,10 +89,15 @@ class Trained:
     def save(self, path: str | PathLike[str]) -> None:
         """Write weights and configuration to a safetensors file.
 
+        Parameters
+        ----------
+        path : path
+            File to write; an existing file is replaced.
+
         Raises
         ------
         ArgumentError
-            ``path`` is none, or the configuration holds a value that JSON cannot express.
+            ``path`` is not a path, or the configuration has a value that JSON cannot express.
         """
         _check_path(path)
         from safetensors.torch import save_file
@@ -100,12 +114,20 @@ class Trained:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Trained:
-        """Read what ``save`` wrote; tuples come back as lists.
+        """Read a file written by ``save``; tuples are returned as lists.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Trained
 
         Raises
         ------
         ArgumentError
-            ``path`` is none, or its file was not written by ``save``.
+            ``path`` is not a path, or the file was not written by ``save``.
         """
         _check_path(path)
         from safetensors import SafetensorError, safe_open
@@ -121,7 +143,7 @@ class Trained:
             ) from error
 
 
-# What a file that is none of ours, or a damaged one, may raise on its way in.
+# Exceptions that reading a damaged file, or a file of another program, may raise.
 _UNREADABLE = (
     OSError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, MemoryError,
 )  # fmt: skip

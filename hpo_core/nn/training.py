@@ -1,4 +1,4 @@
-"""How a network is trained: the settings, each of which may be a parameter of the search."""
+"""Settings of a training, each of which may be a parameter of the search."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
-# What may differ between the members of a cohort: numbers that enter a step, and when it ends.
+# Settings that may differ between the members of a cohort: numbers that enter a step, and its end.
 PER_MEMBER = frozenset({"lr", "momentum", "beta1", "beta2", "weight_decay", "label_smoothing", "epochs"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """Settings of a training. A parameter of the trial that has the name of one takes its place.
+    """Settings of a training. A parameter of the trial with the name of a setting replaces it.
 
     Parameters
     ----------
     optimizer : {"adamw", "adam", "sgd"}
-        Those of ``torch.optim``.
+        An optimizer of ``torch.optim``.
     lr : float
         Learning rate, at least 0.
     momentum : float
-        In [0, 1), of "sgd".
+        In [0, 1), for "sgd".
     nesterov : bool
-        Of "sgd"; has no effect without momentum.
+        For "sgd"; it has no effect without momentum.
     beta1, beta2 : float
-        In [0, 1), of "adam" and "adamw".
+        In [0, 1), for "adam" and "adamw".
     weight_decay : float
         At least 0; decoupled from the gradient in "adamw", added to it in the others.
     label_smoothing : float
-        In [0, 1], of the default loss. Validation does not smooth.
+        In [0, 1], for the default loss; not applied in validation.
     batch_size : int
-        At least 1. An epoch is cut into the fewest batches of at most this many examples, of sizes
-        that differ by one at most.
+        At least 1. An epoch is divided into the fewest batches of at most this many examples; their sizes
+        differ by at most one.
     epochs : int
-        At least 1.
+        Number of epochs, at least 1.
     compile : bool
-        Whether ``torch.compile`` is applied to the network; cohorts do without.
+        Whether to apply ``torch.compile`` to the network; cohorts ignore it.
 
     Raises
     ------
     ArgumentError
-        A setting is outside what is allowed.
+        A setting is not allowed.
 
     Examples
     --------
@@ -84,12 +84,21 @@ class Training:
             check_int(name, getattr(self, name), 1)
 
     def updated(self, params: Mapping[str, Any]) -> Training:
-        """Return the settings with those of ``params`` that are named like one in their place.
+        """Return the settings, replaced by parameters of the same names.
+
+        Parameters
+        ----------
+        params : mapping
+            A configuration; other names are ignored.
+
+        Returns
+        -------
+        Training
 
         Raises
         ------
         ArgumentError
-            One of them is outside what is allowed.
+            A value is not allowed.
         """
         check_mapping("params", params)
         return replace(self, **{name: params[name] for name in SETTINGS if name in params})

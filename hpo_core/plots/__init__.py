@@ -1,7 +1,7 @@
 """Pictures of a study as Matplotlib axes (needs the ``plots`` extra).
 
-Every function draws into the axes it is given or into a new figure, and returns the axes; the caller sets
-limits and saves. ``hpo_core.analysis`` has the columns behind the pictures.
+Every function draws into the given axes or into a new figure, and returns the axes; the caller sets limits
+and saves the figure. ``hpo_core.analysis`` has the columns behind the pictures.
 """
 
 from typing import TYPE_CHECKING

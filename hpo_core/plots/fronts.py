@@ -56,14 +56,14 @@ def plot_front(
     reference : mapping of objectives to float, optional
         The reference point, as for ``Study.hypervolume``; by default that of all fronts together.
     axes : sequence of matplotlib.axes.Axes, optional
-        Where to draw, one for each pair of objectives; a new figure by default.
+        Axes to draw into, one for each pair of objectives; by default a new figure.
 
     Returns
     -------
     tuple of matplotlib.axes.Axes
         One for two objectives, three for three. Large dots are trials on the front, pale ones are
         dominated, crosses are infeasible. The shaded area, up to the reference point, is dominated in these
-        two objectives. An axis is logarithmic where the values are positive and span more than a factor of
+        two objectives. An axis is logarithmic if the values are positive and span more than a factor of
         20.
 
     Raises
@@ -120,10 +120,10 @@ def plot_hypervolume(
     studies : Study or mapping of str to Study
         One study, or several under the labels of the legend. All must have the same objectives.
     reference : mapping of objectives to float, optional
-        The reference point, as for ``Study.hypervolume``; by default that of all fronts together. Give it to
-        compare pictures.
+        The reference point, as for ``Study.hypervolume``; by default that of all fronts together. To compare
+        several pictures, give all of them the same point.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
@@ -169,7 +169,7 @@ def _common_reference(studies: Mapping[str, Study], given: Mapping[str, float] |
     """Return the reference (m,) of all fronts, signed: given, of the first study, or beyond the worst."""
     y = np.hstack([_front_of(study) for study in studies.values()])
     if not y.shape[1]:
-        raise ArgumentError("studies must hold a completed trial that keeps all bounds; got none")
+        raise ArgumentError("studies must hold a completed trial that keeps all bounds, got none")
     return reference_point(next(iter(studies.values())).metrics, y, given)
 
 
@@ -194,7 +194,7 @@ def _parted(study: Study) -> _Parts:
 
 
 def _draw_front(ax: Axes, k: int, parts: _Parts, sign: Vector, corner: Vector) -> None:
-    """Draw the parts of study ``k`` in two objectives (2, n), signed like the corner of what is shaded."""
+    """Draw the parts of study ``k`` in two objectives (2, n), signed like the corner of the shaded area."""
     colour, style = curve_style(k)
     sign = sign[:, np.newaxis]
     ax.plot(*sign * parts.broken, **CROSS, color=colour, alpha=0.5)
@@ -218,7 +218,7 @@ def _staircase(y: Matrix, corner: Vector) -> Matrix:
 
 
 def _front_entries(ax: Axes, labels: list[str], parts: list[_Parts]) -> tuple[list[Any], list[str]]:
-    """Return what the legend of fronts shows, and its labels."""
+    """Return the entries of the legend of fronts, and their labels."""
     entries = []
     for k in range(len(labels)):
         colour, style = curve_style(k)

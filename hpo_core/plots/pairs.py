@@ -55,14 +55,14 @@ def plot_contour(
     metric : str, optional
         By default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The mean of a Gaussian process of these two parameters, darker where it is better; it treats the
-        effects of other parameters as noise. Colours fade where no trial is near, because the mean is a guess
-        there. Dots are completed trials, at most 400 of them; crosses break a bound.
+        The mean of a Gaussian process of these two parameters, which treats the effects of other parameters
+        as noise. Darker colours are better. Colours fade far from all trials, where the mean is a guess. Dots
+        are completed trials, at most 400 of them; crosses break a bound.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def plot_rank(
     metric : str, optional
         By default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------

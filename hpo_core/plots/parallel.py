@@ -42,7 +42,7 @@ def plot_parallel(
     metric : str, optional
         By default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def plot_parallel(
     check_study("study", study)
     found = slices(study, metric, chosen(study, names, metric, most=_MOST_AXES))
     if not len(found.number):
-        raise ArgumentError("study must hold a completed trial; got none")
+        raise ArgumentError("study must hold a completed trial, got none")
     row = metric_row(study, metric)
     kept = found.feasible if found.feasible.any() else ~found.feasible
     rank = ranks_of(study.metrics.sign[row] * found.value[kept])

@@ -66,14 +66,15 @@ def plot_metrics(
     metrics : sequence of str, optional
         Which metrics; by default all of them.
     axes : sequence of matplotlib.axes.Axes, optional
-        Where to draw, one for each metric; a new figure by default.
+        Axes to draw into, one for each metric; by default a new figure.
 
     Returns
     -------
     tuple of matplotlib.axes.Axes
-        One for each metric. Large dots are trials on the front, or the best trial; crosses break a bound, the
-        far side of which is shaded. Points of the same choice are spread sideways. Scales are logarithmic
-        where the parameter's is, or where values are positive and span more than a factor of 20.
+        One for each metric. Large dots are trials on the front, or the best trial; crosses break a bound, and
+        values beyond the bound are shaded. Points of the same choice are spread sideways. The horizontal
+        scale is that of the parameter; the vertical one is logarithmic if the values are positive and span
+        more than a factor of 20.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def plot_metrics(
     trials = study.trials.where("complete")
     trials = trials[trials.active(name)]
     if not len(trials):
-        raise ArgumentError(f"study must hold a completed trial in which {name!r} is active; got none")
+        raise ArgumentError(f"study must hold a completed trial in which {name!r} is active, got none")
     panels = new_column(len(shown)) if axes is None else [*axes]
     if len(panels) != len(shown):
         raise ArgumentError(f"axes must be {len(shown)}, one for each metric, got {len(panels)}")
@@ -146,15 +147,15 @@ def plot_slice(
     metric : str, optional
         By default the first objective.
     axes : sequence of matplotlib.axes.Axes, optional
-        Where to draw, one for each parameter; a new figure by default.
+        Axes to draw into, one for each parameter; by default a new figure.
 
     Returns
     -------
     tuple of matplotlib.axes.Axes
         One for each parameter, with the trials in which it is active: the later, the darker. Large dots are
         trials on the front, or the best trial; crosses break a bound. Points of the same choice are spread
-        sideways. Scales are logarithmic where the parameter's is, or where values are positive and span more
-        than a factor of 20.
+        sideways. The horizontal scale is that of the parameter; the vertical one is logarithmic if the values
+        are positive and span more than a factor of 20.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def plot_slice(
     check_study("study", study)
     found = slices(study, metric, chosen(study, names, metric, most=_MOST_PANELS))
     if not len(found.number):
-        raise ArgumentError("study must hold a completed trial; got none")
+        raise ArgumentError("study must hold a completed trial, got none")
     panels = new_panels(len(found.axes), sharey=True) if axes is None else [*axes]
     if len(panels) != len(found.axes):
         raise ArgumentError(f"axes must be {len(found.axes)}, one for each parameter, got {len(panels)}")
@@ -231,17 +232,17 @@ def plot_importance(
     ----------
     study : Study
     metric : str, optional
-        As for ``Study.importance``: by default trials are compared as a whole.
+        As for ``Study.importance``.
     evaluator : {"ped-anova", "fanova"}, default "ped-anova"
         As for ``Study.importance``.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A bar for each parameter, the most important one at the top. Of more than 24 parameters, the others
-        have one bar together.
+        A bar for each parameter, the most important one at the top. With more than 24 parameters, the least
+        important ones share one bar.
 
     Raises
     ------
@@ -286,7 +287,7 @@ def plot_importance(
 
 
 def _mark_bound(ax: Axes, metric: Metric) -> None:
-    """Draw the bound of a metric, if it has one, and shade what it forbids."""
+    """Draw the bound of a metric, if it has one, and shade the forbidden side."""
     if isinstance(metric, AtMost):
         low, high = ax.get_ylim()
         low, high = min(low, metric.bound), max(high, metric.bound)

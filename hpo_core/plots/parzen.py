@@ -1,4 +1,4 @@
-"""What TPE believes: its two densities for one parameter, and their ratio."""
+"""The two densities of TPE for one parameter, and their ratio."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def plot_parzen(study: Study, name: str, *, axes: tuple[Axes, Axes] | None = Non
     name : str
         A parameter of the study's space.
     axes : pair of matplotlib.axes.Axes, optional
-        Where to draw the densities and their ratio; a new figure by default.
+        Axes to draw the densities and their ratio into; by default a new figure.
 
     Returns
     -------
     densities, ratio : matplotlib.axes.Axes
-        Densities over the search range, its length (on the parameter's own scale) taken as 1;
-        probabilities for discrete parameters. Ticks at the foot mark the trials. TPE proposes where
-        the ratio is high.
+        Densities over the search range, whose length on the parameter's own scale counts as 1, or
+        probabilities for discrete parameters. Ticks at the bottom mark the trials. TPE proposes values with
+        a high ratio.
 
     Raises
     ------

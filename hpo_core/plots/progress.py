@@ -49,14 +49,14 @@ def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
         One study, or several under the labels of the legend. All must have one objective, of the same
         direction.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
         Dots are single trials, lines the best so far. Failed trials count on the horizontal axis
-        and leave no dot. Crosses are trials that break a bound of the metrics; the best so far is of the
-        others. The vertical axis is logarithmic where the values are positive and span more than a factor
+        and leave no dot. Crosses are trials that break a bound of the metrics; they do not count for the
+        best so far. The vertical axis is logarithmic if the values are positive and span more than a factor
         of 20.
 
     Raises
@@ -80,7 +80,7 @@ def plot_history(studies: Studies, *, ax: Axes | None = None) -> Axes:
     seen = np.concatenate([each.value for each in found.values()])
     seen = seen[np.isfinite(seen)]
     if not seen.size:
-        raise ArgumentError("studies must hold a completed trial; got none")
+        raise ArgumentError("studies must hold a completed trial, got none")
     ax = new_figure().subplots() if ax is None else ax
     lines, labels = [], [text(label) for label in found]
     for k, (label, (_, y, best, feasible, _)) in enumerate(found.items()):
@@ -112,14 +112,14 @@ def plot_edf(studies: Studies, *, metric: str | None = None, ax: Axes | None = N
     metric : str, optional
         A metric of all studies; by default the first objective of each.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
         A line for each study, over its complete trials that keep all bounds. If the studies minimise, a
         higher line means more good values; if they maximise, a lower one. The horizontal
-        axis is logarithmic where the values are positive and span more than a factor of 20.
+        axis is logarithmic if the values are positive and span more than a factor of 20.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def plot_edf(studies: Studies, *, metric: str | None = None, ax: Axes | None = N
     found = [distribution(study, metric) for study in shown.values()]
     seen = np.concatenate([each.value for each in found])
     if not seen.size:
-        raise ArgumentError("studies must hold a completed trial that keeps all bounds; got none")
+        raise ArgumentError("studies must hold a completed trial that keeps all bounds, got none")
     ax = new_figure().subplots() if ax is None else ax
     low, high = seen.min(), seen.max()
     lines: list[Any] = []
@@ -164,15 +164,15 @@ def plot_timeline(study: Study, *, ax: Axes | None = None) -> Axes:
     ----------
     study : Study
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
         A bar for each trial, at its number, from its start to its end; the bar of a running trial ends at the
-        last known event. If a trial was resumed after a pause or given out again, its last run is shown; a
-        ring marks the start if it was given out again. A trial that was added without a start begins at its
-        addition.
+        last known event. If a trial was resumed after a pause or given to another worker, its last run is
+        shown; a ring marks the start if it was given to another worker. A trial that was added without a
+        start begins when it was added.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def plot_timeline(study: Study, *, ax: Axes | None = None) -> Axes:
     check_study("study", study)
     found = timeline(study)
     if not len(found.number):
-        raise ArgumentError("study must hold a trial whose start is known; got none")
+        raise ArgumentError("study must hold a trial whose start is known, got none")
     ax = new_figure().subplots() if ax is None else ax
     last = float(np.fmax(np.nanmax(found.start), np.nanmax(np.append(found.end, 0.0))))
     unit, seconds = next(((name, each) for name, each in _UNITS if last >= 2.0 * each), ("seconds", 1.0))

@@ -26,7 +26,7 @@ class Study(StudyLike, Protocol):
 
     @property
     def sampler(self) -> Sampler:
-        """Where configurations come from."""
+        """The sampler, which proposes configurations."""
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
@@ -108,7 +108,7 @@ def _most_important_pair(study: Study, metric: str | None) -> tuple[str, str]:
     for one, other in combinations(by_importance(study, metric), 2):
         if (active[one] & active[other]).any():
             return one, other
-    raise ArgumentError("study must hold a completed trial in which two parameters are active; got none")
+    raise ArgumentError("study must hold a completed trial in which two parameters are active, got none")
 
 
 def labelled(label: str, studies: Studies) -> Mapping[str, Study]:

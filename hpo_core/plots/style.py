@@ -1,4 +1,4 @@
-"""How pictures look: colours, marks, scales, texts and legends."""
+"""The style of pictures: colours, marks, scales, texts and legends."""
 
 from __future__ import annotations
 

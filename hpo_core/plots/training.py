@@ -48,16 +48,16 @@ def plot_curves(study: Study, *, metric: str | None = None, ax: Axes | None = No
     metric : str, optional
         A measured metric; by default the first objective.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
         A curve for each trial that has reported, with a mark where it ends, against the steps done. The best
         trial, or the front, is thick. Dotted lines are the rungs at which trials were stopped or paused. Of
-        more than 300 curves a sample is drawn, with equal numbers of each outcome where possible. The
-        horizontal axis is logarithmic where the rungs span more than a factor of 20, the vertical one where
-        the values are positive and do.
+        more than 300 curves a sample is drawn, with equal numbers of each outcome if possible. The horizontal
+        axis is logarithmic if the rungs span more than a factor of 20, the vertical one if the values are
+        positive and span more than a factor of 20.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def plot_curves(study: Study, *, metric: str | None = None, ax: Axes | None = No
     best = study.best_trials.number
     found = curves(study, metric, keep=best.tolist())
     if not len(found.number):
-        raise ArgumentError("study must hold a report of a finite value; got none")
+        raise ArgumentError("study must hold a report of a finite value, got none")
     ax = new_figure().subplots() if ax is None else ax
     entries, labels = _draw_outcomes(ax, found, best)
     _mark_rungs(ax, found.rungs, found.step.max())
@@ -104,15 +104,15 @@ def plot_steps(studies: Studies, *, ax: Axes | None = None) -> Axes:
         One study, or several under the labels of the legend. All must have one objective, of the same
         direction.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw into; by default a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
         A line for each study, over all reports and results that keep the bounds. A step that is repeated
-        counts once. If trials were stopped or paused, a dotted line goes on to the steps that the same trials
-        would have taken as whole trainings. The horizontal axis is logarithmic, and begins at a fiftieth of
-        the steps done.
+        counts once. If trials were stopped or paused, a dotted line continues to the number of steps of the
+        same trials without stopping. The horizontal axis is logarithmic, and begins at a fiftieth of the
+        steps done.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def plot_steps(studies: Studies, *, ax: Axes | None = None) -> Axes:
     seen = np.concatenate([best for _, best in paths])
     seen = seen[np.isfinite(seen)]
     if not seen.size or not longest:
-        raise ArgumentError("studies must hold a report of a finite value that keeps all bounds; got none")
+        raise ArgumentError("studies must hold a report of a finite value that keeps all bounds, got none")
     ax = new_figure().subplots() if ax is None else ax
     entries, labels = [], [*map(text, shown)]
     for k, ((spent, best), each) in enumerate(zip(paths, saved, strict=True)):

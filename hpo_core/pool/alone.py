@@ -1,4 +1,4 @@
-"""Asking one study of a pool by the sampler of a ``Study``: for what the native loop leaves aside."""
+"""Asking one study of a pool by the sampler of a ``Study``, for cases that the native loop leaves aside."""
 
 from __future__ import annotations
 

@@ -56,10 +56,11 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except FileNotFoundError as error:
         raise StorageError(f"path must be the file of a pool, got {str(path)!r}: no such file") from error
     except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise StorageError(f"path must be the file of a pool, got {str(path)!r}, which is none") from error
+        raise StorageError(f"path must be the file of a pool, got {str(path)!r}, which is not one") from error
     if (version := about.pop("version", None)) != VERSION:
         raise StorageError(
-            f"{path} has format {version} of pools; this hpo_core reads {VERSION}: update hpo_core"
+            f"{path} has version {version} of the pool format, but this hpo_core reads version {VERSION}: "
+            "update hpo_core"
         )
     return about, columns
 

@@ -57,16 +57,16 @@ MAX_STUDIES = 2**31 - 1
 class StudyPool:
     """Thousands of small studies of one space, asked and told together: one for each user, store or sensor.
 
-    Each study is a search of its own, with its own seed, trials and model. Study ``i`` proposes exactly what
-    ``Study(space, sampler="tpe", seed=pool.seed_of(i))`` proposes if it is asked one trial at a time and told
-    the same values in the same order. One exception: if one of the first ten trials (``n_startup`` of the
-    sampler) fails or exceeds 1e100, a ``Study`` avoids its neighbourhood, at about 16 ms per trial; a pool
-    continues with its Sobol points. What the pool adds is speed: all studies are asked in one native call, in
-    several threads, at a few microseconds and a few hundred bytes per trial.
+    Each study is an independent search, with its own seed, trials and model. Study ``i`` makes the same
+    proposals as ``Study(space, sampler="tpe", seed=pool.seed_of(i))`` if that is asked one trial at a time
+    and told the same values in the same order. There is one exception: if one of the first ten trials
+    (``n_startup`` of the sampler) fails or exceeds 1e100, a ``Study`` avoids its neighbourhood, at about
+    16 ms per trial, but a pool continues with its Sobol points. A pool is fast: all studies are asked in one
+    native call, in several threads, at a few microseconds and a few hundred bytes per trial.
 
     A pool has one objective. It has no bounds on other results, scheduler, reports, notes, enqueued
-    configurations, storage or ``optimize``: a study that needs one of these is a ``Study``. It lives in
-    memory, and ``save`` writes a snapshot: results told after the last one are lost if the process dies.
+    configurations, storage or ``optimize``; use a ``Study`` if you need one of these. A pool is kept in
+    memory, and ``save`` writes a snapshot: results told after the last snapshot are lost if the process dies.
 
     Studies are asked one by one, which takes about a millisecond each, if the space has a ``feasible``
     function, if its constraints reject nearly everything, and without compiled code.
@@ -78,10 +78,12 @@ class StudyPool:
     n_studies : int
         At least 1.
     sampler : "tpe" or TPESampler, default "tpe"
-        With options for all studies.
+        The sampler of all studies, with its options.
     direction : {"minimize", "maximize"}, default "minimize"
+        Whether a smaller or a larger value is better.
     seed : int, optional
-        In [0, 2**63). Each study's own seed derives from it. None draws one, kept as ``pool.seed``.
+        In [0, 2**63). The seed of each study is derived from it. By default one is drawn and kept as
+        ``pool.seed``.
     allow_duplicates : bool, default False
         Whether a study may propose a configuration of a finite space twice.
 
@@ -186,18 +188,28 @@ class StudyPool:
         return (self[study] for study in range(self._n))
 
     def seed_of(self, study: int) -> int:
-        """Return the seed of a study; a ``Study`` with this seed proposes the same."""
+        """Return the seed of a study; a ``Study`` with this seed makes the same proposals.
+
+        Parameters
+        ----------
+        study : int
+            Index of the study.
+
+        Returns
+        -------
+        int
+        """
         return int(self._seeds[self._index(study)])
 
     def ask(self, studies: Any = None) -> PoolBatch:
         """Propose one trial for each study, or for some of them.
 
-        A study may be asked again before its last trial is told; it then keeps away from what is running.
+        A study may be asked again before its last trial is told; it then avoids its running trials.
 
         Parameters
         ----------
         studies : array-like of int, or boolean mask of shape (n_studies,), optional
-            Different studies, in any order. By default all.
+            Distinct studies, in any order. By default all.
 
         Returns
         -------
@@ -212,8 +224,15 @@ class StudyPool:
         SpaceExhausted
             All of them have tried every configuration.
         InfeasibleSpaceError
-            The constraints of the space reject draw after draw. Trials of other studies may have started;
-            ``pool.running`` has them.
+            The constraints of the space rejected too many draws in a row. Trials of other studies may have
+            started; ``pool.running`` has them.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> pool = hpo.StudyPool({"x": hpo.Float(-1, 1)}, 100, seed=0)
+        >>> pool.ask([3, 7]).study.tolist()
+        [3, 7]
         """
         which = self._which(studies)
         x, status, rows = self._whole(lambda: self._ask_together(which))
@@ -221,7 +240,7 @@ class StudyPool:
             return PoolBatch(self, rows, x)
         if (status == native.NO_MEMORY).any():
             raise MemoryError(
-                "some of the studies asked have no new trial; pool.running has those of the others"
+                "memory ran out before every study had a new trial; pool.running holds those that started"
             )
         for place in np.flatnonzero(status == native.ASIDE).tolist():
             rows[place] = self._whole(partial(self._ask_alone, which[place]))
@@ -302,7 +321,7 @@ class StudyPool:
             raise StudyError(f"studies must be from 0 to {self._n - 1:,}, got {wrong[0]}")
         ordered = np.sort(which)
         if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
-            raise StudyError(f"studies must be different, got {twice[0]} more than once")
+            raise StudyError(f"studies must be different, got {twice[0]} twice")
         return which
 
     def _start(self, studies: Indices) -> Indices:
@@ -349,13 +368,22 @@ class StudyPool:
         batch : PoolBatch
             Running trials, such as ``batch[mask]``.
         values : array-like of shape (k,)
-            In the pool's direction. A trial whose value is NaN or inf fails: it is learnt from.
+            Values as measured, not negated for "maximize". A trial whose value is NaN or inf fails; the study
+            learns to avoid such places.
 
         Raises
         ------
         TrialError
             The batch is of another pool, a trial has finished or is given twice, the number of values is
             wrong, or one is not a number. The pool is then unchanged.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> pool = hpo.StudyPool({"x": hpo.Float(-1, 1)}, 2, seed=0)
+        >>> pool.tell(pool.ask(), [0.5, 0.25])
+        >>> pool.best_values.tolist()
+        [0.5, 0.25]
         """
         if not isinstance(batch, PoolBatch):
             raise TrialError(f"batch must be a PoolBatch, such as ask() returns, got {shown(batch)}")
@@ -421,18 +449,27 @@ class StudyPool:
 
     @property
     def best_values(self) -> NDArray[np.float64]:
-        """(n_studies,) best value of each study; NaN while it has none."""
+        """(n_studies,) best value of each study; NaN if it has none."""
         with self._lock:
             return np.asarray(np.where(self._best < 0, np.nan, self._sign * self._best_value))
 
     @property
     def best_trials(self) -> PoolBatch:
-        """The best trial of each study that has one, the first told among equals."""
+        """The best trial of each study that has one; among equals, the one told first."""
         with self._lock:
             return PoolBatch(self, self._best[self._best >= 0])
 
     def best_params(self, study: int) -> dict[str, Any]:
         """Return the parameters of the best trial of a study.
+
+        Parameters
+        ----------
+        study : int
+            Index of the study.
+
+        Returns
+        -------
+        dict of str to value
 
         Raises
         ------
@@ -445,19 +482,29 @@ class StudyPool:
         return PoolBatch(self, np.array([best]))[0]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per trial of every study (needs pandas); see ``PoolBatch.to_pandas``."""
+        """Return one row per trial of every study (needs pandas); see ``PoolBatch.to_pandas``.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
         return self.trials.to_pandas()
 
     def save(self, path: str | Path) -> None:
         """Write the pool to a file, running trials included.
 
-        It writes a new file and then replaces the old one, so a crash never leaves a damaged file. 10,000
-        studies of 50 trials and 5 parameters take 33 MB.
+        A new file is written first and then replaces the old one, so a crash never leaves a damaged file.
+        10,000 studies of 50 trials and 5 parameters take 33 MB.
+
+        Parameters
+        ----------
+        path : path
+            File to write; an existing file is replaced.
 
         Raises
         ------
         SpaceError
-            The space holds a function, which the file cannot.
+            The space has a function, which cannot be saved.
         StorageError
             The file cannot be written.
         """
@@ -478,7 +525,15 @@ class StudyPool:
 
     @classmethod
     def load(cls, path: str | Path) -> StudyPool:
-        """Return a pool from a file of ``save``: it goes on as if it had never stopped.
+        """Return the pool in a file written by ``save``; it continues as if it had never stopped.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        StudyPool
 
         Raises
         ------

@@ -23,9 +23,10 @@ STATES = {State.RUNNING: "running", State.COMPLETE: "complete", State.FAILED: "f
 class PoolBatch:
     """Trials of the studies of a pool, in columns of length k.
 
-    ``batch["lr"]`` is a column of values; where the parameter is inactive it holds the default, and
-    ``batch.active("lr")`` is False. ``batch[3]`` is a dictionary of the active parameters of one trial; a
-    slice, a boolean mask or an array of indices gives a ``PoolBatch``. Iteration yields dictionaries.
+    ``batch["lr"]`` is a column of values, which holds the default for trials in which the parameter is
+    inactive; ``batch.active("lr")`` tells them apart. ``batch[3]`` is a dictionary of the active parameters
+    of one trial; a slice, a boolean mask or an array of indices gives a ``PoolBatch``. Iteration yields
+    dictionaries.
 
     Examples
     --------
@@ -71,11 +72,11 @@ class PoolBatch:
             return next(iter(PoolBatch(self._pool, self._rows[index, np.newaxis])))
         if index.ndim != 1 or index.dtype.kind not in "biu":
             raise TrialError(
-                "a batch is indexed by a parameter's name, an int, a slice, a boolean mask or an array of "
-                f"indices; got {type(key).__name__} of shape {index.shape} and dtype {index.dtype}"
+                "a batch's index must be a parameter's name, an int, a slice, a boolean mask or an array of "
+                f"indices, got {type(key).__name__} of shape {index.shape} and dtype {index.dtype}"
             )
         if index.dtype == np.bool_ and len(index) != len(self):
-            raise TrialError(f"the mask has length {len(index)}, the batch {len(self)}")
+            raise TrialError(f"a mask must have the length of the batch, {len(self)}, got {len(index)}")
         return PoolBatch(self._pool, self._rows[index], None if self._x is None else self._x[:, index])
 
     def _coordinates(self) -> NDArray[np.float64]:
@@ -111,7 +112,16 @@ class PoolBatch:
         return self._pool.space.decode(self._coordinates())
 
     def active(self, name: str) -> NDArray[np.bool_]:
-        """Return the mask of the trials in which a parameter is active, (k,).
+        """Return the mask of the trials in which a parameter is active.
+
+        Parameters
+        ----------
+        name : str
+            Name of a parameter.
+
+        Returns
+        -------
+        (k,) array of bool
 
         Raises
         ------
@@ -121,7 +131,15 @@ class PoolBatch:
         return self._pool.space.codec.active(name, self._coordinates())
 
     def where(self, state: State | str) -> PoolBatch:
-        """Keep the trials of one state: "running", "complete" or "failed".
+        """Return the trials of one state.
+
+        Parameters
+        ----------
+        state : {"running", "complete", "failed"} or State
+
+        Returns
+        -------
+        PoolBatch
 
         Raises
         ------
@@ -139,6 +157,10 @@ class PoolBatch:
         """Return a list for each column: ``study``, ``number``, ``state``, ``value``, then ``params_...``.
 
         Inactive parameters and missing values are None.
+
+        Returns
+        -------
+        dict of str to list
         """
         columns: dict[str, list[Any]] = {
             "study": self.study.tolist(),
@@ -157,6 +179,10 @@ class PoolBatch:
         """Return one row per trial (needs pandas), with the columns of ``to_dict``.
 
         Inactive parameters are missing: NaN, or None in columns that are not of numbers.
+
+        Returns
+        -------
+        pandas.DataFrame
         """
         try:
             import pandas as pd

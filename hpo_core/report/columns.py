@@ -55,7 +55,7 @@ class Pictured(StudyLike, Protocol):
 
 
 class Cursor(NamedTuple):
-    """How much of a history a page has."""
+    """The part of a history that a page has."""
 
     trials: int = 0
     ends: int = 0

@@ -1,4 +1,4 @@
-"""The text of a page about a study: the best, what was saved, what failed, how to reproduce it."""
+"""The text of a page about a study: the best trial, savings, failures, and how to reproduce the study."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _commands(name: str, storage: str) -> str:
 
 
 def findings(study: Pictured) -> dict[str, Any]:
-    """Return what is computed again from all trials while a study goes on."""
+    """Return the facts that are computed from all trials again while a study runs."""
     history = study.history
     shares = [_importance(study, metric) for metric in study.metrics.names]
     counts = {state.name.lower(): history.count(state) for state in State}
@@ -200,7 +200,7 @@ def _importance(study: Pictured, metric: str) -> list[float] | None:
 
 
 def _hypervolume(study: Pictured) -> dict[str, Any] | None:
-    """Return after which ends of trials the hypervolume grew, and what it then was."""
+    """Return the ends of trials after which the hypervolume grew, and its values."""
     if study.metrics.n_objectives < 2 or not study.history.count(State.COMPLETE):
         return None
     volume, reference = hypervolume(study)

@@ -1,4 +1,4 @@
-"""The recommended trial beside the best observed one: what their true values are expected to be."""
+"""The recommended trial beside the best observed one, with their expected true values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _JUDGED = ("gp", "auto")
 
 
 class Sampled(StudyLike, Protocol):
-    """A study, and what it samples by."""
+    """A study, and its sampler."""
 
     sampler: Sampler
     seed: int

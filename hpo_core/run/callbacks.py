@@ -1,4 +1,4 @@
-"""Callbacks of ``optimize``: what is called when a trial starts, reports, pauses or ends.
+"""Callbacks of ``optimize``, which are called when a trial starts, reports, pauses or ends.
 
 Everything is called by the process that runs ``optimize``, once the study holds what happened. An exception
 of a callback is kept, and the loop ends the search with it; the other callbacks are still called.
@@ -48,15 +48,15 @@ class Callback:
 
     All are called in the process of ``optimize``, whatever the executor; one at a time, in the order of
     ``callbacks``. With ``executor=None``, ``on_reported`` is called before ``trial.report`` returns, in the
-    thread that reports. A report that the study drops, such as a step that was reported before, is not told.
-    Where reports travel with the result, as in a ``ProcessPoolExecutor``, they are told when the trial ends.
+    thread that reports. It is not called for reports that the study drops, such as a repeated step. If
+    reports arrive with the result, as in a ``ProcessPoolExecutor``, it is called when the trial ends.
 
     An exception ends the search: no further trial starts, running ones are awaited, and ``optimize`` raises
     it. A callback that raised in ``on_reported`` gets no more reports. After Ctrl-C, or if another error
     ended the search, ``on_paused`` and ``on_finished`` are still called for trials that ended because of it,
-    so that nothing is left open; functions are not. If Ctrl-C broke off such a call, it is repeated.
+    so that nothing is left open; functions are not. If Ctrl-C interrupts such a call, it is repeated.
 
-    Trials that other processes run are not told.
+    There are no calls for trials that other processes run.
 
     Examples
     --------
@@ -78,16 +78,43 @@ class Callback:
     """
 
     def on_asked(self, study: Any, trial: Trial) -> object:
-        """Act on a trial that is about to start."""
+        """Act on a trial that is about to start.
+
+        Parameters
+        ----------
+        study : Study
+        trial : Trial
+        """
 
     def on_reported(self, study: Any, trial: Trial, step: int, values: Mapping[str, float]) -> object:
-        """Act on an intermediate value."""
+        """Act on an intermediate value.
+
+        Parameters
+        ----------
+        study : Study
+        trial : Trial
+        step : int
+        values : mapping of str to float
+            The value of each metric, as reported.
+        """
 
     def on_paused(self, study: Any, trial: Trial) -> object:
-        """Act on a trial that has paused."""
+        """Act on a trial that has paused.
+
+        Parameters
+        ----------
+        study : Study
+        trial : Trial
+        """
 
     def on_finished(self, study: Any, trial: Trial) -> object:
-        """Act on a trial that has finished."""
+        """Act on a trial that is complete, stopped or failed.
+
+        Parameters
+        ----------
+        study : Study
+        trial : Trial
+        """
 
 
 # The methods of a callback and their arguments.
@@ -215,7 +242,7 @@ class Callbacks:
 
 
 def _finishing(callback: Any) -> Iterator[Callable[..., object]]:
-    """Yield what is to be called when a trial has finished."""
+    """Yield the functions to call when a trial has finished."""
     method = method_of(callback, "on_finished")
     if method is not None:
         yield method

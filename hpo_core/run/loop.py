@@ -416,7 +416,7 @@ def _executor(study: StudyLike, options: Options) -> Executor[Any]:
 
 
 def _read_result(reader: ResultReader, result: object, trial: Trial) -> float | tuple[float, ...]:
-    """Return what the objective returned in the form that ``tell`` takes."""
+    """Return the result of the objective in the form that ``tell`` takes."""
     rule = "the objective must return"
     if result is None:
         if trial.should_stop():  # a plain return is a way out, too
@@ -424,8 +424,8 @@ def _read_result(reader: ResultReader, result: object, trial: Trial) -> float | 
         raise TrialError(f"{rule} {reader.what}, got None; is there a return?")
     if isinstance(result, Mapping) and reader.measured == (VALUE,):
         raise TrialError(
-            f"{rule} a number, got {shown(result)}; return one entry and keep the others with trial.note, or "
-            "say which are objectives and which are bounded: Study(metrics=...)"
+            f"{rule} a number, got {shown(result)}; return one number and keep the others with trial.note, "
+            "or declare several metrics: Study(metrics=...)"
         )
     told = reader.one(result, rule)
     return told[0] if len(told) == 1 else told

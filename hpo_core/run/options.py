@@ -49,18 +49,20 @@ class Options:
             object.__setattr__(self, "timeout", check_number("timeout", self.timeout, rule, lambda s: s >= 0))
         if self.vectorized != (self.batch_size is not None):
             raise ArgumentError(
-                f"vectorized=True needs batch_size, and batch_size needs vectorized=True; got "
+                "vectorized=True and batch_size must be given together, got "
                 f"vectorized={self.vectorized} and batch_size={self.batch_size}"
             )
         if self.vectorized and self.executor is not None:
-            raise ArgumentError(f"executor must be None for a vectorized objective, got {self.executor}")
+            raise ArgumentError(f"executor must be None with vectorized=True, got {self.executor}")
 
     def check_that_it_ends(self, study: StudyLike) -> None:
         """Raise if nothing but Ctrl-C would end the loop."""
         if self.n_trials is not None or self.until is not None or self.timeout is not None:
             return
         if study.allow_duplicates or study.space.size == math.inf:
-            raise ArgumentError("give n_trials, until or timeout: the space has no end")
+            raise ArgumentError(
+                "n_trials, until or timeout must be given, because the trials would never run out"
+            )
 
     def expected(self, n_finished: int) -> int | None:
         """Return how many trials this call will finish if no timeout comes first; None if unknown."""
@@ -76,7 +78,7 @@ def read_executor(executor: object, n_jobs: object) -> ExecutorConfig | None:
     if jobs is None or (jobs < 1 and jobs != -1):
         raise ArgumentError(f"n_jobs must be an int >= 1, or -1 for every CPU, got {shown(n_jobs)}")
     if executor is not None and jobs != 1:
-        raise ArgumentError(f"give executor or n_jobs, not both; got {executor!r} and {jobs}")
+        raise ArgumentError(f"n_jobs must be left out if executor is given, got {executor!r} and {jobs}")
     return choose(jobs if executor is None else executor)
 
 
@@ -87,7 +89,7 @@ def read_callbacks(callbacks: Any) -> tuple[AnyCallback, ...]:
     except TypeError:
         raise ArgumentError(
             "callbacks must be a sequence of functions of (study, trial), or of objects with one of "
-            f"{', '.join(METHODS)}; got {shown(callbacks)}"
+            f"{', '.join(METHODS)}, got {shown(callbacks)}"
         ) from None
     for callback in listed:
         _check_callback(callback)
@@ -96,12 +98,14 @@ def read_callbacks(callbacks: Any) -> tuple[AnyCallback, ...]:
 
 def _check_callback(callback: Any) -> None:
     if isinstance(callback, type) and any(hasattr(callback, name) for name in METHODS):
-        raise ArgumentError(f"callbacks must be objects, got the class {callback.__name__}: call it")
+        raise ArgumentError(
+            f"callbacks must be objects, got the class {callback.__name__}; write {callback.__name__}(...)"
+        )
     methods = {name: method for name in METHODS if (method := method_of(callback, name)) is not None}
     if not methods and not callable(callback):
         raise ArgumentError(
             "callbacks must be functions of (study, trial), or objects with one of "
-            f"{', '.join(METHODS)}; got {shown(callback)}{_like_a_method(callback)}"
+            f"{', '.join(METHODS)}, got {shown(callback)}{_like_a_method(callback)}"
         )
     if callable(callback):
         _require_arguments("callbacks", callback, "(study, trial)")

@@ -67,7 +67,7 @@ class _Ended:
         if running.all():
             return False
         outcome = self.outcome
-        logger.warning("%s, but the study had ended it before: that is set aside", self)
+        logger.warning("%s, but the study had ended it before, so the result is set aside", self)
         if isinstance(outcome.error, TrialError):  # for example, the study has refused a report
             outcome.error = None
         self.changes.clear()
@@ -224,12 +224,12 @@ class Outbox:
                 if time.monotonic() + PAUSE_SECONDS > limit:
                     raise
                 if not said:
-                    text = "%s; it is kept, and written as soon as the storage takes it: %s"
+                    text = "%s; it is kept, and written as soon as the storage accepts it: %s"
                     logger.warning(text, what, printable(str(error)))
                     said = True
             else:
                 if said:
-                    logger.warning("%s: now it is written", what)
+                    logger.warning("%s: it has now been written", what)
                 return
             self._interrupts.let_through()
             try:

@@ -85,7 +85,7 @@ class StudyLike(OwningStudy, Protocol):
         """Return the study in the space that another process gave it; None if that has not happened."""
 
     def _pause_running(self, trials: Any) -> None:
-        """Pause running trials that nobody runs any more."""
+        """Pause trials that count as running but have no worker any more."""
 
     def _on_clock(self, clock: Callable[[], float] | None) -> AbstractContextManager[None]:
         """Let times and costs of trials come from this clock inside the context; None: the machine's."""

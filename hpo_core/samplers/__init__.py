@@ -1,4 +1,4 @@
-"""Samplers choose the next configurations, given everything tried so far."""
+"""Samplers choose the next configurations, given all trials so far."""
 
 from __future__ import annotations
 

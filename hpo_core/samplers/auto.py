@@ -34,7 +34,7 @@ MAX_TRIALS = 1000
 MAX_WORK = 2e8
 # Batches up to this size go to the Gaussian process. A larger one asks for throughput.
 MAX_BATCH = 64
-# Up to so many parameters and finished trials the local Gaussian process takes turns; both cost time.
+# Most parameters and finished trials at which the local Gaussian process takes turns; both cost time.
 MAX_LOCAL, MAX_LOCAL_TRIALS = 50, 10_000
 # With ``max_ms``: the expected time, times this, must be within it.
 MARGIN = 1.5
@@ -45,28 +45,27 @@ N_RATIOS = 9
 class AutoSampler(Sampler):
     """Gaussian process while it is affordable, then the Tree-structured Parzen Estimator and others in turns.
 
-    The Gaussian process is used up to 1,000 finished trials, for batches of up to 64 trials, and for fewer
-    trials if there are more than 200 parameters, or several metrics to model: for two, up to 707. Past that,
+    The Gaussian process is used up to 1,000 finished trials, for batches of up to 64 trials. The limit is
+    lower with more than 200 parameters, or with several metrics to model: 707 trials for two. Past the limit
     TPE is used. If trials are asked for one by one, with one objective, no bounds, no scheduler and no
-    ``max_ms``, it takes turns with a CMA-ES of the numeric parameters and, up to 50 parameters and 10,000
-    trials, with a Gaussian process of 256 trials, the best and their neighbours. A sampler that has recently
-    found better trials gets more turns.
-    The choice depends on the record alone, so that a study repeats itself; ``trial.origin`` names the
-    sampler chosen.
+    ``max_ms``, TPE takes turns with a CMA-ES of the numeric parameters and, up to 50 parameters and 10,000
+    trials, with a Gaussian process of 256 trials: the best ones and their neighbours. A sampler that has
+    recently found better trials gets more turns. The choice depends on the recorded trials only, so the same
+    seed gives the same study; ``trial.origin`` names the chosen sampler.
 
-    With ``max_ms`` the choice depends on measured time. The study then need not repeat itself on another
-    machine, but its replay follows the record.
+    With ``max_ms`` the choice depends on measured time. The study may then differ on another machine, but its
+    replay follows the recorded choices.
 
     Parameters
     ----------
     max_ms : float from 0.001 to 3,600,000, optional
-        Milliseconds that a suggestion may take; ``ask(n)`` may take n times as many. If the Gaussian process
-        is expected to take longer, TPE answers, which takes less than a tenth of a millisecond.
+        Milliseconds that a suggestion may take; ``ask(n)`` may take n times as long. If the Gaussian process
+        is expected to take longer, TPE is used, which takes less than a tenth of a millisecond.
 
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     Examples
     --------
@@ -90,7 +89,7 @@ class AutoSampler(Sampler):
         return self.options()
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this sampler again."""
+        """Return the keyword arguments that recreate this sampler."""
         return {"max_ms": self.max_ms}
 
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
@@ -172,9 +171,9 @@ class AutoSampler(Sampler):
 
 
 class LongSearch:
-    """The samplers that take turns with TPE past the trials that a Gaussian process of all is affordable for.
+    """The samplers that take turns with TPE once a Gaussian process of all trials costs too much.
 
-    One refines around the best trials by a model, the other by steps. Whose turn it is the record decides.
+    One refines around the best trials by a model, the other by steps. The recorded trials decide the turn.
 
     Parameters
     ----------

@@ -22,10 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Suggestion:
-    """Configurations ``x`` (d, k) to try next, k <= n, and the origin that chose them.
+    """Configurations to try next, as ``Sampler.ask`` returns them.
 
-    ``fit`` holds hyperparameters as JSON values if they were fitted for this suggestion; they are recorded.
-    ``resume`` is the number of a paused trial that is to go on in place of a new one; -1 for a new one.
+    Attributes
+    ----------
+    x : (d, k) float64
+        Coordinates of k <= n configurations; see ``Space``.
+    origin : str
+        Name of the sampler that chose them.
+    fit : dict or None
+        Hyperparameters that were fitted for this suggestion, as JSON values; they are recorded.
+    resume : int
+        Number of a paused trial to continue instead of a new one; -1 for a new one.
     """
 
     x: NDArray[np.float64]
@@ -62,10 +70,25 @@ def going_on(history: History, row: int, origin: str) -> Suggestion:
 
 
 class Sampler(ABC):
-    """Proposes configurations from a history.
+    """Proposes configurations from a history: the base class of all samplers, and of your own.
 
-    A sampler object holds its options and, once started, a cache that can be rebuilt from the
-    history at any time. Pickling keeps the options only.
+    A sampler object holds its options and, once started, a cache that can be rebuilt from the history at any
+    time. Pickling keeps the options only. A suggestion must be a function of the history, the running trials
+    and the seed, so that a study can be resumed and replayed.
+
+    Examples
+    --------
+    >>> import hpo_core as hpo
+    >>> import numpy as np
+    >>> from hpo_core.samplers import Sampler, Suggestion
+    >>> class Fixed(Sampler):
+    ...     name = "fixed"
+    ...     def start(self, space, *, seed, allow_duplicates=False):
+    ...         self.d = len(space.names)
+    ...     def ask(self, history, first, n):
+    ...         return Suggestion(np.full((self.d, n), 0.25), self.name)
+    >>> hpo.Study({"x": hpo.Float(0, 4)}, sampler=Fixed()).ask()["x"]
+    1.0
     """
 
     name: ClassVar[str]
@@ -75,46 +98,97 @@ class Sampler(ABC):
     continues: ClassVar[bool] = False
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this sampler again."""
+        """Return the keyword arguments that recreate this sampler."""
         return {}
 
     @abstractmethod
     def start(self, space: Space, *, seed: int, allow_duplicates: bool = False) -> None:
-        """Bind to a space and a seed with an empty cache."""
+        """Bind to a space and a seed with an empty cache.
+
+        Parameters
+        ----------
+        space : Space
+        seed : int
+            In [0, 2**63).
+        allow_duplicates : bool
+            Whether a configuration of a finite space may be proposed twice.
+        """
 
     @abstractmethod
     def ask(self, history: History, first: int, n: int) -> Suggestion:
         """Propose ``n`` configurations for trials ``first .. first + n - 1``.
 
-        ``history`` holds every earlier trial. Fewer than ``n`` columns come back only when a finite
-        space runs out.
+        Parameters
+        ----------
+        history : History
+            All earlier trials.
+        first : int
+            Number of the first trial to propose.
+        n : int
+            At least 1.
+
+        Returns
+        -------
+        Suggestion
+            It has fewer than ``n`` columns only if a finite space runs out.
 
         Raises
         ------
         SpaceExhausted
-            Nothing is left to propose.
+            Every configuration of a finite space has been used.
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
         """
 
     def recommend(self, history: History) -> NDArray[np.int64]:
-        """Return complete trials, best first; by default in the order of ``hpo_core.samplers.ranking``."""
+        """Return complete trials, best first.
+
+        Parameters
+        ----------
+        history : History
+
+        Returns
+        -------
+        (k,) int64
+            Trial numbers; by default in the order of ``hpo_core.samplers.ranking``.
+        """
         return completed(history)
 
     def estimates(self, history: History) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return complete trials (k,), and their signed outcomes (M, k) as the sampler sees them.
+        """Return complete trials and their outcomes as the sampler sees them.
 
-        By default these are the observed outcomes. A sampler with a model may see through their noise.
+        Parameters
+        ----------
+        history : History
+
+        Returns
+        -------
+        rows : (k,) int64
+            Trial numbers.
+        outcomes : (M, k) float64
+            Signed, so that less is better. By default the observed outcomes; a sampler with a model may
+            return estimates without noise.
         """
         order = history.finish_order
         rows = order[history.state[order] == State.COMPLETE]
         return rows, history.outcomes[:, rows]
 
     def ask_again(self, history: History, first: int, n: int, origin: str) -> Suggestion:  # noqa: ARG002
-        """Propose a recorded suggestion of ``origin`` again, given the history that it had seen.
+        """Propose a recorded suggestion again, given the history that it was derived from.
 
-        A sampler whose choice of origin is not a function of the history follows the record. A suggestion
-        that completes an enqueued configuration is recorded as ``ENQUEUED``; the first time, it is made here
-        too.
+        A sampler whose choice of origin is not a function of the history follows the recorded ``origin``. A
+        suggestion that completes an enqueued configuration has the origin ``ENQUEUED``, and is made here the
+        first time, too.
+
+        Parameters
+        ----------
+        history, first, n
+            As for ``ask``.
+        origin : str
+            The recorded origin.
+
+        Returns
+        -------
+        Suggestion
         """
         return self.ask(history, first, n)

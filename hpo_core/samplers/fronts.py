@@ -1,4 +1,4 @@
-"""Where results of several objectives stand: on which front, and what each adds to its front.
+"""Fronts of results of several objectives, and the contribution of each result to its front.
 
 Glossary
 --------

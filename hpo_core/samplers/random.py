@@ -18,11 +18,11 @@ TRIALS = 2**63
 
 
 class RandomSampler(PriorSampler):
-    """Draws every configuration from the prior, whatever came back so far.
+    """Draws every configuration from the prior, independently of the results.
 
-    The prior is uniform over each parameter's range, in the logarithm where ``log=True``, and over
-    choices. A trial's configuration depends on the seed and its number alone, however many are asked for
-    at once, but for redraws: of what the constraints reject, and in a finite space of what was used.
+    The prior is uniform over each parameter's range, on a logarithmic scale if ``log=True``, and over
+    choices. A trial's configuration depends on the seed and the trial's number only. Configurations that the
+    constraints reject, or that a finite space has used, are drawn again.
 
     Examples
     --------

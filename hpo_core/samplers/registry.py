@@ -19,5 +19,24 @@ BY_NAME = SAMPLERS.by_name
 
 
 def resolve(sampler: str | Sampler) -> Sampler:
-    """Return the sampler of a name, with default options, or the sampler itself."""
+    """Return the sampler of a name, with default options, or the sampler itself.
+
+    Parameters
+    ----------
+    sampler : str or Sampler
+
+    Returns
+    -------
+    Sampler
+
+    Raises
+    ------
+    ArgumentError
+        There is no sampler of that name.
+
+    Examples
+    --------
+    >>> resolve("tpe").name
+    'tpe'
+    """
     return SAMPLERS.resolve(sampler)

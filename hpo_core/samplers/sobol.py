@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class SobolSampler(PriorSampler):
-    """Proposes the point of a scrambled Sobol sequence that has the trial's number.
+    """Proposes the points of a scrambled Sobol sequence, by trial number.
 
-    Trial 0 is the default configuration. Inactive parameters of a conditional space take up their
-    dimension all the same, so that a point needs only its number. A point that the constraints
-    reject, or that a finite space has used, is replaced by a draw from the prior.
+    Trial 0 is the default configuration. In a conditional space, inactive parameters keep their dimension,
+    so a point depends only on its number. A point that the constraints reject, or that a finite space has
+    used, is replaced by a draw from the prior.
 
     References
     ----------

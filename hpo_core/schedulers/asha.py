@@ -37,22 +37,23 @@ MOST_STEPS, MOST_FACTOR, MOST_BRACKETS = STEP_LIMIT, 1_000, 32
 
 
 class ASHA(Scheduler):
-    """Asynchronous successive halving: at each rung the best 1/factor go on.
+    """Asynchronous successive halving: at each rung the best 1/factor of the trials continue.
 
     Rung j is at the depth ``min_steps * factor**j``, below ``max_steps``. Trials are ranked as everywhere in
     a study: feasible ones first, then by objective, or by front and hypervolume if there are several.
 
-    With ``mode="stop"`` a trial that arrives at a rung goes on if it is among the best
+    With ``mode="stop"`` a trial that arrives at a rung continues if it is among the best
     ``max(1, n // factor)`` of the n trials that have arrived there, itself included; otherwise it stops. No
-    checkpoints are needed, and an early trial meets few rivals.
+    checkpoints are needed, but early trials are compared with few others.
 
-    With ``mode="promote"`` every trial pauses at every rung. A paused trial goes on once it is among the best
-    ``n // factor`` of its rung, and if no more than that go on together with it. Trials that went on before
-    keep their places, even if better ones have overtaken them since, or if they were interrupted. Deeper
-    rungs come first. A trial that goes on should begin at its last checkpoint: see ``trial.checkpoint``.
+    With ``mode="promote"`` every trial pauses at every rung. A paused trial continues once it is among the
+    best ``n // factor`` of its rung, and if no more than ``n // factor`` trials have been promoted from that
+    rung. Promoted trials keep their places, even if better trials arrive later, or if they are interrupted.
+    Deeper rungs come first. A trial that continues should begin at its last checkpoint: see
+    ``trial.checkpoint``.
 
     Nothing is decided at the last planned step of a trial. If one report passes several rungs, the deepest
-    decides. Reports with values that are not finite do not count.
+    one counts. Reports with values that are not finite do not count.
 
     Parameters
     ----------
@@ -64,19 +65,20 @@ class ASHA(Scheduler):
     factor : int
         At least 2.
     mode : {"stop", "promote"}
+        Whether trials stop at rungs, or pause and continue later.
     brackets : int
         Trials of bracket b skip the first b rungs, and are compared among themselves. The bracket of a trial
         depends on the seed of the study and the trial's number; the shares are those of Hyperband.
     grow : bool
         Begin with two rungs, and open the next one when the two highest disagree about the ranking by more
-        than the noise (PASHA). Trials at the highest open rung stay paused until the next one opens, so at
-        the end none may be complete: train the best of them on. Needs ``mode="promote"``, one bracket and
-        one metric.
+        than the noise (PASHA). Trials at the highest open rung stay paused until the next one opens, so
+        possibly no trial is complete at the end: then train the best ones further. Needs
+        ``mode="promote"``, one bracket and one metric.
 
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     Notes
     -----
@@ -135,9 +137,8 @@ class ASHA(Scheduler):
                 )
         if self.grow and (self.mode != "promote" or self.brackets > 1):
             raise ArgumentError(
-                f"grow must be False with mode={self.mode!r} and brackets={self.brackets}, got True: trials "
-                "wait at the highest rung until the next one opens, so write "
-                "ASHA(mode='promote', grow=True)"
+                f"grow must be False with mode={self.mode!r} and brackets={self.brackets}, got True; trials "
+                "must be able to wait at the highest rung, so write ASHA(mode='promote', grow=True)"
             )
         self.pauses = self.mode == "promote"
 
@@ -164,7 +165,7 @@ class ASHA(Scheduler):
         bracket = self._bracket(history, row)
         if bracket is None or (self.pauses and self.max_steps is None and planned == math.inf):
             raise StudyError(
-                f"the number of steps of trial {row} must be known to {type(self).__name__}, got none: give "
+                f"the number of steps of trial {row} must be known to {type(self).__name__}, got none; give "
                 "max_steps= or iterate over trial.steps(n)"
             )
         if self._ladder is not None and len(history.metrics.rows) > 1:
@@ -193,7 +194,7 @@ class ASHA(Scheduler):
         return found
 
     def rungs(self, steps: int) -> list[int]:
-        """Return the depths below ``steps`` at which trials of so many steps are compared, ascending."""
+        """Return the depths below ``steps`` at which trials of that length are compared, ascending."""
         return depths(self.min_steps, min(steps, self.max_steps or steps), self.factor)[:-1]
 
     def _is_paused(self, history: History, j: int, row: int) -> bool:

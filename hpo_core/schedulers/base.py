@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class Verdict(NamedTuple):
-    """What is to happen to a trial that has reported.
+    """A decision about a trial that has reported.
 
     Attributes
     ----------
     move : Move or None
-        ``Move.STOP``, ``Move.PAUSE``, or None to go on.
+        ``Move.STOP``, ``Move.PAUSE``, or None to continue.
     rung : int
-        Rung at which this was decided; -1 if the rule has no rungs.
+        Rung at which the decision was made; -1 if the rule has no rungs.
     reason : str
-        Why, in a line; "" to go on.
+        Reason for stopping or pausing, in one line; "" to continue.
     """
 
     move: Move | None = None
@@ -39,12 +39,12 @@ GO_ON = Verdict()
 
 
 class Scheduler(ABC):
-    """Decides which running trials stop or pause, and which paused trials go on.
+    """Decides which running trials stop or pause, and which paused trials continue.
 
-    A scheduler object holds its options and, once started, a cache that can be rebuilt from the history at
-    any time. If the class defines ``options``, a copy has these only. A decision is a function of the
-    history, the seed of the study and the trial's number: neither clocks nor generators are read, so that a
-    replay decides the same.
+    This is the base class of all schedulers, and of your own. A scheduler object holds its options and, once
+    started, a cache that can be rebuilt from the history at any time. If the class defines ``options``, a
+    copy keeps only these. A decision must be a function of the history, the seed of the study and the trial's
+    number, without clocks and random generators, so that a replay makes the same decisions.
     """
 
     name: ClassVar[str]
@@ -59,7 +59,7 @@ class Scheduler(ABC):
     _options: ClassVar[tuple[str, ...]] = ()
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this scheduler again."""
+        """Return the keyword arguments that recreate this scheduler."""
         return {name: getattr(self, name) for name in self._options}
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -69,19 +69,58 @@ class Scheduler(ABC):
 
     @abstractmethod
     def start(self, *, seed: int) -> None:
-        """Bind to a study with an empty cache."""
+        """Bind to a study with an empty cache.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the study.
+        """
 
     @abstractmethod
     def decide(self, history: History, row: int) -> Verdict:
         """Decide about a running trial whose newest report has just been applied.
 
-        It is asked once for each report with finite values, of a trial with no decision yet.
+        It is called once for each report with finite values, if the trial has no decision yet.
+
+        Parameters
+        ----------
+        history : History
+        row : int
+            Number of the trial.
+
+        Returns
+        -------
+        Verdict
         """
 
     def resume(self, history: History, n: int) -> list[int]:  # noqa: ARG002
-        """Return up to ``n`` paused trials that go on now, the most urgent first."""
+        """Return paused trials that continue now, the most urgent first.
+
+        Parameters
+        ----------
+        history : History
+        n : int
+            Largest number of trials to return.
+
+        Returns
+        -------
+        list of int
+            Trial numbers; by default none.
+        """
         return []
 
     def rungs(self, steps: int) -> list[int]:  # noqa: ARG002
-        """Return the depths below ``steps`` at which trials of so many steps are compared, ascending."""
+        """Return the depths at which trials are compared.
+
+        Parameters
+        ----------
+        steps : int
+            Number of steps of a trial.
+
+        Returns
+        -------
+        list of int
+            Numbers of steps below ``steps``, ascending; by default none.
+        """
         return []

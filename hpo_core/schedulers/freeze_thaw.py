@@ -17,17 +17,18 @@ LEAST_REST = 0.5
 class FreezeThaw(ASHA):
     """Every trial pauses at every rung; the sampler continues one of them, or starts a new one.
 
-    The samplers ``gp`` and ``auto`` model the curves, and take what promises the most improvement per step:
-    see ``hpo_core.gp.horizon``. Every third time, if ASHA would promote a paused trial, one of its rung goes
-    on: the one that the model expects to end best. Other samplers leave all of it to ASHA's rule, that of
-    ``ASHA(mode="promote")``. So do ``gp`` and ``auto`` if there are several metrics.
+    The samplers ``gp`` and ``auto`` model the learning curves, and choose the trial with the most expected
+    improvement per step: see ``hpo_core.gp.horizon``. Every third time, if ASHA would promote a paused trial,
+    the trial of its rung that the model expects to end best continues. Other samplers follow the rule of
+    ``ASHA(mode="promote")``, and so do ``gp`` and ``auto`` if there are several metrics.
 
-    A trial that goes on should begin at its last checkpoint: see ``trial.checkpoint``.
+    A trial that continues should begin at its last checkpoint: see ``trial.checkpoint``.
 
     Parameters
     ----------
     min_steps : int
-        Steps until the first rung. Fewer mean more configurations, and values that say less about the end.
+        Steps until the first rung. With fewer steps more configurations are tried, but their values say less
+        about the end of the training.
     max_steps : int, optional
         Steps of a full trial. By default the number that each trial gives to ``trial.steps(n)``.
     factor : int
@@ -36,7 +37,7 @@ class FreezeThaw(ASHA):
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     References
     ----------

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Hyperband(ASHA):
-    """``ASHA`` with every bracket from ``min_steps`` on, which spend about the same number of steps.
+    """``ASHA`` with all brackets, each of which spends about the same number of steps.
 
-    For objectives whose first steps may mislead: a trial of bracket b is not judged before the depth
+    Use it if the first steps of a training may mislead: a trial of bracket b is not judged before the depth
     ``min_steps * factor**b``. The bracket of a trial depends on the seed of the study and the trial's number.
 
     Parameters
@@ -30,7 +30,7 @@ class Hyperband(ASHA):
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     References
     ----------

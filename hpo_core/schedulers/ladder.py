@@ -1,4 +1,4 @@
-"""How many rungs are open while a ladder grows (PASHA).
+"""The number of open rungs of a growing ladder (PASHA).
 
 Glossary
 --------

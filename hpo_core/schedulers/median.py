@@ -20,24 +20,24 @@ class Percentile(MetricRule):
 
     After each step the best value of the trial so far is compared with the q-th percentile of the best values
     that complete trials had so far at the same step: those that reported it. The trial stops if it is worse.
-    Best values are compared with best values, so that noise favours neither side; Golovin et al. compare with
-    running means, which still hold the first steps of a curve, and so stop little.
+    Best values are compared with best values, so that noise favours neither side. Golovin et al. compare with
+    running means, which still contain the first steps of a curve, and so stop few trials.
 
     Parameters
     ----------
     q : float from 0 to 100
-        The smaller, the more trials stop; 50 is the median. 0 is the best complete trial.
+        With a smaller value more trials stop; 50 is the median, and 0 the best complete trial.
     min_trials : int
-        Complete trials with a value at a step, before anything is decided there.
+        Number of complete trials that a step needs before anything is decided there.
     warmup_steps : int
-        Nothing is decided during the first so many steps of a trial.
+        Number of first steps of a trial during which nothing is decided.
     metric : str, optional
-        By default the objective. A study with several objectives needs a name. Constraints are not looked at.
+        By default the objective. A study with several objectives needs a name. Bounds are ignored.
 
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     References
     ----------
@@ -125,7 +125,7 @@ class Median(Percentile):
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     References
     ----------

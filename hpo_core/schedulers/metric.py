@@ -1,4 +1,4 @@
-"""What the rules that look at one metric's curve have in common."""
+"""The common part of the rules that look at one metric's curve."""
 
 from __future__ import annotations
 
@@ -55,12 +55,11 @@ class MetricRule(Scheduler):
         if self.metric in metrics.rows:
             return metrics.rows.index(self.metric)
         if self.metric is not None:
-            raise StudyError(f"metric must be {some(metrics.rows)}, got {self.metric!r}")
+            raise StudyError(f"metric must be one of {some(metrics.rows)}, got {self.metric!r}")
         if metrics.n_objectives > 1:
             raise StudyError(
                 f"metric must be the name of a metric in a study with {metrics.n_objectives} objectives, got "
-                f"None: {type(self).__name__} looks at one, so write metric={metrics.objectives[0]!r}, say; "
-                "ASHA compares fronts"
+                f"None; write metric={metrics.objectives[0]!r}, say, or use ASHA, which compares fronts"
             )
         return 0
 

@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 class Patience(MetricRule):
-    """Stops a trial whose best value is ``steps`` steps old.
+    """Stops a trial that has not improved for ``steps`` steps.
 
-    Only the trial's own curve counts. A trial that stops is not complete, so ``best_trial`` passes over it.
-    To let a training end early and count, end the loop in the objective.
+    Only the trial's own curve counts. A trial that stops is not complete, so ``best_trial`` ignores it. If
+    trainings should end early and count as complete, end the loop in the objective.
 
     Parameters
     ----------
     steps : int
-        Steps without an improvement.
+        Number of steps without an improvement.
     min_delta : float
-        An improvement is by more than this.
+        Least difference that counts as an improvement: it must be exceeded.
     metric : str, optional
         By default the objective. A study with several objectives needs a name.
 
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     Examples
     --------

@@ -23,5 +23,24 @@ BY_NAME = SCHEDULERS.by_name
 
 
 def resolve(scheduler: str | Scheduler | None) -> Scheduler | None:
-    """Return the scheduler of a name, with default options, or the scheduler itself."""
+    """Return the scheduler of a name, with default options, or the scheduler itself.
+
+    Parameters
+    ----------
+    scheduler : str, Scheduler or None
+
+    Returns
+    -------
+    Scheduler or None
+
+    Raises
+    ------
+    ArgumentError
+        There is no scheduler of that name.
+
+    Examples
+    --------
+    >>> resolve("asha").name
+    'asha'
+    """
     return None if scheduler is None else SCHEDULERS.resolve(scheduler)

@@ -65,7 +65,7 @@ class Rung:
 
     @property
     def quota(self) -> int:
-        """How many results are among the best."""
+        """Number of results that are among the best."""
         return self._quota(len(self))
 
     def _quota(self, n: int) -> int:

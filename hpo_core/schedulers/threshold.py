@@ -21,16 +21,16 @@ class Threshold(MetricRule):
     Parameters
     ----------
     upper, lower : float, optional
-        In the study's own units, whatever the direction. One of them is needed.
+        Limits in the units of the metric, whatever the direction. At least one is needed.
     after : int
-        Nothing is decided during the first so many steps of a trial.
+        Number of first steps of a trial during which nothing is decided.
     metric : str, optional
         By default the objective. A study with several objectives needs a name.
 
     Raises
     ------
     ArgumentError
-        No bound, or an option outside its range.
+        Both limits are missing, or an option is outside its range.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class Threshold(MetricRule):
         super().__init__(metric=metric)
         if upper is None and lower is None:
             raise ArgumentError(
-                "upper or lower must be a number, got None for both: write Threshold(upper=10.0), say"
+                "upper or lower must be a number, got None for both; write Threshold(upper=10.0), for example"
             )
         rule = "a finite number or None"
         self.upper = None if upper is None else check_number("upper", upper, rule, math.isfinite)

@@ -52,11 +52,11 @@ class Activity:
         return self._run(begin, end, x, given)
 
     def active(self, group: int, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Where a group is active, (n,)."""
+        """Mask of the configurations in which a group is active, (n,)."""
         return np.equal(self.truth(group, x, given), 1.0)
 
     def forbidden(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Where any forbidden expression is true, (n,)."""
+        """Mask of the configurations in which a forbidden expression is true, (n,)."""
         mask = np.zeros(x.shape[1], dtype=np.bool_)
         starts = self.layout.forbid_start.tolist()
         for begin, end in pairwise(starts):

@@ -314,7 +314,7 @@ class SpaceCodec:
         return column
 
     def active(self, name: str, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Where in ``x`` (d, n) a parameter or constant exists, (n,)."""
+        """Mask of the configurations in ``x`` (d, n) that have a parameter or constant, (n,)."""
         x = check_x(x, len(self._values))
         x = _present(x, check_given(given, x.shape))
         mask: NDArray[np.bool_]

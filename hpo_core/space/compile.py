@@ -130,13 +130,13 @@ class Compiler:
             if isinstance(arg, bool | np.bool_):
                 number = float(arg)
             if number is None or number != number:
-                raise SpaceError(f"{shown(arg)} is compared with a number")
+                raise SpaceError(f"{shown(arg)} cannot be compared with a number")
             try:
                 return Op.CONST, float(number)
             except OverflowError:
                 raise SpaceError(f"{shown(arg)} is beyond all floats") from None
         if self._labels(arg) is not None and not label:
-            raise SpaceError(f"{arg.args[0]!r} is not a number; an Ordinal of numbers or an Int is")
+            raise SpaceError(f"{arg.args[0]!r} is not numeric; use an Int, or an Ordinal of numbers")
         return Op.LOAD, self.rows[arg.args[0]]
 
     def _labels(self, arg: Any) -> tuple[Any, ...] | None:
@@ -150,7 +150,9 @@ class Compiler:
             return arg
         name = arg.args[0]
         if name in self.conditional:
-            raise SpaceError(f"{name!r} is a constant of a branch; compare the choice that owns it")
+            raise SpaceError(
+                f"{name!r} is a constant of a sub-space; compare the choice that owns the sub-space"
+            )
         if name in self.constants:
             return self.constants[name]
         if name not in self.rows:

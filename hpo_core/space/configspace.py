@@ -118,8 +118,8 @@ class _Reader:
                 return _categorical(hp)
         kind = type(hp).__name__
         raise SpaceError(
-            f"parameter {hp.name!r} is a {kind}, and hpo_core searches every range evenly or by its "
-            "logarithm; cs.remove_hyperparameter_priors() returns a ConfigurationSpace that does too"
+            f"parameter {hp.name!r} is a {kind}, but hpo_core samples ranges uniformly or log-uniformly; "
+            "cs.remove_hyperparameter_priors() returns a ConfigurationSpace without priors"
         )
 
     def holds(self, condition: Any) -> Formula:
@@ -185,7 +185,7 @@ class _Reader:
         return self._isin(hp, [v for k, v in enumerate(hp.sequence) if _PYTHON[op](k, place)])
 
     def forbidden(self, clause: Any) -> Formula:
-        """What a forbidden clause forbids."""
+        """The condition that a forbidden clause forbids."""
         library = self._library
         match clause:
             case library.ForbiddenAndConjunction():
@@ -259,7 +259,7 @@ def _categorical(hp: Any) -> Categorical:
     """Choices with the default first, where ``Space.default`` looks for it."""
     if len(set(hp.probabilities.tolist())) > 1:
         raise SpaceError(
-            f"parameter {hp.name!r} has weights, and hpo_core takes every choice as likely as another; "
+            f"parameter {hp.name!r} has weights, but in hpo_core every choice is equally likely at first; "
             "cs.remove_hyperparameter_priors() returns a ConfigurationSpace without weights"
         )
     default = hp.choices.index(hp.default_value)
@@ -304,7 +304,7 @@ def to_configspace(
     """Return the ``ConfigurationSpace`` of a space with these entries and forbidden conditions."""
     if space.feasible is not None:
         raise SpaceError(
-            "feasible is a function, and ConfigSpace has none; with_feasible(None) leaves it out"
+            "feasible must be None for ConfigSpace, which has no functions; with_feasible(None) drops it"
         )
     library = _library()
     defaults = _defaults(space)
@@ -336,8 +336,8 @@ def _check_apart(conditions: Sequence[Any]) -> None:
     for (one, key), (other, other_key) in permutations(conjunctions, 2):
         if key != other_key and one.equivalent_condition_on_parent(other):
             raise SpaceError(
-                f"parameters {one.child.name!r} and {other.child.name!r}: ConfigSpace takes their conditions "
-                f"for the same, {one} and {other}; write one of them in another way"
+                f"parameters {one.child.name!r} and {other.child.name!r}: ConfigSpace cannot tell their "
+                f"conditions apart, {one} and {other}; write one of them in another way"
             )
 
 
@@ -413,7 +413,7 @@ def _values(declaration: Any, where: str) -> list[Any] | None:
     n = round((declaration.high - declaration.low) / declaration.step) + 1
     if n > MAX_ORDINAL:
         raise SpaceError(
-            f"{where}: ConfigSpace has no steps, and {n} values are too many to list; at most {MAX_ORDINAL}"
+            f"{where}: ConfigSpace has no steps; at most {MAX_ORDINAL} values can be listed instead, got {n}"
         )
     encoding = make_encoding(declaration)
     return [encoding.value(each) for each in encoding.every()]
@@ -423,7 +423,7 @@ def _listed(values: list[Any], where: str) -> list[Any]:
     kinds = {type(value) for value in values}
     if bool in kinds and len(kinds) > 1 and kinds <= {bool, int, float}:
         raise SpaceError(
-            f"{where}: ConfigSpace would turn its bools into numbers, got {some(values)}; use one kind"
+            f"{where}: ConfigSpace would turn its bools into numbers, got {some(values)}; use one type"
         )
     return values
 
@@ -463,7 +463,7 @@ class _Writer:
         return self._sides(fold(expression, self._visit))[0]
 
     def _visit(self, node: Any, parts: list[Any]) -> Any:
-        """Formulas of when a condition holds and when it fails; what is no condition, as it is."""
+        """Formulas for a condition to hold and to fail; anything else is returned unchanged."""
         if not is_operator(node) or node.op in ARITHMETIC:
             return node
         if node.op not in {"&", "|", "~"}:

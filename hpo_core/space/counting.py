@@ -1,4 +1,4 @@
-"""How many configurations a space has.
+"""The number of configurations of a space.
 
 A parameter that exists for one choice of one owner hangs in a tree, and a tree is counted by
 recursion: C(p) = sum over the levels of p of the product of C over what the level owns. Parameters

@@ -56,7 +56,7 @@ _EMPTY.flags.writeable = False
 
 
 class Encoding:
-    """What all kinds have in common; attributes are named as in ``Layout``."""
+    """The common part of all kinds; attributes are named as in ``Layout``."""
 
     kind: Kind
     levels = 0

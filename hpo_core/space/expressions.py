@@ -1,7 +1,7 @@
-"""Expressions over parameters: what ``when=`` and ``forbid=`` are written in.
+"""Expressions over parameters, for ``when=`` and ``forbid=``.
 
 An expression is a tree of operators over parameter names and plain values. It is only a
-description: ``compile.py`` compiles it against a space and evaluates it over whole columns.
+description: ``compile.py`` compiles it against a space and evaluates it over columns.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Expression:
     def __post_init__(self) -> None:
         height = 1 + max((arg.height for arg in self.args if isinstance(arg, Expression)), default=-1)
         if height > MAX_HEIGHT:
-            raise SpaceError(f"an expression nests operators up to {MAX_HEIGHT} deep; this one is deeper")
+            raise SpaceError(f"an expression must be nested up to {MAX_HEIGHT} deep, got a deeper one")
         object.__setattr__(self, "height", height)
 
     @property
@@ -79,19 +79,33 @@ class Expression:
         return _rebuild, (steps,)
 
     def isin(self, values: Iterable[Any]) -> Expression:
-        """Whether the parameter equals one of ``values``, at least one of them.
+        """Return the condition that the parameter equals one of some values.
+
+        Parameters
+        ----------
+        values : iterable
+            At least one value.
+
+        Returns
+        -------
+        Expression
 
         Raises
         ------
         SpaceError
-            ``values`` is empty or no list.
+            ``values`` is empty or not a list.
+
+        Examples
+        --------
+        >>> param("optimizer").isin(["adam", "adamw"])
+        param('optimizer').isin(['adam', 'adamw'])
         """
         _require_value(self, "isin")
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-            raise SpaceError(f"isin() takes a list of values, got {shown(values)}")
+            raise SpaceError(f"values of isin() must be a list, got {shown(values)}")
         listed = tuple(values)
         if not listed:
-            raise SpaceError(f"{self!r}.isin() needs at least one value, got none")
+            raise SpaceError(f"values of {self!r}.isin() must hold at least one value, got none")
         return Expression("isin", (self, *listed))
 
     def __lt__(self, other: Any) -> Expression:
@@ -176,7 +190,7 @@ def is_operator(node: Any) -> TypeGuard[Expression]:
 
 
 def bottom_up(expression: Any) -> list[Any]:
-    """Every node of an expression, arguments before what takes them; no recursion, however deep it is."""
+    """Every node of an expression, arguments before their operator; no recursion, however deep it is."""
     nodes, ahead = [], [expression]
     while ahead:
         node = ahead.pop()
@@ -187,7 +201,7 @@ def bottom_up(expression: Any) -> list[Any]:
 
 
 def fold(expression: Any, visit: Callable[[Any, list[Any]], Any]) -> Any:
-    """``visit`` every node with what it made of the node's arguments; return what it makes of the root."""
+    """Call ``visit`` on every node with its results for the node's arguments; return that of the root."""
     made: list[Any] = []
     for node in bottom_up(expression):
         first = len(made) - (len(node.args) if is_operator(node) else 0)
@@ -216,10 +230,18 @@ def _rebuild(steps: Iterable[tuple[str | None, Any]]) -> Expression:
 def param(name: str) -> Expression:
     """Refer to the parameter called ``name`` in a condition.
 
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Expression
+
     Raises
     ------
     SpaceError
-        ``name`` is no string, or empty. A name that the space lacks is an error of the space.
+        ``name`` is empty or not a string. An unknown name is reported when the space is made.
 
     Examples
     --------
@@ -227,7 +249,7 @@ def param(name: str) -> Expression:
     param('batch_size') * param('depth') > 256
     """
     if not name or not isinstance(name, str):
-        raise SpaceError(f"param() takes the name of a parameter, got {name!r}")
+        raise SpaceError(f"name must be the name of a parameter, as in param('lr'), got {name!r}")
     return Expression("param", (name,))
 
 
@@ -259,12 +281,14 @@ def build(op: str, args: tuple[Any, ...]) -> Expression:
 def _require_condition(arg: Any, op: str) -> Expression:
     if is_condition(arg):
         return arg
-    raise SpaceError(f"{op} takes conditions such as param('a') > 1, got {shown(arg)}; mind the parentheses")
+    raise SpaceError(
+        f"operands of {op} must be conditions such as param('a') > 1, got {shown(arg)}; check the parentheses"
+    )
 
 
 def _require_value(arg: Any, op: str) -> Any:
     if isinstance(arg, Expression) and arg.op not in ARITHMETIC | {"param"}:
-        raise SpaceError(f"{op} takes parameters and numbers, got the condition {shown(arg)}")
+        raise SpaceError(f"operands of {op} must be parameters or numbers, got the condition {shown(arg)}")
     return arg
 
 

@@ -25,7 +25,7 @@ _NUMBERS = ("nan", "inf", "-inf")
 def dump(declarations: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> str:
     """JSON text of a space."""
     if feasible is not None:
-        raise SpaceError(f"feasible={shown(feasible)} is a function and cannot be written as JSON")
+        raise SpaceError(f"feasible must be None for JSON, which holds no functions, got {shown(feasible)}")
     space: dict[str, Any] = {"hpo_core": VERSION, "space": _dump_space(declarations)}
     if forbid:
         space["forbid"] = [_dump_expression(condition, "forbid") for condition in forbid]
@@ -77,7 +77,7 @@ def _dump_expression(expression: Expression, where: str) -> Any:
 
 
 def dump_value(value: Any, where: str, depth: int = 0) -> Any:
-    """A choice or constant as what JSON can hold."""
+    """A choice or constant in a form that JSON can hold."""
     if type(value) is float and not math.isfinite(value):
         return {"number": repr(value)}
     if type(value) is str:
@@ -105,9 +105,9 @@ def load(text: str) -> tuple[dict[str, Any], list[Expression]]:
     except RecursionError:
         raise SpaceError("text is nested too deeply") from None
     except (TypeError, ValueError) as error:
-        raise SpaceError(f"text is not JSON: {error}; got {shown(text, 80)}") from None
+        raise SpaceError(f"text must be JSON, got {shown(text, 80)}: {error}") from None
     if not isinstance(space, dict) or space.get("hpo_core") != VERSION:
-        raise SpaceError(f"text is not a space of version {VERSION}: {shown(text, 80)}")
+        raise SpaceError(f"text must be a space of version {VERSION}, got {shown(text, 80)}")
     declarations = _load_space(space.get("space"), "the space")
     forbid = space.get("forbid", [])
     if not isinstance(forbid, list):
@@ -180,7 +180,7 @@ def _load_expression(written: Any) -> Any:
 
 
 def load_value(written: Any) -> Any:
-    """What ``dump_value`` was given."""
+    """The value that ``dump_value`` was given."""
     if isinstance(written, list):
         raise TypeError("a list is written as an object")
     if isinstance(written, dict):

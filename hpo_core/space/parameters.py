@@ -1,4 +1,4 @@
-"""What a user declares: ``Float``, ``Int``, ``Ordinal``, ``Categorical``.
+"""Declarations of parameters: ``Float``, ``Int``, ``Ordinal``, ``Categorical``.
 
 Declarations are plain records. They are checked when a ``Space`` is built, because only the space
 knows the parameter's name, and every message should name it.
@@ -64,15 +64,15 @@ class Float(_Declaration):
     Parameters
     ----------
     low, high : float
-        Bounds, both included; finite, low <= high. A range of one value may be widened later.
+        Bounds, both included; finite, with low <= high. A range may hold one value, to be widened later.
     log : bool, default False
-        Search the logarithm; needs low > 0.
+        Search on a logarithmic scale; needs low > 0.
     step : float, optional
-        Only low, low + step, ... high; (high - low) must be a multiple of it. Not with ``log``.
+        Allow only low, low + step, ... high; (high - low) must be a multiple of it. Not with ``log``.
     when : Expression, optional
-        The parameter exists only if this condition is true.
+        The parameter exists only if this condition is true, as in ``param("depth") >= 4``.
     doc : str, default ""
-        One line for people.
+        A line of documentation, shown with the space.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class Float(_Declaration):
             return replace(self, low=low, high=high)
         step = _real(self.step, f"{where}: step")
         if self.log:
-            raise SpaceError(f"{where}: log=True and step={step!r} together; choose one")
+            raise SpaceError(f"{where}: step must be left out with log=True, got {step!r}")
         _check_step(low, high, step, where)
         return replace(self, low=low, high=high, step=step)
 
@@ -112,9 +112,9 @@ class Int(_Declaration):
     low, high : int
         Bounds, both included; low <= high, both within 2**53 steps of 0.
     log : bool, default False
-        Search the logarithm; needs low >= 1 and high <= 2**40.
+        Search on a logarithmic scale; needs low >= 1 and high <= 2**40.
     step : int, default 1
-        Only low, low + step, ... high; (high - low) must be a multiple of it. Must be 1 with ``log``.
+        Allow only low, low + step, ... high; (high - low) must be a multiple of it. Must be 1 with ``log``.
     when, doc
         As for :class:`Float`.
 
@@ -140,7 +140,7 @@ class Int(_Declaration):
         _check_options(self, where)
         _check_range(low, high, where, log=self.log)
         if self.log and step != 1:
-            raise SpaceError(f"{where}: log=True and step={step} together; choose one")
+            raise SpaceError(f"{where}: step must be left out with log=True, got {step}")
         if self.log and high > MAX_LOG_GRID:
             raise SpaceError(f"{where}: high must be at most 2**40 with log=True, got {high}")
         _check_step(low, high, step, where)
@@ -152,7 +152,7 @@ class Int(_Declaration):
 class Ordinal(_Declaration):
     """One of a few values in a given order.
 
-    Numbers compare as numbers, anything else by its place in ``values``.
+    In conditions, numbers compare as numbers, and other values by their place in ``values``.
 
     Parameters
     ----------
@@ -177,8 +177,8 @@ class Ordinal(_Declaration):
         values = _distinct(self.values, f"{where}: values")
         if len(values) > MAX_TABLE_LEVELS:
             raise SpaceError(
-                f"{where}: an Ordinal has at most {MAX_TABLE_LEVELS} values, got {len(values)}; "
-                "use Int or Float, with step= if need be"
+                f"{where}: values must be at most {MAX_TABLE_LEVELS}, got {len(values)}; "
+                "use Int or Float, with step= if you need a grid"
             )
         _check_options(self, where)
         return replace(self, values=values)
@@ -192,8 +192,8 @@ class Categorical(_Declaration):
     Parameters
     ----------
     choices : sequence, or mapping of choice to sub-space
-        At least one, distinct and hashable. A sub-space is a mapping like that of ``Space``, or
-        None; its parameters exist only if the choice is taken.
+        At least one, distinct and hashable. A sub-space is a mapping of names to parameters, or None; its
+        parameters exist only if the choice is taken.
     when, doc
         As for :class:`Float`.
 
@@ -344,9 +344,9 @@ def _check_range(low: float, high: float, where: str, *, log: bool) -> None:
     if not low <= high:
         raise SpaceError(f"{where}: low must be <= high, got low={low!r}, high={high!r}")
     if log and low <= 0:
-        raise SpaceError(f"{where}: log=True needs low > 0, got low={low!r}")
+        raise SpaceError(f"{where}: low must be > 0 with log=True, got {low!r}")
     if not math.isfinite(float(high) - float(low)):  # the difference of two ints may be none of a float
-        raise SpaceError(f"{where}: the range from {low!r} to {high!r} overflows a float")
+        raise SpaceError(f"{where}: high - low must be a finite float, got low={low!r}, high={high!r}")
 
 
 def _check_step(low: float, high: float, step: float, where: str) -> None:
@@ -360,7 +360,7 @@ def _check_step(low: float, high: float, step: float, where: str) -> None:
     if abs(steps - round(steps)) > STEP_TOLERANCE * max(1.0, steps):
         fitting = low + step * max(1, round(steps))
         raise SpaceError(
-            f"{where}: step={step!r} does not divide the range from {low!r} to {high!r}; "
+            f"{where}: step must divide the range from {low!r} to {high!r}, got {step!r}; "
             f"the nearest high that fits is {fitting:.15g}"
         )
 
@@ -378,7 +378,9 @@ def _distinct(values: Any, what: str) -> tuple[Any, ...]:
         try:
             twin = seen.get(value, seen)
         except TypeError:
-            raise SpaceError(f"{what} must be hashable, got {shown(value)}; a tuple is") from None
+            raise SpaceError(
+                f"{what} must be hashable, got {shown(value)}; use a tuple instead of a list"
+            ) from None
         except Exception as error:  # its own __hash__ or __eq__
             raise SpaceError(f"{what} must be hashable and comparable, got {shown(value)}") from error
         if twin is not seen:
@@ -398,24 +400,25 @@ def plain(value: Any, what: str, depth: int = 0) -> Any:
             raise SpaceError(f"{what} must be nested at most {MAX_DEPTH} deep")
         return tuple([plain(item, what, depth + 1) for item in value])
     if isinstance(value, Expression) or (isinstance(value, float) and math.isnan(value)):
-        raise SpaceError(f"{what} must be equal to themselves, got {shown(value)}")
+        raise SpaceError(f"{what} must equal themselves, got {shown(value)}")
     return _as_python(value)
 
 
 def plain_constant(value: Any, what: str) -> Any:
     """A constant as ``plain`` has it, its lists copied; refused if a parameter is hidden in it."""
     if isinstance(value, type) and issubclass(value, _Declaration):
-        raise SpaceError(f"{what}: got the class {value.__name__}; call it, as in Float(0.0, 1.0)")
+        raise SpaceError(
+            f"{what} must be a plain value, got the class {value.__name__}; call it, as in Float(0.0, 1.0)"
+        )
     if isinstance(value, _Declaration):
         raise SpaceError(
-            f"{what}: {shown(value)} is inside a constant; give every parameter a name of its own"
+            f"{what} must be a plain value without parameters in it, got {shown(value)} inside it; give "
+            "every parameter its own name"
         )
     if isinstance(value, Mapping):
-        raise SpaceError(
-            f"{what}: a mapping is neither a parameter nor a constant; sub-spaces belong to a choice"
-        )
+        raise SpaceError(f"{what} must be a plain value, got a mapping; sub-spaces belong to a choice")
     if isinstance(value, Expression):
-        raise SpaceError(f"{what}: {shown(value)} is an expression, neither a parameter nor a constant")
+        raise SpaceError(f"{what} must be a plain value, got the expression {shown(value)}")
     if type(value) in (list, tuple, set, frozenset):
         return type(value)([plain_constant(each, what) for each in value])
     return _as_python(value)

@@ -44,26 +44,26 @@ class Space:
     Parameters
     ----------
     parameters : mapping of str to parameter or constant
-        ``Float``, ``Int``, ``Ordinal``, ``Categorical``, or a plain value for a constant. Names are
-        flat: a parameter of a sub-space is known by its own name, which two branches may share if
-        the domain is the same. Sub-spaces may be nested 100 deep.
+        ``Float``, ``Int``, ``Ordinal``, ``Categorical``, or any other value for a constant. Names are
+        flat: a parameter of a sub-space is known by its own name, which two sub-spaces may share if its
+        domain is the same in both. Sub-spaces may be nested 100 deep.
     forbid : sequence of Expression, default ()
-        Conditions that no configuration may meet. A condition that reads an inactive parameter is
-        unknown, and forbids nothing.
+        Conditions that no configuration may meet. A condition that reads an inactive parameter forbids
+        nothing.
     feasible : callable, optional
-        Function of a dict of columns (as from :meth:`decode`) that returns a bool per row. It is
-        called with many rows at a time, so write it with numpy.
+        Function of a dict of columns, as from :meth:`decode`, that returns a bool for each row. It is
+        called with many rows at a time, so write it with NumPy.
 
     Attributes
     ----------
     codec : SpaceCodec
-        The way between values and coordinates, for the parts of this library that need more of it than
+        Converts between values and coordinates; for parts of this library that need more than
         :meth:`encode` and :meth:`decode`.
 
     Raises
     ------
     SpaceError
-        The space cannot exist; the message names the parameter, what came and what is allowed.
+        A declaration is not valid; the message names the parameter, the allowed values and the value given.
 
     Notes
     -----
@@ -124,23 +124,60 @@ class Space:
 
     @property
     def feasible(self) -> Callable[[Columns], Any] | None:
-        """The function of columns that was given, None if there is none."""
+        """The function given as ``feasible``, or None."""
         return self._feasible
 
     def with_feasible(self, feasible: Callable[[Columns], Any] | None) -> Space:
-        """Return the space with another ``feasible`` function. Without one it can be written as JSON."""
+        """Return the space with another ``feasible`` function.
+
+        Parameters
+        ----------
+        feasible : callable or None
+            As for ``Space``. With None the space can be written as JSON.
+
+        Returns
+        -------
+        Space
+        """
         return Space(self._declarations, forbid=self._forbid, feasible=feasible)
 
     def default(self) -> dict[str, Any]:
-        """Return the centre of every range and the first of every choice, without inactive parameters.
+        """Return the centre of every range and the first of all choices, without inactive parameters.
 
         Constraints are ignored.
+
+        Returns
+        -------
+        dict of str to value
+
+        Examples
+        --------
+        >>> from hpo_core.space import Categorical, Float, Space
+        >>> Space({"x": Float(0.0, 1.0), "kind": Categorical(["a", "b"])}).default()
+        {'x': 0.5, 'kind': 'a'}
         """
         x = self.codec.activity.settle(self.layout.default[:, np.newaxis].copy())
         return self.codec.decode_params(x[:, 0])
 
     def contains(self, params: Mapping[str, Any]) -> bool:
-        """Whether ``params`` is a complete configuration that the constraints permit."""
+        """Return whether ``params`` is a complete configuration that the constraints permit.
+
+        Parameters
+        ----------
+        params : mapping of str to value
+            Constants may be left out.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> from hpo_core.space import Float, Space
+        >>> space = Space({"x": Float(0.0, 1.0)})
+        >>> space.contains({"x": 0.5}), space.contains({"x": 2.0})
+        (True, False)
+        """
         try:
             x, given = self.codec.encode_params(params)
         except SpaceError:
@@ -148,24 +185,61 @@ class Space:
         return bool(self.permits(x[:, np.newaxis], as_columns(given))[0])
 
     def permits(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Mask of the configurations that are in this space and satisfy its constraints, (n,).
+        """Return the mask of the configurations that are in this space and satisfy its constraints.
 
         Parameters
         ----------
         x : (d, n) array
+            Coordinates, as from :meth:`encode`.
         given : (d, n) array, optional
-            Exact values that ``x`` does not give back, with ``x``, such as a history has.
+            Exact values that ``x`` cannot represent, as in ``History.given``.
+
+        Returns
+        -------
+        (n,) array of bool
+
+        Examples
+        --------
+        >>> from hpo_core.space import Int, Space, param
+        >>> space = Space({"a": Int(1, 3), "b": Int(1, 3)}, forbid=[param("a") > param("b")])
+        >>> space.permits(space.encode({"a": [1, 3], "b": [2, 2]})).tolist()
+        [True, False]
         """
         mask: NDArray[np.bool_] = ~self.forbidden_mask(x, given) & self.feasible_mask(x, given)
         return mask if given is None else mask & ~self.codec.elsewhere(given)
 
     def forbidden_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Mask of the configurations for which a ``forbid`` expression is true, (n,)."""
+        """Return the mask of the configurations for which a ``forbid`` expression is true.
+
+        Parameters
+        ----------
+        x, given : (d, n) array
+            As for :meth:`permits`.
+
+        Returns
+        -------
+        (n,) array of bool
+        """
         x = check_x(x, len(self.names))
         return self.codec.activity.forbidden(x, check_given(given, x.shape))
 
     def feasible_mask(self, x: Coordinates, given: Coordinates | None = None) -> NDArray[np.bool_]:
-        """Mask of the configurations that ``feasible`` accepts, (n,); all if there is no such function."""
+        """Return the mask of the configurations that ``feasible`` accepts; all if there is no such function.
+
+        Parameters
+        ----------
+        x, given : (d, n) array
+            As for :meth:`permits`.
+
+        Returns
+        -------
+        (n,) array of bool
+
+        Raises
+        ------
+        SpaceError
+            ``feasible`` raised, or returned anything but n bools.
+        """
         x = check_x(x, len(self.names))
         given, n = check_given(given, x.shape), x.shape[1]
         if self._feasible is None or n == 0:
@@ -184,7 +258,7 @@ class Space:
         return mask
 
     def encode(self, columns: Mapping[str, Any]) -> Coordinates:
-        """Coordinates (d, n) of columns of values.
+        """Return the coordinates of columns of values.
 
         Parameters
         ----------
@@ -192,33 +266,68 @@ class Space:
             A column per parameter. Entries are ignored where the parameter is inactive, and a parameter
             that is never active needs no column. Constants may be left out.
 
+        Returns
+        -------
+        (d, n) array
+            A row per parameter: numbers in [0, 1], categories their index, NaN where inactive.
+
         Raises
         ------
         SpaceError
             A name is unknown or missing, or a value is outside its domain.
+
+        Examples
+        --------
+        >>> from hpo_core.space import Categorical, Float, Space
+        >>> space = Space({"x": Float(0.0, 4.0), "kind": Categorical(["a", "b"])})
+        >>> space.encode({"x": [1.0, 2.0], "kind": ["a", "b"]}).tolist()
+        [[0.25, 0.5], [0.0, 1.0]]
         """
         return self.codec.encode(columns)[0]
 
     def decode(self, x: Coordinates, given: Coordinates | None = None) -> Columns:
-        """Columns of every parameter and constant; inactive entries hold the default.
-
-        Numbers, bools and strings have their natural dtype, mixed and other choices ``object``.
+        """Return the values of coordinates as columns; inactive entries hold the default.
 
         Parameters
         ----------
         x : (d, n) array
+            Coordinates, as from :meth:`encode`.
         given : (d, n) array, optional
-            Exact values that ``x`` does not give back, such as a history has.
+            Exact values that ``x`` cannot represent, as in ``History.given``.
+
+        Returns
+        -------
+        dict of str to (n,) array
+            A column per parameter and constant. Numbers, bools and strings have their natural dtype, mixed
+            and other choices ``object``.
+
+        Examples
+        --------
+        >>> from hpo_core.space import Float, Space
+        >>> Space({"x": Float(0.0, 4.0)}).decode([[0.25, 0.5]])["x"].tolist()
+        [1.0, 2.0]
         """
         x = check_x(x, len(self.names))
         given = check_given(given, x.shape)
         return {name: self.codec.column(name, x, given) for name in self.codec.parameters}
 
     def impose(self, x: Coordinates, fixed: Coordinates, given: Coordinates | None = None) -> Coordinates:
-        """Return ``x`` (d, k) with the values of ``fixed`` (d,), where these are not NaN, as a new array.
+        """Return coordinates with some parameters replaced.
 
-        The new values, and the exact values ``given`` (d,) of ``fixed``, decide which parameters are active.
-        A parameter that becomes active gets its default.
+        Parameters
+        ----------
+        x : (d, k) array
+            Coordinates.
+        fixed : (d,) array
+            New coordinates; NaN for parameters to keep.
+        given : (d,) array, optional
+            Exact values of ``fixed``.
+
+        Returns
+        -------
+        (d, k) array
+            A new array. The new values decide which parameters are active; a parameter that becomes active
+            gets its default.
         """
         x = check_x(x, len(self.names))
         over = check_x(np.reshape(fixed, (-1, 1)), len(self.names))
@@ -226,12 +335,12 @@ class Space:
         return self.codec.activity.settle(np.where(np.isnan(over), x, over), own)
 
     def sample(self, n: int, *, seed: int = 0) -> Columns:
-        """Draw ``n`` configurations from the prior that the constraints permit, as columns.
+        """Draw configurations from the prior, among those that the constraints permit.
 
         Parameters
         ----------
         n : int
-            At least 0.
+            Number of configurations, at least 0.
         seed : int, default 0
             At least 0. The same seed gives the same configurations.
 
@@ -254,7 +363,7 @@ class Space:
         """
         n = check_int("n", n, 0, error=SpaceError)
         if not fits_memory(n, len(self.names)):
-            raise SpaceError(f"n must be a number of configurations that memory has room for, got {n}")
+            raise SpaceError(f"n must be a number of configurations that fit in memory, got {n}")
         rng = np.random.Generator(np.random.Philox(check_int("seed", seed, 0, error=SpaceError)))
         kept = [np.empty((len(self.names), 0))]
         found = rejected = 0
@@ -271,21 +380,25 @@ class Space:
 
     @cached_property
     def size(self) -> int | float:
-        """Number of configurations, inf if a parameter is continuous.
+        """Number of configurations; inf if a parameter is continuous.
 
-        Forbidden and infeasible configurations are counted too. Exact, unless conditions other than
-        "the owner has this choice" tie together parents with more than 100,000 combinations: then
-        it is an upper bound, in which a tied parameter that may be inactive has a level more.
+        Forbidden and infeasible configurations count too. The number is exact, unless conditions with
+        ``when=`` tie together parameters with more than 100,000 combinations: then it is an upper bound.
         """
         return count(self.codec.activity)
 
     def enumerate(self) -> Coordinates:
-        """Return every configuration that the constraints permit, as coordinates (d, n).
+        """Return every configuration that the constraints permit.
+
+        Returns
+        -------
+        (d, n) array
+            Coordinates; :meth:`decode` returns the values.
 
         Raises
         ------
         SpaceError
-            There are more than 2**20, or infinitely many.
+            There are more than 2**20 configurations.
 
         Examples
         --------
@@ -298,28 +411,40 @@ class Space:
         x = self.codec.activity.expand(range(len(self.names)), MAX_ENUMERATED) if finite else None
         if x is None:
             raise SpaceError(
-                f"enumerate() lists up to {MAX_ENUMERATED} configurations, the space has {self.size}"
+                f"a space must have at most {MAX_ENUMERATED} configurations to be enumerated, got {self.size}"
             )
         return np.ascontiguousarray(x[:, self.permits(x)])
 
     def to_json(self) -> str:
         """Return the space as JSON text, for :meth:`from_json`.
 
+        Returns
+        -------
+        str
+
         Raises
         ------
         SpaceError
-            It holds a function: ``feasible``, or a choice or constant that JSON cannot express.
+            The space has a ``feasible`` function, or a choice or constant that JSON cannot express.
         """
         return dump(self._declarations, self._forbid, self._feasible)
 
     @classmethod
     def from_json(cls, text: str) -> Space:
-        """Space from the text of :meth:`to_json`.
+        """Return the space that :meth:`to_json` has written.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Space
 
         Raises
         ------
         SpaceError
-            The text is not JSON, or not of a space.
+            ``text`` is not the JSON of a space.
 
         Examples
         --------
@@ -333,7 +458,7 @@ class Space:
 
     @classmethod
     def from_configspace(cls, cs: ConfigurationSpace) -> Space:
-        """Space with the hyperparameters, conditions and forbidden clauses of a ``ConfigurationSpace``.
+        """Return a space with the hyperparameters, conditions and clauses of a ``ConfigurationSpace``.
 
         The default of a categorical hyperparameter becomes its first choice, which :meth:`default` returns.
         Other defaults are not kept: to try them first, call
@@ -343,6 +468,10 @@ class Space:
         Parameters
         ----------
         cs : ConfigSpace.ConfigurationSpace
+
+        Returns
+        -------
+        Space
 
         Raises
         ------
@@ -360,9 +489,9 @@ class Space:
     def to_configspace(self) -> ConfigurationSpace:
         """Return the space as a ``ConfigurationSpace`` of ConfigSpace.
 
-        Steps become an ordinal hyperparameter, and a range of one value a constant. Bounds are rounded to 13
-        decimals, as ConfigSpace does. Parameters of a choice get a condition. Comparisons that ConfigSpace
-        does not have are written out for each value.
+        A range with steps becomes an ordinal hyperparameter, and a range of one value a constant. Bounds are
+        rounded to 13 decimals, as ConfigSpace does. Parameters of a choice get a condition. Comparisons that
+        ConfigSpace does not have are written out for each value.
 
         Returns
         -------
@@ -382,21 +511,25 @@ class Space:
 
     @classmethod
     def from_sweep(cls, sweep: Mapping[str, Any]) -> Space:
-        """Space with the parameters of a sweep of Weights & Biases, or the properties of a JSON Schema.
+        """Return a space with the parameters of a Weights & Biases sweep, or the properties of a JSON Schema.
 
-        Nested parameters are named by their path, as in ``"optimizer.lr"``. Numbers that rise or fall
-        become an ``Ordinal``, unless they are called categorical. Everything but the parameters is ignored:
-        a ``Study`` has its own sampler, direction and scheduler.
+        Nested parameters are named by their path, as in ``"optimizer.lr"``. Lists of numbers that rise or
+        fall become an ``Ordinal``, unless they are declared categorical. Everything but the parameters is
+        ignored: a ``Study`` has its own sampler, direction and scheduler.
 
         Parameters
         ----------
         sweep : mapping
             ``{"parameters": {name: {"distribution": ...}}}`` or ``{"properties": {name: {"type": ...}}}``.
 
+        Returns
+        -------
+        Space
+
         Raises
         ------
         SpaceError
-            A distribution is unknown or has no bounds, choices have probabilities, or a key has no meaning.
+            A distribution is unknown or has no bounds, choices have probabilities, or a key is unknown.
             The message names the parameter.
 
         Examples
@@ -460,10 +593,10 @@ def _feasible_raised(error: Exception, columns: Mapping[str, Any]) -> str:
         return f"{text}; its columns are {some(columns)}{did_you_mean(name, columns)}"
     if "truth value of an array" in str(error):
         return (
-            f"{text}. It gets whole columns as numpy arrays: write & for `and`, | for `or`, ~ for `not`, "
+            f"{text}. It gets columns as NumPy arrays: write & for `and`, | for `or`, ~ for `not`, "
             "brackets around each comparison, and np.where(condition, a, b) for `if`"
         )
-    return f"{text}. It gets whole columns as numpy arrays, one for each parameter and constant"
+    return f"{text}. It gets columns as NumPy arrays, one for each parameter and constant"
 
 
 def _rebuild(parameters: Mapping[str, Any], forbid: Sequence[Expression], feasible: Any) -> Space:

@@ -76,11 +76,11 @@ class Entry:
 def grow(declarations: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Entry]]:
     """Return the declarations, checked, and all of them by name, those of sub-spaces included."""
     if not isinstance(declarations, Mapping):
-        raise SpaceError(f"a Space is a mapping of names to parameters, got {shown(declarations)}")
+        raise SpaceError(f"a Space must be a mapping of names to parameters, got {shown(declarations)}")
     entries: dict[str, Entry] = {}
     checked = _walk(entries, declarations, None, 0)
     if not entries:
-        raise SpaceError("a Space needs at least one parameter or constant, got none")
+        raise SpaceError("a Space must have at least one parameter or constant, got none")
     return checked, entries
 
 

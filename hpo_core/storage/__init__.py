@@ -1,4 +1,4 @@
-"""Where the log of a study lives: in memory, in an SQLite file, in a PostgreSQL database."""
+"""Storages, which keep the log of a study: in memory, in an SQLite file or in a PostgreSQL database."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -37,17 +37,16 @@ class ChangeLostError(StorageRefusedError):
 
 
 class Storage(ABC):
-    """Logs of events, one per study. Not for use by several threads at a time.
+    """Logs of events, one per study: the base class of all storages. Not for several threads at a time.
 
     Attributes
     ----------
     shared : bool
-        Whether workers in other processes reach it, which then may die while it goes on. It is pickled
-        for them.
+        Whether processes of other workers can use it; they may die while it continues. It can be pickled.
     latest : float
-        Time of ``time.monotonic`` past which nothing is waited for: inf, but for ``optimize(timeout=...)``.
+        Time of ``time.monotonic`` after which it waits for nothing; inf except in ``optimize(timeout=...)``.
     waiting : bool
-        Whether others are waited for: nothing of a change has been done.
+        Whether it is waiting for other processes; no part of a change has been made then.
     """
 
     shared: ClassVar[bool] = True
@@ -55,48 +54,104 @@ class Storage(ABC):
     waiting: bool = False
 
     def deadline(self) -> float:
-        """Until when a change that begins now may wait for others."""
+        """Return the time until which a change that begins now may wait for others."""
         return min(self.latest, time.monotonic() + PATIENCE)
 
     @abstractmethod
     def transaction(self, key: int | None = None) -> AbstractContextManager[None]:
-        """Keep every other writer out; what was appended is there as a whole at the end, or not at all.
+        """Keep other writers out; at the end all appended events are written, or none.
 
-        Writers of other studies than ``key`` need not be kept out; without it, all are.
+        Parameters
+        ----------
+        key : int, optional
+            A study: writers of other studies need not be kept out. By default all writers are.
         """
 
     def turn(self, key: int) -> AbstractContextManager[None]:  # noqa: ARG002 - for those that have turns
-        """Wait, for a while, for those who began to compute a suggestion for this study before."""
+        """Wait, for a limited time, for workers that began to compute a suggestion for this study earlier."""
         return nullcontext()
 
     def reset(self) -> None:  # noqa: B027 - a storage may have nothing to let go of
-        """Let go of locks, and take back what was not committed, after an exception that struck anywhere."""
+        """Release locks and undo uncommitted changes, after an exception anywhere."""
 
     @abstractmethod
     def studies(self) -> dict[str, int]:
-        """Return the key of each study that is not deleted, by its name."""
+        """Return the keys of the studies that are not deleted, by name.
+
+        Returns
+        -------
+        dict of str to int
+        """
 
     @abstractmethod
     def create(self, name: str) -> int:
-        """Start an empty log inside a transaction and return its key."""
+        """Start an empty log; to be called inside a transaction.
+
+        Parameters
+        ----------
+        name : str
+            Name of the study.
+
+        Returns
+        -------
+        int
+            Key of the log.
+        """
 
     @abstractmethod
     def append(self, key: int, events: Sequence[tuple[str, str]]) -> int:
-        """Append (kind, JSON text) pairs inside a transaction; return the length of the log."""
+        """Append events; to be called inside a transaction.
+
+        Parameters
+        ----------
+        key : int
+            Key of the log.
+        events : sequence of (str, str)
+            Kind and JSON text of each event.
+
+        Returns
+        -------
+        int
+            Length of the log.
+        """
 
     @abstractmethod
     def read(self, key: int, after: int = 0, limit: int | None = None) -> list[Record]:
-        """Return the events from position ``after`` on, in their order, up to ``limit`` of them.
+        """Return events in their order.
+
+        Parameters
+        ----------
+        key : int
+            Key of the log.
+        after : int
+            Position of the first event to return.
+        limit : int, optional
+            Largest number of events.
+
+        Returns
+        -------
+        list of (int, str, str, int)
+            Position, kind, JSON text and checksum of each event.
 
         Raises
         ------
         StorageError
-            An event is damaged or missing; the message says the last good one.
+            An event is damaged or missing; the message names the last good one.
         """
 
     @abstractmethod
     def descriptions(self, key: int) -> list[Record]:
-        """Return the events that say what the study is, ``created`` and each ``changed``.
+        """Return the events that describe the study: ``created``, and each ``changed``.
+
+        Parameters
+        ----------
+        key : int
+            Key of the log.
+
+        Returns
+        -------
+        list of (int, str, str, int)
+            As from ``read``.
 
         Raises
         ------
@@ -105,35 +160,67 @@ class Storage(ABC):
         """
 
     def scan(self) -> Iterator[tuple[int, Record]]:
-        """Give every event of every study that is not deleted, damaged or not, with the key of its study."""
+        """Iterate over the events of all studies that are not deleted, damaged ones included.
+
+        Returns
+        -------
+        iterator of (int, event)
+            The key of the study, and the event as from ``read``.
+        """
         for key in self.studies().values():
             yield from ((key, record) for record in self.read(key))
 
     @abstractmethod
     def count_good(self, key: int) -> int:
-        """Return how many events can be read from the beginning on."""
+        """Return the number of undamaged events from the beginning.
+
+        Parameters
+        ----------
+        key : int
+            Key of the log.
+
+        Returns
+        -------
+        int
+        """
 
     @abstractmethod
     def now(self) -> float:
-        """Seconds since the epoch by the storage's own clock; the clocks of the workers do not matter."""
+        """Return seconds since the epoch by the storage's own clock, so that worker clocks need not agree.
+
+        Returns
+        -------
+        float
+        """
 
     def check(self) -> str | None:
-        """Return what is wrong with the storage as a whole, None if nothing is."""
+        """Look for damage to the storage itself.
+
+        Returns
+        -------
+        str or None
+            Description of the damage; None if there is none.
+        """
         return None
 
     def backup(self, path: str | Path) -> None:  # noqa: ARG002 - only a file can be copied
-        """Write what is stored now to a new SQLite file, while others go on writing.
+        """Copy the current contents to a new SQLite file, while others continue to write.
+
+        Parameters
+        ----------
+        path : path
+            A file that does not exist yet.
 
         Raises
         ------
         StorageError
-            This is no SQLite file, there is something at ``path``, or it cannot be written.
+            This storage is not an SQLite file, ``path`` exists, or it cannot be written.
         """
         raise StorageError(f"storage {str(self)!r} is not a file, and only SQLite files can be copied")
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files and connections; the next use opens them again."""
+        """Close files and connections; the next use opens them again."""
 
     def _require_good(self, key: int, records: Sequence[Record], after: int) -> None:
         """Raise unless records are the undamaged events from position ``after`` on."""

@@ -1,4 +1,4 @@
-"""Paths that can be, and files that are written as a whole or not at all."""
+"""Checks of paths, and files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def require_path(argument: str, path: object) -> str:
         good = False
     if not good:
         raise StorageError(
-            f"{argument} must be the path of a file without NUL or half characters, got {path!r}"
+            f"{argument} must be the path of a file, without NUL and lone surrogates, got {path!r}"
         )
     return text
 
@@ -86,10 +86,8 @@ def refuse_databases(path: str, storage: str | None) -> None:
         if file.resolve() in own or (
             file.exists() and any(each.exists() and file.samefile(each) for each in own)
         ):
-            raise ArgumentError(
-                f"file {path!r} is part of the storage {storage!r}: give the name of another file"
-            )
+            raise ArgumentError(f"file {path!r} is part of the storage {storage!r}; choose another file")
     if file.is_file():
         with file.open("rb") as found:
             if found.read(len(_DATABASE)) == _DATABASE:
-                raise ArgumentError(f"file {path!r} is a database: give the name of another file")
+                raise ArgumentError(f"file {path!r} is a database; choose another file")

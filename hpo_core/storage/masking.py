@@ -1,7 +1,7 @@
-"""Addresses of storages without their secrets: what is known to be harmless is shown, and nothing else.
+"""Addresses of storages without their secrets: only parts that are known to be harmless are shown.
 
-A token may be a parameter of the query, a user's name, or a password with an ``@`` or a ``?`` that nobody
-encoded, so that a list of secret words would always lack one.
+A secret may be a parameter of the query, a user's name, or a password with an ``@`` or a ``?`` that nobody
+encoded, so a list of secret words would never be complete.
 """
 
 from __future__ import annotations
@@ -28,7 +28,16 @@ _PLAIN: Final = re.compile(r"[\w.,:/+-]*", re.ASCII)
 
 
 def masked(storage: object) -> str:
-    """Return a storage's address for print, stars in the place of whatever may be secret.
+    """Return a storage's address for printing, with stars in place of possible secrets.
+
+    Parameters
+    ----------
+    storage : object
+        A path, a URL or a storage.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -47,7 +47,7 @@ class MemoryStorage(Storage):
 
     @contextmanager
     def transaction(self, key: int | None = None) -> Iterator[None]:  # noqa: ARG002 - one lock for all
-        """Keep other threads out, and take back what was appended if the body raises."""
+        """Keep other threads out, and undo what was appended if the body raises."""
         with self._lock:
             names, lengths = dict(self._names), [len(log) for log in self._logs]
             try:
@@ -80,7 +80,7 @@ class MemoryStorage(Storage):
         return self._logs[key][after : None if limit is None else after + limit]
 
     def descriptions(self, key: int) -> list[Record]:
-        """Return the events that say what the study is."""
+        """Return the events that describe the study."""
         return [record for record in self._logs[key] if record[1] in (CREATED, CHANGED)]
 
     def count_good(self, key: int) -> int:
@@ -92,4 +92,4 @@ class MemoryStorage(Storage):
         return time.time()
 
     def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""

@@ -1,4 +1,4 @@
-"""From what a user gives as ``storage=`` to a storage."""
+"""Opening a storage from the argument ``storage=``."""
 
 from __future__ import annotations
 
@@ -32,14 +32,32 @@ _OBSTACLES: Final[dict[type, str]] = {
 
 
 def open_storage(storage: Any, *, durability: str = "normal", must_exist: bool = False) -> Storage:
-    """Return the storage at a path or URL, or the one given.
+    """Return the storage at a path or URL, or the given storage itself.
 
-    In a path, ``~`` is the home folder; ``sqlite:///x.db`` is the path ``x.db``, as in SQLAlchemy.
+    Parameters
+    ----------
+    storage : path, URL or Storage
+        In a path, ``~`` is the home folder; ``sqlite:///x.db`` is the path ``x.db``, as in SQLAlchemy.
+    durability : {"normal", "full"}, default "normal"
+        As for ``Study``.
+    must_exist : bool, default False
+        Whether to raise if the storage does not exist yet.
+
+    Returns
+    -------
+    Storage
 
     Raises
     ------
     StorageError
-        It is neither, a URL of something else than PostgreSQL, or what must be there is not.
+        ``storage`` is neither a path, a URL of PostgreSQL nor a ``Storage``, or it does not exist and must.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> storage = open_storage(f"{tempfile.mkdtemp()}/sweep.db")
+    >>> storage.studies()
+    {}
     """
     if durability not in DURABILITY:
         raise StorageError(f"durability must be 'normal' or 'full', got {durability!r}")
@@ -94,5 +112,7 @@ def _on_server(url: str, *, must_exist: bool) -> Storage:
 
     storage = PostgresStorage(url)
     if must_exist and not storage.exists():
-        raise StorageError(f"storage {str(storage)!r}: the database has no schema hpo_core, no studies")
+        raise StorageError(
+            f"storage {str(storage)!r}: the database has no schema hpo_core, so it holds no studies"
+        )
     return storage

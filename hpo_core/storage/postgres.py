@@ -53,7 +53,7 @@ _CHECKSUMS = "SELECT checksum_failures FROM pg_stat_database WHERE datname = cur
 
 @dataclass
 class _Transaction:
-    """What a transaction has read and is to write, sent in as few messages as can be.
+    """The reads and writes of a transaction, sent in as few messages as possible.
 
     It begins with the first query, and what is appended goes with the next query or the commit.
     """
@@ -93,14 +93,14 @@ class _Transaction:
 class PostgresStorage(Storage):
     """Logs in the schema ``hpo_core`` of a PostgreSQL database.
 
-    A commit is always durable, and a server that goes away is waited for: up to two minutes, then it is
-    an error. Work goes on where it was, nothing is lost or written twice.
+    A commit is always durable. If the server goes away, the storage waits up to two minutes for it, and then
+    raises. Afterwards the work continues, and nothing is lost or written twice.
 
     Parameters
     ----------
     url : str
-        ``postgresql://user:password@host:port/database``, with the options of libpq. A password is better
-        kept in ``~/.pgpass``; it is never shown.
+        ``postgresql://user:password@host:port/database``, with the options of libpq. Better keep the password
+        in ``~/.pgpass``; it is never shown.
 
     Raises
     ------
@@ -123,7 +123,7 @@ class PostgresStorage(Storage):
         return _reopen, (self._session.url, self._session.met)
 
     def transaction(self, key: int | None = None) -> AbstractContextManager[None]:
-        """Keep other writers out; commit at the end, take everything back if the body raises."""
+        """Keep other writers out; commit at the end, or undo everything if the body raises."""
         return _InTransaction(self, _Transaction(key, self.latest - time.monotonic()))
 
     def turn(self, key: int) -> AbstractContextManager[None]:
@@ -131,7 +131,7 @@ class PostgresStorage(Storage):
         return _Suggesting(self._session, key)
 
     def reset(self) -> None:
-        """Take back what was not committed, wherever an exception struck."""
+        """Undo uncommitted changes, wherever an exception was raised."""
         if self._transaction is not None:
             self._roll_back(self._transaction)
             self._transaction = None
@@ -170,7 +170,7 @@ class PostgresStorage(Storage):
         return records
 
     def descriptions(self, key: int) -> list[Record]:
-        """Return the events that say what the study is."""
+        """Return the events that describe the study."""
         records: list[Record] = self._query(_DESCRIPTIONS, [key])
         for record in records:
             self._require_good(key, [record], record[0])
@@ -200,17 +200,17 @@ class PostgresStorage(Storage):
         return float(seconds)
 
     def check(self) -> str | None:
-        """Return what the server has found wrong with the pages of the database, None if nothing is."""
+        """Return the damage that the server has found in the pages of the database, or None."""
         ((failures,),) = self._query(_CHECKSUMS)
         return f"{failures} pages of the database failed their checksum" if failures else None
 
     def exists(self) -> bool:
-        """Whether the database holds our tables: any other use makes them."""
+        """Whether the database has the tables of hpo_core, which any other use creates."""
         with self._session.errors():
             return self._session.has_tables()
 
     def backup(self, path: str | Path) -> NoReturn:  # noqa: ARG002
-        """Raise: PostgreSQL has programs of its own for that."""
+        """Raise an error: PostgreSQL has its own programs for backups."""
         raise StorageError(
             f"storage {str(self)!r} is a PostgreSQL database: copy it with pg_dump -n hpo_core"
         )
@@ -221,7 +221,7 @@ class PostgresStorage(Storage):
 
     def _inside(self) -> _Transaction:
         if self._transaction is None:
-            raise StorageError(f"storage {str(self)!r}: what is written must be inside transaction()")
+            raise StorageError(f"storage {str(self)!r}: writes must be inside transaction()")
         return self._transaction
 
     def _query(self, text: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -301,8 +301,8 @@ class PostgresStorage(Storage):
 
     def _change_lost(self) -> ChangeLostError:
         return ChangeLostError(
-            f"storage {str(self)!r}: the connection broke, nothing of this change was written, and others "
-            "may have written since: make it again"
+            f"storage {str(self)!r}: the connection broke, so this change was not written; make it "
+            "again, because others may have written since"
         )
 
 

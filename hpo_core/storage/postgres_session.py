@@ -114,7 +114,7 @@ class Session:
         return psycopg.connect(self._options, autocommit=True, cursor_factory=psycopg.ClientCursor)
 
     def has_tables(self) -> bool:
-        """Whether somebody has made the tables."""
+        """Whether the tables exist."""
         with self._connect() as connection:
             return version(connection, str(self)) > 0
 
@@ -158,7 +158,7 @@ def driver() -> Any:
 
 
 def _read(url: str) -> str:
-    """Return a URL with our options, checked without showing what it may hold."""
+    """Return a URL with our options, checked without showing its contents."""
     psycopg = driver()
     secret = re.search(r"://[^/?#\s:]*:(.*)@", url, re.DOTALL)
     try:
@@ -168,8 +168,8 @@ def _read(url: str) -> str:
     # A password with an @ or a / in it would be taken for the server's name, and shown as such.
     if given is None or (secret is not None and unquote(secret[1]) != given.get("password")):
         raise StorageError(
-            "storage must be postgresql://user:password@host:port/database, special characters "
-            "percent-encoded, got a URL that cannot be read, and is not shown"
+            "storage must be postgresql://user:password@host:port/database with special characters "
+            "percent-encoded, got a URL that cannot be read; it is not shown, since it may hold a password"
         )
     return str(psycopg.conninfo.make_conninfo(**(_OPTIONS | given | {"client_encoding": "UTF8"})))
 

@@ -241,21 +241,30 @@ ORDER BY study, position LIMIT {SCANNED}
 class SQLiteStorage(Storage):
     """Logs in an SQLite file, in WAL mode.
 
-    Every storage of a process on the same file shares one connection. Reading neither waits for a writer nor
-    makes or changes a file; a file that cannot be written, in a folder that cannot either, can be read.
+    All storages of a process on the same file share one connection. Reading does not wait for writers, and
+    neither creates nor changes a file; a read-only file in a read-only folder can be read.
 
     Parameters
     ----------
     path : str
-        Made by the first change if it is not there.
+        If the file does not exist, the first change creates it.
     durability : {"normal", "full"}, default "normal"
-        Whether an acknowledged event survives the death of the process, or a power failure too.
+        With "normal", recorded events survive the death of the process; with "full", a power failure as well.
 
     Raises
     ------
     StorageError
-        The file cannot be used: another format, written by a newer version, damaged, deleted or replaced
+        The file has another format, was written by a newer version, is damaged, or was deleted or replaced
         while it was open, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> storage = SQLiteStorage(f"{tempfile.mkdtemp()}/sweep.db")
+    >>> with storage.transaction():
+    ...     key = storage.create("digits")
+    >>> storage.studies()
+    {'digits': 1}
     """
 
     def __init__(self, path: str, *, durability: str = "normal") -> None:
@@ -272,7 +281,7 @@ class SQLiteStorage(Storage):
         return _reopen, (self._absolute, self.durability)
 
     def transaction(self, key: int | None = None) -> AbstractContextManager[None]:  # noqa: ARG002 - one lock for all
-        """Take the write lock; commit at the end, take everything back if the body raises."""
+        """Take the write lock; commit at the end, or undo everything if the body raises."""
         return _Transaction(self)
 
     def turn(self, key: int) -> AbstractContextManager[None]:
@@ -319,7 +328,7 @@ class SQLiteStorage(Storage):
         return records
 
     def descriptions(self, key: int) -> list[Record]:
-        """Return the events that say what the study is."""
+        """Return the events that describe the study."""
         records: list[Record] = self._rows(_DESCRIPTIONS, (key,))
         for record in records:
             self._require_good(key, [record], record[0])
@@ -346,7 +355,7 @@ class SQLiteStorage(Storage):
         return float(seconds)
 
     def check(self) -> str | None:
-        """Return what SQLite finds wrong with the file, None if nothing is."""
+        """Return the damage that SQLite finds in the file, or None."""
         try:
             found = self._rows("PRAGMA integrity_check(1)")
         except StorageError as error:  # too damaged to look for damage
@@ -360,7 +369,7 @@ class SQLiteStorage(Storage):
             self._kept.leave_queues()
 
     def reset(self) -> None:
-        """Give back the lock, and take back what was not committed, wherever an exception struck."""
+        """Release the lock and undo uncommitted changes, wherever an exception was raised."""
         shared = self._kept
         if shared is None:
             return
@@ -390,7 +399,8 @@ class SQLiteStorage(Storage):
         shared, own, deadline = self._shared(), (self, threading.get_ident()), math.inf
         if shared.writer is not None and shared.writer[1] == own[1]:
             raise StorageError(
-                f"storage {self.path!r}: inside the change of a study, no other in this file can be changed"
+                f"storage {self.path!r}: inside the change of a study, no other study in this file can be "
+                "changed; end the first change before the next"
             )
         try:
             shared.turn(0).take(self.deadline)
@@ -430,7 +440,7 @@ class SQLiteStorage(Storage):
         """The connection, inside a transaction of this thread."""
         shared = self._shared()
         if shared.connection is None or shared.writer != (self, threading.get_ident()):
-            raise StorageError(f"storage {self.path!r}: what is written must be inside transaction()")
+            raise StorageError(f"storage {self.path!r}: writes must be inside transaction()")
         return shared.connection
 
     def _rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
@@ -491,7 +501,7 @@ class SQLiteStorage(Storage):
             last = rows[-1][:2]
 
     def backup(self, path: str | Path) -> None:
-        """Write what is in the file now to a new one, while others go on writing."""
+        """Copy the contents of the file to a new one, while others continue to write."""
         target = require_path("path", path)
         self.studies()  # an error if the file is another program's, or no longer the one that was opened
         if _identity(self._absolute) is None:
@@ -504,7 +514,7 @@ class SQLiteStorage(Storage):
             ):
                 source.backup(copy)
         except FileExistsError as error:
-            raise StorageError(f"path {target!r} must not exist yet: nothing is written over") from error
+            raise StorageError(f"path must be a file that does not exist yet, got {target!r}") from error
         except OSError as error:
             raise StorageError(f"path {target!r} cannot be written: {error.strerror}") from error
         except sqlite3.Error as error:
@@ -632,7 +642,7 @@ class _Connection:
         return self._identity is not None and _identity(self.path) != self._identity
 
     def roll_back(self) -> None:
-        """Take back what was not committed."""
+        """Undo uncommitted changes."""
         connection = self.connection
         with contextlib.suppress(sqlite3.Error):
             if connection is not None and connection.in_transaction:
@@ -656,8 +666,8 @@ class _Connection:
             self._identity = _identity(self.path)
             if self._missing(storage, self.connection):
                 self.broken = (
-                    "events that were in it are gone: it has been put back to an earlier state, or the file "
-                    "beside it that ends in -wal is lost; open the study again, and copy with hpo-core backup"
+                    "events that were in it are gone: it has been put back to an earlier state, or its -wal "
+                    "file is lost; open the study again, and copy files in use with hpo-core backup"
                 )
                 raise StorageError(f"storage {storage.path!r}: {self.broken}")
         return self.connection
@@ -667,7 +677,7 @@ class _Connection:
         if self.is_gone():
             what = "deleted or moved" if _identity(self.path) is None else "replaced by another"
             raise StorageError(
-                f"storage {storage.path!r}: the file has been {what} since it was opened, and nothing more "
+                f"storage {storage.path!r}: the file has been {what} since it was opened, so nothing more "
                 "can be written to it; put it back, or open the study again"
             )
         if self.connection is not None and self.writer is None and not self.has_its_log():

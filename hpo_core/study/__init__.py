@@ -1,4 +1,4 @@
-"""Study: ask, tell, optimize, and what looks after stored ones."""
+"""Study: ask, tell, optimize, and functions for stored studies."""
 
 from hpo_core.analysis.savings import savings
 from hpo_core.study.description import find

@@ -1,4 +1,4 @@
-"""How trials begin: waiting trials come first, and the sampler proposes the rest.
+"""The start of trials: waiting trials come first, and the sampler proposes the rest.
 
 If a suggestion takes longer than a write, it is computed before the log is locked, from the events read by
 then. It is recorded with that cursor. It is computed again only if another process has asked meanwhile, which
@@ -103,7 +103,7 @@ _NOTHING: Final = _Abandoned({}, {}, {})
 
 
 def check_suggestion(suggestion: Any, space: Space, n: int, who: str) -> None:
-    """Raise unless a sampler gave configurations of the space: what a log holds must be readable.
+    """Raise unless a sampler gave configurations of the space, because a log must be readable.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def check_suggestion(suggestion: Any, space: Space, n: int, who: str) -> None:
         )
     d, k = x.shape
     if d != len(space.names) or not 1 <= k <= n:
-        raise StudyError(f"{who} was asked for {n} configurations, gave shape {(d, k)}")
+        raise StudyError(f"{who} was asked for {n} configurations, but gave x of shape {(d, k)}")
     if not isinstance(origin, str) or origin in RESERVED:
         raise StudyError(f"{who} must give an origin, such as its name, got {shown(origin)}")
     wrong, active = misplaced(space, x)
@@ -472,6 +472,6 @@ class Asking:
             if permitted:
                 taken.append(row)
             else:
-                reason = "the constraints permit no completion of what was enqueued"
+                reason = "the constraints permit no completion of the enqueued configuration"
                 self._recorder.failed(np.array([row]), reason)
         return taken, None

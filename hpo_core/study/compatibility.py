@@ -1,4 +1,4 @@
-"""How the space of a stored study may change: every configuration tried stays what it was."""
+"""Changes of a stored study's space, which must keep every earlier configuration as it is."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def check_widening(stored: Space, given: Space, name: str) -> None:
         why = "forbid differs"
     if why is not None:
         raise StudyError(
-            f"space of study {name!r}: {why}; a range may be widened, a choice or a parameter added, "
-            f"no more.\nStored: {stored!r}\nGiven: {given!r}"
+            f"space of study {name!r}: {why}; only wider ranges, more choices and more parameters are "
+            f"allowed.\nStored: {stored!r}\nGiven: {given!r}"
         )
 
 

@@ -104,7 +104,7 @@ class Description:
         except DAMAGE as error:
             kind = records[-1][1] if records and event else CREATED
             raise StorageError(
-                f"the log of study {name!r} does not begin with what it is: event {event}, {kind}: {error}"
+                f"the log of study {name!r} has no description: event {event}, {kind}: {error}"
             ) from error
 
 
@@ -159,8 +159,8 @@ def key_of(storage: Storage, name: str) -> int:
     """Return the key of a study by its name."""
     studies = storage.studies()
     if not isinstance(name, str) or name not in studies:
-        known = some(studies) or "none"
-        raise StudyError(f"name: there is no study {shown(name)} in {storage}; there is {known}")
+        known = some(studies) or "no studies"
+        raise StudyError(f"name: there is no study {shown(name)} in {storage}; the storage has {known}")
     return studies[name]
 
 
@@ -195,12 +195,10 @@ def _check_name(name: str) -> None:
     except UnicodeEncodeError:
         good = False
     if not name:
-        raise StudyError(
-            "name must be given where a storage is, as in Study(space, storage='x.db', name='first')"
-        )
+        raise StudyError("name must be given with storage, as in Study(space, storage='x.db', name='first')")
     if not good:
         raise StudyError(
-            f"name must be text of 1 to 1,024 bytes without NUL where a storage is given, got {name!r}"
+            f"name must be text of 1 to 1,024 bytes without NUL if storage is given, got {name!r}"
         )
 
 
@@ -233,7 +231,10 @@ def _resume(
 ) -> tuple[LogPlace, Description] | None:
     """Return place and description of an existing study; None if its space must be widened first."""
     if if_exists == "error":
-        raise StudyError(f"name: there is a study {name!r} in {storage} already, and if_exists='error'")
+        raise StudyError(
+            f"name must be new in {storage} with if_exists='error', got {name!r}; "
+            "if_exists='resume' resumes the study"
+        )
     place, stored = find(storage, name)
     _check_same(stored, given, name, seed_given=seed_given)
     if stored.space == given.space:
@@ -259,6 +260,6 @@ def _check_same(stored: Description, given: Description, name: str, *, seed_give
     if stored.feasible != given.feasible:
         was, now = ("with" if each.feasible else "without" for each in (stored, given))
         raise StudyError(
-            f"space: study {name!r} was created {was} a feasible= function, got a space {now} one; no "
-            "storage keeps functions: pass the same one to Study(space, storage=..., name=...)"
+            f"space: study {name!r} was created {was} a feasible= function, got a space {now} one; storages "
+            "keep no functions, so pass the same one to Study(space, storage=..., name=...)"
         )

@@ -1,4 +1,4 @@
-"""How an enqueued configuration is completed: the sampler chooses the values that the user left open."""
+"""Completion of enqueued configurations: the sampler chooses the values that the user left open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the studies of a storage have come, from one pass over their logs."""
+"""Progress of the studies of a storage, from one pass over their logs."""
 
 from __future__ import annotations
 

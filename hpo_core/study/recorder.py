@@ -1,4 +1,4 @@
-"""Turns what happens in a study into events: here values get their signs, and clocks are read.
+"""Turns the changes of a study into events: here values get their signs, and clocks are read.
 
 Rows are int64 arrays of trial numbers. The ledger refuses an event about a trial that is not running, and
 then takes back the whole change that the event belongs to.
@@ -212,7 +212,7 @@ class Recorder:
     def reported(
         self, rows: Rows, step: int, told: NDArray[np.float64], steps: int = 0, *, decides: bool = True
     ) -> None:
-        """Record intermediate values, (measured, k) as read, and decide what the trials are to do.
+        """Record intermediate values, (measured, k) as read, and decide about the trials.
 
         ``steps`` is the number that they are to take in all; 0 if that is unknown.
         """
@@ -240,8 +240,8 @@ class Recorder:
         if len(rows) and not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "trial %d has reported step %d before: reports of steps that were done are dropped. A trial "
-                "that goes on after a pause begins at trial.steps(n), and loads trial.checkpoint",
+                "trial %d has reported step %d before, so this report is dropped. After a pause, load "
+                "trial.checkpoint and iterate over trial.steps(n), which begins at the next step",
                 rows[0],
                 step,
             )
@@ -250,7 +250,7 @@ class Recorder:
         if len(rows) and not self._has_warned_of_steps:
             self._has_warned_of_steps = True
             planned = self.history.planned.item(rows.item(0))
-            text = "trial %d has said before that it takes %d steps, and now %d: the first number counts"
+            text = "trial %d planned %d steps before and plans %d now: the first number counts"
             logger.warning(text, rows[0], planned, steps)
 
     def _diverged(self, rows: Rows) -> NDArray[np.bool_]:
@@ -269,7 +269,7 @@ class Recorder:
 
     @contextmanager
     def lasting(self, first: int, seconds: NDArray[np.float64] | None) -> Iterator[None]:
-        """Let the trials from ``first`` on end after so many seconds, (k,), instead of now."""
+        """Let the trials from ``first`` on end after these durations in seconds, (k,), instead of now."""
         self._lasted = None if seconds is None else (first, seconds)
         try:
             yield
@@ -291,7 +291,7 @@ class Recorder:
 def decisions(
     history: History, rows: Rows, step: int, y: NDArray[np.float64]
 ) -> Iterator[tuple[int, int, int, str]]:
-    """Yield what is decided about trials that have just reported: row, move, rung and reason.
+    """Yield the decisions about trials that have just reported: row, move, rung and reason.
 
     Trials that go on, were told something before, or were ended by another process, whose report was then set
     aside, are left out. ``y`` holds the reported values, (M, k).

@@ -149,7 +149,7 @@ class _Decision(NamedTuple):
 
 
 def _decisions(again: History, event: Reported) -> list[_Decision]:
-    """Return what is decided after a report, apart from trials that came from elsewhere."""
+    """Return the decisions after a report, apart from trials that came from elsewhere."""
     if again.scheduler is None:
         return []
     added = [again.origins[code] == ADDED for code in again.origin[event.rows].tolist()]
@@ -240,7 +240,7 @@ def _reported(history: History, start: int, stop: int) -> Reported:
 
 
 def _seen(moves: Moves) -> NDArray[np.int64]:
-    """Return the position at which each move is derived: where it is, or what its choice had seen."""
+    """Return the position at which each move is derived: its own, or that of the last event it depends on."""
     return np.where(moves.kind == Move.RESUMED, moves.cursor, moves.position)
 
 

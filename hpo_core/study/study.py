@@ -90,11 +90,11 @@ _PROBED = 64  # draws of which two that are permitted are enough to check a func
 
 @refusing(STUDY)
 class Study:
-    """A search for the parameters that give the least, or the greatest, value.
+    """A search for the parameters with the smallest, or the largest, value of an objective.
 
-    ``ask`` proposes trials and ``tell`` takes their results, in any order and any number at a time;
-    ``optimize`` does both around an objective. ``ask``, ``tell`` and everything else may be called
-    from several threads. A study can be pickled: the copy continues with the same suggestions.
+    ``ask`` proposes trials and ``tell`` records their results, in any order and any number at a time;
+    ``optimize`` does both around an objective. All methods may be called from several threads. A study can
+    be pickled: the copy continues with the same suggestions.
 
     Parameters
     ----------
@@ -103,50 +103,54 @@ class Study:
     sampler : str or Sampler, default "auto"
         "auto", "gp", "tpe", "sobol", "random", or a ``Sampler`` with options, which is copied.
     direction : {"minimize", "maximize"}, default "minimize"
-        Of the one value that an objective returns.
+        Whether a smaller or a larger value is better, if the objective returns one value.
     metrics : mapping of str to Minimize, Maximize, AtMost or AtLeast, optional
-        In place of a direction: several objectives, bounds on other results, and objectives that are known
-        from the parameters.
+        Replaces ``direction`` if there are several objectives, bounds on other results, or metrics that are
+        computed from the parameters.
     seed : int, optional
-        In [0, 2**63). The same seed gives the same suggestions. None draws one, kept as ``study.seed``.
+        In [0, 2**63). The same seed gives the same suggestions. By default one is drawn and kept as
+        ``study.seed``.
     allow_duplicates : bool, default False
         Whether a configuration of a finite space may be proposed twice.
     scheduler : str or Scheduler, optional
-        Stops trials early, or pauses and continues them, by what they report: "asha", "freeze-thaw",
+        Stops trials early, or pauses and continues them, by their reports: "asha", "freeze-thaw",
         "hyperband", "median", or a ``Scheduler`` with options, which is copied. See ``hpo_core.schedulers``.
     checkpoints : path, optional
-        Folder in which each trial has a folder of its own, ``trial.folder``, so that a paused trial, or one
-        whose worker died, goes on from its newest checkpoint. All workers must reach it.
+        Folder in which each trial has its own folder, ``trial.folder``. A paused trial, or one whose worker
+        died, continues from its newest checkpoint there. All workers must be able to reach it.
     keep_checkpoints : bool, default False
         Whether to keep the folders of trials that have ended.
     name : str, default ""
-        Name of the study, shown by ``repr``; needed with a storage.
+        Name of the study, shown by ``repr``; required with ``storage``.
     storage : path, URL or Storage, optional
-        Keep every event in this SQLite file or PostgreSQL database, which several processes may share.
-        A study of that name is resumed, with the same suggestions as if it had never stopped. Its space may
-        have wider ranges, more choices and more parameters; every other argument must be as before.
+        SQLite file or PostgreSQL database that keeps every event, and that several processes may share. If
+        it already has a study of that name, the study is resumed, with the same suggestions as if it had
+        never stopped. Its space may have wider ranges, more choices and more parameters; every other argument
+        must be as before.
     if_exists : {"resume", "error"}, default "resume"
         Whether to resume a study of that name in the storage, or to raise ``StudyError``.
     durability : {"normal", "full"}, optional
-        With "normal", acknowledged results survive the death of the process; with "full", also a power
-        failure. None keeps the setting of a stored study and is "normal" for a new one. PostgreSQL is
-        always "full".
+        With "normal", recorded results survive the death of the process; with "full", they survive a power
+        failure as well. By default a stored study keeps its setting, and a new one is "normal". PostgreSQL
+        is always "full".
 
     Attributes
     ----------
     space, sampler, scheduler, seed, allow_duplicates, checkpoints, keep_checkpoints, name
         As given; the seed as drawn, or as stored.
     metrics : Metrics
-        What results are, by name; ``{"value": Minimize()}`` for a study with a direction.
+        The metrics by name; ``{"value": Minimize()}`` or ``{"value": Maximize()}`` for a study with a
+        direction.
     history : History
         All results so far as columns, minimised, in internal coordinates.
     suggest_seconds : float
-        Time spent computing suggestions.
+        Seconds spent on computing suggestions.
     lease_seconds : float, default 60
-        A trial of ``optimize`` in a stored study is given out again if its process has been silent for this
-        long, and then for two thirds as long while another process watches. May be set.
+        If the process of a running trial sends no sign of life for this long, and then for two thirds as long
+        while another process watches, the trial is given to another worker. Applies to ``optimize`` in a
+        stored study. May be set.
     max_retries : int, default 2
-        A trial is given out again at most this often; then it fails. May be set.
+        A trial is given to another worker at most this often; then it fails. May be set.
 
     Raises
     ------
@@ -309,7 +313,7 @@ class Study:
         then = history.outcomes[:, rows[0]]
         for row in np.flatnonzero(~np.isnan(now) & ~np.isclose(now, then, rtol=1e-6, atol=0.0)).tolist():
             logger.warning(
-                "metrics[%r]: known gives %g for trial %d, and the study holds %g: it is another formula",
+                "metrics[%r]: known gives %g for trial %d, but the study holds %g: the formula has changed",
                 metrics.rows[row],
                 metrics.sign[row] * now[row],
                 rows[0],
@@ -328,29 +332,46 @@ class Study:
         keep_checkpoints: bool = False,
         durability: Literal["normal", "full"] | None = None,
     ) -> Study:
-        """Open a stored study as it is: its space, sampler and seed come from the storage.
+        """Open a stored study: its space, sampler and seed come from the storage.
 
         Parameters
         ----------
         storage : path, URL or Storage
+            An SQLite file or a PostgreSQL database, as for ``Study``.
         name : str
+            Name of the study.
         sampler : str or Sampler, optional
-            Must equal the stored one; needed only if that is not one of hpo_core's.
+            Must equal the stored one. Required only if the stored one is not a sampler of hpo_core.
         scheduler : str or Scheduler, optional
-            As the sampler.
+            Must equal the stored one. Required only if the stored one is not a scheduler of hpo_core.
         checkpoints, keep_checkpoints
             As for ``Study``.
         durability : {"normal", "full"}, optional
             As for ``Study``.
 
+        Returns
+        -------
+        Study
+            It continues with the same suggestions as if it had never been closed.
+
         Raises
         ------
         StorageError
-            There is no such storage, or it is damaged.
+            The storage does not exist, or is damaged.
         StudyError
-            There is no such study, it has another sampler, or it has functions, which no storage keeps. Open
-            one with ``feasible=`` as ``Study(space, storage=storage, name=name)``, and one with ``known=`` as
-            ``Study(space, metrics=metrics, storage=storage, name=name)``.
+            The study does not exist, has another sampler, or has functions, which storages do not keep. Open
+            a study with ``feasible=`` as ``Study(space, storage=storage, name=name)``, and one with
+            ``known=`` as ``Study(space, metrics=metrics, storage=storage, name=name)``.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/sweep.db"
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0, storage=path, name="first")
+        >>> study.tell(study.ask(), 0.5)
+        >>> hpo.Study.open(path, "first")
+        Study('first', random, minimize, 1 trials, best 0.5)
         """
         place = open_storage(
             storage, durability="normal" if durability is None else durability, must_exist=True
@@ -376,12 +397,14 @@ class Study:
         )
 
     def in_new_space(self) -> Study | None:
-        """Return the study in the space that another process gave it since this one was opened.
+        """Return the study in its new space, if another process has changed the space.
+
+        This object is not changed.
 
         Returns
         -------
         Study or None
-            None if the space is still the same, or the study is in memory. This object stays as it is.
+            None if the space is still the same, or if the study is in memory.
 
         Raises
         ------
@@ -410,8 +433,8 @@ class Study:
     def sync(self) -> None:
         """Read the events that other processes have added to the storage.
 
-        Every change of the study does this too, and so do ``trials``, ``best_value`` and the like. A
-        ``Trial`` or ``TrialBatch`` that you hold, and ``history``, show only events that have been read.
+        Every change of the study does this too, and so do ``trials``, ``best_value`` and similar properties.
+        A ``Trial`` or ``TrialBatch`` that you hold, and ``history``, show only events that have been read.
         """
         self._ledger.look(bool)
 
@@ -419,7 +442,8 @@ class Study:
         """Close the files and connections of the storage; the next use opens them again.
 
         Other studies of this process in the same file, or with the same ``Storage``, share these files.
-        Does nothing for a study in memory. ``with Study(..., storage=...) as study:`` closes them at its end.
+        For a study in memory this does nothing. ``with Study(..., storage=...) as study:`` closes the study
+        at the end of the block.
         """
         with self._ledger.lock:
             if self._ledger.storage is not None:
@@ -434,8 +458,13 @@ class Study:
     def backup(self, path: str | Path) -> None:
         """Copy the study's SQLite file, with every study in it, to a new file.
 
-        The file may be in use meanwhile. A plain copy lacks the newest events, which are in a second file
-        beside it.
+        The file may be in use meanwhile. A plain copy of the file would lack the newest events, because
+        SQLite keeps them in a second file.
+
+        Parameters
+        ----------
+        path : path
+            A file that does not exist yet.
 
         Raises
         ------
@@ -470,15 +499,15 @@ class Study:
     def ask(self, n: int | None = None, *, repeat: Trial | int | None = None) -> Trial | TrialBatch:
         """Start one trial, or ``n`` at once.
 
-        Trials of dead workers come first, then paused trials that the scheduler lets go on, then enqueued
+        Trials of dead workers come first, then paused trials that the scheduler continues, then enqueued
         configurations; the sampler proposes the rest.
 
         Parameters
         ----------
         n : int, optional
-            In [1, 2**32). If a finite space runs out, there are fewer.
+            Number of trials, in [1, 2**32). You get fewer if a finite space runs out.
         repeat : Trial or int, optional
-            Run the configuration of this trial again, under new numbers: for noisy objectives.
+            Run the configuration of this trial again under new numbers, to average over noise.
 
         Returns
         -------
@@ -491,6 +520,17 @@ class Study:
             Every configuration of a finite space has been used.
         InfeasibleSpaceError
             The constraints rejected 65,536 draws in a row.
+        StudyError
+            ``n`` is not an int in its range, or is too large for the memory.
+        TrialError
+            ``repeat`` is not a trial of this study.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> study.ask().number, len(study.ask(4))
+        (0, 4)
         """
         number = 1 if n is None else self._checked_n(n)
         try:
@@ -500,7 +540,7 @@ class Study:
                 first = self._asking.repeat(self._number(repeat), number)
                 numbers = range(first, first + number)
         except MemoryError as error:
-            raise StudyError(f"n must be a number of trials that memory has room for, got {n}") from error
+            raise StudyError(f"n must be a number of trials that fit in memory, got {n}") from error
         return Trial(self, int(numbers[0])) if n is None else self._batch(numbers)
 
     def _batch(self, numbers: Numbers) -> TrialBatch:
@@ -511,30 +551,40 @@ class Study:
     def _checked_n(self, n: object) -> int:
         number = check_int("n", n, 1, 2**32 - 1, error=StudyError)
         if not fits_memory(number, self.space.layout.size + _COLUMNS):
-            raise StudyError(f"n must be a number of trials that memory has room for, got {number}")
+            raise StudyError(f"n must be a number of trials that fit in memory, got {number}")
         return number
 
     def tell(self, trials: Trials, values: Any) -> None:
         """Complete running trials.
 
-        A trial that the scheduler told to stop or to pause before its last step stops with this value, or
-        pauses.
+        If the scheduler has told a trial to stop or to pause before its last step, the trial ends as stopped
+        with this value, or pauses.
 
         Parameters
         ----------
         trials : Trial, TrialBatch, trial number, or a sequence of trials or numbers
             Running trials, in any order.
         values : number or array-like of shape (k,)
-            In the study's direction. A trial whose value is NaN or inf fails, with that reason. With several
-            metrics: a mapping of their names to numbers, or the numbers in the order of ``metrics``; for many
-            trials columns by name, an array of shape (k, number of measured metrics), or one such result for
-            each. Known metrics are left out.
+            Results as the objective returns them, not negated for "maximize". A trial whose value is NaN or
+            inf fails, with that reason. With several metrics: a mapping of names to numbers, or the numbers
+            in the order of ``metrics``; for many trials columns by name, an array of shape (k, number of
+            measured metrics), or one such result per trial. Leave out known metrics.
 
         Raises
         ------
         TrialError
             A trial is unknown, finished, repeated or of another study, the number of values is wrong,
             or one is not a number. The study is then unchanged.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> first, second = study.ask(), study.ask()
+        >>> study.tell(second, 0.25)
+        >>> study.tell([first], [0.5])
+        >>> study.best_trial.number
+        1
         """
         if self.metrics.n_objectives > 1 or not logger.isEnabledFor(logging.INFO):
             self._end(self._tell, trials, values)
@@ -570,9 +620,9 @@ class Study:
             return trial.number
         number = as_int(trial)
         if number is None:
-            raise TrialError(f"trials are given as Trial, TrialBatch or trial numbers, got {shown(trial)}")
+            raise TrialError(f"trials must be a Trial, a TrialBatch or trial numbers, got {shown(trial)}")
         if not 0 <= number < len(self.history):
-            raise TrialError(f"trial {number} is unknown, the study holds {len(self.history)}")
+            raise TrialError(f"trial {number} is unknown: the study has {len(self.history)} trials")
         return number
 
     def _rows(self, trials: object) -> Rows:
@@ -596,16 +646,27 @@ class Study:
 
         Parameters
         ----------
-        trials : as for ``tell``
-        reason : str
-            Kept with each trial.
+        trials : Trial, TrialBatch, trial number, or a sequence of trials or numbers
+            Running trials, as for ``tell``.
+        reason : str, default "failed"
+            Why they failed; kept with each trial.
         traceback : str, optional
-            Kept with each trial.
+            Where they failed; kept with each trial.
 
         Raises
         ------
         TrialError
-            As for ``tell``; the study is then unchanged.
+            A trial is unknown, finished, repeated or of another study, or ``reason`` or ``traceback`` is not
+            a string. The study is then unchanged.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> trial = study.ask()
+        >>> study.fail(trial, reason="out of memory")
+        >>> trial.state.name, trial.reason
+        ('FAILED', 'out of memory')
         """
         if not isinstance(reason, str):
             raise TrialError(f"reason must be a string, got {shown(reason)}")
@@ -619,8 +680,8 @@ class Study:
 
         Parameters
         ----------
-        trials : as for ``tell``
-            A trial without a finite report fails, and its reason says so.
+        trials : Trial, TrialBatch, trial number, or a sequence of trials or numbers
+            Running or paused trials. A trial without a finite report fails, and its reason says so.
 
         Raises
         ------
@@ -630,6 +691,16 @@ class Study:
         See Also
         --------
         stop : Ends ``optimize``.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> trial = study.ask()
+        >>> trial.report(0, 0.75)
+        >>> study.stop_trials(trial)
+        >>> trial.state.name, trial.value
+        ('STOPPED', 0.75)
         """
         self._end(lambda: self._recorder.stopped(self._rows(trials)))
 
@@ -678,7 +749,7 @@ class Study:
         self._end(lambda: self._recorder.ended_early(self._rows(trials)))
 
     def _pause_running(self, trials: Trials) -> None:
-        """Pause running trials that nobody runs any more."""
+        """Pause trials that count as running but have no worker any more."""
         self._ledger.transact(lambda: self._recorder.paused(self._rows(trials)))
 
     @property
@@ -703,12 +774,20 @@ class Study:
         Parameters
         ----------
         **notes
-            As for ``Trial.note``. A note replaces an earlier one of the same name.
+            Values by name, as for ``Trial.note``. A note replaces an earlier one of the same name.
 
         Raises
         ------
         TrialError
-            A value is not JSON.
+            A value cannot be written as JSON.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)})
+        >>> study.note(dataset="digits", folds=5)
+        >>> study.notes
+        {'dataset': 'digits', 'folds': 5}
         """
         plain = {name: as_json(name, value) for name, value in notes.items()}
         self._ledger.transact(self._ledger.add, Annotated(plain))
@@ -719,10 +798,12 @@ class Study:
         Parameters
         ----------
         params : mapping
-            Values by name. The sampler chooses the others when the trial is asked for; a value has no effect
-            if its parameter is inactive then. The configuration may repeat an earlier one.
+            Values of some or all parameters by name. The sampler chooses the remaining ones when the trial is
+            asked for; a value has no effect if its parameter is inactive then. The configuration may repeat
+            an earlier one.
         skip_if_exists : bool, default False
-            Do nothing if a trial or a queued configuration already has these values; others may differ.
+            Do nothing if a trial or a queued configuration already has these values, whatever its other
+            values are.
 
         Raises
         ------
@@ -730,12 +811,20 @@ class Study:
             A name or value is not in the space, or the constraints forbid the configuration.
         StudyError
             ``skip_if_exists`` is not a bool.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"lr": hpo.Float(1e-5, 1e-1, log=True), "depth": hpo.Int(1, 8)}, seed=0)
+        >>> study.enqueue({"lr": 1e-3})
+        >>> study.ask()["lr"]
+        0.001
         """
         check_flag("skip_if_exists", skip_if_exists, error=StudyError)
         event = Enqueued(*self.space.codec.partial(params))
         x, given = fill_with_defaults(self.space, event)
         if is_complete(x, event.fixed) and not self.space.permits(x, given).all():
-            raise SpaceError(f"params: the constraints do not permit {dict(params)!r}")
+            raise SpaceError(f"params must satisfy the constraints of the space, got {dict(params)!r}")
         self._ledger.transact(self._enqueue_new if skip_if_exists else self._ledger.add, event)
 
     def _enqueue_new(self, event: Enqueued) -> None:
@@ -790,7 +879,7 @@ class Study:
         """Record results from elsewhere as finished trials: one, or many at once.
 
         Numbers may lie outside their ranges, and configurations may break ``forbid`` and ``feasible``.
-        Samplers learn from such a result as if it lay at the nearest bound. They never propose its
+        Samplers learn from such a result as if it were at the nearest bound. They never propose its
         configuration, and ``recommend`` never returns it, but ``best_trial`` counts it.
 
         Parameters
@@ -799,9 +888,8 @@ class Study:
             A value for every active parameter. For many trials, columns by name or one mapping per trial;
             entries of a column are ignored where the parameter is inactive.
         value : float, or one for each trial
-            In the study's direction; a trial whose value is NaN or inf fails. None for a failed trial, or
-            for a stopped one, which then takes its last report. With several metrics as for ``tell``; columns
-            by name may hold None, too.
+            Results, as for ``tell``; a trial whose value is NaN or inf fails. None for a failed trial, or for
+            a stopped one, whose value is then its last report. Columns by name may hold None, too.
         state : {"complete", "stopped", "failed"}, or one for each trial, optional
             By default "complete", or "failed" if there is a reason.
         reason : str, or one for each trial, optional
@@ -809,13 +897,14 @@ class Study:
         reports : mapping of step to value, or (step, value) pairs, or one of these for each trial, optional
             Intermediate values, in the order of their steps.
         defaults : mapping, optional
-            Values of parameters that ``params`` lacks, for example because an older study did not have them.
+            Values of parameters that are missing in ``params``, for example because an older study did not
+            have them.
         notes : mapping, or one for each trial, optional
-            As for ``Trial.note``.
+            Notes by name, as for ``Trial.note``.
         started : float, or one for each trial, optional
-            When the trial began, in seconds since 1970; by default now.
+            Start of the trial in seconds since 1970; by default now.
         seconds : float, or one for each trial, optional
-            How long it took; by default 0.
+            Duration of the trial in seconds; by default 0.
 
         Returns
         -------
@@ -856,7 +945,19 @@ class Study:
         return Trial(self, rows.item(0)) if is_one else TrialBatch(self, rows)
 
     def stop(self) -> None:
-        """Let ``optimize`` end once its running trials have finished; for callbacks."""
+        """End ``optimize`` once its running trials have finished; to be called by callbacks.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, sampler="random", seed=0)
+        >>> def stop_when_good(study, trial):
+        ...     if study.best_value < 0.5:
+        ...         study.stop()
+        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=1000, callbacks=[stop_when_good])
+        >>> len(study.trials) < 1000
+        True
+        """
         self._stops += 1
 
     @contextmanager
@@ -906,59 +1007,60 @@ class Study:
         """Ask, evaluate and tell until a limit is reached, or until a finite space is used up.
 
         Ctrl-C raises ``KeyboardInterrupt``: finished trials are kept, running ones fail with the reason
-        "interrupted", and the study can go on. A second one does not wait for that.
+        "interrupted", and the study can continue later. A second Ctrl-C does not wait for the running trials.
 
-        While the storage refuses, because it is locked or its disk is full, finished trials are kept and
-        written later, with a warning. ``timeout`` and Ctrl-C end the wait; the notes of the exception then
-        name the values that could not be written.
+        If the storage refuses a change, because it is locked or its disk is full, finished trials are kept in
+        memory and written later, with a warning. ``timeout`` and Ctrl-C end the wait; the notes of the
+        exception then name the values that could not be written.
 
         Parameters
         ----------
         objective : callable
             ``objective(trial)`` returns the value. It may raise ``TrialFailed`` or ``TrialStopped``.
-        n_trials, until : int, optional
-            ``n_trials``: how many trials this call finishes. ``until``: how many finished trials the study
-            holds in the end, so that a script that is started again, or several that share a storage, stop
-            at the same number. If the scheduler pauses trials, ``n_trials`` counts trials that this call
-            starts and that had not paused before, and ``until`` counts paused ones too. After that the call
-            goes on until the scheduler lets no paused trial go on.
+        n_trials : int, optional
+            Number of trials that this call finishes. If the scheduler pauses trials, it is the number of new
+            trials that this call starts.
+        until : int, optional
+            Number of finished trials that the study has in the end. A script that is started again, and
+            several scripts that share a storage, thus stop at the same number. If the scheduler pauses
+            trials, paused ones count too. With either limit, the call then continues until the scheduler has
+            no paused trial left to continue.
         timeout : float, optional
-            Seconds after which no trial starts, and after which no lock of a storage is waited for; virtual
-            ones with ``executors.Simulated``.
+            Seconds after which no trial starts and no lock of a storage is waited for. With
+            ``executors.Simulated`` these are virtual seconds.
         executor : optional
-            Where trials run. None is this thread; an int is the number of processes (-1: one per CPU; 1 is
-            this thread too). Or a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", or one of
-            ``hpo_core.executors``: ``Processes``, ``Pool``, ``Dask``, ``Ray``, which take a
-            ``trial_timeout`` and what a trial needs, and ``Simulated``. A free worker gets a suggestion at
-            once. Reports are recorded as they come, notes with the result. With processes a script must call
+            Where trials run: by default in this thread. An int is a number of processes (-1: one per CPU; 1:
+            this thread). Also allowed are a ``concurrent.futures.Executor``, a Dask ``Client``, "ray", and
+            ``Processes``, ``Pool``, ``Dask``, ``Ray`` and ``Simulated`` of ``hpo_core.executors``, which have
+            options such as ``trial_timeout`` and resources. A free worker gets a suggestion at once. Reports
+            are recorded as they arrive, notes together with the result. With processes, a script must call
             ``optimize`` under ``if __name__ == "__main__":``.
-        n_jobs : int
-            Number of processes, under the name that other libraries use.
+        n_jobs : int, default 1
+            Number of processes, by the name that other libraries use.
         callbacks : iterable of callables or objects
             A callable is called with ``(study, trial)`` after a trial has finished. An object has any of
             ``on_asked``, ``on_reported``, ``on_paused`` and ``on_finished``; see
             ``hpo_core.callbacks.Callback``. Both may call ``stop``.
-        catch : exception type or tuple of them
-            Exceptions of the objective, or of reading what it returned, after which the study goes on. Any
-            other is raised once its trial has been recorded as failed; ``SystemExit`` ends the call as
-            everywhere. A trial keeps the first and last characters of a reason, 10,000 in all, and of a
-            traceback, 100,000.
+        catch : exception type or tuple of exception types
+            Exceptions of the objective, or of reading its result, after which the study continues. Any other
+            exception is raised once its trial has been recorded as failed; ``SystemExit`` ends the call. A
+            trial keeps up to 10,000 characters of a reason and 100,000 of a traceback.
         progress : bool
             Show a progress bar (needs tqdm).
         batch_size : int, optional
-            At least 1; goes with ``vectorized``, and with ``executor=None``.
+            At least 1. Required with ``vectorized=True``, which needs ``executor=None``.
         vectorized : bool
-            ``objective(batch)`` gets a ``TrialBatch`` of up to ``batch_size`` trials and returns a value
+            Call ``objective(batch)`` with a ``TrialBatch`` of up to ``batch_size`` trials; it returns a value
             for each, (k,). ``TrialFailed("why")`` or ``TrialStopped()`` may take the place of a value.
 
         Raises
         ------
         ArgumentError
-            An argument is outside what is allowed, or nothing would end the call.
+            An argument is not allowed, or nothing would end the call.
         HpoError
             Worker processes cannot start, or die one after another.
         StorageError
-            The storage cannot be used, or refused until the timeout.
+            The storage cannot be used, or refused changes until the timeout.
 
         Examples
         --------
@@ -999,11 +1101,15 @@ class Study:
 
     @property
     def best_trial(self) -> Trial:
-        """The complete trial with the best value observed, the first told among equals.
+        """The complete trial with the best observed value; among equals, the one told first.
 
-        Of noisy results it is often the luckiest: ``recommend`` says which configuration to use.
+        If results are noisy, it is often the luckiest trial: ``recommend`` says which configuration to use.
         Feasible trials rank above infeasible ones. Until one is feasible, the smallest violation ranks first.
-        ``StudyError`` if none has completed, or if the study has several objectives.
+
+        Raises
+        ------
+        StudyError
+            No trial has completed, or the study has several objectives.
         """
         self._require_one_objective("best_trial")
         return self._first_in_rank()
@@ -1036,16 +1142,20 @@ class Study:
 
     @property
     def best_trials(self) -> TrialBatch:
-        """``front()``; while no complete trial keeps all bounds, the one that violates them least."""
+        """``front()``, or the trial that violates the bounds least if none keeps them all."""
         front = self.front()
         return front if len(front) or self._best() < 0 else TrialBatch(self, np.array([self._best()]))
 
     def front(self) -> TrialBatch:
         """Return the complete trials that keep all bounds and that no other such trial dominates.
 
-        A trial dominates another if it is at least as good in every objective and better in one. The front is
-        sorted by the first objective, best first; with one objective it holds the best trial, and its equals.
-        It is empty while no trial has completed that keeps all bounds.
+        A trial dominates another if it is at least as good in every objective and better in one.
+
+        Returns
+        -------
+        TrialBatch
+            Sorted by the first objective, best first. With one objective, the best trial and its equals.
+            Empty if no complete trial keeps all bounds.
 
         Examples
         --------
@@ -1064,14 +1174,27 @@ class Study:
         ----------
         reference : mapping of objectives to float, optional
             The worst values of interest, in the user's direction. By default the ``reference`` of each
-            metric. Where a metric has none: the worst value on the front plus a tenth of the front's range.
-            That point moves as the search goes on: to compare studies, give all the same.
+            metric, or, if a metric has none, the worst value on the front plus a tenth of the front's range.
+            The latter moves during the search: to compare studies, give the same reference to all.
+
+        Returns
+        -------
+        float
+            In the product of the objectives' units; 0 if the front is empty.
 
         Raises
         ------
         StudyError
             ``reference`` is not a mapping of objectives to finite numbers, or there is a front but every
             trial on it is worse than the reference in some objective.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, metrics={"f": hpo.Minimize(), "g": hpo.Minimize()})
+        >>> study.tell(study.ask(2), {"f": [1, 2], "g": [2, 1]})
+        >>> study.hypervolume({"f": 3, "g": 3})
+        3.0
         """
         return hypervolume(self._ledger.latest(), reference)
 
@@ -1089,14 +1212,14 @@ class Study:
         Parameters
         ----------
         metric : str, optional
-            By default the objective; if there are several objectives or bounds, trials are compared as a
-            whole.
+            By default the objective. If there are several objectives or bounds, the default compares trials
+            by their overall rank.
         evaluator : {"ped-anova", "fanova"}, default "ped-anova"
-            "ped-anova": what sets the best trials apart from the others, in milliseconds. "fanova": which
-            part of the variance of the metric each parameter explains by itself, in seconds.
+            "ped-anova" measures how the best trials differ from the others, in milliseconds. "fanova"
+            measures the share of the metric's variance that each parameter explains by itself, in seconds.
         target_quantile, region_quantile : float, default 0.1 and 1
-            For "ped-anova": the share of the trials that count as the best, and the share, best first, that
-            these are compared with; 0 < ``target_quantile`` < ``region_quantile`` <= 1.
+            For "ped-anova": the share of trials that count as the best, and the share of trials, best first,
+            that they are compared with; 0 < ``target_quantile`` < ``region_quantile`` <= 1.
 
         Returns
         -------
@@ -1110,7 +1233,7 @@ class Study:
 
         See Also
         --------
-        hpo_core.analysis.importance : The same, with what is computed and which trials count.
+        hpo_core.analysis.importance : The same function, with its method and its sources.
 
         Examples
         --------
@@ -1130,7 +1253,7 @@ class Study:
 
     @property
     def suggest_seconds(self) -> float:
-        """Time spent computing suggestions."""
+        """Seconds spent on computing suggestions."""
         return self._asking.seconds
 
     @property
@@ -1139,28 +1262,42 @@ class Study:
         return self.scheduler is not None and not self.sampler.quick
 
     def recommend(self, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
-        """Return the configuration to use: one that was tried and that the space permits.
+        """Return the configuration to use, among those that were tried and that the space permits.
 
-        With ``auto`` and ``gp`` it is the configuration whose true value is expected to be best, averaged
-        over how noisy the results may be. With other samplers, and without noise, it is the one with the best
-        value observed. ``best_trial`` may differ: it is what was observed, and it also counts added results
-        that are outside the ranges or against ``forbid`` and ``feasible``.
+        With ``auto`` and ``gp`` it is the configuration with the best expected true value, averaged over the
+        possible noise levels. With other samplers, and without noise, it is the one with the best observed
+        value. ``best_trial`` may differ, because it takes results as observed, and because it counts added
+        results that are outside the ranges or break ``forbid`` and ``feasible``.
 
-        With several objectives it is one that no other dominates, by the posterior means of ``gp``'s models
-        if there are any, and that keeps the bounds. If none does, it is the one that violates them least.
+        With several objectives it is a configuration that keeps the bounds and that no other dominates, by
+        the posterior means of ``gp``'s models if there are any. If none keeps the bounds, it is the one that
+        violates them least.
 
         Parameters
         ----------
         weights : mapping of objectives to float, optional
-            The configuration with the least weighted sum of objectives, maximised ones negated. Objectives
-            without a weight do not count. Without weights it is the knee of the front: each objective is
-            scaled to its range on the front, and the least sum wins.
+            Weights >= 0: the configuration with the least weighted sum of objectives is returned, with
+            maximised ones negated. Objectives without a weight do not count. By default the knee of the front
+            is returned: each objective is scaled to its range on the front, and the least sum wins.
+
+        Returns
+        -------
+        dict of str to value
+            Active parameters and constants by name.
 
         Raises
         ------
         StudyError
             No trial has completed, the space permits none of the completed configurations, or ``weights`` is
             not a mapping of objectives to numbers >= 0.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(-1, 1)}, seed=0)
+        >>> study.optimize(lambda trial: trial["x"] ** 2, n_trials=20)
+        >>> abs(study.recommend()["x"]) < 0.1
+        True
         """
         checked = check_weights(self.metrics, weights)
         if not self.metrics.is_plain:
@@ -1172,7 +1309,7 @@ class Study:
             if permitted.any():
                 return Trial(self, int(order[permitted.argmax()])).params
         raise StudyError(
-            "the space permits none of the completed configurations; best_params has the best of them"
+            "the space permits none of the completed configurations; best_params still returns the best one"
         )
 
     def _recommend_of_several(self, weights: NDArray[np.float64] | None) -> dict[str, Any]:
@@ -1187,15 +1324,17 @@ class Study:
         permitted = self.space.permits(*history.configurations(order))
         if permitted.any():
             return Trial(self, int(order[permitted.argmax()])).params
-        raise StudyError("the space permits none of the completed configurations; see front()")
+        raise StudyError(
+            "the space permits none of the completed configurations; front() still returns the best ones"
+        )
 
     def replay(self) -> Replay:
-        """Derive every suggestion again from the history, and compare.
+        """Derive every suggestion again from the history, and compare it with the recorded one.
 
         Returns
         -------
         Replay
-            True if every suggestion is the same, bit for bit, as it is on the same build; otherwise it
+            True if all suggestions are the same, bit for bit, as they are on the same build. Otherwise it
             names the first trial that differs.
 
         Examples
@@ -1227,28 +1366,61 @@ class Study:
         return found
 
     def to_dict(self, *, reports: bool = False) -> dict[str, list[Any]]:
-        """Return a list for each column of the trials, or of the reports; see ``TrialBatch.to_dict``."""
+        """Return a list for each column of the trials, or of their reports.
+
+        Parameters
+        ----------
+        reports : bool, default False
+            Return one entry per report instead of one per trial.
+
+        Returns
+        -------
+        dict of str to list
+            See ``TrialBatch.to_dict``.
+        """
         return self.trials.to_dict(reports=reports)
 
     def to_polars(self, *, reports: bool = False) -> pl.DataFrame:
-        """Return one row per trial, or one per report (needs polars); see ``TrialBatch.to_polars``."""
+        """Return one row per trial, or one per report (needs polars).
+
+        Parameters
+        ----------
+        reports : bool, default False
+            Return one row per report instead of one per trial.
+
+        Returns
+        -------
+        polars.DataFrame
+            See ``TrialBatch.to_polars``.
+        """
         return self.trials.to_polars(reports=reports)
 
     def to_pandas(self, *, reports: bool = False) -> pd.DataFrame:
-        """Return one row per trial, or one per report (needs pandas); see ``TrialBatch.to_pandas``."""
+        """Return one row per trial, or one per report (needs pandas).
+
+        Parameters
+        ----------
+        reports : bool, default False
+            Return one row per report instead of one per trial.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See ``TrialBatch.to_pandas``.
+        """
         return self.trials.to_pandas(reports=reports)
 
     def report(self, path: str | Path) -> None:
         """Write the study as one HTML file that works offline, to show to others (needs plotly).
 
-        It holds interactive pictures, the best configuration as code, what stopping saved, what failed
-        and why, how to reproduce the study, and its trials. Of very many trials it keeps the best ones
-        and an even sample.
+        The page has interactive pictures, the best configuration as code, the steps saved by stopping,
+        failures and their reasons, instructions to reproduce the study, and its trials. If there are very
+        many trials, it keeps the best ones and an even sample of the others.
 
         Parameters
         ----------
         path : path
-            A file that is there already is replaced.
+            File to write; an existing file is replaced.
 
         Raises
         ------
@@ -1300,12 +1472,12 @@ def _read_metrics(direction: Any, metrics: Any) -> Metrics:
         check_one_of("direction", direction, DIRECTIONS, error=StudyError)
         return Metrics.of(direction)
     if direction is not None:
-        raise StudyError(f"direction must be left out where metrics are given, got {shown(direction)}")
+        raise StudyError(f"direction must be left out if metrics are given, got {shown(direction)}")
     return metrics if isinstance(metrics, Metrics) else Metrics(metrics)
 
 
 def _restart(starts: Sequence[Callable[[], None]]) -> None:
-    """Forget what was derived from a history that has been rolled back."""
+    """Discard everything that was derived from a history that has been rolled back."""
     for start in starts:
         start()
 

@@ -35,9 +35,9 @@ class TPESampler(Sampler):
     The first trials are Sobol points, except points near failures. Then candidates are drawn from l, the
     density of the best trials, and the one with the highest l(x) / g(x) is proposed. Each group of
     conditional parameters has its own density, conditioned on the coordinates it depends on. Running trials
-    join g. Of several objectives, the trials on the first fronts are the best, and on one front those that
-    add most hypervolume; trials that exceed a bound come after all others. Failed trials have a density f:
-    the ratio is multiplied by the square of the probability that a trial works, which g and f give.
+    are added to g. With several objectives, trials are ranked by front, and on a front by the hypervolume
+    that they add; trials that break a bound come last. Failed trials have a density f: the ratio is
+    multiplied by the square of the probability that a trial works, which follows from g and f.
 
     Parameters
     ----------
@@ -48,19 +48,19 @@ class TPESampler(Sampler):
     gamma : float in [0.001, 0.999], default 0.1
         Share of the trials that count as good; never more than 25 of them.
     prior_weight : float in [1e-6, 1e6], default 1.0
-        Weight of the uniform component beside one trial's.
+        Weight of the uniform component, relative to the component of a trial.
     min_bandwidth : float in [1e-6, 1], default 0.03
         Floor of a kernel's width as a share of the parameter's range.
     weigh_below : bool, default True
-        Whether good trials count by how much better they are than the first that is not.
+        Whether good trials are weighted by how much better they are than the best of the others.
     max_above : int from 256 to 1,000,000, default 256
-        Most kernels of g. Past this, the newest quarter stay and the others are subsampled, so that a
-        suggestion costs the same at any number of trials.
+        Largest number of kernels of g. With more trials, the newest quarter stay and the others are
+        subsampled, so that a suggestion costs the same at any number of trials.
 
     Raises
     ------
     ArgumentError
-        An option outside its range.
+        An option is outside its range.
 
     References
     ----------
@@ -111,7 +111,7 @@ class TPESampler(Sampler):
         return self._settings
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that make this sampler again."""
+        """Return the keyword arguments that recreate this sampler."""
         names = ("gamma", "prior_weight", "min_bandwidth", "weigh_below", "max_above")
         own = {"n_startup": self.n_startup, "n_candidates": self.n_candidates}
         return own | {name: getattr(self._settings, name) for name in names}
@@ -143,16 +143,16 @@ class TPESampler(Sampler):
     def marginals(
         self, history: History, name: str, x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Log densities of one parameter under l and g, relative to its uniform density.
+        """Return the log densities of one parameter under l and g, relative to its uniform density.
 
         Parameters
         ----------
         history : History
             History of the study, with at least one complete trial.
         name : str
-            A parameter; if it is conditional, the densities are given that it is active.
+            Name of a parameter. If it is conditional, the densities hold for trials in which it is active.
         x : (m,) float64
-            Internal coordinates: [0, 1] for a numeric parameter, indices of choices else.
+            Internal coordinates: in [0, 1] for a numeric parameter, indices of choices otherwise.
 
         Returns
         -------
@@ -161,14 +161,14 @@ class TPESampler(Sampler):
         Raises
         ------
         ArgumentError
-            An unknown name, or no complete trial to model.
+            ``name`` is unknown, or the history has no complete trial.
         """
         if name not in history.layout.names:
             names = history.layout.names
             hint = did_you_mean(name, names)
             raise ArgumentError(f"name must be one of {some(names)}, got {shown(name)}{hint}")
         if not history.count(State.COMPLETE):
-            raise ArgumentError("history has no complete trial; the densities need at least one")
+            raise ArgumentError("history must have a completed trial, got none")
         self._model.refresh(history)
         return self._model.marginals(history.layout.names.index(name), x)
 

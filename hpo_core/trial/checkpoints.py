@@ -1,4 +1,4 @@
-"""Checkpoints of trials: folders that appear whole or not at all.
+"""Checkpoints of trials: folders that appear completely or not at all.
 
 A study with ``checkpoints=`` has a folder there for each trial. A complete checkpoint is a folder in it named
 ``step-000000012`` after the step whose state it holds.

@@ -40,7 +40,7 @@ class OwningStudy(Protocol):
 
     @property
     def metrics(self) -> Metrics:
-        """What the results of its trials are."""
+        """The metrics of the study."""
 
     @property
     def history(self) -> History:
@@ -59,8 +59,8 @@ class OwningStudy(Protocol):
 class Trial:
     """One trial of a study, in the process of the study or in a worker.
 
-    ``trial["lr"]`` is the value of a parameter that is active in the trial; ``"lr" in trial`` says
-    whether it is. Two handles to the same trial of the same study are equal.
+    ``trial["lr"]`` is the value of a parameter; ``"lr" in trial`` says whether the parameter is active in
+    the trial. Two handles to the same trial of the same study are equal. ``Study.ask`` returns trials.
 
     Attributes
     ----------
@@ -133,9 +133,9 @@ class Trial:
 
     @property
     def value(self) -> float | None:
-        """The reported objective value; for a paused trial, its last report. None if there is none.
+        """The value told for the trial; for a paused trial, its last report. None if there is none.
 
-        A trial that was stopped has the value that its objective returned, or its last report.
+        A stopped trial has the value that its objective returned, or its last report.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Trial:
 
     @property
     def values(self) -> dict[str, float] | None:
-        """The value of every metric by name, known ones included, as ``value``; None if there is none."""
+        """Like ``value``, for every metric by name, known ones included; None if there is none."""
         outcomes = _outcomes(self._study.history, np.array([self._row]))[:, 0]
         if np.isnan(outcomes).all():
             return None
@@ -162,17 +162,17 @@ class Trial:
 
     @property
     def reason(self) -> str | None:
-        """Why the trial failed, or was told to stop or to pause; None if neither, or if it went on since."""
+        """Why the trial failed, or was told to stop or pause; None if neither, or if it has continued."""
         return TrialBatch(self._study, np.array([self._row])).reason[0]
 
     @property
     def traceback(self) -> str | None:
-        """Where the objective raised; None if it did not."""
+        """Traceback of the objective's exception; None if it did not raise."""
         return self._study.history.tracebacks.get(self._row)
 
     @property
     def retries(self) -> list[str]:
-        """Why the trial was given out again: a reason for each worker that died with it."""
+        """Why the trial was given to another worker: one reason for each worker that died."""
         return list(self._study.history.retries.get(self._row, ()))
 
     @property
@@ -190,25 +190,26 @@ class Trial:
 
     @property
     def origin(self) -> str:
-        """Origin of the configuration: a sampler's name, or "enqueued", "added", "repeated"."""
+        """Origin of the configuration: a sampler's name, "enqueued", "added" or "repeated"."""
         history = self._study.history
         return history.origins[history.origin.item(self._row)]
 
     @property
     def tier(self) -> str:
-        """``origin`` by its former name."""
+        """Former name of ``origin``."""
         return self.origin
 
     @property
     def seed(self) -> int:
-        """32-bit seed for the trial's own randomness, a function of the study's seed and the number."""
+        """32-bit seed for the objective: a function of the study's seed and the trial's number."""
         return trial_seed(self._study.seed, self.number)
 
     @property
     def folder(self) -> Path | None:
-        """Folder of the trial below the study's ``checkpoints``, made when needed; None without them.
+        """Folder of the trial, in the folder ``checkpoints`` of the study; None if the study has none.
 
-        It is deleted once the trial has ended, unless the study has ``keep_checkpoints=True``.
+        It is created on first use, and deleted once the trial has ended, unless the study has
+        ``keep_checkpoints=True``.
         """
         folder = self._folder
         if folder is not None:
@@ -222,10 +223,10 @@ class Trial:
 
     @property
     def checkpoint(self) -> Path | None:
-        """Folder with the newest complete checkpoint of a trial that runs again; None if there is none.
+        """Folder of the newest checkpoint, written by ``save_checkpoint``; None if there is none.
 
-        It was written by ``save_checkpoint``. A trial runs again after a pause, or if its worker died; in its
-        first run this is None.
+        It is always None in the first run of a trial. A trial runs again after a pause, or if its worker
+        died.
         """
         found = self._newest()
         return None if found is None else found[1]
@@ -236,11 +237,10 @@ class Trial:
 
     @property
     def last_step(self) -> int | None:
-        """Last step of earlier runs of the trial that need not be done again; None if there is none.
+        """Last step of earlier runs that need not be repeated; None if there is none.
 
-        The step of ``checkpoint``, if there is one. Otherwise it is the last step that was reported before
-        the trial paused, if there is anything else in ``folder``: the objective then keeps its state there by
-        itself.
+        It is the step of ``checkpoint``, if there is one. Otherwise, if ``folder`` holds anything else, the
+        objective keeps its state there itself, and this is the last step reported before the trial paused.
         """
         if self._study.checkpoints is None or not self._study._has_run(self._row):
             return None
@@ -255,18 +255,23 @@ class Trial:
 
     @property
     def resumed(self) -> bool:
-        """Whether the trial goes on after the steps of an earlier run; see ``last_step``."""
+        """Whether the trial continues after the steps of an earlier run; see ``last_step``."""
         return self.last_step is not None
 
     def steps(self, n: int) -> Iterator[int]:
-        """Iterate over the steps 0 .. n - 1 of a training, or over those that are left after a pause.
+        """Iterate over the steps 0 .. n - 1 of a training, or over the remaining ones after a pause.
 
-        The study learns that the trial takes ``n`` steps: a scheduler needs no ``max_steps`` then.
+        The study learns that the trial takes ``n`` steps, so a scheduler needs no ``max_steps``.
 
         Parameters
         ----------
         n : int
-            At least 1. The same each time the trial runs.
+            Number of steps, at least 1. It must be the same each time the trial runs.
+
+        Returns
+        -------
+        iterator of int
+            Begins after ``last_step``, or at 0.
 
         Raises
         ------
@@ -295,16 +300,21 @@ class Trial:
         return iter(range(0 if last is None else last + 1, n))
 
     def save_checkpoint(self, step: int) -> AbstractContextManager[Path]:
-        """Return a context in which to save the state after a step, for ``checkpoint`` to find.
+        """Return a context manager that saves the state after a step; ``checkpoint`` finds it later.
 
-        The context yields the path of an empty folder. At its end the folder becomes the checkpoint in one
-        move, and older ones are removed. If the process dies or an exception is raised before, the older
-        checkpoint stays.
+        Write the state into the empty folder that the context yields. At the end of the block the folder
+        becomes the checkpoint in one move, and older ones are removed. If the process dies or the block
+        raises, the older checkpoint stays.
 
         Parameters
         ----------
         step : int
             At least 0, as in ``report``.
+
+        Returns
+        -------
+        context manager
+            It yields the ``Path`` of the folder.
 
         Raises
         ------
@@ -324,35 +334,49 @@ class Trial:
         """
         step, folder = check_step(step), self._folder
         if folder is None:
-            raise TrialError("checkpoints must be a path, got None: write Study(space, checkpoints='folder')")
+            raise TrialError("checkpoints must be a path, got None; write Study(space, checkpoints='folder')")
         return saving(folder, step)
 
     def note(self, /, **notes: object) -> None:
-        """Attach JSON values to a running trial; numpy values are converted, tuples stay tuples.
+        """Attach JSON values to a running trial; ``notes`` returns them.
 
-        Lists, tuples and mappings may nest 100 deep; keys are text, numbers, bools or None.
+        NumPy values are converted, and tuples stay tuples.
+
+        Parameters
+        ----------
+        **notes
+            Values by name. Lists, tuples and mappings may be nested 100 deep; keys are text, numbers, bools
+            or None. A note replaces an earlier one of the same name.
 
         Raises
         ------
         TrialError
-            The trial has finished, or a value is not JSON.
+            The trial has finished, or a value cannot be written as JSON.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> trial = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0).ask()
+        >>> trial.note(n_params=1200, accuracy=[0.9, 0.95])
+        >>> trial.notes
+        {'n_params': 1200, 'accuracy': [0.9, 0.95]}
         """
         self._study._note(np.array([self._row]), [notes])
 
     def report(self, step: int, value: Any) -> None:
         """Record an intermediate value of a running trial, such as an epoch's validation loss.
 
-        In a worker the value is sent, and a trial that was ended from outside meanwhile is not told: ask
-        ``should_stop``.
+        In a worker the value is sent to the study, and this call does not notice if the trial has been ended
+        from outside meanwhile: call ``should_stop``.
 
         Parameters
         ----------
         step : int
             At least 0.
-        value : float, or a mapping or sequence of them if the study has several metrics
-            In the study's direction. NaN and inf are recorded like any other, unless the study has a
-            scheduler: they stop the trial then, and it fails. A scheduler's study also drops steps that are
-            not above the last one.
+        value : float, or a mapping or sequence of floats if the study has several metrics
+            The value as measured, not negated for "maximize". NaN and inf are recorded like other values if
+            the study has no scheduler; with one, the trial fails. With a scheduler, steps that are not above
+            the last one are dropped.
 
         Raises
         ------
@@ -363,25 +387,31 @@ class Trial:
         self._study._report(np.array([self._row]), step, np.array(told)[:, np.newaxis])
 
     def should_stop(self) -> bool:
-        """Whether the trial ought to leave the objective early.
+        """Whether the objective should end the trial early.
 
-        The scheduler has decided that it stops or pauses, or the study has ended it, or another process has
-        taken it over. Then return the last value, or ``raise TrialStopped``; a trial that is to pause does so
-        either way. What an objective returns after its trial was ended is set aside.
+        It is True if the scheduler has decided to stop or pause the trial, if the study has ended it, or if
+        another process has taken it over. Then return the last value, or ``raise TrialStopped``; a trial that
+        is to pause does so either way. If the trial has been ended, the returned value is not used.
 
         In a worker this asks the study and waits up to a second for the answer, which then holds for a tenth
-        of a second or until the next report. Where no answer can come, as in a ``ProcessPoolExecutor``, it is
-        False.
+        of a second or until the next report. Executors that cannot get an answer, such as a
+        ``ProcessPoolExecutor``, return False.
+
+        Returns
+        -------
+        bool
+            See ``steps`` for an example.
         """
         return bool(self._study._should_stop(np.array([self._row]))[0])
 
 
 class TrialBatch:
-    """Many trials of a study, in columns: every attribute of ``Trial`` as an array of length k.
+    """Many trials of a study, in columns: every attribute of ``Trial`` as an array or list of length k.
 
-    ``batch["lr"]`` is a column of values; where the parameter is inactive it holds the default, and
-    ``batch.active("lr")`` is False. ``batch[3]`` is a ``Trial``; a slice, a boolean mask or an array of
-    indices gives a ``TrialBatch``. Iteration yields trials.
+    ``batch["lr"]`` is a column of values, which holds the default for trials in which the parameter is
+    inactive; ``batch.active("lr")`` tells them apart. ``batch[3]`` is a ``Trial``; a slice, a boolean mask or
+    an array of indices gives a ``TrialBatch``. Iteration yields trials. ``Study.ask(n)`` and
+    ``Study.trials`` return batches.
 
     Examples
     --------
@@ -438,11 +468,11 @@ class TrialBatch:
             return Trial(self._study, int(self._rows[index]))
         if index.ndim != 1 or index.dtype.kind not in "biu":
             raise TrialError(
-                "a batch is indexed by a parameter's name, an int, a slice, a boolean mask or an array of "
-                f"indices; got {type(key).__name__} of shape {index.shape} and dtype {index.dtype}"
+                "a batch's index must be a parameter's name, an int, a slice, a boolean mask or an array of "
+                f"indices, got {type(key).__name__} of shape {index.shape} and dtype {index.dtype}"
             )
         if index.dtype == np.bool_ and len(index) != len(self):
-            raise TrialError(f"the mask has length {len(index)}, the batch {len(self)}")
+            raise TrialError(f"a mask must have the length of the batch, {len(self)}, got {len(index)}")
         return TrialBatch(self._study, self._rows[index])
 
     def _x(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
@@ -454,12 +484,28 @@ class TrialBatch:
         return self._study.history.configurations(at)
 
     def where(self, state: State | str) -> TrialBatch:
-        """Keep the trials of one state: "running", "paused", "complete", "stopped" or "failed".
+        """Return the trials of one state.
+
+        Parameters
+        ----------
+        state : {"running", "paused", "complete", "stopped", "failed"} or State
+
+        Returns
+        -------
+        TrialBatch
 
         Raises
         ------
         TrialError
             There is no such state.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0)
+        >>> study.tell(study.ask(3)[:2], [0.5, 0.25])
+        >>> study.trials.where("running").number.tolist()
+        [2]
         """
         names = [member.name.lower() for member in State]
         if isinstance(state, str) and state.lower() in names:
@@ -469,7 +515,16 @@ class TrialBatch:
         return TrialBatch(self._study, self._rows[self.state == state])
 
     def active(self, name: str) -> NDArray[np.bool_]:
-        """Return the mask of the trials in which a parameter is active, (k,).
+        """Return the mask of the trials in which a parameter is active.
+
+        Parameters
+        ----------
+        name : str
+            Name of a parameter.
+
+        Returns
+        -------
+        (k,) array of bool
 
         Raises
         ------
@@ -495,7 +550,7 @@ class TrialBatch:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(k,) reported objective values, as ``Trial.value``; NaN if there is none.
+        """(k,) values of the trials, as ``Trial.value``; NaN if there is none.
 
         Raises
         ------
@@ -509,7 +564,7 @@ class TrialBatch:
 
     @property
     def values(self) -> dict[str, NDArray[np.float64]]:
-        """(k,) values of every metric by name, known ones included; NaN where a trial has none."""
+        """(k,) values of every metric by name, known ones included; NaN if a trial has none."""
         return self._study.metrics.by_name(_outcomes(self._study.history, self._rows))
 
     @property
@@ -522,19 +577,19 @@ class TrialBatch:
 
     @property
     def reason(self) -> list[str | None]:
-        """Why each trial failed, or was told to stop or to pause; None if neither, or if it went on since."""
+        """Why each trial failed, or was told to stop or pause; None otherwise, as for ``Trial.reason``."""
         history = self._study.history
         told = zip(self._rows.tolist(), history.decision[self._rows].tolist(), strict=True)
         return [history.reasons.get(row, history.why.get(row) if move else None) for row, move in told]
 
     @property
     def traceback(self) -> list[str | None]:
-        """Where each objective raised; None if it did not."""
+        """Traceback of each objective's exception; None if it did not raise."""
         return [*map(self._study.history.tracebacks.get, self._rows.tolist())]
 
     @property
     def retries(self) -> list[list[str]]:
-        """Why each trial was given out again; empty if its worker lived."""
+        """Why each trial was given to another worker; an empty list if its worker lived."""
         retries = self._study.history.retries
         return [list(retries.get(row, ())) for row in self._rows.tolist()]
 
@@ -571,21 +626,34 @@ class TrialBatch:
 
     @property
     def tier(self) -> NDArray[np.str_]:
-        """``origin`` by its former name."""
+        """Former name of ``origin``."""
         return self.origin
 
     @property
     def seed(self) -> NDArray[np.int64]:
-        """(k,) 32-bit seeds, one per trial."""
+        """(k,) 32-bit seeds, as ``Trial.seed``."""
         return trial_seed(self._study.seed, self._rows)
 
     def note(self, /, **notes: object) -> None:
-        """Attach JSON values to running trials: one for all, or a list or array of length k.
+        """Attach JSON values to running trials; ``notes`` returns them.
+
+        Parameters
+        ----------
+        **notes
+            By name, one value for all trials, or a list or array with a value for each of the k trials.
 
         Raises
         ------
         TrialError
-            A trial has finished, a value is not JSON, or a list has another length.
+            A trial has finished, a value cannot be written as JSON, or a list does not have length k.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> batch = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0).ask(2)
+        >>> batch.note(host="a", n_params=[10, 20])
+        >>> batch.notes
+        [{'host': 'a', 'n_params': 10}, {'host': 'a', 'n_params': 20}]
         """
         columns = {name: note_of_each(name, value, len(self)) for name, value in notes.items()}
         self._study._note(self._rows, [{name: c[i] for name, c in columns.items()} for i in range(len(self))])
@@ -598,8 +666,8 @@ class TrialBatch:
         step : int
             At least 0.
         value : array-like of shape (k,)
-            With several metrics, columns by name or of shape (k, number of measured metrics). In the study's
-            direction. NaN and inf are recorded like any other.
+            Values as measured, not negated for "maximize"; NaN and inf as for ``Trial.report``. With several
+            metrics, columns by name or of shape (k, number of measured metrics).
 
         Raises
         ------
@@ -609,10 +677,17 @@ class TrialBatch:
         self._study._report(self._rows, step, self._study.metrics.reader.many(value, len(self)))
 
     def steps(self, n: int) -> Iterator[int]:
-        """Iterate over the steps 0 .. n - 1, and let the study know that each trial takes ``n``.
+        """Iterate over the steps 0 .. n - 1, and tell the study that each trial takes ``n`` steps.
 
-        Trials that go on after a pause train from the beginning in a batch, unless all of them have done the
-        same steps before; see ``Trial.steps``.
+        Parameters
+        ----------
+        n : int
+            Number of steps, at least 1.
+
+        Returns
+        -------
+        iterator of int
+            Begins at 0, or after ``Trial.last_step`` if it is the same for all trials of the batch.
         """
         n = check_int("n", n, 1, STEP_LIMIT - 1, error=TrialError)
         self._study._plan(self._rows, n)
@@ -621,7 +696,12 @@ class TrialBatch:
         return iter(range(0 if last is None else last + 1, n))
 
     def should_stop(self) -> NDArray[np.bool_]:
-        """(k,) mask of the trials that ought to end early; see ``Trial.should_stop``."""
+        """Return the mask of the trials that should end early; see ``Trial.should_stop``.
+
+        Returns
+        -------
+        (k,) array of bool
+        """
         return self._study._should_stop(self._rows)
 
     def to_dict(self, *, reports: bool = False) -> dict[str, list[Any]]:
@@ -634,7 +714,11 @@ class TrialBatch:
         Parameters
         ----------
         reports : bool, default False
-            One entry per report instead, as for ``to_pandas``.
+            Return one entry per report instead, as for ``to_pandas``.
+
+        Returns
+        -------
+        dict of str to list
 
         Raises
         ------
@@ -663,7 +747,11 @@ class TrialBatch:
         Parameters
         ----------
         reports : bool, default False
-            One row per report instead, as for ``to_pandas``.
+            Return one row per report instead, as for ``to_pandas``.
+
+        Returns
+        -------
+        polars.DataFrame
 
         Raises
         ------
@@ -697,8 +785,27 @@ class TrialBatch:
         Parameters
         ----------
         reports : bool, default False
-            One row per report instead: ``number``, ``step``, and ``value`` or a column ``values_...`` for
-            each measured metric, in the study's direction. Trial by trial, each in the order of arrival.
+            Return one row per report instead: ``number``, ``step``, and ``value`` or a column ``values_...``
+            for each measured metric. Rows are sorted by trial, then in the order of arrival.
+
+        Returns
+        -------
+        pandas.DataFrame
+
+        Raises
+        ------
+        TrialError
+            ``reports`` is neither True nor False.
+        ImportError
+            pandas is not installed.
+
+        Examples
+        --------
+        >>> import hpo_core as hpo
+        >>> study = hpo.Study({"x": hpo.Float(0, 1)}, sampler="random", seed=0)
+        >>> study.tell(study.ask(3), [0.5, 0.25, 0.125])
+        >>> study.to_pandas()["value"].tolist()  # doctest: +SKIP
+        [0.5, 0.25, 0.125]
         """
         check_flag("reports", reports, error=TrialError)
         try:

@@ -99,7 +99,7 @@ class RemoteTrials:
         return Trial(_RemoteStudy(self, channel, number, events), number, row=0, params=params)
 
     def reported(self, step: int, told: NDArray[np.float64]) -> Reported:
-        """Return the event of a report, (measured, 1) as read; the worker does not compute what is known."""
+        """Return the event of a report, (measured, 1) as read; the worker does not compute known metrics."""
         y = self.metrics.signed(told)
         return Reported(_ROW, step, y[0] if len(y) == 1 else y)
 

@@ -260,7 +260,7 @@ def test_a_contour_of_many_trials_says_how_many_it_took():
     assert (found.fitted, len(found.trials.number)) == (MOST_TRIALS, 1000)
     with pytest.raises(hpo.ArgumentError, match="two different parameters, got 'x' twice"):
         contour(study, "x", "x")
-    with pytest.raises(hpo.ArgumentError, match="'n' and 'x' are active; got none"):
+    with pytest.raises(hpo.ArgumentError, match="'n' and 'x' are active, got none"):
         contour(hpo.Study(study.space), "n", "x")
 
 

@@ -311,7 +311,7 @@ def test_a_value_that_cannot_be_sent_fails_its_trial():
 def test_without_an_interpreter_nothing_is_asked(monkeypatch):
     monkeypatch.setattr(spawn, "_python_exe", None)
     study = make_study()
-    with pytest.raises(ArgumentError, match=r"need a Python interpreter .* multiprocessing.set_executable"):
+    with pytest.raises(ArgumentError, match=r"need a Python interpreter, .* multiprocessing.set_executable"):
         study.optimize(objectives.parabola, n_trials=3, n_jobs=2)
     assert len(study.trials) == 0
 

@@ -101,7 +101,7 @@ def test_two_values_come_through_as_they_are():
         (lambda t: t.suggest_categorical("optimizer", ["sgd"]), r"hpo.Categorical"),
         (lambda t: t.suggest_categorical("width", [16, 32, 128]), r"hpo.Ordinal\(\[16, 32, 64\]\)"),
         (lambda t: t.suggest_int("epochs", 1, 10), r"must ask for 10"),
-        (lambda t: t.suggest_float("l_r", 0, 1), r'declare `"l_r": hpo.Float\(0.0, 1.0\)`.*did you mean .lr'),
+        (lambda t: t.suggest_float("l_r", 0, 1), r'`"l_r": hpo.Float\(0.0, 1.0\)`.*did you mean .lr'),
     ],
 )
 def test_other_ranges_than_declared_are_refused(asked, message):

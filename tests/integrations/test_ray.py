@@ -294,5 +294,5 @@ def test_what_the_tuner_says_completes_what_is_given():
 
 
 def test_a_scheduler_belongs_to_tune():
-    with pytest.raises(hpo.ArgumentError, match=r"given to tune\.TuneConfig"):
+    with pytest.raises(hpo.ArgumentError, match=r"scheduler must be None, got .*tune\.TuneConfig"):
         HpoSearch(scheduler="asha")

@@ -127,7 +127,7 @@ def test_the_first_of_two_results_wins(path, first, caplog):
     for teller in (slow, heir) if first == "slow" else (heir, slow):
         teller.tell(0, 1.0 if teller is slow else 2.0)
     assert hpo.Study.open(path, "s").trials.value.tolist() == [1.0 if first == "slow" else 2.0]
-    assert caplog.messages[-1].endswith("the first result counts, this one is kept in the log")
+    assert caplog.messages[-1].endswith("the first result counts, and this one is only kept in the log")
     assert kinds(heir)[-1] == "late"
     if first == "heir":
         lost.report(np.int64(3), 0.5)  # what it still says is no error: it does not know

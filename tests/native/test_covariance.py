@@ -345,7 +345,7 @@ def test_a_value_missing_in_an_active_group_is_named(row):
     kernel = covariance.Kernel(covariance.Structure(layout), np.ones(3), np.ones(2))
     x = np.full((3, 5), 0.25)
     x[row, 3] = np.nan
-    with pytest.raises(ArgumentError, match="got NaN in group 0 or in a part"):
+    with pytest.raises(ArgumentError, match="got NaN in group 0 or in some columns"):
         covariance.inputs(kernel, x)
 
 

@@ -355,9 +355,9 @@ def with_program(*program: tuple[int, int]) -> Layout:
     [
         ([(Op.LOAD, 1)], "LOAD must .* 0, got 1"), ([(Op.LOAD, -1)], "LOAD must .* 0, got -1"),
         ([(Op.CONST, 1)], "CONST must .* 0, got 1"),
-        ([(16, 0)], "operation 16"), ([(-1, 0)], "operation -1"), ([], "leaves 0"),
+        ([(16, 0)], "operation 16"), ([(-1, 0)], "operation -1"), ([], "must leave 1 value .* got 0"),
         ([(Op.NOT, 0)], "depth must .*, got 0"), ([(Op.LOAD, 0), (Op.ADD, 0)], "depth must .*, got 0"),
-        ([(Op.LOAD, 0), (Op.LOAD, 0)], "leaves 2"),
+        ([(Op.LOAD, 0), (Op.LOAD, 0)], "must leave 1 value .* got 2"),
         ([(Op.LOAD, 0)] * (MAX_STACK + 1), f"stack depth must .*, got {MAX_STACK + 1}"),
     ],
 )  # fmt: skip

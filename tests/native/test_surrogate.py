@@ -78,7 +78,7 @@ def test_a_point_that_is_inactive_in_part_and_wrong_shapes_are_refused():
     kernel, x, y = data("conditional", 6)
     partly = x.copy()
     partly[0, 2] = np.nan
-    with pytest.raises(ArgumentError, match="x must have NaN in all of an inactive group"):
+    with pytest.raises(ArgumentError, match="x must be NaN in all columns of an inactive group"):
         likelihood(kernel, partly, y, 0.1, np.empty((6, 6)))
     with pytest.raises(ArgumentError, match="x, y and w must have shapes"):
         likelihood(kernel, x[:, :5], y, 0.1, np.empty((6, 6)))

@@ -113,7 +113,7 @@ DAMAGES = {
     "flipped": (flipped, "cannot be read"),
     "gone": (lambda path: path.unlink(), "cannot be read"),
     "other": (other_content, "was not written by a TrainingObjective"),
-    "foreign": (of_another_trial, "is of another training: it has seed 12.*this one seed 11"),
+    "foreign": (of_another_trial, "belongs to another training: it has seed 12.*this one seed 11"),
     "planted": (planted, "cannot be read"),
 }
 
@@ -285,7 +285,7 @@ def test_without_checkpoints_a_paused_training_begins_again(caplog):
     study = hpo.Study(SPACE, sampler="random", scheduler=hpo.ASHA(**PROMOTION), seed=0)
     task = double_objective()
     study.optimize(task, n_trials=12)
-    assert "steps that were done are dropped" in caplog.text
+    assert "this report is dropped" in caplog.text
     for trial in study.trials:
         whole = task.train(trial.params, seed=trial.seed)
         assert trial.reports == list(enumerate(whole.values))[: len(trial.reports)]

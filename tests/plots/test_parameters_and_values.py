@@ -191,7 +191,7 @@ def test_two_parameters_that_are_never_active_together_are_not_chosen():
         study.tell(trial, trial.params.get("x", trial.params.get("y")))
     ax = plots.plot_rank(study)
     assert "kind" in (ax.get_xlabel(), ax.get_ylabel())
-    with pytest.raises(hpo.ArgumentError, match="'x' and 'y' are active; got none"):
+    with pytest.raises(hpo.ArgumentError, match="'x' and 'y' are active, got none"):
         plots.plot_contour(study, ["x", "y"])
 
 

@@ -323,7 +323,7 @@ class Short(hpo.callbacks.Callback):
         (["log"], "got 'log'"),
         ([Misspelt()], "which has 'on_finish'; did you mean 'on_finished'?"),
         ([hpo.callbacks.Callback()], "callbacks must be functions .*got <.*Callback object"),
-        ([OnlyFinished], "callbacks must be objects, got the class OnlyFinished: call it"),
+        ([OnlyFinished], "callbacks must be objects, got the class OnlyFinished; write OnlyFinished"),
         ([Short()], r"Short.on_reported must accept \(study, trial, step, values\), got a function"),
         (OnlyFinished(), "callbacks must be a sequence of functions"),
     ],

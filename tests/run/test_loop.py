@@ -331,7 +331,7 @@ def test_a_vectorised_objective_runs_in_this_process():
 
 
 def test_where_trials_run_is_said_once():
-    with pytest.raises(ArgumentError, match="executor or n_jobs, not both"):
+    with pytest.raises(ArgumentError, match="n_jobs must be left out if executor is given"):
         make_study().optimize(objectives.parabola, n_trials=4, executor=2, n_jobs=2)
 
 

@@ -132,7 +132,7 @@ def test_a_result_waits_for_a_lock_and_says_so(study, file, lock, when_said, cap
     assert study.trials.value.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert "trial 2 has ended with the value 2.0" in caplog.text
     assert "it is kept" in caplog.text
-    assert "now it is written" in caplog.text
+    assert "it has now been written" in caplog.text
     assert Study.open(file, "s").trials.value.tolist() == [0.0, 1.0, 2.0, 3.0]
 
 

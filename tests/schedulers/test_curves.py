@@ -140,7 +140,7 @@ def test_one_metric_is_looked_at(rule):
     options = {"upper": 1.0} if rule is Threshold else {}
     with pytest.raises(StudyError, match="metric must be the name of a metric in a study with 2 objectives"):
         decide(rule(**options), several(2), [0.0, 0.0])
-    with pytest.raises(StudyError, match="metric must be 'y0', 'y1', 'bound0', got 'loss'"):
+    with pytest.raises(StudyError, match="metric must be one of 'y0', 'y1', 'bound0', got 'loss'"):
         decide(rule(metric="loss", **options), several(2, 1), [0.0, 0.0])
     with pytest.raises(ArgumentError, match="metric must be the name of a metric or None, got 3"):
         rule(metric=3, **options)

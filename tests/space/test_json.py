@@ -55,7 +55,10 @@ def test_text_is_compact_and_standard() -> None:
 @pytest.mark.parametrize(
     ("space", "words"),
     [
-        (Space({"a": Int(1, 2)}, feasible=lambda columns: columns["a"] > 1), "feasible=.*function"),
+        (
+            Space({"a": Int(1, 2)}, feasible=lambda columns: columns["a"] > 1),
+            "feasible must be None.*functions, got",
+        ),
         (Space({"a": Categorical([math.sin, math.cos])}), "'a'.*sin.*JSON"),
         (Space({"a": Int(1, 2), "k": math.sin}), "'k'.*sin"),
         (Space({"a": Categorical({"x": {"b": Ordinal([frozenset()])}})}), "'b'.*frozenset"),

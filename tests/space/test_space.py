@@ -283,8 +283,8 @@ def test_feasible_gets_columns_and_must_return_a_mask() -> None:
         (lambda c: 1 if c["lr"] < 1e-3 else 0, r"write & for `and`.*np.where"),
         (lambda c: 0 < c["lr"] < 1e-3, r"write & for `and`"),
         (lambda c: {}["mine"], r"KeyError\('mine'\); its columns are"),
-        (lambda c: 1 // 0, r"ZeroDivisionError.*It gets whole columns as numpy arrays"),
-        (lambda c: math.sqrt(c["lr"]) < 1, r"TypeError.*It gets whole columns as numpy arrays"),
+        (lambda c: 1 // 0, r"ZeroDivisionError.*It gets columns as NumPy arrays"),
+        (lambda c: math.sqrt(c["lr"]) < 1, r"TypeError.*It gets columns as NumPy arrays"),
     ],
 )
 def test_a_feasible_that_raises_is_told_what_it_gets(feasible, message) -> None:

@@ -143,7 +143,7 @@ def test_a_damaged_study_is_named_and_hides_no_other(damage, place, capsys):
     assert cli.main(["ls", place]) == 1
     out, err = capsys.readouterr()
     assert [line.split("  ")[1][:7] for line in out.splitlines()] == ["random,", "damaged", "random,"]
-    assert "1 of 3 studies damaged" in err
+    assert "1 of 3 studies are damaged" in err
     assert "two" in err
     assert "\x1b" not in out + err
     assert cli.main(["ls", place, "--json"]) == 1

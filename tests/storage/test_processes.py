@@ -149,7 +149,8 @@ def test_later_results_are_kept_as_late(place, caplog):
     assert here.trials.value[:3].tolist() == [5.0, 6.0, 3.0]
     there.fail(2, reason="slow")
     assert [record.message.split(": ")[1] for record in caplog.records] == [
-        f"trial {k} was already finished elsewhere; the first result counts, this one is kept in the log"
+        f"trial {k} was already finished elsewhere; the first result counts, and this one is only kept in "
+        "the log"
         for k in (0, 1, 2)
     ]
     late = [record[2] for record in there._ledger.journal.storage.read(1) if record[1] == "late"]

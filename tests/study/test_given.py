@@ -50,7 +50,7 @@ class TestEnqueue:
     def test_a_forbidden_configuration_is_refused_at_once(self):
         space = small_space(forbid=[(param("batch") == 32) & (param("depth") == 2)])
         study = hashed_study(space=space)
-        with pytest.raises(SpaceError, match="constraints do not permit"):
+        with pytest.raises(SpaceError, match="params must satisfy the constraints"):
             study.enqueue(FULL)
 
     def test_a_completion_obeys_the_constraints(self):
@@ -70,7 +70,7 @@ class TestEnqueue:
         study.enqueue({"batch": 32})
         study.enqueue({"batch": 64})
         assert study.ask()["batch"] == 64
-        assert study.trials[0].reason == "the constraints permit no completion of what was enqueued"
+        assert study.trials[0].reason == "the constraints permit no completion of the enqueued configuration"
         study.enqueue({"batch": 32})
         assert study.ask(2).number.tolist() == [3, 4]
 

@@ -193,7 +193,7 @@ def test_a_trial_fails_if_one_of_its_values_is_not_finite(value):
 
 BAD_RESULTS = [
     ({"error": 0.5, "latency": 1.0, "accuracy": 1.0}, "'share' is missing"),
-    ({"error": 0.5, "latency": 1.0, "accuracy": 1.0, "share": 1.0, "loss": 2.0}, "got also 'loss'"),
+    ({"error": 0.5, "latency": 1.0, "accuracy": 1.0, "share": 1.0, "loss": 2.0}, "got 'loss' as well"),
     ({"error": 0.5, "latency": 1.0, "accuracy": 1.0, "share": 1.0, "size": 2.0}, "'size' must be left out"),
     ({"error": "low", "latency": 1.0, "accuracy": 1.0, "share": 1.0}, "a number for 'error', got 'low'"),
     ((0.5, 1.0, 1.0), "4 numbers in this order, got"),

@@ -121,7 +121,7 @@ def test_stored_seed_wins_and_names_may_clash():
     options = {"sampler": "tpe", "name": "s", "storage": MemoryStorage()}
     seed = hpo.Study({"x": Float(0, 1)}, **options).seed
     assert hpo.Study({"x": Float(0, 1)}, **options).seed == seed
-    with pytest.raises(hpo.StudyError, match=r"'s'.*if_exists='error'"):
+    with pytest.raises(hpo.StudyError, match=r"if_exists='error', got 's'"):
         hpo.Study({"x": Float(0, 1)}, if_exists="error", **options)
 
 

@@ -185,7 +185,7 @@ def test_without_checkpoints_a_trial_trains_again_and_says_so_once(caplog):
     study = hpo.Study(SPACE, scheduler=PauseAt(), sampler="random", seed=0)
     with caplog.at_level(logging.WARNING):
         study.optimize(Training(save=False), n_trials=12)
-    assert sum("are dropped" in record.message for record in caplog.records) == 1
+    assert sum("report is dropped" in record.message for record in caplog.records) == 1
     for trial in study.trials.where("complete"):
         assert [step for step, _ in trial.reports] == [*range(6)]
 

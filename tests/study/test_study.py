@@ -107,7 +107,9 @@ def test_a_sampler_that_gives_something_else_is_named(shape):
             return Suggestion(np.zeros(shape), "wrong")
 
     study = hashed_study(sampler=Wrong())
-    with pytest.raises(StudyError, match="sampler 'hashed' was asked for 3 configurations, gave shape"):
+    with pytest.raises(
+        StudyError, match="sampler 'hashed' was asked for 3 configurations, but gave x of shape"
+    ):
         study.ask(3)
     assert len(study.trials) == 0
 
@@ -260,7 +262,7 @@ class TestTell:
     @pytest.mark.parametrize(
         ("trials", "values", "message"),
         [
-            (7, 1.0, "trial 7 is unknown, the study holds 6"),
+            (7, 1.0, "trial 7 is unknown: the study has 6 trials"),
             (-1, 1.0, "trial -1 is unknown"),
             (2**70, 1.0, "is unknown"),
             ([0, 9], [1.0, 1.0], "trial 9 is unknown"),
@@ -283,8 +285,8 @@ class TestTell:
             ("0", 1.0, "got '0'"),
             (1.0, 1.0, "got 1.0"),
             (True, 1.0, "got True"),
-            (np.zeros((1, 1), int), [1.0], "trials are given as"),
-            ({0}, [1.0], "trials are given as"),
+            (np.zeros((1, 1), int), [1.0], "trials must be a Trial"),
+            ({0}, [1.0], "trials must be a Trial"),
         ],
         ids=str,
     )

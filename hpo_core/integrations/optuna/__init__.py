@@ -1,4 +1,4 @@
-"""Optuna, both ways: hpo_core's samplers in its studies, its studies as ours, and ours as its studies."""
+"""Optuna: samplers of hpo_core for its studies, and copies of studies in both directions."""
 
 try:
     import optuna as _optuna  # noqa: F401 - the modules below need it

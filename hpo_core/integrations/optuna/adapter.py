@@ -1,8 +1,8 @@
-"""An objective written for Optuna, as it stands, over the declared space of a study of hpo_core.
+"""Unchanged objectives written for Optuna, over the declared space of a study of hpo_core.
 
 A call such as ``trial.suggest_float("lr", 1e-5, 1e-1, log=True)`` reads the parameter that the space
-declares. It is refused if the space declares another one: otherwise the sampler would search one range, and
-the objective say another.
+declares. The call is refused if its range differs from the declared one, because only the declared range is
+searched.
 """
 
 from __future__ import annotations
@@ -41,12 +41,17 @@ def objective(function: Callable[[Any], Any], study: Study) -> Objective:
         Its space must declare every parameter that the function asks for, with the same range or choices. A
         constraint that the function sets must be a metric of the study.
 
+    Returns
+    -------
+    Objective
+        A callable, which can be sent to worker processes.
+
     Raises
     ------
     ArgumentError
-        An argument is not what it should be.
+        ``function`` is not callable, or ``study`` is not a study of hpo_core.
     SpaceError
-        While it runs: the space does not declare a parameter, or declares another one of that name.
+        In a trial: the space does not declare a parameter, or declares it with another range or choices.
 
     Examples
     --------
@@ -66,7 +71,7 @@ def objective(function: Callable[[Any], Any], study: Study) -> Objective:
 
 
 class Objective:
-    """What ``objective`` returns; it can be sent to worker processes."""
+    """An objective of Optuna as one of hpo_core; it can be sent to worker processes."""
 
     def __init__(
         self,
@@ -180,8 +185,8 @@ def _check(call: str, name: str, asked: Any, parameters: Mapping[str, Any]) -> N
     where = f"trial.{call}({name!r}, ...)"
     if name not in parameters:
         raise SpaceError(
-            f'{where} asks for a parameter that the space lacks: declare `"{name}": hpo.{asked!r}` in it'
-            f"{did_you_mean(name, parameters)}"
+            f"{where} asks for a parameter that is not in the space; "
+            f'declare it: `"{name}": hpo.{asked!r}`{did_you_mean(name, parameters)}'
         )
     declared = parameters[name]
     if isinstance(declared, Categorical | Ordinal) and isinstance(asked, Categorical):

@@ -1,4 +1,4 @@
-"""The space of a study that defines it by running: what its trials have suggested so far.
+"""The space of a study that defines it while it runs: the parameters that trials have suggested so far.
 
 Glossary
 --------

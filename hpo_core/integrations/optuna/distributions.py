@@ -1,4 +1,4 @@
-"""Parameters of hpo_core and distributions of Optuna, either way; what two distributions span together."""
+"""Conversion between parameters of hpo_core and distributions of Optuna, and unions of distributions."""
 
 from __future__ import annotations
 

@@ -40,35 +40,36 @@ if TYPE_CHECKING:
 class HpoSampler(BaseSampler):
     """A sampler of hpo_core for ``optuna.create_study(sampler=...)``.
 
-    A study of Optuna defines its space by running: the space is what trials have suggested so far, each
-    parameter with all its ranges. Where it is suggested is learnt from the complete trials: the choice or
-    integer that decides makes it conditional. If none does, it stays out of the model in trials without it.
-    A parameter is drawn from its prior when it is new, and where the value suggested is outside the range
-    asked for.
+    A study of Optuna defines its space while it runs: the space consists of the parameters that trials have
+    suggested so far, each with all its ranges. If a choice or an integer decides whether complete trials
+    suggest a parameter, the parameter becomes conditional on it. If none does, the model ignores the
+    parameter in trials without it. A parameter is drawn from its prior when it is new, or when the suggested
+    value is outside the range of the call.
 
-    Trials that run elsewhere are taken into account; pruned ones count by their last step, and failed ones
-    teach where trials fail. Several objectives, constraints and threads work, and a finite space is searched
-    without repetition until it is used up.
+    Trials that run elsewhere are taken into account. Pruned trials count by their last step, and failed ones
+    are used to avoid places where trials fail. Several objectives, constraints and threads are supported, and
+    a finite space is searched without repetition until it is used up.
 
     Parameters
     ----------
     sampler : str or Sampler, default "auto"
         "auto", "gp", "tpe", "sobol", "random", or a ``Sampler`` of hpo_core with options, which is copied.
     space : Space, or mapping of names to distributions of Optuna or parameters of hpo_core, optional
-        The space if it is known beforehand, with its conditions and constraints. A mapping of distributions
-        grows with what is suggested later; other parameters outside a ``Space`` are drawn from their priors.
+        The space, if it is known beforehand, with its conditions and constraints. A mapping of distributions
+        grows with later suggestions; parameters that a ``Space`` does not have are drawn from their priors.
     metrics : mapping of str to Minimize or Maximize, optional
-        The objectives of the study in its order, for their ``reference``. A study with others is refused.
+        The objectives of the study in its order, to give them a ``reference``. A study with other objectives
+        is refused.
     constraints_func : callable, optional
         ``constraints_func(trial)`` returns numbers that are at most 0 if a finished trial is feasible.
         Objectives may call ``trial.set_constraint`` instead.
     seed : int, optional
-        In [0, 2**63). None draws one.
+        In [0, 2**63). By default one is drawn.
 
     Raises
     ------
     ArgumentError
-        An argument is outside what is allowed.
+        An argument is not allowed.
 
     Examples
     --------
@@ -181,7 +182,7 @@ class HpoSampler(BaseSampler):
         directions = [each.name.lower() for each in study.directions]
         if given != directions:
             raise ArgumentError(
-                f"metrics must be the objectives of the study, which are to {', '.join(directions)}; "
+                f"metrics must have the directions of the study, {', '.join(directions)}, "
                 f"got {', '.join(given)}"
             )
 
@@ -330,7 +331,7 @@ def _read_metrics(metrics: Any) -> Metrics | None:
     found = metrics if isinstance(metrics, Metrics) else Metrics(metrics)
     if found.constraints or found.reader.known:
         raise ArgumentError(
-            "metrics must be Minimize() and Maximize() without known=: constraints are those of the trials, "
-            f"got {dict(found)!r}"
+            f"metrics must be Minimize() or Maximize() without known=, got {dict(found)!r}; "
+            "bounds come from the constraints of the trials"
         )
     return found

@@ -1,4 +1,4 @@
-"""``from_optuna`` and ``to_optuna``: a study of the one library as a study of the other.
+"""``from_optuna`` and ``to_optuna``: copies of a study for the other library.
 
 ================  =====================================  ====================================================
 hpo_core          Optuna                                 comments
@@ -13,8 +13,8 @@ reports           intermediate values                    of the first objective,
 notes             user attributes
 ================  =====================================  ====================================================
 
-What Optuna cannot say goes into system attributes, from which ``from_optuna`` gets it back: the space with
-its conditions, the metrics, and values and reports of several metrics. Constants are known from the space.
+The space with its conditions, the metrics, and values and reports of several metrics have no place in Optuna:
+they are kept in system attributes, which ``from_optuna`` reads. Constants are known from the space.
 """
 
 from __future__ import annotations
@@ -267,18 +267,19 @@ def from_optuna(study: optuna.Study, space: Space | Mapping[str, Any] | None = N
     ----------
     study : optuna.Study
     space : Space or mapping, optional
-        The space, which must have every parameter that a trial has. By default it is what ``to_optuna`` kept,
-        or what the trials suggested: each parameter with all its ranges, and with ``when=`` if a choice or an
-        integer decides in which trials it is. If none does, a choice "use NAME" says it.
+        The space, which must have every parameter of the trials. By default it is the space that
+        ``to_optuna`` has kept, or the one that the trials have suggested: each parameter has all its ranges,
+        and a condition ``when=`` if a choice or an integer decides which trials have it. If none does, an
+        additional choice "use NAME" decides.
     **options
         As for ``Study``: ``sampler``, ``seed``, ``scheduler``, ``name``, ``storage`` and so on.
 
     Returns
     -------
     Study
-        Each constraint is a metric, ``AtMost(0)``; a trial without constraints has 0 there, because Optuna
-        counts it as feasible. Pruned trials are stopped, waiting ones enqueued. A running trial runs here
-        too, and can be told.
+        Each constraint is a metric, ``AtMost(0)``; trials without constraints have the value 0, because
+        Optuna counts them as feasible. Pruned trials are stopped, and waiting ones enqueued. Running trials
+        are running here, too, and can be told.
 
     Raises
     ------
@@ -302,7 +303,7 @@ def from_optuna(study: optuna.Study, space: Space | Mapping[str, Any] | None = N
     if not isinstance(study, optuna.Study):
         raise ArgumentError(f"study must be a study of Optuna, got {shown(study)}")
     if taken := options.keys() & {"metrics", "direction"}:
-        raise ArgumentError(f"{', '.join(sorted(taken))} must be left out: the study of Optuna says it")
+        raise ArgumentError(f"{', '.join(sorted(taken))} must be left out: the study of Optuna has it")
     trials = study.get_trials(deepcopy=False)
     system = study._storage.get_study_system_attrs(study._study_id)
     read = _read_space(trials, system, space)
@@ -457,7 +458,7 @@ def _read_space(trials: Sequence[FrozenTrial], system: Mapping[str, Any], space:
     for trial in trials:
         found.observe(trial.params, trial.distributions, complete=trial.state is TrialState.COMPLETE)
     if not found.domains:
-        raise SpaceError("space must be given: no trial of the study has suggested anything")
+        raise SpaceError("space must be given, because no trial of the study has parameters")
     parameters: dict[str, Any] = {name: from_distribution(each) for name, each in found.domains.items()}
     texts = {
         name: each

@@ -45,7 +45,7 @@ class _Announcer(event.Listener):
 
 
 def _private_folder() -> str:
-    """A folder for temporary files that nobody else can write to: what is loaded from it is run."""
+    """A folder for temporary files that no other user can write to: code is loaded from it."""
     if not hasattr(os, "getuid"):  # Windows has one for each user
         return str(Path(tempfile.gettempdir()) / "hpo_core-numba")
     folder = Path(tempfile.gettempdir()) / f"hpo_core-numba-{os.getuid()}"

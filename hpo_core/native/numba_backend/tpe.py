@@ -227,7 +227,7 @@ def below_floor(settings: Settings, n: int) -> float:
 
 
 def refresh_below(model: Model, group: Group, x: Array) -> None:
-    """Compute l anew."""
+    """Compute l again from all its trials."""
     below, n = group.below, n_below(model.settings, group.n)
     below.size = 1
     if shares_split(model, group):
@@ -282,7 +282,7 @@ def refresh_above(model: Model, group: Group, x: Array) -> None:
 
 
 def refresh_failed(model: Model, group: Group) -> None:
-    """Compute f anew."""
+    """Compute f again from all its trials."""
     group.failed.rebuild(model.settings.min_bandwidth)
     group.failed.smooth(model.settings.prior_weight / group.failed.size)
     group.failed_total = total(group.failed)

@@ -30,16 +30,20 @@ SWEEPS = 5  # of HOOI; it starts from the truncated HOSVD and gains little after
 
 
 def decompose(model: nn.Module, ranks: Mapping[str, Any]) -> nn.Module:
-    """Copy of a model with some layers replaced by thinner ones in a row.
+    """Return a copy of a model with some layers replaced by sequences of thinner ones.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Left as it is.
+        It is not changed.
     ranks : mapping of str to int or (int, int)
         By the names of ``model.named_modules()``: the rank of a ``Linear`` or of a 1 x 1 ``Conv2d``, from
         1 to the smaller of its channel counts; (in, out) of a larger ``Conv2d``, each from 1 to the
-        channels on its side. With full ranks the model computes what it did.
+        channels on its side. With full ranks the outputs of the model stay the same.
+
+    Returns
+    -------
+    torch.nn.Module
 
     Raises
     ------
@@ -87,12 +91,10 @@ def checked(layers: Mapping[str, nn.Module], ranks: Mapping[str, Any]) -> list[t
     """Names and ranks, or ``ArgumentError`` naming the first that cannot be."""
     for name, rank in ranks.items():
         if name not in layers:
-            raise ArgumentError(
-                f"ranks names {name!r}, which the model does not have; it has {sorted(layers)}"
-            )
+            raise ArgumentError(f"ranks must name layers of the model, got {name!r}; it has {sorted(layers)}")
         module = layers[name]
         if not decomposable(module):
-            raise ArgumentError(f"ranks names {name!r}, which is no Linear or ungrouped Conv2d: {module}")
+            raise ArgumentError(f"ranks must name a Linear or an ungrouped Conv2d, got {name!r}: {module}")
         sides = channels(module)
         limits = (min(sides),) if is_matrix(module) else sides
         given = (rank,) if is_matrix(module) else rank

@@ -1,4 +1,4 @@
-"""``Compression``: what may be pruned and decomposed in a model, as a search space with its costs.
+"""``Compression``: the ways to prune and decompose a model, as a search space with its costs.
 
 Glossary
 --------
@@ -71,21 +71,22 @@ class Tied:
 class Compression(CostedSpace):
     """A search space of smaller versions of a model, derived by inspection.
 
-    A layer ``conv1`` whose channels can be removed has ``prune.conv1``, the share to remove; layers tied
-    together have one for all. A layer with more than one channel on either side has ``factor.conv1``,
-    whether to decompose it after pruning, and if so ``rank.conv1``, the share of the full rank to keep.
+    A layer ``conv1`` whose channels can be removed has the parameter ``prune.conv1``, the share to remove;
+    layers that are tied together share one. A layer with more than one channel on either side has
+    ``factor.conv1``, whether to decompose it after pruning, and if so ``rank.conv1``, the share of the full
+    rank to keep.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Copied; with a ``Conv2d`` (ungrouped) or ``Linear`` that is not its output.
+        It must have an ungrouped ``Conv2d`` or a ``Linear`` that is not its output. It is copied.
     example : torch.Tensor
         An input with a batch of 1: counts are those of its forward pass.
 
     Raises
     ------
     ArgumentError
-        An argument is of another type, or there is nothing in the model to compress.
+        An argument has another type, or the model has nothing to compress.
     ModuleNotFoundError
         torch-pruning is not installed.
 
@@ -118,7 +119,12 @@ class Compression(CostedSpace):
         self._other = self._constant()
 
     def parameters(self) -> dict[str, Any]:
-        """Declarations for a ``Space``, to which those of the fine-tuning may be added."""
+        """Return declarations for a ``Space``; parameters of the fine-tuning may be added to them.
+
+        Returns
+        -------
+        dict of str to parameter
+        """
         declared: dict[str, Any] = {f"prune.{group.name}": Float(0.0, MAX_RATIO) for group in self._groups}
         for name in self._thinnable():
             thin = {f"rank.{name}": Float(*LOW_RANK)}
@@ -126,7 +132,16 @@ class Compression(CostedSpace):
         return declared
 
     def apply(self, params: Mapping[str, Any]) -> nn.Module:
-        """Prune and decompose a copy of the model; it wants to be fine-tuned before it is judged.
+        """Prune and decompose a copy of the model. Fine-tune the copy before you evaluate it.
+
+        Parameters
+        ----------
+        params : mapping
+            A configuration.
+
+        Returns
+        -------
+        torch.nn.Module
 
         Raises
         ------
@@ -182,7 +197,7 @@ class Compression(CostedSpace):
         return made, fed
 
     def _constant(self) -> Counts:
-        """What no parameter changes."""
+        """Costs that no parameter changes."""
         untouched: dict[str, Any] = {name: np.zeros(1) for name in self._space.names}
         untouched |= {f"factor.{name}": np.array(["none"]) for name in self._thinnable()}
         known = self._known(untouched)

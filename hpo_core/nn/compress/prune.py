@@ -1,6 +1,6 @@
 """Structured pruning: channels of small norm are removed together with everything that depends on them.
 
-What depends on what is torch-pruning's dependency graph; a ``Group`` is one of its groups, read off.
+The dependencies come from torch-pruning's dependency graph; a ``Group`` is one of its groups.
 """
 
 from __future__ import annotations
@@ -38,27 +38,31 @@ class Group:
 
 
 def prune(model: nn.Module, example: Any, ratios: Mapping[str, float]) -> nn.Module:
-    """Copy of a model without the channels of smallest norm.
+    """Return a copy of a model without the channels of smallest norm.
 
-    A layer's channels go together with those of the layers it is tied to: along a shortcut, or by a
-    depthwise convolution. What they lose at their inputs follows. Norms are Euclidean, over all
-    weights of a channel in all layers of its group.
+    A layer's channels are removed together with those of the layers that it is tied to, along a shortcut or
+    by a depthwise convolution, and with the matching inputs of the layers that follow. Norms are Euclidean,
+    over all weights of a channel in all layers of its group.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Left as it is.
+        It is not changed.
     example : torch.Tensor
-        An input, to follow what depends on what.
+        An input, with which dependencies between layers are traced.
     ratios : mapping of str to float
         By the names of ``model.named_modules()``: the share of a layer's output channels to remove, in
-        [0, 1), rounded to whole channels; one always stays. One layer of those tied together.
+        [0, 1), rounded to a number of channels; one always stays. Of several tied layers, name only one.
+
+    Returns
+    -------
+    torch.nn.Module
 
     Raises
     ------
     ArgumentError
-        There is no such layer; its channels are outputs of the model or cannot be removed; two are
-        tied together; or a ratio is outside its range.
+        There is no such layer, its channels are outputs of the model or cannot be removed, two layers are
+        tied together, or a ratio is outside its range.
     ModuleNotFoundError
         torch-pruning is not installed.
 
@@ -206,16 +210,18 @@ def _checked(model: nn.Module, known: list[Group], ratios: Mapping[str, float]) 
     for name, ratio in ratios.items():
         if name not in layers:
             raise ArgumentError(
-                f"ratios names {name!r}, which the model does not have; it has {sorted(layers)}"
+                f"ratios must name layers of the model, got {name!r}; it has {sorted(layers)}"
             )
         group = next((group for group in known if name in group.outputs), None)
         if group is None or not _is_prunable(layers[name]):
             raise ArgumentError(
-                f"ratios names {name!r}, whose channels cannot be removed; "
-                f"those of {[group.name for group in known]} can"
+                f"ratios must name layers whose channels can be removed, got {name!r}, whose channels cannot "
+                f"be removed; those of {[group.name for group in known]} can"
             )
         if group.name in taken:
-            raise ArgumentError(f"ratios names {name!r} and {taken[group.name]!r}, which are tied; give one")
+            raise ArgumentError(
+                f"ratios must name one of several tied layers, got {name!r} and {taken[group.name]!r}"
+            )
         check_number(f"ratios[{name!r}]", ratio, "a number >= 0 and < 1", lambda x: 0 <= x < 1)
         taken[group.name] = name
         removed[group.name] = int(removed_channels(ratio, group.channels))

@@ -1,4 +1,4 @@
-"""Light convolutional architectures: what may be built, what it costs, and building it."""
+"""Light convolutional architectures: their space, their costs and their construction."""
 
 from hpo_core.nn.light.net import LightNet
 

@@ -11,7 +11,7 @@ q           channels of the squeeze in an InvertedResidual       (n,)
 A convolution of k x k from c to w channels has k^2 c w weights, each multiplied once per output
 position; a depthwise one has k^2 c. Every convolution is followed by a batch norm with 2 parameters
 per channel, and has no bias but in the squeeze. Norms, activations and pooling count no MACs, as in
-``torch.utils.flop_counter``. ``blocks.py`` builds what is counted here; the two change together.
+``torch.utils.flop_counter``. ``blocks.py`` builds the networks counted here; the two change together.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _halved(size: Column, stride: NDArray[np.int64]) -> Column:
 
 
 class Tally:
-    """What a network costs so far, and the channels and positions that its next layer sees, all (n,)."""
+    """Costs of a network so far, and the channels and positions that its next layer sees, all (n,)."""
 
     def __init__(self, shape: tuple[int, int, int], n: int) -> None:
         self.c, self.height, self.width = (np.full(n, size, dtype=np.int64) for size in shape)
@@ -124,7 +124,7 @@ class Tally:
                 )
 
     def head(self, columns: Columns, classes: int) -> None:
-        """Add the convolution of the head, where there is one, and the classifier."""
+        """Add the convolution of the head, if there is one, and the classifier."""
         w = columns["head_width"]
         widened = columns["head"] == "conv"
         layer = conv(self.c, w)

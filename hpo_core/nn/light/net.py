@@ -31,9 +31,9 @@ class LightNet(CostedSpace):
     """Convolutional networks for small budgets: a stem, stages of one kind of block each, a head.
 
     A stage repeats a ``Conv``, ``DepthwiseConv``, ``Bottleneck`` or ``InvertedResidual`` (with
-    squeeze-excitation as an option), the first of them with the stage's stride. What only one kind
-    has, its reduction or expansion, exists only where that kind is chosen. Every convolution is
-    followed by a batch norm; the head pools globally, after a 1 x 1 convolution if it has one.
+    squeeze-excitation as an option); the first block has the stage's stride. Parameters of one kind of block,
+    such as a reduction or an expansion, are active only if that kind is chosen. Every convolution is
+    followed by a batch norm; the head pools globally, optionally after a 1 x 1 convolution.
 
     Parameters
     ----------
@@ -42,11 +42,12 @@ class LightNet(CostedSpace):
     classes : int
         Outputs of the network, 1 to 1,000,000.
     stages : int, default 3
-        The most stages a network has, 1 to 8; how many it has is searched.
+        Largest number of stages, 1 to 8; the number itself is searched.
     max_width : int, default 64
-        Widest stage and head, 8 to 4,096 channels; the narrowest has 4. The stem has half as many at most.
+        Largest width of stages and head, 8 to 4,096 channels; the smallest is 4. The stem has at most half of
+        it.
     max_repeats : int, default 3
-        Most blocks in a stage, 1 to 16.
+        Largest number of blocks in a stage, 1 to 16.
     kernels : sequence of int, default (3, 5)
         Kernel sizes to choose from, odd, 1 to 31.
 
@@ -93,9 +94,13 @@ class LightNet(CostedSpace):
         object.__setattr__(self, "kernels", _kernels(self.kernels))
 
     def parameters(self) -> dict[str, Any]:
-        """Declarations for a ``Space``, to which those of the training may be added.
+        """Return declarations for a ``Space``; parameters of the training may be added to them.
 
         ``stage1_block``, ``stage1_width`` and so on belong to the first stage.
+
+        Returns
+        -------
+        dict of str to parameter
         """
         head = {"head_width": Int(MIN_WIDTH, self.max_width, log=True)}
         declared = {
@@ -112,8 +117,15 @@ class LightNet(CostedSpace):
     def build(self, params: Mapping[str, Any]) -> nn.Module:
         """Build the network of one configuration, on the CPU, with PyTorch's default initialisation.
 
-        It maps images (n, channels, height, width) to logits (n, classes). ``params`` may hold
-        other parameters too.
+        Parameters
+        ----------
+        params : mapping
+            A configuration; other parameters are ignored.
+
+        Returns
+        -------
+        torch.nn.Module
+            It maps images (n, channels, height, width) to logits (n, classes).
 
         Raises
         ------
