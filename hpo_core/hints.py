@@ -87,6 +87,11 @@ STUDY: Final[Hints] = {
         f"{', '.join(f'{shown(name)}: hpo.Minimize()' for name in names)}}})`"
     ),
     "directions": "read `study.metrics`",
+    "user_attrs": "read `study.notes`",
+    "set_user_attr": lambda key="key", value=None, *_, **__: _noted(key, value).replace("trial.", "study."),
+    "best_score": "read `study.best_value`",
+    "best_config": "read `study.best_params`",
+    "delete": "write `hpo-core delete FILE NAME` in a shell",
     "metric_names": "read `study.metrics`",
 }
 POOL: Final[Hints] = {
@@ -113,6 +118,12 @@ MODULE: Final[Hints] = {
         for name in ("LogUniform", "LogUniformDistribution")
     },
     **{name: _written("hpo.Categorical") for name in ("Choice", "CategoricalDistribution")},
+    **dict.fromkeys(("Bool", "Boolean"), "write `hpo.Categorical([False, True])`"),
+    **dict.fromkeys(("SuccessiveHalvingPruner", "ASHAScheduler"), "write `hpo.ASHA()`"),
+    "HyperbandPruner": "write `hpo.Hyperband()`",
+    "MedianPruner": "write `hpo.Median()`",
+    "PercentilePruner": "write `hpo.Percentile(25)`",
+    "EarlyStopping": "write `hpo.callbacks.NoImprovement(30)`",
     # Hyperopt's and Ray Tune's.
     "choice": "write `hpo.Categorical([...])`",
     "fmin": "write `hpo.Study(space).optimize(objective, n_trials=100)`",
@@ -145,12 +156,20 @@ KEYWORDS: Final[Mapping[str, str]] = {
     "max_evals": "n_trials",
     "num_samples": "n_trials",
     "random_state": "seed",
+    "eta": "factor",
+    "reduction_factor": "factor",
+    "min_resource": "min_steps",
+    "max_resource": "max_steps",
+    "grace_period": "min_steps",
+    "max_t": "max_steps",
+    "learning_rate": "lr",
 }
 # Arguments that belong elsewhere.
 ELSEWHERE: Final[Mapping[str, str]] = {
     "feasible": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, feasible=function))",
     "forbid": "it belongs to the space, as in hpo.Study(hpo.Space(parameters, forbid=[condition]))",
     "metric": "one result needs no name, and metrics={'loss': hpo.Minimize(), ...} names several",
+    "maximize": "write direction='maximize'",
     "mode": "write direction='minimize' or direction='maximize'",
     "pruner": "schedulers stop trials early, as in hpo.Study(space, scheduler='asha')",
     "scheduler": "it belongs to the study, as in hpo.Study(space, scheduler='asha')",

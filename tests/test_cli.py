@@ -663,3 +663,10 @@ def test_only_files_are_copied(postgres, tmp_path, capsys):
         with pytest.raises(hpo_core.StorageError, match=reason):
             each.backup(tmp_path / "copy.db")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "hpo_core", "info"], capture_output=True, text=True, check=True
+    )
+    assert "backend" in done.stdout

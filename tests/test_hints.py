@@ -278,6 +278,43 @@ def test_names_of_hyperopt_and_ray_tune(call, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hpo.ASHA(eta=4), "write factor=4"),
+        (lambda: hpo.Hyperband(reduction_factor=4), "write factor=4"),
+        (lambda: hpo.FreezeThaw(max_t=27), "write max_steps=27"),
+        (lambda: hpo.Percentile(25, minimum=3), "allowed: q, min_trials"),
+        (lambda: hpo.Bool, r"hpo\.Categorical\(\[False, True\]\)"),
+        (lambda: hpo.SuccessiveHalvingPruner, r"hpo\.ASHA\(\)"),
+        (lambda: hpo.Study(SPACE, maximize=True), "write direction='maximize'"),
+        (lambda: study().best_score, "read `study.best_value`"),
+        (lambda: study().delete(), "hpo-core delete FILE NAME"),
+        (lambda: study().set_user_attr("data", "digits"), r"write `study\.note\(data='digits'\)`"),
+    ],
+)
+def test_other_common_names(call, message):
+    with pytest.raises((AttributeError, TypeError), match=message):
+        call()
+
+
+def test_a_package_that_is_missing_is_named_with_its_extra():
+    code = "import sys; sys.modules['torch'] = None\nfrom hpo_core.nn import TrainingObjective"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "hpo_core.nn.TrainingObjective needs PyTorch: pip install 'hpo-core[torch]'" in done.stderr
+
+
+def test_columns_that_are_no_parameters():
+    with pytest.raises(hpo.SpaceError, match=r"unknown parameter 'value'.*; read `\.value`"):
+        study().ask(2)["value"]
+
+
+def test_states_say_their_name():
+    trial = study().ask()
+    assert f"{trial.state}" == "running"
+    assert trial.state == 0
+
+
 def test_a_pool_names_what_it_has_for_all_its_studies():
     pool = hpo.StudyPool({"x": hpo.Float(0, 1)}, 2, seed=0)
     with pytest.raises(AttributeError, match=r"read `pool\.best_values`"):

@@ -132,6 +132,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations.sklearn": {"log", "metrics", "space", "study", "trial"},
     "live": {"report", "storage", "study"},
     "cli": {"study", "storage", "plots", "native", "exports", "integrations.optuna", "live"},
+    "__main__": {"cli"},
     "__init__": {
         "acquisition", "analysis", "callbacks", "executors", "integrations", "metrics", "native", "nn",
         "plots", "pool", "samplers", "schedulers", "space", "storage", "study", "trial",

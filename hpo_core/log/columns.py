@@ -24,6 +24,9 @@ class State(IntEnum):
     FAILED = 3
     PAUSED = 4
 
+    def __str__(self) -> str:
+        return self.name.lower()
+
 
 class Move(IntEnum):
     """A scheduler's decision about a running trial, and the pauses that follow from it."""

@@ -49,7 +49,14 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        room = import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        message = f"{__name__}.{name} needs PyTorch: pip install 'hpo-core[torch]'"
+        raise ModuleNotFoundError(message, name="torch") from error
+    value = getattr(room, name)
     globals()[name] = value
     return value
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo_core.checks import check_int, check_mapping, check_number, check_one_of
 from hpo_core.errors import ArgumentError
+from hpo_core.hints import hinting_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 PER_MEMBER = frozenset({"lr", "momentum", "beta1", "beta2", "weight_decay", "label_smoothing", "epochs"})
 
 
+@hinting_class
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
     """Settings of a training. A parameter of the trial with the name of a setting replaces it.

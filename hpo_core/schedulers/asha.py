@@ -19,6 +19,7 @@ import numpy as np
 
 from hpo_core.checks import STEP_LIMIT, check_flag, check_int, check_one_of
 from hpo_core.errors import ArgumentError, StudyError
+from hpo_core.hints import hinting_class
 from hpo_core.log import State
 from hpo_core.log.columns import Move
 from hpo_core.schedulers.base import GO_ON, Scheduler, Verdict
@@ -36,6 +37,7 @@ NEVER = 2**64  # a depth past that of any report
 MOST_STEPS, MOST_FACTOR, MOST_BRACKETS = STEP_LIMIT, 1_000, 32
 
 
+@hinting_class
 class ASHA(Scheduler):
     """Asynchronous successive halving: at each rung the best 1/factor of the trials continue.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from hpo_core.hints import hinting_class
 from hpo_core.schedulers.asha import ASHA
 from hpo_core.schedulers.base import GO_ON, Verdict
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 LEAST_REST = 0.5
 
 
+@hinting_class
 class FreezeThaw(ASHA):
     """Every trial pauses at every rung; the sampler continues one of them, or starts a new one.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from hpo_core.hints import hinting_class
 from hpo_core.schedulers.asha import ASHA, Mode, all_brackets
 
 if TYPE_CHECKING:
     from hpo_core.log import History
 
 
+@hinting_class
 class Hyperband(ASHA):
     """``ASHA`` with all brackets, each of which spends about the same number of steps.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.checks import check_int, check_number
+from hpo_core.hints import hinting_class
 from hpo_core.log import State
 from hpo_core.log.columns import Move
 from hpo_core.schedulers.base import GO_ON, Verdict
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hpo_core.log import History
 
 
+@hinting_class
 class Percentile(MetricRule):
     """Stops a trial that is behind the best ``q`` percent of the complete ones.
 
@@ -112,6 +114,7 @@ class Percentile(MetricRule):
                     self._at[depth].add(best)
 
 
+@hinting_class
 class Median(Percentile):
     """Stops a trial that is behind the median of the complete ones: ``Percentile(50)``.
 

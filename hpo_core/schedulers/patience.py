@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.checks import check_int, check_number
+from hpo_core.hints import hinting_class
 from hpo_core.log.columns import Move
 from hpo_core.schedulers.base import GO_ON, Verdict
 from hpo_core.schedulers.metric import MetricRule
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hpo_core.log import History
 
 
+@hinting_class
 class Patience(MetricRule):
     """Stops a trial that has not improved for ``steps`` steps.
 

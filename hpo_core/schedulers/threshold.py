@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hpo_core.checks import check_int, check_number
 from hpo_core.errors import ArgumentError
+from hpo_core.hints import hinting_class
 from hpo_core.log.columns import Move
 from hpo_core.schedulers.base import GO_ON, Verdict
 from hpo_core.schedulers.metric import MetricRule
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hpo_core.log import History
 
 
+@hinting_class
 class Threshold(MetricRule):
     """Stops a trial that reports a value above ``upper`` or below ``lower``.
 

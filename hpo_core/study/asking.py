@@ -415,7 +415,7 @@ class Asking:
         for row, name in sorted(history.held().items()):
             if name in dead:
                 retries = len(history.retries.get(row, ()))
-                reason = f"worker {name} died: its lease ran out"
+                reason = f"worker {name} died: its lease has ended"
                 if history.decision.item(row):
                     found.decided[row] = reason
                 elif self._lacks_a_parameter(row):

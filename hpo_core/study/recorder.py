@@ -240,8 +240,9 @@ class Recorder:
         if len(rows) and not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "trial %d has reported step %d before, so this report is dropped. After a pause, load "
-                "trial.checkpoint and iterate over trial.steps(n), which begins at the next step",
+                "trial %d has reported step %d before, so this report is dropped. If trials pause, give the "
+                "study checkpoints=, load trial.checkpoint and iterate over trial.steps(n), which begins at "
+                "the next step",
                 rows[0],
                 step,
             )

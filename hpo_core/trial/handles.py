@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import numpy as np
 
 from hpo_core.checks import STEP_LIMIT, check_flag, check_int, check_step, note_of_each, some
-from hpo_core.errors import TrialError
+from hpo_core.errors import SpaceError, TrialError
 from hpo_core.hints import TRIAL, did_you_mean, refusing
 from hpo_core.log import State
 from hpo_core.printable import displayed
@@ -458,7 +458,12 @@ class TrialBatch:
     def __getitem__(self, key: slice | NDArray[Any] | Sequence[int] | Sequence[bool]) -> TrialBatch: ...
     def __getitem__(self, key: Any) -> NDArray[Any] | Trial | TrialBatch:
         if isinstance(key, str):
-            return self._study.space.codec.column(key, *self._x())
+            try:
+                return self._study.space.codec.column(key, *self._x())
+            except SpaceError as error:
+                if not isinstance(getattr(TrialBatch, key, None), property):
+                    raise
+                raise SpaceError(f"{error}; read `.{key}`, which is no parameter") from None
         if isinstance(key, slice):
             return TrialBatch(self._study, self._rows[key])
         index = np.asarray(key)

@@ -58,7 +58,7 @@ def test_a_dead_workers_trial_comes_first(path):
     began = lost._study.history.started[0]
     trial = other.ask()
     assert (trial.number, trial.params, trial.state) == (0, lost.params, State.RUNNING)
-    assert trial.retries == [f"worker {name} died: its lease ran out"]
+    assert trial.retries == [f"worker {name} died: its lease has ended"]
     assert other.history.started[0] > began
     assert other.ask().number == 1
     other.tell(trial, 0.5)
@@ -80,12 +80,12 @@ def test_the_last_retry_leaves_a_reason(path):
     names = [dead_worker(study)[0] for _ in range(3)]
     assert len(study.trials) == 1
     assert study.ask().number == 1
-    assert study.trials[0].reason == f"worker {names[-1]} died: its lease ran out, 3 attempts"
-    assert study.trials[0].retries == [f"worker {name} died: its lease ran out" for name in names[:2]]
+    assert study.trials[0].reason == f"worker {names[-1]} died: its lease has ended, 3 attempts"
+    assert study.trials[0].retries == [f"worker {name} died: its lease has ended" for name in names[:2]]
     study.max_retries = 0
     name, _ = dead_worker(study)
     study.ask()
-    assert study.trials[2].reason == f"worker {name} died: its lease ran out, 1 attempt"
+    assert study.trials[2].reason == f"worker {name} died: its lease has ended, 1 attempt"
     assert study.trials[2].retries == []
 
 
@@ -96,7 +96,7 @@ def test_lacking_an_active_parameter_forbids_a_retry(path):
     failed, complete = wider.trials
     assert (failed.state, complete.state) == (State.FAILED, State.COMPLETE)
     assert failed.reason == (
-        f"worker {name} died: its lease ran out, and the space has a parameter that the trial does not have"
+        f"worker {name} died: its lease has ended, and the space has a parameter that the trial does not have"
     )
     assert wider.replay()
 

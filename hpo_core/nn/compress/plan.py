@@ -118,6 +118,9 @@ class Compression(CostedSpace):
         self.before = measure_counts(self._model, example)
         self._other = self._constant()
 
+    def __repr__(self) -> str:
+        return f"Compression({type(self._model).__name__}, {len(self._layers)} layers)"
+
     def parameters(self) -> dict[str, Any]:
         """Return declarations for a ``Space``; parameters of the fine-tuning may be added to them.
 
