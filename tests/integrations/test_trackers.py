@@ -169,8 +169,9 @@ class Wandb:
             record += data[at + 7 : at + 7 + length]
             at += 7 + length
             if kind in (1, 4):  # whole, or the last part
-                message, record = wandb_internal_pb2.Record(), b""
-                message.ParseFromString(data[at - length : at] if kind == 1 else record)
+                message = wandb_internal_pb2.Record()
+                message.ParseFromString(record)
+                record = b""
                 yield message
 
     def read_run(self, path):
