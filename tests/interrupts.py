@@ -29,5 +29,6 @@ def interrupt(call: Callable[[], object], delays: Iterable[float]) -> int:
                 armed.clear()
         except KeyboardInterrupt:
             struck += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)  # what has come by now is handled before it is ignored
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     return struck

@@ -111,3 +111,6 @@ def test_links_of_a_built_site_are_followed(tmp_path):
     assert check() == (0, [])
     (tmp_path / "index.html").write_text(good + '<a href="a/b.html#there">b</a><img src="a/c.png">')
     assert check() == (1, ["index.html: a/b.html#there is no element", "index.html: a/c.png is no file"])
+    (tmp_path / "index.html").write_text(f'<a href="{__file__}">here</a><a href="../outside.md">outside</a>')
+    (tmp_path.parent / "outside.md").write_text("a file of the repository, and none of the site")
+    assert check() == (1, ["index.html: ../outside.md is no file", f"index.html: {__file__} is no file"])

@@ -295,6 +295,8 @@ def test_representations_are_short(study, batch):
     assert repr(batch[0]).startswith("Trial(0, complete, value=0.125, params={'lr': ")
     assert repr(batch) == "TrialBatch(40 trials, numbers 0 to 39)"
     assert repr(batch[[0, 3]]) == "TrialBatch(2 trials, numbers between 0 and 3)"
+    assert repr(batch[[0, 1, 1, 3]]) == "TrialBatch(4 trials, numbers between 0 and 3)"
+    assert repr(batch[[2, 0, 1, 1]]) == "TrialBatch(4 trials, numbers 0 to 2)"
     assert repr(batch[5:6]) == "TrialBatch(1 trial, number 5)"
     assert repr(batch[:0]) == "TrialBatch(0 trials)"
 

@@ -39,7 +39,7 @@ def problems(site: Path) -> list[str]:
             if parts.scheme or parts.netloc:
                 continue
             target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
-            if not target.is_file():
+            if not (target.is_relative_to(site) and target.is_file()):
                 found.append(f"{file.relative_to(site)}: {address} is no file")
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
                 found.append(f"{file.relative_to(site)}: {address} is no element")

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
 from hpo_core.native._backend import module
-from hpo_core.native.threads import parallel
+from hpo_core.native.threads import finished, parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,15 +153,23 @@ class _OneThread:
     """Holds LAPACK to one thread while any caller needs that: the number of threads is the process's."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
+        self.lock = RLock()  # a signal handler may fork inside
         self.callers: set[object] = set()
         self.before = 1
+
+    def before_fork(self) -> None:
+        """Let no thread be inside OpenBLAS's setter meanwhile: the child would wait for it forever."""
+        self.lock.acquire()
+
+    def after_fork(self) -> None:
+        """Go on in the parent process."""
+        self.lock.release()
 
     def forget(self) -> None:
         """Let go for the threads of the parent process, which a forked child does not have."""
         if self.callers:
             _openblas()[1](self.before)
-        self.lock, self.callers = Lock(), set()
+        self.lock, self.callers = RLock(), set()
 
     def enter(self, caller: object) -> None:
         get, put = _openblas()
@@ -170,30 +178,35 @@ class _OneThread:
                 self.before = get()
                 if self.before == 1:
                     return
-                put(1)
-            self.callers.add(caller)
+            self.callers.add(caller)  # first, so that whoever is interrupted here lets go all the same
+            put(1)
 
     def leave(self, caller: object) -> None:
+        get, put = _openblas()
         with self.lock:
-            if caller in self.callers:
-                self.callers.remove(caller)
-                if not self.callers:
-                    _openblas()[1](self.before)
+            if self.callers == {caller} and get() == 1:  # otherwise somebody has set another number
+                put(self.before)
+            self.callers.discard(caller)
 
 
 _one_thread = _OneThread()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_one_thread.forget)
+    os.register_at_fork(
+        before=_one_thread.before_fork,
+        after_in_parent=_one_thread.after_fork,
+        after_in_child=_one_thread.forget,
+    )
 
 
 def on_one_thread(f: Callable[..., Any], *arguments: object) -> Any:
     """Call ``f`` with LAPACK on one thread: its answers depend on their number in the last digits."""
     caller = object()
-    try:
+
+    def work() -> Any:
         _one_thread.enter(caller)
         return f(*arguments)
-    finally:
-        _one_thread.leave(caller)
+
+    return finished(work, lambda: _one_thread.leave(caller))
 
 
 @cache

@@ -10,7 +10,7 @@ import _thread
 import os
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hpo_core.checks import check_int
 from hpo_core.machine import available_cpus
@@ -22,6 +22,32 @@ if TYPE_CHECKING:
 DEFAULT_THREADS = 4
 # Ranges start at multiples of a cache line's worth of vectors, so that two threads never write one.
 GRAIN = 64
+# More exceptions than this, one after the other, are no interrupts: perhaps the stack is full.
+MOST_STRIKES = 100
+
+T = TypeVar("T")
+
+
+def finished(work: Callable[[], T], end: Callable[[], object]) -> T:
+    """Call ``work`` and then ``end``, this again if an interrupt struck it; raise the first exception."""
+    failure: BaseException | None = None
+    tries = MOST_STRIKES
+    while tries:
+        try:
+            if failure is None:
+                result = work()
+            end()
+            break
+        except BaseException as struck:
+            if failure is None:
+                failure = struck
+            tries -= 1
+    if failure is not None:
+        try:
+            raise failure
+        finally:  # its traceback leads here: a circle would keep the arrays
+            del failure
+    return result
 
 
 class _Job:
@@ -52,28 +78,26 @@ class _Job:
                 self.done[k] = True
                 self.ends[k].release()
 
-    def lead(self) -> None:
-        """Do what nobody has taken, and return once nobody works on the job any more."""
+    def lead(self, helpers: _Helpers) -> None:
+        """Get it done with the help of others, and return once nobody works on it any more."""
         leader = object()
-        try:
-            for k, (start, stop) in enumerate(self.ranges):
-                if self.takes(leader, k):
-                    self.fn(start, stop)
-        finally:
-            self._settle(leader)
+        finished(lambda: self._share(helpers, leader), lambda: self._settle(leader))
         if self.failures:
-            raise self.failures[0]
+            raise self.failures.pop()  # which would keep the arrays
+
+    def _share(self, helpers: _Helpers, leader: object) -> None:
+        helpers.grow(len(self.ranges) - 1)
+        for _ in range(min(len(self.ranges) - 1, helpers.n)):  # without threads they would pile up
+            helpers.jobs.put(self)
+        for k, (start, stop) in enumerate(self.ranges):
+            if self.takes(leader, k):
+                self.fn(start, stop)
 
     def _settle(self, leader: object) -> None:
-        interrupt = None
+        """Take what is left, and wait for what others have taken."""
         for k, end in enumerate(self.ends):
             while not (self.takes(leader, k) or self.done[k]):
-                try:
-                    end.acquire()
-                except BaseException as struck:
-                    interrupt = struck
-        if interrupt is not None:
-            raise interrupt
+                end.acquire()
 
 
 class _Helpers:
@@ -104,15 +128,9 @@ class _Pool:
         self.helpers = _Helpers()
 
     def resize(self, n_threads: int) -> None:
-        self.helpers.jobs.put(None)
+        old = self.helpers
         self.n_threads, self.helpers = n_threads, _Helpers()
-
-    def run(self, job: _Job) -> None:
-        helpers = self.helpers
-        helpers.grow(self.n_threads - 1)
-        for _ in job.ranges[1:]:
-            helpers.jobs.put(job)
-        job.lead()
+        old.jobs.put(None)
 
 
 _pool = _Pool(min(DEFAULT_THREADS, available_cpus()))
@@ -179,4 +197,5 @@ def parallel(fn: Callable[[int, int], object], n_items: int, min_per_thread: int
         fn(0, n_items)
         return
     size = -(-n_items // (n_ranges * GRAIN)) * GRAIN
-    _pool.run(_Job(fn, [(start, min(start + size, n_items)) for start in range(0, n_items, size)]))
+    job = _Job(fn, [(start, min(start + size, n_items)) for start in range(0, n_items, size)])
+    job.lead(_pool.helpers)

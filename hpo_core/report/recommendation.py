@@ -33,7 +33,7 @@ class Expected(NamedTuple):
 
     def __str__(self) -> str:
         digits = 4
-        if self.mean and self.deviation:  # as far as the deviation's two digits
+        if 0.0 < abs(self.mean) < math.inf and 0.0 < self.deviation < math.inf:  # to the deviation's second
             apart = math.floor(math.log10(abs(self.mean))) - math.floor(math.log10(self.deviation))
             digits = min(max(digits, apart + 2), 17)
         return f"{self.mean:.{digits}g} \u00b1 {self.deviation:.2g}"

@@ -148,7 +148,9 @@ class _Loop:
             finally:  # its traceback leads here: a circle would keep the study, and its files open
                 self.error = None
         history = self.study.history
-        if history.scheduler is not None and self.n_started and history.last_report.max() < 0:
+        # Trials that failed may have done so before they could report.
+        is_silent = State.COMPLETE in history.state and history.last_report.max() < 0
+        if history.scheduler is not None and self.n_started and is_silent:
             logger.warning(NO_REPORTS)
 
     def _start_trials(self) -> bool:

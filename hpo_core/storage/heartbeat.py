@@ -40,12 +40,14 @@ AT_ONCE: Final = 0.001  # seconds of a lease that nobody has to wait for
 # Most calls of optimize end before the first beat is due: until then only the interpreter is loaded.
 _WAIT = """
 import os, sys, threading
-pause, parent, size = sys.stdin.buffer.readline().split()
+pause, parent, own, size = sys.stdin.buffer.readline().split() or sys.exit()
 payload = sys.stdin.buffer.read(int(size))
 closed = threading.Event()
 threading.Thread(target=lambda: (os.read(0, 1), closed.set()), daemon=True).start()
+# Not so through the launcher of a virtual environment on Windows, nor in another namespace.
+is_child = os.getpid() == int(own)
 def orphaned():
-    return os.getppid() != int(parent)
+    return is_child and os.getppid() != int(parent)
 def ended():
     # Another child of the worker may hold its end of the pipe open for longer than it lives.
     return closed.wait(float(pause)) or orphaned()
@@ -100,7 +102,8 @@ class Heartbeat:
         )
         try:
             pipe: Any = self._process.stdin
-            pipe.write(f"{pause} {os.getpid()} {len(payload)}\n".encode() + payload)
+            pids = f"{os.getpid()} {self._process.pid}"
+            pipe.write(f"{pause} {pids} {len(payload)}\n".encode() + payload)
             pipe.flush()
         except BaseException:
             self.stop()
@@ -128,15 +131,17 @@ class Heartbeat:
         self._stopped.set()
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            pipe: Any = self._process.stdin
+            with suppress(OSError):  # what was written only in part, or the objective has closed everything
+                pipe.close()
+            self._process.wait()
 
 
 def beat(storage: Storage, key: int, worker: str, seconds: float, ended: Callable[[], bool]) -> None:
     """Renew a lease now and after every wait of ``ended``, which says whether to go on."""
     while True:
         try:
-            with storage.transaction(key):
-                storage.append(key, [renewal(storage, worker, seconds)])
+            renew(storage, key, worker, seconds)
         except StorageError as error:  # the next beat may fare better
             logger.warning("the lease of worker %s could not be renewed: %s", worker, printable(str(error)))
         if ended():
@@ -153,8 +158,15 @@ def end(storage: Storage, key: int, worker: str, orphaned: Callable[[], bool]) -
         if time.monotonic() > deadline:
             return
         time.sleep(0.01)
-    with suppress(StorageError), storage.transaction(key):
-        storage.append(key, [renewal(storage, worker, AT_ONCE)])
+    with suppress(StorageError):
+        renew(storage, key, worker, AT_ONCE)
+
+
+def renew(storage: Storage, key: int, worker: str, seconds: float) -> None:
+    """Renew a lease if its study is still there: a change would make a deleted file again."""
+    if key in storage.studies().values():
+        with storage.transaction(key):
+            storage.append(key, [renewal(storage, worker, seconds)])
 
 
 def renewal(storage: Storage, worker: str, seconds: float) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from hpo_core.storage.files import require_path, written_whole
 from hpo_core.storage.turns import QUEUES, Turn, forget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 # What marks a file as ours: "hpoc" in ASCII.
@@ -594,9 +594,9 @@ class _Connection:
         self._process = os.getpid()
         _all.add(self)
 
-    def __del__(self) -> None:
+    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:  # at the end, modules are empty
         # A connection is part of a circle of Python's own, which the garbage collector would have to find.
-        if self.connection is not None and self._process == os.getpid():
+        if self.connection is not None and self._process == getpid():
             self.connection.close()
 
     def turn(self, queue: int) -> Turn:

@@ -52,11 +52,13 @@ def add(  # noqa: PLR0913 - everything that is known of a trial
     is_one : bool
         Whether one trial was given, and not a sequence.
     """
-    if hasattr(params, "columns") and not isinstance(params, Mapping):  # a data frame of any library
-        params = {name: params[name] for name in params.columns}
-    one = isinstance(params, Mapping) and not (
-        all(map(_is_column, params.values())) and _has_columns(value, recorder.metrics.reader)
+    frame = _columns_of_frame(params)
+    one = (
+        frame is None
+        and isinstance(params, Mapping)
+        and not (all(map(_is_column, params.values())) and _has_columns(value, recorder.metrics.reader))
     )
+    params = params if frame is None else frame
     x, given = _coordinates(space, [params] if one else params, defaults)
     n = x.shape[1]
     if one:
@@ -95,6 +97,16 @@ def add(  # noqa: PLR0913 - everything that is known of a trial
     return ledger.transact(record), one
 
 
+def _columns_of_frame(params: Any) -> Mapping[str, Any] | None:
+    """Return the columns of a data frame of any library, None for anything else."""
+    if isinstance(params, Mapping | Sequence) or not hasattr(params, "columns"):
+        return None
+    try:
+        return {name: params[name] for name in params.columns}
+    except (TypeError, LookupError, ValueError):  # the attribute is something else, or nothing is loaded
+        return None
+
+
 def _is_column(value: Any) -> bool:
     return (
         hasattr(value, "__len__") and not isinstance(value, str | Mapping) and getattr(value, "ndim", 1) != 0
@@ -118,8 +130,8 @@ def _coordinates(
         return space.codec.encode(params, beyond=True, defaults=defaults)
     if not isinstance(params, Sequence) or isinstance(params, str):
         raise SpaceError(
-            "params must be a mapping of names to values, or to columns, or a sequence of mappings, got "
-            f"{shown(params)}"
+            "params must be a mapping of names to values, or to columns, a sequence of mappings or a data "
+            f"frame of pandas or Polars, got {shown(params)}"
         )
     x = np.full((len(space.names), len(params)), np.nan)
     given = x.copy()

@@ -447,7 +447,8 @@ class TrialBatch:
         if len(rows) == 1:
             return f"TrialBatch(1 trial, number {rows[0]})"
         first, last = rows.min(), rows.max()
-        numbers = f"{first} to {last}" if last - first + 1 == len(rows) else f"between {first} and {last}"
+        all_between = last - first + 1 == len(np.unique(rows))
+        numbers = f"{first} to {last}" if all_between else f"between {first} and {last}"
         return f"TrialBatch({len(rows)} trials, numbers {numbers})"
 
     @overload

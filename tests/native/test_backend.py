@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import random
@@ -13,11 +14,14 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from interrupts import interrupt
+from waiting import wait_for
 
 import hpo_core
 from hpo_core import native
@@ -240,6 +244,63 @@ def test_parallel_works_without_threads(threads, monkeypatch):
     done = []
     native.parallel(lambda start, _: done.append(start), 1024, 1)
     assert done == [0, 512]
+    assert native.threads._pool.helpers.jobs.empty(), "no job waits for threads that will never be"
+
+
+@pytest.mark.parametrize("failing", ["caller", "helper"])
+def test_the_arrays_of_a_failed_call_are_let_go(threads, failing):
+    threads(2)
+    array, here, begun = np.zeros(1024), threading.get_ident(), threading.Barrier(2)
+    left = weakref.ref(array)
+
+    def work(start, stop, array=array):
+        begun.wait(10)
+        if (threading.get_ident() == here) == (failing == "caller"):
+            raise ZeroDivisionError
+
+    del array
+    gc.disable()
+    try:
+        with pytest.raises(ZeroDivisionError) as caught:
+            native.parallel(work, 1024, 1)
+        del caught, work
+        wait_for(lambda: left() is None)
+    finally:
+        gc.enable()
+
+
+def test_an_exception_at_any_line_leaves_no_work_and_no_lock(threads):
+    here, at_work = threading.get_ident(), Counter()
+
+    def work(start, stop):
+        at_work[threading.get_ident()] += 1
+        time.sleep(0.001)
+        at_work[threading.get_ident()] -= 1
+
+    def trace(frame, event, _):
+        nonlocal left
+        if frame.f_code.co_filename != native.threads.__file__:
+            return None
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+        return trace
+
+    for n in range(1, 1000):
+        if n % 2:
+            threads(3)  # starting new ones has lines of its own
+        left, before = n, sys.gettrace()
+        sys.settrace(trace)
+        try:
+            native.parallel(work, 640, 1)
+        except KeyboardInterrupt:
+            assert not any(count for thread, count in at_work.items() if thread != here), n
+        else:
+            break
+        finally:
+            sys.settrace(before)
+    assert left > 0
+    assert n > 50
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 
 import numpy as np
 import pytest
 import scipy.linalg
+from interrupts import interrupt
 
 from hpo_core import native
 from hpo_core.errors import ArgumentError, NotPositiveDefiniteError
@@ -141,6 +146,48 @@ def test_lapack_keeps_one_thread_until_the_last_caller_leaves():
     other.join()
     assert seen == [1]
     assert threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_no_fork_comes_while_another_thread_sets_the_number_of_threads(monkeypatch):
+    begun, numbers = Event(), [2]
+
+    def put(number):
+        begun.set()
+        time.sleep(0.1)
+        numbers.append(number)
+
+    monkeypatch.setattr(linalg, "_openblas", lambda: (lambda: numbers[-1], put))
+    other = Thread(target=linalg.on_one_thread, args=[lambda: None])
+    other.start()
+    begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if numbers == [2, 1, 2] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    other.join()
+
+
+@pytest.mark.skipif(linalg._openblas()[0]() == 1, reason="BLAS has one thread")
+def test_a_number_of_threads_that_was_set_meanwhile_stays():
+    get, put = linalg._openblas()
+    before = get()
+    try:
+        linalg.on_one_thread(put, before + 1)
+        assert get() == before + 1
+    finally:
+        put(before)
+
+
+@pytest.mark.skipif(linalg._openblas()[0]() == 1, reason="BLAS has one thread")
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+def test_an_interrupt_at_any_moment_lets_lapack_go():
+    dice, before = random.Random(0), linalg._openblas()[0]()
+    for _ in range(50):
+        delays = [dice.uniform(1e-6, 2e-5) for _ in range(200)]
+        assert interrupt(lambda: linalg.on_one_thread(lambda: None), delays) > 0
+        assert linalg._openblas()[0]() == before
 
 
 @pytest.mark.parametrize("m", [1, 3, 20])

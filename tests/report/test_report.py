@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 import time
@@ -175,6 +176,10 @@ def test_under_noise_the_recommended_trial_stands_beside_the_best_observed_one(p
         (0.0, 0.5, "0 ± 0.5"),
         (3.0, 0.0, "3 ± 0"),
         (1e300, 1e-300, "1.0000000000000001e+300 ± 1e-300"),
+        (math.inf, 1.0, "inf ± 1"),
+        (1.0, math.inf, "1 ± inf"),
+        (math.nan, 1.0, "nan ± 1"),
+        (1.0, math.nan, "1 ± nan"),
     ],
 )
 def test_expected_values_have_the_digits_of_their_deviation(mean, deviation, text):

@@ -399,3 +399,14 @@ def test_closing_a_study_in_memory_does_nothing():
     study.close()
     tell(study, 1)
     assert len(study.trials) == 2
+
+
+def test_a_study_that_outlives_the_modules_ends_in_silence(path, monkeypatch):
+    study = opened(path)
+    connection = study._ledger.journal.storage._shared()
+    tell(study, 1)
+    with monkeypatch.context() as end:
+        end.setattr("hpo_core.storage.sqlite.os", None)  # as when the interpreter ends
+        connection.__del__()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.connection.execute("SELECT 1")

@@ -16,6 +16,7 @@ from storage_workers import SPACE, hold_the_gil, leave_an_orphan
 
 import hpo_core as hpo
 from hpo_core.storage import SQLiteStorage, heartbeat
+from hpo_core.study.stored import delete
 
 SPAWN = multiprocessing.get_context("spawn")
 linux = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads /proc")
@@ -112,14 +113,34 @@ def test_the_trials_of_a_killed_worker_go_on_at_once(tmp_path, beats):
     assert len(study.trials[0].retries) == 1
 
 
+def test_a_worker_killed_before_it_could_say_anything_leaves_no_traceback():
+    command = [sys.executable, "-c", heartbeat._WAIT]
+    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert done.stderr == b""
+
+
 @linux
 def test_a_living_worker_that_closes_its_pipes_keeps_its_lease(tmp_path):
     study = study_at(tmp_path / "s.db", 60)
     journal = study._ledger.journal
     heart = heartbeat.Heartbeat(journal.storage, journal.key, "w", 60)
-    heart._process.stdin.close()
+    os.close(heart._process.stdin.fileno())
     heart._process.wait(30)
+    heart.stop()
     assert renewals(study) == 0
+
+
+@linux
+def test_a_living_worker_keeps_its_lease_if_its_heart_is_started_by_a_launcher(tmp_path, monkeypatch):
+    launcher = tmp_path / "python"
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    launcher.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(launcher))
+    study = study_at(tmp_path / "s.db", 0.6)
+    study.optimize(lambda trial: wait_for(lambda: renewals(study) > 3) or 1.0, n_trials=1)
+    journal = study._ledger.journal
+    texts = [record[2] for record in journal.storage.read(journal.key) if record[1] == heartbeat.RENEWED]
+    assert all('"seconds":0.6' in text for text in texts)
 
 
 @linux
@@ -171,16 +192,33 @@ def test_none_is_left_when_the_call_is_over(tmp_path):
 
 def test_a_failed_beat_is_said_and_survived(tmp_path, caplog):
     storage = SQLiteStorage(str(tmp_path / "later" / "s.db"))
+    path = tmp_path / "s.db"
+    path.write_text("no database" * 1000)
+    storage = SQLiteStorage(str(path))
     answers = iter([False, True])
 
     def ended():
-        (tmp_path / "later").mkdir(exist_ok=True)
+        if path.read_bytes().startswith(b"no"):
+            path.unlink()
+            study_at(path, 60)
         return next(answers)
 
     heartbeat.beat(storage, 1, "w", 60.0, ended)
     assert len(caplog.messages) == 1
     assert "the lease of worker w could not be renewed" in caplog.messages[0]
-    assert len(storage.read(1)) == 1
+    assert [record[1] for record in storage.read(1)] == ["created", heartbeat.RENEWED]
+
+
+def test_what_was_deleted_is_not_made_again(tmp_path):
+    study_at(tmp_path / "s.db", 60)
+    storage = SQLiteStorage(str(tmp_path / "s.db"))
+    delete(storage, "s")
+    gone = SQLiteStorage(str(tmp_path / "gone.db"))
+    for each in (storage, gone):
+        heartbeat.beat(each, 1, "w", 60.0, lambda: True)
+        heartbeat.end(each, 1, "w", lambda: True)
+    assert [record[1] for record in storage.read(1)] == ["created", "deleted"]
+    assert not (tmp_path / "gone.db").exists()
 
 
 def test_the_module_of_the_worker_is_not_loaded_again(tmp_path):

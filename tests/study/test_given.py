@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from studies import FULL, fingerprint, hashed_study, small_space
 
 from hpo_core.errors import SpaceError, SpaceExhausted, TrialError
 from hpo_core.log import State
-from hpo_core.space import Int, param
+from hpo_core.space import Float, Int, param
 from hpo_core.study import Study
 
 
@@ -154,3 +155,31 @@ def test_a_data_frame_gives_its_columns(library):
         new.add(
             params.assign(depths=1) if library == "pandas" else params.with_columns(depths=1), frame["value"]
         )
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_a_data_frame_without_values_is_one_trial_a_row(library, n):
+    frame = pytest.importorskip(library).DataFrame({"x": [0.5] * n})
+    study = Study({"x": Float(0, 1)}, sampler="random", seed=0)
+    assert len(study.add(frame, state="failed", reason="diverged")) == n
+    assert [trial.reason for trial in study.trials] == ["diverged"] * n
+    with pytest.raises(TrialError, match=f"values must be an array of {n} numbers"):
+        study.add(frame, 1.0)
+
+
+def test_what_has_columns_and_is_no_data_frame_is_named():
+    class Table:
+        columns = ("x",)
+
+    class Lazy(Table):
+        def __getitem__(self, name):
+            raise TypeError
+
+    study = Study({"x": Float(0, 1)}, sampler="random", seed=0)
+    numbers = np.rec.array([(0.5,)], dtype=[("columns", float)])
+    for wrong in (Table(), Lazy(), Table, type("Table", (), {"columns": None})(), numbers):
+        with pytest.raises(SpaceError, match=r"params must be a mapping .* or a data frame"):
+            study.add(wrong, [1.0])
+    rows = type("Rows", (list,), {"columns": ("x",)})([{"x": 0.5}])
+    assert study.add(rows, [1.0])["x"].tolist() == [0.5]

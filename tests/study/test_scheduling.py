@@ -202,6 +202,12 @@ def test_only_a_scheduler_that_heard_no_report_says_so(scheduler, reports, caplo
     assert ("no trial has reported: call trial.report" in caplog.text) == expected
 
 
+def test_a_scheduler_misses_no_report_of_trials_that_failed_before_it(caplog):
+    study = hpo.Study(SPACE, sampler="random", scheduler="asha", seed=0)
+    study.optimize(lambda trial: 1 / 0, n_trials=3, catch=ZeroDivisionError)
+    assert "no trial has reported" not in caplog.text
+
+
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_a_report_that_is_not_finite_fails_the_trial(wrong):
     study = hpo.Study(SPACE, scheduler=StopAt(), direction="maximize", sampler="random", seed=0)
