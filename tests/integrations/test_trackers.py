@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple
 import objectives
 import pytest
 from objectives import ODD_METRICS, ODD_NAMES
+from waiting import wait_for
 
 import hpo_core as hpo
 from hpo_core.executors import Simulated
@@ -166,6 +167,8 @@ class Wandb:
                 at += 32768 - at % 32768
                 continue
             length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+            if at + 7 + length > len(data):  # not all written yet
+                return
             record += data[at + 7 : at + 7 + length]
             at += 7 + length
             if kind in (1, 4):  # whole, or the last part
@@ -173,6 +176,9 @@ class Wandb:
                 message.ParseFromString(record)
                 record = b""
                 yield message
+
+    def is_finished(self, path):
+        return any(record.WhichOneof("record_type") == "exit" for record in self.records(path))
 
     def read_run(self, path):
         """The number of the trial and what its run holds."""
@@ -195,8 +201,8 @@ class Wandb:
         return number, Run(params, curves, status, about)
 
     def read(self):
-        found = {}
-        files = self.folder.glob("wandb/offline-run-*/*.wandb")
+        found, files = {}, [*self.folder.glob("wandb/offline-run-*/*.wandb")]
+        wait_for(lambda: all(map(self.is_finished, files)))  # a process of its own writes them
         for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
             number, run = self.read_run(path)
             if number in found:  # the trial had paused
