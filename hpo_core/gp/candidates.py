@@ -81,14 +81,17 @@ class Candidates:
     ----------
     domain : Domain
         The compiled layout of the space.
-    allow_duplicates : bool
+    may_repeat : bool
+        Whether a configuration may be proposed again if nothing else is left: an infinite space may have
+        few distinct ones, because of its conditions.
     """
 
     def __init__(self, space: Space, *, seed: int, allow_duplicates: bool) -> None:
         layout = space.layout
         self._filter = Filter(space, seed=seed, allow_duplicates=allow_duplicates)
         self.domain = self._filter.domain
-        self._space, self._seed, self.allow_duplicates = space, seed, allow_duplicates
+        self._space, self._seed = space, seed
+        self.may_repeat = allow_duplicates or space.size == math.inf
         self._every: Array | None = None
         self._seen, self._n_seen = KeySet(), 0
         self._numeric = layout.kinds != Kind.CATEGORICAL

@@ -191,8 +191,8 @@ class Proposal:
             x = np.concatenate([x, part], axis=1)
             if part.shape[1] < size:  # the space has run out
                 break
-        # If configurations may be tried again, a batch may be larger than a finite space.
-        repeats = self.candidates.allow_duplicates and x.shape[1] < n
+        # If configurations may be tried again, a batch may be larger than the space.
+        repeats = self.candidates.may_repeat and x.shape[1] < n
         return x[:, np.resize(np.arange(x.shape[1]), n)] if repeats else x
 
     def _parts(self, n: int) -> Iterator[tuple[Surrogate, int]]:
@@ -216,6 +216,8 @@ class Proposal:
         if n == 1 and not pending.shape[1]:
             return ranked.x[:, :1]
         x = self.candidates.new(np.concatenate([ranked.x, self._around(ranked.x, first)], axis=1), earlier)
+        if not x.shape[1] and self.candidates.may_repeat:
+            x = ranked.x
         feasibility = self.feasibility
         bonus = np.zeros(x.shape[1]) if feasibility is None else feasibility.log_weight(x)
         chosen = goal.choose(x, n, bonus=bonus, pending=fantasies, seed=self.seed, first=first)

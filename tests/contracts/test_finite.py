@@ -173,3 +173,24 @@ def test_constraints_that_permit_nothing(sampler, case):
         study.ask()
     with pytest.raises(hpo.InfeasibleSpaceError):
         study.ask(9)
+
+
+@every_sampler
+@pytest.mark.parametrize("n", [2, 5, 40])
+@pytest.mark.parametrize("metrics", [None, {"a": hpo.Minimize(), "b": hpo.Minimize()}], ids=["one", "two"])
+def test_an_infinite_space_of_few_configurations_never_runs_out(sampler, n, metrics):
+    """Its only Float is never active."""
+    space = hpo.Space(
+        {
+            "branch": Categorical({"a": {"only": Categorical(["x"])}, "b": {}, "c": {}}),
+            "width": Float(0, 1, when=(param("only") == "x") & (param("branch") == "b")),
+        }
+    )
+    study = hpo.Study(space, sampler=sampler, metrics=metrics, seed=0)
+    for value in range(4):
+        study.tell(study.ask(), value if metrics is None else (value, -value))
+    for _ in range(2):
+        batch = study.ask(n)
+        assert len(batch) == n
+        study.tell(batch, np.ones(n) if metrics is None else np.ones((n, 2)))
+    check_history(study)
