@@ -45,9 +45,14 @@ def _declared(kind: str, **more: object) -> Callable[..., str]:
     return hint
 
 
-def _noted(key: str = "key", value: object = None) -> str:
-    note = f"{key}={shown(value)}" if str(key).isidentifier() else f"**{{{key!r}: {shown(value)}}}"
-    return f"write `trial.note({note})`"
+def _noted(owner: str) -> Callable[..., str]:
+    """Return the hint for a call such as ``set_user_attr("data", "digits")`` of an owner of notes."""
+
+    def hint(key: str = "key", value: object = None) -> str:
+        note = f"{key}={shown(value)}" if str(key).isidentifier() else f"**{{{key!r}: {shown(value)}}}"
+        return f"write `{owner}.note({note})`"
+
+    return hint
 
 
 def _written(call: str) -> Callable[..., str]:
@@ -73,7 +78,7 @@ TRIAL: Final[Hints] = {
     "suggest_uniform": _declared("Float"),
     "suggest_loguniform": _declared("Float", log=True),
     "suggest_discrete_uniform": _discrete,
-    "set_user_attr": _noted,
+    "set_user_attr": _noted("trial"),
     "should_prune": _written("trial.should_stop"),
     "user_attrs": "read `trial.notes`",
 }
@@ -88,7 +93,7 @@ STUDY: Final[Hints] = {
     ),
     "directions": "read `study.metrics`",
     "user_attrs": "read `study.notes`",
-    "set_user_attr": lambda key="key", value=None, *_, **__: _noted(key, value).replace("trial.", "study."),
+    "set_user_attr": _noted("study"),
     "best_score": "read `study.best_value`",
     "best_config": "read `study.best_params`",
     "delete": "write `hpo-core delete FILE NAME` in a shell",

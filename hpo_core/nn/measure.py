@@ -6,11 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
-
-try:
-    import torch
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("networks need PyTorch: pip install 'hpo-core[torch]'") from error
+import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 

@@ -39,6 +39,7 @@ from hpo_core.trial.remote import RemoteTrials, arguments_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from hpo_core.log import History
     from hpo_core.metrics import ResultReader
     from hpo_core.run.callbacks import AnyCallback
     from hpo_core.run.protocol import ClaimsLike, StudyLike
@@ -147,10 +148,7 @@ class _Loop:
                 raise self.error
             finally:  # its traceback leads here: a circle would keep the study, and its files open
                 self.error = None
-        history = self.study.history
-        # Trials that failed may have done so before they could report.
-        is_silent = State.COMPLETE in history.state and history.last_report.max() < 0
-        if history.scheduler is not None and self.n_started and is_silent:
+        if self.n_started and _is_silent(self.study.history):
             logger.warning(NO_REPORTS)
 
     def _start_trials(self) -> bool:
@@ -401,6 +399,13 @@ class _Loop:
             self.claims.close()
             if self.bar is not None:
                 self.bar.close()
+
+
+def _is_silent(history: History) -> bool:
+    """Whether a scheduler has heard nothing. Trials that failed may have done so before they could report."""
+    if history.scheduler is None:
+        return False
+    return State.COMPLETE in history.state and history.last_report.max() < 0
 
 
 def _add_note(error: BaseException, note: str) -> None:
